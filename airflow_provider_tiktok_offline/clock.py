@@ -1,0 +1,73 @@
+"""The one source of the time, so that tests can move it.
+
+All code that asks for the time takes a :class:`Clock`; nothing calls ``datetime.now`` or ``time.sleep`` itself.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+#: Seconds that :func:`system_clock` adds to the machine's time; set by tests of processes.
+OFFSET_VARIABLE = "TIKTOK_OFFLINE_CLOCK_OFFSET"
+
+
+class Clock(Protocol):
+    """Wall clock, stop watch and waiting."""
+
+    def now(self) -> datetime:
+        """The time as an aware datetime in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment; never goes back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for so many seconds."""
+
+
+class SystemClock:
+    """The machine's clock, moved by a fixed offset (zero unless a test asks)."""
+
+    def __init__(self, offset: timedelta = timedelta(0)) -> None:
+        self._offset = offset
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self._offset
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class ManualClock:
+    """A clock that stands still until told; sleeping advances it at once."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now.astimezone(UTC)
+        self._elapsed = 0.0
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._elapsed
+
+    def sleep(self, seconds: float) -> None:
+        self.advance(timedelta(seconds=seconds))
+
+    def advance(self, step: timedelta) -> None:
+        """Move wall clock and stop watch on."""
+        with self._lock:
+            self._now += step
+            self._elapsed += step.total_seconds()
+
+
+def system_clock() -> SystemClock:
+    """The machine's clock plus the seconds in ``TIKTOK_OFFLINE_CLOCK_OFFSET``, if set."""
+    return SystemClock(timedelta(seconds=float(os.environ.get(OFFSET_VARIABLE, "0"))))

@@ -1,0 +1,125 @@
+"""The settings that decide what a row becomes, free of where the file lies and where it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from types import MappingProxyType
+from typing import Any, Literal
+
+Profile = Literal["tiktok", "liveramp"]
+Severity = Literal["error", "warning", "note", "off"]
+
+#: What is sent unless the advertiser opts into more (semantics: "What is sent").
+DEFAULT_SEND_FIELDS = frozenset({"event", "event_time", "event_id", "email", "phone", "value", "currency", "order_id", "shop_id"})
+#: What ``send_fields`` may name beyond the default.
+OPTIONAL_SEND_FIELDS = frozenset(
+    {"content_type", "content_id", "content_name", "content_category", "brand", "price", "quantity"}
+)
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """What one shop's rows have in common.
+
+    Attributes:
+        currency: ISO 4217 code, or None for the advertiser's.
+        phone_region: ISO 3166 alpha-2 code, or None for the advertiser's.
+        time_zone: IANA name, or None for the advertiser's.
+    """
+
+    currency: str | None = None
+    phone_region: str | None = None
+    time_zone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """Which column says that a customer agreed.
+
+    Attributes:
+        column: the file's column.
+        yes: the values that mean yes, compared without case; anything else, and a blank, is no.
+    """
+
+    column: str
+    yes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The largest file that is read (seed, "Format the Conversion File Data"; LiveRamp's product limits).
+
+    Attributes:
+        rows: data rows.
+        bytes: uncompressed bytes.
+        row_characters: characters in one row.
+    """
+
+    rows: int = 500_000_000
+    bytes: int = 50_000_000_000
+    row_characters: int = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionSettings:
+    """How one advertiser's conversion file is read, judged and turned into events.
+
+    Attributes:
+        profile: whose rules decide severities.
+        columns: the file's column name -> the programme's, for a retailer's own export.
+        constants: programme column -> the value of every row.
+        extensions: ``currency``, ``phone_region`` or ``time_zone`` -> the file's column that holds it per row.
+        stores: store_code -> what its rows have in common.
+        decimal: the amount's decimal mark.
+        currency, phone_region, time_zone: the advertiser's own; a store's and a row's override them.
+        offset: whether digits other than 0000 after ``Z-`` are applied.
+        date_only_time: the clock part of a date without one, in the row's time zone.
+        event_map: the file's category -> TikTok's event name.
+        categories: the categories a row may have; None for all that the profile knows.
+        lookback_days: how old a transaction may be; None for any age.
+        future_skew: how far after ``as_of`` a transaction may lie.
+        amount: whether transaction_amount is the line's or the whole order's.
+        basket: one event a row, or one an order with several contents.
+        event_identity: programme columns that enter the event id when an order_id is there.
+        send_fields: what an event may carry.
+        where: file column -> the values that belong to this advertiser.
+        consent: the column that says a customer agreed.
+        send_from: transactions before this moment are excluded.
+        severities: rule name -> severity, over the profile's.
+        allow_extra_columns: columns outside the programme are dropped instead of refused (liveramp).
+        trim_white_space: white space around values is repaired instead of refused (liveramp).
+        limits: the largest file that is read.
+        max_rejected_ratio: the gate: rejected rows over all rows.
+    """
+
+    profile: Profile = "tiktok"
+    columns: Mapping[str, str] = _NOTHING
+    constants: Mapping[str, str] = _NOTHING
+    extensions: Mapping[str, str] = _NOTHING
+    stores: Mapping[str, Store] = _NOTHING
+    decimal: Literal["point", "comma"] = "point"
+    currency: str | None = None
+    phone_region: str | None = None
+    time_zone: str = "UTC"
+    offset: Literal["ignore", "apply"] = "ignore"
+    date_only_time: time = time(0, 0)
+    event_map: Mapping[str, str] = _NOTHING
+    categories: frozenset[str] | None = None
+    lookback_days: int | None = 28
+    future_skew: timedelta = timedelta(minutes=5)
+    amount: Literal["line", "order"] = "line"
+    basket: Literal["row", "order"] = "row"
+    event_identity: tuple[str, ...] = ("store_code", "order_id", "product_id")
+    send_fields: frozenset[str] = DEFAULT_SEND_FIELDS
+    where: Mapping[str, frozenset[str]] = _NOTHING
+    consent: Consent | None = None
+    send_from: datetime | None = None
+    severities: Mapping[str, Severity] = _NOTHING
+    allow_extra_columns: bool = False
+    trim_white_space: bool = False
+    limits: Limits = field(default_factory=Limits)
+    max_rejected_ratio: float = 0.05

@@ -1,0 +1,240 @@
+"""What can go wrong, as one small tree.
+
+::
+
+    TikTokOfflineError
+    ├── ConfigError                    a setting is wrong: file, entry and key
+    ├── InputFileError                 the conversion file can't be used at all
+    │   ├── FileMissingError           no file where one is expected
+    │   └── FileChangedError           its bytes are not the bytes that were validated
+    ├── GateExceededError              more rows rejected than max_rejected_ratio allows
+    ├── GuardError                     a limit set before sending was breached
+    ├── StorageError                   a remote or local store refused
+    │   ├── StorageUnavailableError    it may answer later (retryable)
+    │   ├── StorageDeniedError         credentials or permissions
+    │   └── HostKeyError               the server is not the one that was pinned
+    ├── LedgerError
+    │   ├── LedgerMissingError         never made: ``tiktok-offline ledger init``
+    │   ├── LedgerDamagedError         not what was last committed: nothing is sent
+    │   ├── LedgerVersionError         written by a newer package, or by other identity settings
+    │   ├── LedgerBusyError            somebody else committed first, again and again (retryable)
+    │   └── DeliveryHeldError          another run works on this delivery (retryable)
+    ├── ApiError                       TikTok answered with an error: code, request id, batch
+    │   ├── ThrottledError             (retryable)
+    │   ├── ServiceUnavailableError    (retryable)
+    │   ├── OutcomeUnknownError        the request left, no answer came (retryable, same event ids)
+    │   ├── PartialOutcomeError        code 20001: some of the batch was taken
+    │   ├── RejectedRowsError          a parameter of some event: bisect
+    │   ├── CredentialsError           the token is bad, expired or revoked
+    │   └── CallerError                the request or the configuration is wrong: stop
+    ├── CircuitOpenError               the service kept failing: stopped, nothing lost (retryable)
+    ├── FeedError                      a file breaks the feed's contract with LiveRamp
+    └── UnsettledError                 the run ended with events held, unconfirmed or refused
+
+Every message says what went wrong, where, and what to do next, and never holds a value of a customer,
+a token, or a URL with a secret. Whether trying again can help is a property of the type.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TikTokOfflineError(Exception):
+    """Root of every error this package raises on purpose.
+
+    :param what: what went wrong, one sentence.
+    :param where: file, line, column, request id or entry, as far as known.
+    :param todo: what the reader should do next.
+    """
+
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, what: str, *, where: str | None = None, todo: str | None = None) -> None:
+        self.what = what
+        self.where = where
+        self.todo = todo
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text} {self.todo}" if self.todo else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.args, self.__dict__))
+
+
+def _rebuild(kind: type[TikTokOfflineError], args: tuple[object, ...], state: dict[str, object]) -> TikTokOfflineError:
+    error = kind.__new__(kind, *args)
+    Exception.__init__(error, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(TikTokOfflineError):
+    """A setting is wrong; ``where`` names file, entry and key."""
+
+
+class InputFileError(TikTokOfflineError):
+    """The conversion file can't be used at all.
+
+    :param rule: name of the file-level rule that is broken.
+    """
+
+    def __init__(self, what: str, *, rule: str = "unreadable", where: str | None = None, todo: str | None = None) -> None:
+        super().__init__(what, where=where, todo=todo)
+        self.rule = rule
+
+
+class FileMissingError(InputFileError):
+    """No file where one is expected."""
+
+
+class FileChangedError(InputFileError):
+    """The file's bytes are not the bytes that were validated."""
+
+    retryable: ClassVar[bool] = False
+
+
+class GateExceededError(TikTokOfflineError):
+    """A larger share of rows was rejected than ``max_rejected_ratio`` allows."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class GuardError(TikTokOfflineError):
+    """A limit set before sending was breached: nothing was sent."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class StorageError(TikTokOfflineError):
+    """A remote or local store refused."""
+
+
+class StorageUnavailableError(StorageError):
+    """The store did not answer, or asked to come back later."""
+
+    retryable: ClassVar[bool] = True
+
+
+class StorageDeniedError(StorageError):
+    """Wrong password, unknown key, or no permission: trying again does not help."""
+
+
+class HostKeyError(StorageDeniedError):
+    """The SFTP server's host key is unknown or not the one that was pinned."""
+
+
+class LedgerError(TikTokOfflineError):
+    """The ledger can't be used; nothing was sent."""
+
+
+class LedgerMissingError(LedgerError):
+    """No ledger under ``state_uri``: an empty one would mean "send everything again"."""
+
+
+class LedgerDamagedError(LedgerError):
+    """The tables are not what was last committed."""
+
+
+class LedgerVersionError(LedgerError):
+    """The ledger was written by a newer package, or under other identity settings."""
+
+
+class LedgerBusyError(LedgerError):
+    """Other writers committed first each time; nothing was written."""
+
+    retryable: ClassVar[bool] = True
+
+
+class DeliveryHeldError(LedgerError):
+    """Another run works on this delivery and its heartbeat has not expired."""
+
+    retryable: ClassVar[bool] = True
+
+
+class ApiError(TikTokOfflineError):
+    """TikTok answered with an error.
+
+    :param code: the return code of the body, None where there was no readable body.
+    :param http_status: the HTTP status, None where there was no answer.
+    :param request_id: TikTok's id of the request, for their support.
+    :param field: field path named by the message, never the message itself (it may echo values).
+    :param batch: which events of the part the request carried, as ``(first, count)``.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        code: int | None = None,
+        http_status: int | None = None,
+        request_id: str | None = None,
+        field: str | None = None,
+        batch: tuple[int, int] | None = None,
+        where: str | None = None,
+        todo: str | None = None,
+    ) -> None:
+        super().__init__(what, where=where, todo=todo)
+        self.code = code
+        self.http_status = http_status
+        self.request_id = request_id
+        self.field = field
+        self.batch = batch
+
+
+class ThrottledError(ApiError):
+    """Too many requests.
+
+    ``retry_after`` holds seconds to wait if the service named them.
+    """
+
+    retryable: ClassVar[bool] = True
+    retry_after: float | None = None
+
+
+class ServiceUnavailableError(ApiError):
+    """A fault on TikTok's side that said the request was not taken."""
+
+    retryable: ClassVar[bool] = True
+
+
+class OutcomeUnknownError(ApiError):
+    """The request left and no definite answer came: it may have been taken."""
+
+    retryable: ClassVar[bool] = True
+
+
+class PartialOutcomeError(ApiError):
+    """Return code 20001: part of the batch was taken, and it is not said which."""
+
+
+class RejectedRowsError(ApiError):
+    """A parameter of at least one event of the batch was refused."""
+
+
+class CredentialsError(ApiError):
+    """The access token is missing, bad, expired or revoked."""
+
+
+class CallerError(ApiError):
+    """The request as a whole, the permission or the configuration is wrong: stop."""
+
+
+class CircuitOpenError(TikTokOfflineError):
+    """The service kept failing: the run stopped, and nothing is lost."""
+
+    retryable: ClassVar[bool] = True
+    exit_code: ClassVar[int] = 1
+
+
+class FeedError(TikTokOfflineError):
+    """The file, its name or its day breaks the feed's contract with LiveRamp."""
+
+
+class UnsettledError(TikTokOfflineError):
+    """The run ended with events that are held, unconfirmed or refused."""
+
+    exit_code: ClassVar[int] = 1
