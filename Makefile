@@ -1,0 +1,44 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint types walls bench campaign matrix wheel clean
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@echo "Setting up $(VENV) (once; a few minutes on a slow line)"
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed: make PYTHON=/path/to/python3.12 ...") if not (3, 11) <= sys.version_info[:2] < (3, 14) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet "uv>=0.8"
+	$(PY) -m uv pip sync --python $(PY) requirements/dev.txt
+	$(PY) -m uv pip install --python $(PY) --no-deps --editable .
+	@touch $@
+
+demo: $(STAMP)  ## the main job, for real, on this machine alone
+	$(VENV)/bin/tiktok-offline demo
+
+test: $(STAMP)  ## every test but the long campaigns
+	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+lint: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+types: $(STAMP)
+	$(VENV)/bin/mypy
+
+walls: $(STAMP)
+	$(VENV)/bin/lint-imports
+
+bench: $(STAMP)  ## the benchmarks of docs/benchmarks.md (an hour); ARGS=--small for a short look
+	for f in prepare identifiers upload ledger sftp factory; do [ ! -f benchmarks/$$f.py ] || $(PY) -m benchmarks.$$f $(ARGS) || exit 1; done
+
+campaign: $(STAMP)  ## the long seeded runs
+	$(PY) -m pytest -m campaign --timeout 7200 $(ARGS)
+
+wheel: $(STAMP)
+	$(PY) -m build --wheel --installer uv
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache

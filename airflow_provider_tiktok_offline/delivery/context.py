@@ -1,0 +1,115 @@
+"""What every step of a delivery is given: settings, credentials, the time, and who is at work."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from airflow_provider_tiktok_offline.clock import Clock, system_clock
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.connections import Connections
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.ledger import Deliveries, Ledger
+    from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+
+#: ``progress(step, done, total)``: bytes while reading, events while sending; total None where unknown.
+Progress = Callable[[str, int, int | None], None]
+
+
+def silent(step: str, done: int, total: int | None) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(kw_only=True)
+class DeliveryContext:
+    """One run's view of one advertiser.
+
+    Attributes:
+        config: the advertiser's settings.
+        connections: where credentials are looked up.
+        holder: who works on the delivery: ``dag_id/run_id`` under Airflow, ``cli/<host>/<user>`` in a terminal. The
+            same holder re-enters its own delivery; another waits until the heartbeat has expired.
+        clock: the source of the time.
+        progress: told how far a step is.
+        api_url: another base URL of TikTok's API than the connection's.
+    """
+
+    config: AdvertiserConfig
+    connections: Connections
+    holder: str
+    clock: Clock = field(default_factory=system_clock)
+    progress: Progress = silent
+    api_url: str | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether events count: dry runs and test events never touch the ledger."""
+        return self.config.mode == "live"
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        """State: the ledger, the deliveries, their reports."""
+        from airflow_provider_tiktok_offline.storage.objects import open_objects
+
+        return open_objects(self.config.state_uri, self.connections)
+
+    @cached_property
+    def staging(self) -> ObjectStore:
+        """Prepared events between two steps."""
+        from airflow_provider_tiktok_offline.storage.objects import open_objects
+
+        return open_objects(self.config.staging, self.connections)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """The states of the advertiser's deliveries."""
+        from airflow_provider_tiktok_offline.ledger import Deliveries
+
+        return Deliveries(self.objects, clock=self.clock, lease_seconds=self.config.ledger.lease_seconds)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The event set's ledger.
+
+        :raises LedgerMissingError: if it was never made.
+        """
+        from airflow_provider_tiktok_offline.ledger import Ledger
+
+        return Ledger.open(
+            self.objects,
+            self.config.event_set_id,
+            identity=self.config.identity_settings(),
+            clock=self.clock,
+            **self.ledger_options(),
+        )
+
+    def ledger_options(self) -> dict[str, object]:
+        """Settings of the ledger that are not its identity."""
+        return {}
+
+    def delivery_id(self, digest: str) -> str:
+        """The id of this advertiser's delivery of the file with that digest.
+
+        A dry run or a test run is a delivery of its own, so that it can be repeated and never stands in a live one's way.
+        """
+        from airflow_provider_tiktok_offline.ledger import delivery_id
+
+        owner = self.config.name if self.live else f"{self.config.name}|{self.config.mode}|{self.holder}"
+        return delivery_id(owner, digest)
+
+    @property
+    def run_key(self) -> str:
+        """The holder as a path segment that names nobody."""
+        return hashlib.sha256(self.holder.encode()).hexdigest()[:24]
+
+    def folder(self, delivery_id: str) -> str:
+        """Where the delivery's reports lie, below ``state_uri``."""
+        return f"advertisers/{self.config.name}/deliveries/{delivery_id}"
+
+    def uri(self, path: str) -> str:
+        """The full URI of an object below ``state_uri``."""
+        return f"{self.config.state_uri.rstrip('/')}/{path}"
