@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 Profile = Literal["tiktok", "liveramp"]
 Severity = Literal["error", "warning", "note", "off"]
@@ -17,8 +16,6 @@ DEFAULT_SEND_FIELDS = frozenset({"event", "event_time", "event_id", "email", "ph
 OPTIONAL_SEND_FIELDS = frozenset(
     {"content_type", "content_id", "content_name", "content_category", "brand", "price", "quantity"}
 )
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,17 +94,17 @@ class ConversionSettings:
     """
 
     profile: Profile = "tiktok"
-    columns: Mapping[str, str] = _NOTHING
-    constants: Mapping[str, str] = _NOTHING
-    extensions: Mapping[str, str] = _NOTHING
-    stores: Mapping[str, Store] = _NOTHING
+    columns: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    stores: Mapping[str, Store] = field(default_factory=dict)
     decimal: Literal["point", "comma"] = "point"
     currency: str | None = None
     phone_region: str | None = None
     time_zone: str = "UTC"
     offset: Literal["ignore", "apply"] = "ignore"
     date_only_time: time = time(0, 0)
-    event_map: Mapping[str, str] = _NOTHING
+    event_map: Mapping[str, str] = field(default_factory=dict)
     categories: frozenset[str] | None = None
     lookback_days: int | None = 28
     future_skew: timedelta = timedelta(minutes=5)
@@ -115,10 +112,10 @@ class ConversionSettings:
     basket: Literal["row", "order"] = "row"
     event_identity: tuple[str, ...] = ("store_code", "order_id", "product_id")
     send_fields: frozenset[str] = DEFAULT_SEND_FIELDS
-    where: Mapping[str, frozenset[str]] = _NOTHING
+    where: Mapping[str, frozenset[str]] = field(default_factory=dict)
     consent: Consent | None = None
     send_from: datetime | None = None
-    severities: Mapping[str, Severity] = _NOTHING
+    severities: Mapping[str, Severity] = field(default_factory=dict)
     allow_extra_columns: bool = False
     trim_white_space: bool = False
     limits: Limits = field(default_factory=Limits)
