@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from airflow_provider_tiktok_offline.conversions.catalogue import RULES
-from airflow_provider_tiktok_offline.conversions.columns import CURRENCIES, PROGRAMME_COLUMNS, REGIONS, STANDARD_EVENTS
+from airflow_provider_tiktok_offline.config.fields import (
+    Column,
+    Currency,
+    DigitId,
+    EventName,
+    Name,
+    Region,
+    RuleName,
+    StoreUri,
+    Strict,
+    TimeZone,
+    misfit,
+)
+from airflow_provider_tiktok_offline.config.sections import (
+    ConsentConfig,
+    ExtensionConfig,
+    GuardConfig,
+    LedgerConfig,
+    LimitsConfig,
+    LiveRampConfig,
+    SourceConfig,
+    StoreConfig,
+    SuppressionConfig,
+    UploadConfig,
+)
 from airflow_provider_tiktok_offline.conversions.settings import (
     DEFAULT_SEND_FIELDS,
     OPTIONAL_SEND_FIELDS,
@@ -21,179 +43,80 @@ from airflow_provider_tiktok_offline.conversions.settings import (
     Store,
 )
 
-
-def _id_of_digits(value: object) -> object:
-    if not isinstance(value, str):
-        raise ValueError(f'must be a string of digits: write it in quotes, as "{value}"')
-    if not re.fullmatch(r"[0-9]{1,32}", value):
-        raise ValueError("must be a string of digits only")
-    return value
-
-
-def _currency(value: str) -> str:
-    if value not in CURRENCIES:
-        raise ValueError(f"{value!r} is no currency that TikTok supports (ISO 4217, three capitals)")
-    return value
-
-
-def _region(value: str) -> str:
-    if value not in REGIONS:
-        raise ValueError(f"{value!r} is no region with phone numbers (ISO 3166 alpha-2, two capitals)")
-    return value
+__all__ = [
+    "AdvertiserConfig",
+    "ConsentConfig",
+    "ExtensionConfig",
+    "GuardConfig",
+    "LedgerConfig",
+    "LimitsConfig",
+    "LiveRampConfig",
+    "SourceConfig",
+    "StoreConfig",
+    "SuppressionConfig",
+    "UploadConfig",
+]
 
 
-def _time_zone(value: str) -> str:
-    if value != "UTC" and value not in available_timezones():
-        raise ValueError(f"{value!r} is no IANA time zone")
-    return value
+class AdvertiserConfig(Strict):
+    """One TikTok ad account with its offline event set, its source of files, its route and its settings.
 
-
-def _event_name(value: str) -> str:
-    if value not in STANDARD_EVENTS:
-        raise ValueError(f"{value!r} is no standard event of TikTok; the names are {', '.join(sorted(STANDARD_EVENTS))}")
-    return value
-
-
-def _column(value: str) -> str:
-    if value not in PROGRAMME_COLUMNS:
-        raise ValueError(f"{value!r} is no column of the programme; the columns are {', '.join(PROGRAMME_COLUMNS)}")
-    return value
-
-
-def _rule(value: str) -> str:
-    if value not in RULES:
-        raise ValueError(f"{value!r} is no rule; docs/file-format.md lists them")
-    return value
-
-
-DigitId = Annotated[str, BeforeValidator(_id_of_digits)]
-Currency = Annotated[str, AfterValidator(_currency)]
-Region = Annotated[str, AfterValidator(_region)]
-TimeZone = Annotated[str, AfterValidator(_time_zone)]
-EventName = Annotated[str, AfterValidator(_event_name)]
-Column = Annotated[str, AfterValidator(_column)]
-RuleName = Annotated[str, AfterValidator(_rule)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SourceConfig(_Strict):
-    """Where the conversion files appear and how a complete one is known.
-
-    ``path`` is a directory plus a file name; the name may hold a Jinja template of the file's day, as
-    ``conversions_{{ file_day | ds_nodash }}.csv``, or a glob.
+    Attributes:
+        name: names the DAG, the folder of its state and the entry itself; unique over all files.
+        advertiser_id: id of the ad account, in quotes (Ads Manager shows it after ``aadvid=``).
+        event_set_id: id of its offline event set, in quotes.
+        route: send hashed events to TikTok ourselves, or deliver a plaintext file to LiveRamp.
+        mode: say what would be sent, send a few test events, or send.
+        test_event_code: the code that Events Manager shows under Test Events; for ``mode: test`` only.
+        test_events: how many events a test sends.
+        tiktok_conn_id: Airflow connection with the access token.
+        source: where the conversion files appear.
+        state_uri: where ledger, deliveries and reports are kept: an absolute path, ``s3://conn_id@bucket/prefix`` or
+            ``gs://conn_id@bucket/prefix``. One event set, one place.
+        state_shared: says that a local ``state_uri`` is one directory on every worker.
+        staging_uri: where prepared events wait for their upload; without one, ``staging`` below ``state_uri``.
+        schedule: cron expression or preset of the DAG; null for none.
+        start_date: the DAG's start date.
+        cadence: how often a file comes.
+        owner: the DAG's owner.
+        tags: the DAG's tags, beside those the factory sets.
+        pool: Airflow pool of the upload tasks; a way to share one rate limit.
+        retries: retries of each task.
+        retry_delay_seconds: seconds before the first retry.
+        profile: whose rules decide what an error is; without one, the route's.
+        currency: ISO 4217 code of the amounts.
+        phone_region: ISO 3166 alpha-2 code of phones without a country code.
+        time_zone: IANA name for times without an offset.
+        stores: settings of single shops, by store_code.
+        extensions: columns of the file that hold a setting for their row.
+        columns: the file's column name -> the programme's, for a retailer's own export.
+        constants: programme column -> its value in every row.
+        decimal: the amounts' decimal mark.
+        offset: whether digits other than 0000 after ``Z-`` are applied.
+        date_only_time: time of day of a date without one.
+        event_map: the file's transaction_category -> TikTok's event name.
+        categories: the categories a row may have; without a list, all that the profile knows.
+        lookback_days: the oldest transaction in days; null for any age.
+        future_skew_seconds: how far in the future a transaction may lie.
+        amount: whether transaction_amount is the line's or the whole order's.
+        basket: one event a row, or one an order with several contents.
+        event_identity: the columns that make a transaction with an order_id the same one again. A change on a live
+            event set sends everything anew and is therefore refused.
+        send_fields: what an event may carry.
+        where: file column -> the values whose rows belong to this advertiser.
+        suppression: people who opted out.
+        consent: the column that says that a customer agreed.
+        send_from: transactions before this moment are left out; with an offset.
+        severities: rule -> severity, over the profile's.
+        allow_extra_columns: under liveramp, drop columns outside the programme instead of refusing the file.
+        trim_white_space: under liveramp, trim white space around values instead of rejecting the row.
+        limits: the largest file that is read.
+        max_rejected_ratio: the gate: a larger share of rejected rows stops the delivery.
+        guards: limits that are looked at before anything is sent.
+        upload: how events are sent.
+        ledger: how long what was sent is remembered.
+        liveramp: the feed, for ``route: liveramp``.
     """
-
-    conn_id: str | None = None
-    path: str
-    file_day: Literal["interval_start", "run_day"] = "interval_start"
-    day_offset: int = 0
-    files: Literal["one", "all"] | int | list[str] = "one"
-    missing_file: Literal["fail", "skip"] = "fail"
-    expected_days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = [
-        "mon", "tue", "wed", "thu", "fri", "sat", "sun",
-    ]  # fmt: skip
-    settle_seconds: Annotated[int, Field(ge=0)] = 60
-    done_marker: str | None = None
-    manifest: str | None = None
-    poke_seconds: Annotated[int, Field(ge=1)] = 60
-    timeout_seconds: Annotated[int, Field(ge=1)] = 20 * 3600
-    after_delivery: Literal["keep", "archive", "delete"] = "keep"
-    archive_path: str | None = None
-    quarantine_path: str | None = None
-
-
-class StoreConfig(_Strict):
-    currency: Currency | None = None
-    phone_region: Region | None = None
-    time_zone: TimeZone | None = None
-
-
-class SuppressionConfig(_Strict):
-    """People who opted out: a list of plain or SHA-256 e-mails and phones."""
-
-    uri: str
-    column: str | None = None
-    max_age_hours: Annotated[float, Field(gt=0)] = 48
-
-
-class ConsentConfig(_Strict):
-    column: str
-    yes: list[str] = ["yes", "true", "1", "y"]
-
-
-class ExtensionConfig(_Strict):
-    """Columns of the file, outside the programme, that hold a setting for their row."""
-
-    currency: str | None = None
-    phone_region: str | None = None
-    time_zone: str | None = None
-
-
-class LimitsConfig(_Strict):
-    rows: Annotated[int, Field(ge=1)] = 500_000_000
-    bytes: Annotated[int, Field(ge=1)] = 50_000_000_000
-    row_characters: Annotated[int, Field(ge=1)] = 10_000
-
-
-class GuardConfig(_Strict):
-    """Limits that are looked at before anything is sent; None switches one off."""
-
-    max_events: Annotated[int, Field(ge=1)] | None = None
-    max_value: Annotated[float, Field(gt=0)] | None = None
-    max_amount: Annotated[float, Field(gt=0)] | None = None
-    stores: list[str] | None = None
-    size_factor: Annotated[float, Field(gt=1)] | None = None
-    on_breach: Literal["stop", "approve"] = "stop"
-
-
-class UploadConfig(_Strict):
-    """How prepared events are sent."""
-
-    batch_events: Annotated[int, Field(ge=1, le=1000)] = 1000
-    batch_bytes: Annotated[int, Field(ge=10_000)] = 4_000_000
-    requests_per_second: Annotated[float, Field(gt=0)] = 20
-    in_flight: Annotated[int, Field(ge=1, le=64)] = 4
-    timeout_seconds: Annotated[float, Field(gt=0)] = 30
-    max_attempts: Annotated[int, Field(ge=1)] = 6
-    part_events: Annotated[int, Field(ge=1000)] = 200_000
-    retry_hours: Annotated[float, Field(gt=0, le=44)] = 44
-
-
-class LedgerConfig(_Strict):
-    """How long what was sent is remembered."""
-
-    retention_days: Annotated[int, Field(ge=3)] = 90
-    record_months: Annotated[int, Field(ge=1)] = 25
-    secret_conn_id: str | None = None
-    heartbeat_seconds: Annotated[int, Field(ge=1)] = 30
-    lease_seconds: Annotated[int, Field(ge=2)] = 300
-    staging_hours: Annotated[int, Field(ge=1)] = 72
-
-
-class LiveRampConfig(_Strict):
-    """The feed that LiveRamp takes the file from."""
-
-    conn_id: str | None = None
-    destination: str
-    feed: Name | None = None
-    file_name: str = "{{ feed }}_{{ day }}.csv"
-    delimiter: Literal["comma", "tab", "pipe"] | None = None
-    on_rejected: Literal["leave_out", "refuse"] = "leave_out"
-    below_minimum: Literal["send", "carry_over", "fail"] = "send"
-    gzip: bool = False
-    pgp_key: str | None = None
-    pgp_fingerprint: str | None = None
-    staged: bool = False
-    temporary_name: bool = False
-    confirm_to: list[str] = []
-
-
-class AdvertiserConfig(_Strict):
-    """One TikTok ad account with its offline event set, its source of files, its route and its settings."""
 
     name: Name
     advertiser_id: DigitId
@@ -204,15 +127,15 @@ class AdvertiserConfig(_Strict):
     test_events: Annotated[int, Field(ge=1, le=1000)] = 10
     tiktok_conn_id: str = "tiktok_default"
     source: SourceConfig
-    state_uri: str
+    state_uri: StoreUri
     state_shared: bool = False
-    staging_uri: str | None = None
+    staging_uri: StoreUri | None = None
 
     schedule: str | None = "@daily"
     start_date: date = date(2026, 1, 1)
     cadence: Literal["daily", "weekly", "monthly"] = "daily"
     owner: str = "airflow"
-    tags: list[str] = []
+    tags: tuple[str, ...] = ()
     pool: str | None = None
     retries: Annotated[int, Field(ge=0)] = 3
     retry_delay_seconds: Annotated[float, Field(ge=0)] = 60
@@ -221,26 +144,26 @@ class AdvertiserConfig(_Strict):
     currency: Currency | None = None
     phone_region: Region | None = None
     time_zone: TimeZone = "UTC"
-    stores: dict[str, StoreConfig] = {}
+    stores: dict[str, StoreConfig] = Field(default_factory=dict)
     extensions: ExtensionConfig = ExtensionConfig()
-    columns: dict[str, Column] = {}
-    constants: dict[Column, str] = {}
+    columns: dict[str, Column] = Field(default_factory=dict)
+    constants: dict[Column, str] = Field(default_factory=dict)
     decimal: Literal["point", "comma"] = "point"
     offset: Literal["ignore", "apply"] = "ignore"
     date_only_time: time = time(0, 0)
-    event_map: dict[str, EventName] = {}
+    event_map: dict[str, EventName] = Field(default_factory=dict)
     categories: list[str] | None = None
     lookback_days: Annotated[int, Field(ge=1)] | None = 28
     future_skew_seconds: Annotated[int, Field(ge=0)] = 300
     amount: Literal["line", "order"] = "line"
     basket: Literal["row", "order"] = "row"
-    event_identity: list[Column] = ["store_code", "order_id", "product_id"]
-    send_fields: list[str] = sorted(DEFAULT_SEND_FIELDS)
-    where: dict[str, list[str]] = {}
+    event_identity: tuple[Column, ...] = ("store_code", "order_id", "product_id")
+    send_fields: tuple[str, ...] = tuple(sorted(DEFAULT_SEND_FIELDS))
+    where: dict[str, list[str]] = Field(default_factory=dict)
     suppression: SuppressionConfig | None = None
     consent: ConsentConfig | None = None
     send_from: datetime | None = None
-    severities: dict[RuleName, Severity] = {}
+    severities: dict[RuleName, Severity] = Field(default_factory=dict)
     allow_extra_columns: bool = False
     trim_white_space: bool = False
     limits: LimitsConfig = LimitsConfig()
@@ -254,22 +177,22 @@ class AdvertiserConfig(_Strict):
     @model_validator(mode="after")
     def _settings_fit_together(self) -> AdvertiserConfig:
         if self.mode == "live" and self.test_event_code is not None:
-            raise ValueError("test_event_code is set in live mode: events would not count; remove it or use mode: test")
+            raise misfit("test_event_code", "is set in live mode: events would not count; remove it or use mode: test")
         if self.mode == "test" and self.test_event_code is None:
-            raise ValueError("mode: test needs test_event_code (Events Manager, Test Events)")
+            raise misfit("test_event_code", "is missing: mode is test (Events Manager shows it under Test Events)")
         if self.route == "liveramp" and self.liveramp is None:
-            raise ValueError("route: liveramp needs a liveramp: section with a destination")
+            raise misfit("liveramp", "is missing: route is liveramp and needs a section with a destination")
+        if self.route == "liveramp" and self.profile == "tiktok":
+            raise misfit("profile", "must be liveramp: route is liveramp")
         unknown = set(self.send_fields) - DEFAULT_SEND_FIELDS - OPTIONAL_SEND_FIELDS
         if unknown:
-            raise ValueError(f"send_fields: unknown {', '.join(sorted(unknown))}")
+            known = ", ".join(sorted(DEFAULT_SEND_FIELDS | OPTIONAL_SEND_FIELDS))
+            raise misfit("send_fields", f"has the unknown {', '.join(sorted(unknown))}; there are {known}")
         if self.send_from is not None and self.send_from.tzinfo is None:
-            raise ValueError("send_from needs an offset, as 2026-11-22T00:00:00Z")
+            raise misfit("send_from", "needs an offset, as 2026-11-22T00:00:00Z")
         floor = (self.lookback_days or 0) + 2
         if self.ledger.retention_days < floor:
-            raise ValueError(f"ledger.retention_days must be at least lookback_days + 2 = {floor}")
-        if self.cadence == "monthly" and self.lookback_days is not None and self.lookback_days < 31:
-            # A warning, not an error: ``config check`` shows it.
-            pass
+            raise misfit("ledger.retention_days", f"must be at least lookback_days + 2 = {floor}")
         return self
 
     @property
@@ -282,8 +205,14 @@ class AdvertiserConfig(_Strict):
         found = []
         if self.cadence == "monthly" and self.lookback_days is not None and self.lookback_days < 31:
             found.append(
-                f"cadence: monthly can't fit a lookback of {self.lookback_days} days: the oldest rows of each file will be rejected"
+                f"cadence: monthly can't fit a lookback of {self.lookback_days} days: the oldest rows of each file "
+                "will be rejected"
             )
+        currencies = self.currency or self.extensions.currency or any(store.currency for store in self.stores.values())
+        if self.route == "tiktok" and not currencies:
+            found.append("currency: none is set, so events carry a value without one and count for no return on spend")
+        if self.route == "tiktok" and not (self.phone_region or self.extensions.phone_region or self.stores):
+            found.append("phone_region: none is set, so only phones written with their country code are understood")
         return found
 
     def conversion_settings(self) -> ConversionSettings:
@@ -312,7 +241,7 @@ class AdvertiserConfig(_Strict):
             future_skew=timedelta(seconds=self.future_skew_seconds),
             amount=self.amount,
             basket=self.basket,
-            event_identity=tuple(self.event_identity),
+            event_identity=self.event_identity,
             send_fields=frozenset(self.send_fields) | {"event", "event_time", "event_id"},
             where={column: frozenset(values) for column, values in self.where.items()},
             consent=None

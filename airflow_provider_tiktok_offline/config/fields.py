@@ -1,0 +1,90 @@
+"""The kinds of values that settings have: ids, regions, currencies, event names."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from airflow_provider_tiktok_offline.conversions.catalogue import RULES
+from airflow_provider_tiktok_offline.conversions.columns import CURRENCIES, PROGRAMME_COLUMNS, REGIONS, STANDARD_EVENTS
+
+#: Type of the error that a section raises about one of its keys, with ``key`` in its context.
+MISFIT = "misfit"
+
+
+class Strict(BaseModel):
+    """A section of the configuration: unknown keys are errors, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def misfit(key: str, message: str) -> PydanticCustomError:
+    """An error about ``key`` (dotted) that shows only beside other keys."""
+    return PydanticCustomError(MISFIT, "{message}", {"key": key, "message": message})
+
+
+def _id_of_digits(value: object) -> object:
+    if isinstance(value, int):
+        raise ValueError(f'must be a string of digits: write it in quotes, as "{value}"')
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,32}", value):
+        raise ValueError("must be a string of digits only")
+    return value
+
+
+def _currency(value: str) -> str:
+    if value not in CURRENCIES:
+        raise ValueError(f"{value!r} is no currency that TikTok supports (ISO 4217, three capitals)")
+    return value
+
+
+def _region(value: str) -> str:
+    if value not in REGIONS:
+        raise ValueError(f"{value!r} is no region with phone numbers (ISO 3166 alpha-2, two capitals)")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"{value!r} is no IANA time zone") from None
+    return value
+
+
+def _event_name(value: str) -> str:
+    if value not in STANDARD_EVENTS:
+        raise ValueError(f"{value!r} is no standard event of TikTok; they are {', '.join(sorted(STANDARD_EVENTS))}")
+    return value
+
+
+def _column(value: str) -> str:
+    if value not in PROGRAMME_COLUMNS:
+        raise ValueError(f"{value!r} is no column of the programme; the columns are {', '.join(PROGRAMME_COLUMNS)}")
+    return value
+
+
+def _rule(value: str) -> str:
+    if value not in RULES:
+        raise ValueError(f"{value!r} is no rule; docs/file-format.md lists them")
+    return value
+
+
+def _uri(value: str) -> str:
+    if re.match(r"(?:/|(?:file|s3|gs)://)", value):
+        return value
+    raise ValueError("must be an absolute path, or begin with file://, s3:// or gs://")
+
+
+DigitId = Annotated[str, BeforeValidator(_id_of_digits)]
+Currency = Annotated[str, AfterValidator(_currency)]
+Region = Annotated[str, AfterValidator(_region)]
+TimeZone = Annotated[str, AfterValidator(_time_zone)]
+EventName = Annotated[str, AfterValidator(_event_name)]
+Column = Annotated[str, AfterValidator(_column)]
+RuleName = Annotated[str, AfterValidator(_rule)]
+StoreUri = Annotated[str, AfterValidator(_uri)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]

@@ -1,0 +1,265 @@
+"""``advertisers.yaml``, or a directory of such files, as typed settings; each fault names file, entry and key."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from airflow_provider_tiktok_offline.config.documents import Document, KeyPath, read_document
+from airflow_provider_tiktok_offline.config.explaining import explain
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.errors import ConfigError
+
+#: In a directory, the ``defaults:`` of this file hold for all files; a file's own come on top.
+SHARED_DEFAULTS = "defaults.yaml"
+#: What a BrokenEntry's ``entry`` says when the fault lies in ``defaults:`` or in the file as a whole.
+DEFAULTS, WHOLE_FILE = "defaults", "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenEntry:
+    """One fault of the configuration.
+
+    Attributes:
+        file: the file it is in.
+        entry: the advertiser's name, ``advertisers[3]`` where it has none, ``defaults`` or ``file``.
+        key: the key, dotted; empty if the entry as a whole is meant.
+        message: what is wrong and what would be right.
+        line: its line, where known.
+    """
+
+    file: str
+    entry: str
+    key: str
+    message: str
+    line: int | None = None
+
+    @property
+    def where(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        place += "" if self.entry == WHOLE_FILE else f", entry {self.entry}"
+        return f"{place}, key {self.key}" if self.key else place
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+    def error(self) -> ConfigError:
+        """The same as an exception."""
+        return ConfigError(f"{self.message}.", where=self.where)
+
+
+@dataclass(slots=True)
+class LoadedConfig:
+    """All advertisers of a configuration, whole ones and broken ones.
+
+    Attributes:
+        path: the file or directory that was read.
+        advertisers: name -> settings, of every entry without a fault, in the order of the files.
+        broken: every fault that was found; a fault in ``defaults:`` is there once.
+    """
+
+    path: str
+    advertisers: dict[str, AdvertiserConfig] = field(default_factory=dict)
+    broken: list[BrokenEntry] = field(default_factory=list)
+    _faults: dict[str, BrokenEntry] = field(default_factory=dict)
+
+    def get(self, name: str) -> AdvertiserConfig | None:
+        """The settings of that name, None if there are none or they are broken."""
+        return self.advertisers.get(name)
+
+    def advertiser(self, name: str) -> AdvertiserConfig:
+        """The settings of that name.
+
+        :raises ConfigError: if the entry is broken or there is none.
+        """
+        if name in self.advertisers:
+            return self.advertisers[name]
+        if name in self._faults:
+            raise self._faults[name].error()
+        whole = next((fault for fault in self.broken if fault.entry == WHOLE_FILE), None)
+        if whole is not None and not self.advertisers:
+            raise whole.error()
+        near = get_close_matches(name, [*self.advertisers, *self._faults], n=1)
+        known = ", ".join(sorted(self.advertisers)[:10]) or "none"
+        raise ConfigError(
+            f"there is no advertiser {name!r}.",
+            where=self.path,
+            todo=f"Did you mean {near[0]!r}?" if near else f"The file has: {known}.",
+        )
+
+
+def load_config(
+    path: str | Path, *, environ: Mapping[str, str] = os.environ, only: Collection[str] | None = None
+) -> LoadedConfig:
+    """Read a configuration.
+
+    :param path: a YAML file with ``defaults:`` and ``advertisers:``, or a directory of them.
+    :param environ: where ``${VARIABLE}`` and ``${VARIABLE:-default}`` are looked up.
+    :param only: validate these names alone; the others are left out, broken ones too.
+    :raises ConfigError: if there is no such file, or nothing of it can be read as YAML.
+    """
+    place = Path(path)
+    loaded = LoadedConfig(str(path))
+    if place.is_dir():
+        files = sorted(file for file in place.iterdir() if file.suffix in (".yaml", ".yml") and file.name[0] != ".")
+        if not files:
+            raise ConfigError("the directory has no .yaml file.", where=str(place))
+    else:
+        files = [place]
+    documents = []
+    for file in files:
+        try:
+            documents.append(read_document(file, environ))
+        except ConfigError as error:
+            if len(files) == 1:
+                raise
+            loaded.broken.append(
+                BrokenEntry(file=error.where or str(file), entry=WHOLE_FILE, key="", message=error.what.rstrip("."))
+            )
+    _Reading(loaded, only).read(documents)
+    return loaded
+
+
+class _Reading:
+    def __init__(self, loaded: LoadedConfig, only: Collection[str] | None) -> None:
+        self._loaded = loaded
+        self._only = only
+        self._places: dict[str, list[tuple[Document, int]]] = {}
+
+    def read(self, documents: list[Document]) -> None:
+        shared: Document | None = None
+        if len(documents) > 1:
+            shared = next((one for one in documents if Path(one.file).name == SHARED_DEFAULTS), None)
+        entries: list[tuple[Document, int, str, Mapping[str, Any]]] = []
+        for document in documents:
+            entries += self._entries(document)
+        for document, index, name, _entry in entries:
+            self._places.setdefault(name, []).append((document, index))
+        merged: dict[str, dict[str, Any]] = {}
+        for document, index, name, entry in entries:
+            if self._only is not None and name not in self._only:
+                continue
+            if document.file not in merged:
+                merged[document.file] = deep_merge(_defaults(shared), _defaults(document))
+            self._entry(document, index, name, deep_merge(merged[document.file], entry), shared)
+        self._live_once()
+
+    def _entries(self, document: Document) -> list[tuple[Document, int, str, Mapping[str, Any]]]:
+        """The file's entries, after a look at the file as a whole."""
+        value = document.value
+        if not isinstance(value, dict):
+            self._fault(document, WHOLE_FILE, (), "needs defaults: and advertisers: at the top")
+            return []
+        for key in value.keys() - {"defaults", "advertisers"}:
+            near = get_close_matches(key, ["defaults", "advertisers"], n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; a file has defaults: and advertisers:"
+            self._fault(document, WHOLE_FILE, (key,), f"unknown key{hint}")
+        if not isinstance(value.get("defaults") or {}, dict):
+            self._fault(document, WHOLE_FILE, ("defaults",), "must be a mapping")
+        elif "name" in _defaults(document):
+            self._fault(document, DEFAULTS, ("defaults", "name"), "a name belongs to one advertiser")
+        for problem in document.problems:
+            if problem.path[:1] != ("advertisers",) or len(problem.path) < 2:
+                entry = DEFAULTS if problem.path[:1] == ("defaults",) else WHOLE_FILE
+                self._fault(document, entry, problem.path, problem.message, problem.line)
+        advertisers = value.get("advertisers") or []
+        if not isinstance(advertisers, list):
+            self._fault(document, WHOLE_FILE, ("advertisers",), "must be a list, one advertiser after each dash")
+            return []
+        found: list[tuple[Document, int, str, Mapping[str, Any]]] = []
+        for index, entry in enumerate(advertisers):
+            if not isinstance(entry, dict):
+                self._fault(document, f"advertisers[{index}]", ("advertisers", index), "must be a mapping")
+                continue
+            name = entry.get("name")
+            found.append((document, index, name if isinstance(name, str) else f"advertisers[{index}]", entry))
+        return found
+
+    def _entry(self, document: Document, index: int, name: str, entry: dict[str, Any], shared: Document | None) -> None:
+        top: KeyPath = ("advertisers", index)
+        places = self._places[name]
+        if len(places) > 1:
+            other = next(place for place in places if place != (document, index))
+            line = other[0].line(("advertisers", other[1], "name"))
+            self._fault(document, name, (*top, "name"), f"the name is also at {other[0].file}:{line}")
+            return
+        problems = [problem for problem in document.problems if problem.path[:2] == top]
+        for problem in problems:
+            self._fault(document, name, problem.path, problem.message, problem.line)
+        if problems:
+            return
+        try:
+            self._loaded.advertisers[name] = AdvertiserConfig.model_validate(entry)
+        except ValidationError as error:
+            for key, message in explain(error, entry):
+                self._place(document, top, name, key, message, shared)
+
+    def _place(
+        self, document: Document, top: KeyPath, name: str, key: KeyPath, message: str, shared: Document | None
+    ) -> None:
+        """Lay a fault where its key is written: in the entry, or in the defaults behind it."""
+        if key and document.line((*top, *key)) is None:
+            for source in (document, shared):
+                if source is not None and source.line(("defaults", *key)) is not None:
+                    fault = self._fault(source, DEFAULTS, ("defaults", *key), message)
+                    self._loaded._faults.setdefault(name, fault)
+                    return
+        self._fault(document, name, (*top, *key), message)
+
+    def _live_once(self) -> None:
+        """One event set has one ledger and one live route (semantics: "Event id and event key")."""
+        live: dict[str, AdvertiserConfig] = {}
+        for name, config in list(self._loaded.advertisers.items()):
+            if config.mode != "live":
+                continue
+            first = live.setdefault(config.event_set_id, config)
+            if first.route != config.route:
+                key, what = "route", f"delivers the same event set by route {first.route}: one live route at a time"
+            elif first.state_uri != config.state_uri:
+                key, what = (
+                    "state_uri",
+                    "has the same event set with another state_uri: each would send what the other sent",
+                )
+            else:
+                continue
+            document, index = self._places[name][0]
+            del self._loaded.advertisers[name]
+            self._fault(document, name, ("advertisers", index, key), f"advertiser {first.name} {what}")
+
+    def _fault(
+        self, document: Document, entry: str, path: KeyPath, message: str, line: int | None = None
+    ) -> BrokenEntry:
+        keys = path[2:] if path[:1] == ("advertisers",) and len(path) > 1 else path
+        keys = keys[1:] if entry == DEFAULTS else keys
+        fault = BrokenEntry(
+            file=document.file,
+            entry=entry,
+            key=".".join(str(key) for key in keys),
+            message=message,
+            line=line or document.line(path) or document.line(path[:2]),
+        )
+        if fault not in self._loaded.broken:
+            self._loaded.broken.append(fault)
+        self._loaded._faults.setdefault(entry, fault)
+        return fault
+
+
+def _defaults(document: Document | None) -> dict[str, Any]:
+    value = document.value if document is not None else None
+    defaults = value.get("defaults") if isinstance(value, dict) else None
+    return defaults if isinstance(defaults, dict) else {}
+
+
+def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the keys of ``over``; mappings on both sides are merged, anything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = deep_merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
