@@ -11,6 +11,7 @@
     ├── GuardError                     a limit set before sending was breached
     ├── StorageError                   a remote or local store refused
     │   ├── StorageUnavailableError    it may answer later (retryable)
+    │   │   └── PartialFileError       and a part of the file lies at the destination
     │   ├── StorageDeniedError         credentials or permissions
     │   └── HostKeyError               the server is not the one that was pinned
     ├── LedgerError
@@ -27,6 +28,7 @@
     │   ├── RejectedRowsError          a parameter of some event: bisect
     │   ├── CredentialsError           the token is bad, expired or revoked
     │   └── CallerError                the request or the configuration is wrong: stop
+    │       └── BatchTooLargeError     fewer events or bytes a request are wanted: split
     ├── CircuitOpenError               the service kept failing: stopped, nothing lost (retryable)
     ├── FeedError                      a file breaks the feed's contract with LiveRamp
     └── UnsettledError                 the run ended with events held, unconfirmed or refused
@@ -82,7 +84,9 @@ class InputFileError(TikTokOfflineError):
     :param rule: name of the file-level rule that is broken.
     """
 
-    def __init__(self, what: str, *, rule: str = "unreadable", where: str | None = None, todo: str | None = None) -> None:
+    def __init__(
+        self, what: str, *, rule: str = "unreadable", where: str | None = None, todo: str | None = None
+    ) -> None:
         super().__init__(what, where=where, todo=todo)
         self.rule = rule
 
@@ -117,6 +121,10 @@ class StorageUnavailableError(StorageError):
     """The store did not answer, or asked to come back later."""
 
     retryable: ClassVar[bool] = True
+
+
+class PartialFileError(StorageUnavailableError):
+    """A write was cut and the server no longer answers: a part of the file lies there; the next try replaces it."""
 
 
 class StorageDeniedError(StorageError):
@@ -163,6 +171,7 @@ class ApiError(TikTokOfflineError):
     :param request_id: TikTok's id of the request, for their support.
     :param field: field path named by the message, never the message itself (it may echo values).
     :param batch: which events of the part the request carried, as ``(first, count)``.
+    :param retry_after: seconds to wait, if the service named them.
     """
 
     def __init__(
@@ -174,6 +183,7 @@ class ApiError(TikTokOfflineError):
         request_id: str | None = None,
         field: str | None = None,
         batch: tuple[int, int] | None = None,
+        retry_after: float | None = None,
         where: str | None = None,
         todo: str | None = None,
     ) -> None:
@@ -183,20 +193,17 @@ class ApiError(TikTokOfflineError):
         self.request_id = request_id
         self.field = field
         self.batch = batch
+        self.retry_after = retry_after
 
 
 class ThrottledError(ApiError):
-    """Too many requests.
-
-    ``retry_after`` holds seconds to wait if the service named them.
-    """
+    """Too many requests: nothing was taken."""
 
     retryable: ClassVar[bool] = True
-    retry_after: float | None = None
 
 
 class ServiceUnavailableError(ApiError):
-    """A fault on TikTok's side that said the request was not taken."""
+    """The request was definitely not taken: no connection, or the service said it is down."""
 
     retryable: ClassVar[bool] = True
 
@@ -221,6 +228,10 @@ class CredentialsError(ApiError):
 
 class CallerError(ApiError):
     """The request as a whole, the permission or the configuration is wrong: stop."""
+
+
+class BatchTooLargeError(CallerError):
+    """The request holds more events or bytes than TikTok takes."""
 
 
 class CircuitOpenError(TikTokOfflineError):

@@ -9,7 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["name", "address", "state", "zip", "email", "category", "timestamp", "amount", "phone", "identifier", "number", "text"]
+Kind = Literal[
+    "name",
+    "address",
+    "state",
+    "zip",
+    "email",
+    "category",
+    "timestamp",
+    "amount",
+    "phone",
+    "identifier",
+    "number",
+    "text",
+]
 
 
 @dataclass(frozen=True, slots=True)

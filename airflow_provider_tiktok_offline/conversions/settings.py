@@ -11,7 +11,9 @@ Profile = Literal["tiktok", "liveramp"]
 Severity = Literal["error", "warning", "note", "off"]
 
 #: What is sent unless the advertiser opts into more (semantics: "What is sent").
-DEFAULT_SEND_FIELDS = frozenset({"event", "event_time", "event_id", "email", "phone", "value", "currency", "order_id", "shop_id"})
+DEFAULT_SEND_FIELDS = frozenset(
+    {"event", "event_time", "event_id", "email", "phone", "value", "currency", "order_id", "shop_id"}
+)
 #: What ``send_fields`` may name beyond the default.
 OPTIONAL_SEND_FIELDS = frozenset(
     {"content_type", "content_id", "content_name", "content_category", "brand", "price", "quantity"}

@@ -84,12 +84,7 @@ class DeliveryContext:
             self.config.event_set_id,
             identity=self.config.identity_settings(),
             clock=self.clock,
-            **self.ledger_options(),
         )
-
-    def ledger_options(self) -> dict[str, object]:
-        """Settings of the ledger that are not its identity."""
-        return {}
 
     def delivery_id(self, digest: str) -> str:
         """The id of this advertiser's delivery of the file with that digest.

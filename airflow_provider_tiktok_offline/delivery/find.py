@@ -1,0 +1,141 @@
+"""Which file is the day's, and is it complete?"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from airflow_provider_tiktok_offline.config.models import SourceConfig
+from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.intake import already_delivered
+from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def day_of_file(source: SourceConfig, *, interval_start: datetime | None, run_day: datetime) -> date:
+    """The day whose file a run is for (semantics, "Day of a file").
+
+    :param interval_start: start of the run's data interval; None for a run without one.
+    :param run_day: when the run was due, or asked for.
+    """
+    base = interval_start if source.file_day == "interval_start" and interval_start is not None else run_day
+    return base.date() + timedelta(days=source.day_offset)
+
+
+def expected(source: SourceConfig, day: date) -> bool:
+    """Whether a file is expected for that day at all (``expected_days``: closed days have none)."""
+    return _WEEKDAYS[day.weekday()] in source.expected_days
+
+
+def source_uri(source: SourceConfig, day: date) -> str:
+    """The full URI, or the glob, of a day's file.
+
+    :raises ConfigError: if the path's template is broken or names something unknown.
+    """
+    path = render(source.path, day)
+    if "://" in path or source.conn_id is None:
+        return path
+    return f"sftp://{source.conn_id}@/{path.lstrip('/')}"
+
+
+def render(template: str, day: date, **names: str) -> str:
+    """Fill ``{{ ds }}``, ``{{ ds_nodash }}`` and ``{{ day }}`` (a date) into a path.
+
+    :raises ConfigError: if the template is broken or names something unknown.
+    """
+    if "{{" not in template and "{%" not in template:
+        return template
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
+    try:
+        return environment.from_string(template).render(
+            ds=day.isoformat(), ds_nodash=day.strftime("%Y%m%d"), day=day, **names
+        )
+    except TemplateError as error:
+        raise ConfigError(
+            f"the template can't be filled: {error}.",
+            where=f"path {template!r}",
+            todo="It may use {{ ds }}, {{ ds_nodash }} and {{ day }}.",
+        ) from None
+
+
+def find(ctx: DeliveryContext, day: date, *, previous: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Look once for the day's complete files; one connection, one listing.
+
+    :param day: the file's day.
+    :param previous: the stamps that the poll before returned as ``pending``; a file unchanged since is complete.
+    :returns: ``files`` (stamps of complete files that are due, oldest first), ``pending`` (stamps of files that still
+        grow or lack their marker), ``already_delivered`` (the day's file is closed: nothing is due) and ``day``.
+    :raises StorageError: if the source can't be listed.
+    """
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    source = ctx.config.source
+    uri = source_uri(source, day)
+    directory, _, pattern = uri.rpartition("/")
+    with open_files(uri, ctx.connections) as files:
+        listing = {stamp.uri.rpartition("/")[2]: stamp for stamp in files.list(directory + "/")}
+    wanted = _wanted(source, pattern, day)
+    companions = {suffix for suffix in (source.done_marker, source.manifest) if suffix}
+    matches = [
+        stamp
+        for name, stamp in listing.items()
+        if not name.startswith(".")
+        and not any(name.endswith(suffix) for suffix in companions)
+        and any(fnmatch.fnmatchcase(name, one) for one in wanted)
+    ]
+    matches.sort(key=lambda stamp: (stamp.mtime, stamp.uri))
+    # A glob may match other days' files; those that are closed are passed over, whichever day they were for.
+    delivered = [stamp for stamp in matches if already_delivered(ctx, stamp)]
+    due = [stamp for stamp in matches if stamp not in delivered]
+    before = {(old["uri"], old["size"], old["mtime"]) for old in previous}
+    complete = [stamp for stamp in due if _complete(ctx, stamp, listing, before)]
+    pending = [stamp for stamp in due if stamp not in complete]
+    chosen = _chosen(source, complete, waiting=bool(pending))
+    return {
+        "day": day.isoformat(),
+        "files": [stamp.to_dict() for stamp in chosen],
+        "pending": [stamp.to_dict() for stamp in pending],
+        "already_delivered": bool(delivered) and not due,
+    }
+
+
+def _wanted(source: SourceConfig, pattern: str, day: date) -> list[str]:
+    if isinstance(source.files, list):
+        return [render(name, day) for name in source.files]
+    return [pattern]
+
+
+def _chosen(source: SourceConfig, complete: list[FileStamp], *, waiting: bool) -> list[FileStamp]:
+    match source.files:
+        case "one":
+            return complete[:1]
+        case "all":
+            return [] if waiting else complete
+        case int() as count:
+            return complete[:count] if len(complete) >= count else []
+        case names:
+            return complete if len(complete) == len(names) else []
+
+
+def _complete(
+    ctx: DeliveryContext, stamp: FileStamp, listing: Mapping[str, FileStamp], before: set[tuple[str, int, str]]
+) -> bool:
+    """Whether nobody writes to the file any more: a marker where there is one, else its age, else two equal polls."""
+    source = ctx.config.source
+    name = stamp.uri.rpartition("/")[2]
+    if source.done_marker is not None or source.manifest is not None:
+        return all(
+            suffix is None or name + suffix in listing or suffix in listing
+            for suffix in (source.done_marker, source.manifest)
+        )
+    if ctx.clock.now() - stamp.mtime >= timedelta(seconds=source.settle_seconds):
+        return True
+    known = stamp.to_dict()
+    return (known["uri"], known["size"], known["mtime"]) in before

@@ -1,0 +1,74 @@
+"""Limits that are looked at before anything is sent (semantics, "Guards before anything is sent")."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.errors import GuardError
+
+
+def check_guards(ctx: DeliveryContext, state: Any, prepared: Any) -> None:
+    """Hold a delivery against the advertiser's guards.
+
+    :raises GuardError: naming every guard that is breached; nothing was sent.
+    """
+    guards = ctx.config.guards
+    breaches: list[str] = []
+    manifest = prepared.manifest
+    if guards.max_events is not None and manifest.events > guards.max_events:
+        breaches.append(f"{manifest.events} events, more than max_events {guards.max_events}")
+    if guards.max_value is not None or guards.max_amount is not None or guards.stores is not None:
+        total, largest, stores = _figures(prepared)
+        if guards.max_value is not None and total > Decimal(str(guards.max_value)):
+            breaches.append(f"a value of {total:f} in all, more than max_value {guards.max_value:g}")
+        if guards.max_amount is not None and largest > Decimal(str(guards.max_amount)):
+            breaches.append(f"a single amount of {largest:f}, more than max_amount {guards.max_amount:g}")
+        strangers = stores - set(guards.stores) if guards.stores is not None else set()
+        if strangers:
+            breaches.append(f"{len(strangers)} store codes that guards.stores does not list")
+    if guards.size_factor is not None:
+        breaches += _size(ctx, state, guards.size_factor)
+    other = ctx.deliveries.handled_for_another(ctx.config.name, state.digest)
+    if other is not None:
+        breaches.append(f"the same file was already handled for advertiser {other}")
+    if breaches:
+        raise GuardError(
+            f"nothing was sent: {'; '.join(breaches)}.",
+            where=state.uri,
+            todo="If that is right, raise the guard in advertisers.yaml and clear the dedupe task.",
+        )
+
+
+def _figures(prepared: Any) -> tuple[Decimal, Decimal, set[str]]:
+    import polars as pl
+
+    total, largest, stores = Decimal(0), Decimal(0), set[str]()
+    for index in range(len(prepared.parts)):
+        frame = prepared.read(index)
+        amounts = frame["value"].cast(pl.Decimal(38, 4))
+        total += amounts.sum() or Decimal(0)
+        largest = max(largest, amounts.max() or Decimal(0))
+        if "shop_id" in frame.columns:
+            stores |= set(frame["shop_id"].drop_nulls().unique())
+    return total, largest, stores
+
+
+def _size(ctx: DeliveryContext, state: Any, factor: float) -> list[str]:
+    """Hold the file's size against the median of the advertiser's last 28 days."""
+    from datetime import timedelta
+    from statistics import median
+
+    since = ctx.clock.now() - timedelta(days=28)
+    sizes = [
+        other.size
+        for other in ctx.deliveries.list(ctx.config.name)
+        if other.id != state.id and other.status == "closed" and other.as_of >= since
+    ]
+    if len(sizes) < 3:
+        return []
+    usual = median(sizes)
+    if usual / factor <= state.size <= usual * factor:
+        return []
+    return [f"{state.size} bytes, where the last 28 days had {usual:.0f} in the middle (size_factor {factor:g})"]

@@ -1,0 +1,61 @@
+"""Step 2: valid rows become hashed events, staged as Parquet parts that hold no plaintext identifier."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.lease import Lease
+from airflow_provider_tiktok_offline.delivery.source import StoredFile
+from airflow_provider_tiktok_offline.delivery.staging import StagedParts
+from airflow_provider_tiktok_offline.delivery.suppression import load_suppression
+from airflow_provider_tiktok_offline.delivery.validate import settings_fingerprint
+
+
+def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
+    """Normalise and hash the delivery's file into staged parts.
+
+    :returns: ``delivery_id``, ``closed``, ``events``, ``parts`` (how many) and ``manifest_uri``.
+    :raises FileChangedError: if the file's bytes are not those that were validated.
+    :raises DeliveryHeldError: if another run holds the delivery.
+    """
+    from airflow_provider_tiktok_offline.conversions import prepare
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    state = ctx.deliveries.resume(delivery_id, ctx.holder)
+    if state.status == "closed":
+        return {"delivery_id": delivery_id, "closed": True, "events": 0, "parts": 0, "manifest_uri": None}
+    parts = StagedParts(ctx.staging, delivery_id)
+    wanted = settings_fingerprint(ctx)
+    done = state.steps.get("normalize_hash")
+    if done is not None and done["settings"] == wanted and parts.complete():
+        return {key: value for key, value in done.items() if key != "settings"}
+    # A plan names events of the parts it was made from: once it exists the parts stay as they are.
+    with (
+        Lease(ctx, delivery_id),
+        open_files(state.uri, ctx.connections) as files,
+        tempfile.TemporaryDirectory(prefix="tiktok-offline-") as spill,
+    ):
+        parts.clear()
+        prepared = prepare.prepare(
+            StoredFile(state.uri, state.size, files),
+            ctx.config.conversion_settings(),
+            as_of=state.as_of,
+            output=parts,
+            part_events=ctx.config.upload.part_events,
+            suppression=load_suppression(ctx),
+            progress=lambda done, total, rows: ctx.progress("normalize_hash", done, total),
+            spill_dir=Path(spill),
+            expected_sha256=state.digest,
+        )
+    result = {
+        "delivery_id": delivery_id,
+        "closed": False,
+        "events": prepared.manifest.events,
+        "parts": len(prepared.manifest.parts),
+        "manifest_uri": parts.manifest_uri,
+    }
+    ctx.deliveries.note_step(delivery_id, ctx.holder, "normalize_hash", {**result, "settings": wanted})
+    return result

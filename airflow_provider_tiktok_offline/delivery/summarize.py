@@ -1,0 +1,187 @@
+"""Step 5: settle the delivery whatever happened before, publish the report, and fail the run if anything is open."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from airflow_provider_tiktok_offline import __version__
+from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.dedupe import Tally
+from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run, write_json
+from airflow_provider_tiktok_offline.delivery.staging import StagedParts
+from airflow_provider_tiktok_offline.delivery.upload import oldest_event_time
+from airflow_provider_tiktok_offline.delivery.validate import settings_fingerprint
+from airflow_provider_tiktok_offline.errors import UnsettledError
+
+#: Outcomes of an event after which nothing is left to do.
+SETTLED = ("already_sent", "changed_after_sent", "expired", "accepted", "refused", "would_send", "test_sent")
+
+
+def summarize(ctx: DeliveryContext, delivery_ids: Iterable[str] | None = None) -> dict[str, Any]:
+    """Settle and close the run's deliveries.
+
+    :param delivery_ids: which; None for all that the run has opened.
+    :returns: ``deliveries``: one summary each, with the counts and values of rows and events by class, and the URIs of
+        the reports.
+    :raises UnsettledError: if events are held, unconfirmed or were never tried, if a step failed, or if the numbers of
+        a delivery do not add up. Everything is kept, and a retry goes on from there.
+    """
+    ids = list(delivery_ids) if delivery_ids is not None else deliveries_of_run(ctx)
+    summaries = [_settle(ctx, delivery_id) for delivery_id in ids]
+    open_ends = [f"{summary['delivery_id']}: {summary['open']}" for summary in summaries if summary["open"]]
+    if open_ends:
+        raise UnsettledError(
+            f"the run is not settled: {'; '.join(open_ends)}.",
+            where=ctx.config.name,
+            todo="Clear the failed task; what was accepted is not sent again.",
+        )
+    return {"deliveries": summaries}
+
+
+def _settle(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
+    path = f"{ctx.folder(delivery_id)}/summary.json"
+    state = ctx.deliveries.resume(delivery_id, ctx.holder)
+    if state.status == "closed":
+        found = ctx.objects.get(path)
+        summary: dict[str, Any] = (
+            json.loads(found[0]) if found is not None else {"delivery_id": delivery_id, "open": ""}
+        )
+        return {**summary, "already_closed": True}
+    rows = _rows(ctx, delivery_id)
+    summary = {
+        "delivery_id": delivery_id,
+        "advertiser": ctx.config.name,
+        "event_set_id": ctx.config.event_set_id,
+        "route": ctx.config.route,
+        "mode": ctx.config.mode,
+        "file": state.uri,
+        "digest": state.digest,
+        "as_of": state.as_of.isoformat(),
+        "rows": rows,
+        **_events(ctx, state),
+        "report_uri": ctx.uri(f"{ctx.folder(delivery_id)}/report.html"),
+        "already_closed": False,
+    }
+    summary["open"] = _open_ends(state, summary)
+    write_json(ctx, path, summary)
+    _publish(ctx, delivery_id, summary)
+    if ctx.live and "dedupe" in state.steps:
+        ctx.ledger.settle(delivery_id)
+    if not summary["open"]:
+        if ctx.live:
+            ctx.ledger.record(_record(ctx, state, summary))
+        ctx.deliveries.close(delivery_id, ctx.holder)
+        StagedParts(ctx.staging, delivery_id).clear()
+    return summary
+
+
+def _rows(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
+    found = ctx.objects.get(f"{ctx.folder(delivery_id)}/report.json")
+    if found is None:
+        return {}
+    report = json.loads(found[0])
+    names = ("rows_total", "rows_valid", "rows_rejected", "rows_duplicate", "rows_excluded", "excluded", "values")
+    return {name: report[name] for name in names if name in report}
+
+
+def _events(ctx: DeliveryContext, state: Any) -> dict[str, Any]:
+    """Counts and values of events by outcome, from the plan and the receipts."""
+    dedupe = state.steps.get("dedupe")
+    prepared = state.steps.get("normalize_hash")
+    if dedupe is None or prepared is None:
+        return {"events_total": None if prepared is None else prepared["events"], "events": {}, "values": {}}
+    events = {name: count for name, count in dedupe["events"].items() if name not in ("new", "held")}
+    values = {name: value for name, value in dedupe["values"].items() if name not in ("new", "held")}
+    if ctx.live:
+        tally = outcomes(ctx, state.id).result()
+        for name, count in tally["events"].items():
+            events[name] = events.get(name, 0) + count
+            values[name] = _add(values.get(name, "0"), tally["values"][name])
+    return {"events_total": prepared["events"], "events": events, "values": values}
+
+
+def _add(one: str, other: str) -> str:
+    from decimal import Decimal
+
+    return f"{Decimal(one) + Decimal(other):f}"
+
+
+def outcomes(ctx: DeliveryContext, delivery_id: str) -> Tally:
+    """How each planned event stands, by its receipts."""
+    import polars as pl
+
+    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+
+    tally = Tally()
+    ledger = ctx.ledger
+    plan = ledger.plan(delivery_id)
+    if plan is None:
+        return tally
+    prepared = PreparedEvents.open(StagedParts(ctx.staging, delivery_id))
+    oldest = oldest_event_time(ctx, ctx.clock.now())
+    for part in range(len(prepared.parts)):
+        planned = plan.part(part)
+        if not planned.height:
+            continue
+        frame = prepared.read(part).select("event_id", "event_time", "content", "value")
+        keyed = frame.with_columns(ledger.keys(frame["event_id"]).alias("event_key"))
+        settled = ledger.receipts(delivery_id, part, ctx.holder).settled()
+        joined = keyed.join(planned.select("event_key", "held"), on="event_key").join(
+            settled.select("event_key", "outcome"), on="event_key", how="left"
+        )
+        untried = pl.when("held").then(pl.lit("held")).otherwise(pl.lit("pending"))
+        open_event = pl.when(pl.col("event_time") < oldest).then(pl.lit("expired")).otherwise(untried)
+        verdict = pl.col("outcome").replace({"in_doubt": "unconfirmed"}).fill_null(open_event)
+        tally.add(joined.with_columns(verdict.alias("verdict")))
+    return tally
+
+
+def _open_ends(state: Any, summary: dict[str, Any]) -> str:
+    """What keeps the delivery from being closed, in words; empty if nothing."""
+    missing = [step for step in ("validate", "normalize_hash", "dedupe") if step not in state.steps]
+    if state.status == "failed":
+        return f"it failed ({state.reason})"
+    if missing:
+        return f"step {missing[0]} has not finished"
+    rows = summary["rows"]
+    classes = rows["rows_valid"] + rows["rows_rejected"] + rows["rows_duplicate"] + rows["rows_excluded"]
+    if rows["rows_total"] != classes:
+        return f"the rows do not add up: {rows['rows_total']} in all, {classes} by class"
+    events = summary["events"]
+    if summary["events_total"] != sum(events.values()):
+        return f"the events do not add up: {summary['events_total']} prepared, {sum(events.values())} by outcome"
+    return ", ".join(
+        f"{count} events {name}" for name, count in sorted(events.items()) if count and name not in SETTLED
+    )
+
+
+def _publish(ctx: DeliveryContext, delivery_id: str, summary: dict[str, Any]) -> None:
+    """Write the HTML report again, now with what became of the events."""
+    from airflow_provider_tiktok_offline.conversions.html_report import html
+    from airflow_provider_tiktok_offline.conversions.report import Report
+
+    folder = ctx.folder(delivery_id)
+    found = ctx.objects.get(f"{folder}/report.json")
+    if found is not None:
+        ctx.objects.put(f"{folder}/report.html", html(Report.from_json(found[0].decode()), summary=summary).encode())
+
+
+def _record(ctx: DeliveryContext, state: Any, summary: dict[str, Any]) -> dict[str, Any]:
+    """The delivery's line in the records that outlive the keys."""
+    return {
+        "delivery_id": state.id,
+        "advertiser": ctx.config.name,
+        "route": ctx.config.route,
+        "mode": ctx.config.mode,
+        "file": state.file_name,
+        "digest": state.digest,
+        "closed_at": ctx.clock.now(),
+        "holder": ctx.holder,
+        "package_version": __version__,
+        "config_fingerprint": settings_fingerprint(ctx),
+        "rows": summary["rows"],
+        "events": summary["events"],
+        "values": summary["values"],
+    }

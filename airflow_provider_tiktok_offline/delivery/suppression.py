@@ -1,0 +1,38 @@
+"""The advertiser's list of people who opted out, loaded fresh for every pass."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.errors import GuardError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.conversions.suppression import Suppression
+
+
+def load_suppression(ctx: DeliveryContext) -> Suppression | None:
+    """The advertiser's suppression list, or None where none is configured.
+
+    :raises FileMissingError: if the list is configured and not there.
+    :raises GuardError: if the list is older than ``max_age_hours``.
+    """
+    wanted = ctx.config.suppression
+    if wanted is None:
+        return None
+    from airflow_provider_tiktok_offline.conversions.suppression import Suppression
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    with open_files(wanted.uri, ctx.connections) as files:
+        stamp = files.stat(wanted.uri)
+        age = ctx.clock.now() - stamp.mtime
+        if age > timedelta(hours=wanted.max_age_hours):
+            raise GuardError(
+                f"the suppression list is {age / timedelta(hours=1):.0f} hours old, "
+                f"more than max_age_hours {wanted.max_age_hours:g} allows; nothing was sent.",
+                where=wanted.uri,
+                todo="Export the list again, or raise suppression.max_age_hours.",
+            )
+        with files.open_read(wanted.uri) as stream:
+            return Suppression.load(stream, column=wanted.column)

@@ -1,0 +1,181 @@
+"""Step 4: send one part of the plan to TikTok, receipts as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.lease import Lease
+from airflow_provider_tiktok_offline.delivery.staging import StagedParts
+from airflow_provider_tiktok_offline.errors import ConfigError, LedgerDamagedError, UnsettledError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+    from airflow_provider_tiktok_offline.tiktok.upload import UploadResult
+
+#: Batches whose bodies are in memory at once.
+WINDOW_BATCHES = 50
+
+
+def upload(ctx: DeliveryContext, delivery_id: str, part: int, *, retry_refused: bool = False) -> dict[str, Any]:
+    """Send what the plan holds for one part and no receipt has settled yet.
+
+    :param part: number of the part, as ``dedupe`` returned it.
+    :param retry_refused: send again what TikTok refused before.
+    :returns: ``delivery_id``, ``part``, and the events ``accepted``, ``refused``, ``unconfirmed`` by this call and
+        ``settled`` before it.
+    :raises UnsettledError: if the outcome of some events is still unknown; calling again settles them.
+    :raises ApiError: if TikTok refuses the token, the permission or the request as a whole.
+    :raises CircuitOpenError: if TikTok kept failing.
+    """
+    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+
+    if ctx.config.mode == "dry_run":
+        raise ConfigError(
+            "nothing is uploaded in a dry run.",
+            where=ctx.config.name,
+            todo="Set mode: live when the numbers look right.",
+        )
+    state = ctx.deliveries.resume(delivery_id, ctx.holder)
+    done: dict[str, Any] = {"delivery_id": delivery_id, "part": part, "accepted": 0, "refused": 0, "unconfirmed": 0}
+    if state.status == "closed":
+        return {**done, "settled": 0}
+    frame = PreparedEvents.open(StagedParts(ctx.staging, delivery_id)).read(part)
+    with Lease(ctx, delivery_id) as lease, open_client(ctx) as client:
+        if ctx.config.mode == "test":
+            result = {**done, **_send_test_events(ctx, client, frame), "settled": 0}
+            ctx.deliveries.note_step(delivery_id, ctx.holder, "test_events", result)
+            return result
+        todo = outstanding(ctx, delivery_id, part, frame, retry_refused=retry_refused)
+        settled = frame.height - todo.height
+        receipts = ctx.ledger.receipts(delivery_id, part, ctx.holder)
+        for window in _windows(ctx, todo):
+            lease.check()
+            result = _send(ctx, client, window, receipts)
+            for outcome in ("accepted", "refused", "unconfirmed"):
+                done[outcome] += getattr(result, outcome)
+            ctx.progress("upload", settled + done["accepted"] + done["refused"], frame.height)
+    if done["unconfirmed"]:
+        raise UnsettledError(
+            f"no definite answer for {done['unconfirmed']} of {todo.height} events ({done['accepted']} accepted).",
+            where=f"delivery {delivery_id}, part {part}",
+            todo="Run the task again: they go out under the same event ids, which TikTok takes once.",
+        )
+    return {**done, "settled": settled}
+
+
+def outstanding(
+    ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFrame, *, retry_refused: bool
+) -> pl.DataFrame:
+    """The events of a part that may be sent now, with their event keys.
+
+    Left out are events with a definite answer, those in doubt for longer than ``upload.retry_hours``, those that have
+    become older than the lookback, and those still held by another delivery.
+    """
+    import polars as pl
+
+    ledger = ctx.ledger
+    plan = ledger.plan(delivery_id)
+    planned = plan.part(part) if plan is not None else pl.DataFrame(schema={"row": pl.UInt32, "event_key": pl.Binary})
+    keyed = frame.with_columns(ledger.keys(frame["event_id"]).alias("event_key"))
+    chosen = keyed.join(planned.select("event_key", "held"), on="event_key", how="inner", maintain_order="left")
+    if chosen.height != planned.height:
+        raise LedgerDamagedError(
+            f"the plan names {planned.height} events of part {part}, and {chosen.height} of them are staged.",
+            where=f"delivery {delivery_id}",
+            todo="The staged parts are not those the plan was made from; run normalize_hash again with the settings of then.",
+        )
+    now = ctx.clock.now()
+    settled = ledger.receipts(delivery_id, part, ctx.holder).settled()
+    definite = ["accepted"] if retry_refused else ["accepted", "refused"]
+    stale = now - timedelta(hours=ctx.config.upload.retry_hours)
+    gone = settled.filter(
+        pl.col("outcome").is_in(definite) | ((pl.col("outcome") == "in_doubt") & (pl.col("first_attempt_at") < stale))
+    )
+    chosen = chosen.join(gone.select("event_key"), on="event_key", how="anti", maintain_order="left")
+    chosen = chosen.filter(pl.col("event_time") >= oldest_event_time(ctx, now))
+    held = chosen.filter("held")
+    if held.height:
+        verdict = ledger.claim(
+            delivery_id, held.select("event_key", "content", "event_time"), now=now, lookback=_lookback(ctx)
+        )
+        free = held.filter(verdict.is_in(["new", "own"])).select("event_key", pl.lit(True).alias("free"))
+        chosen = chosen.join(free, on="event_key", how="left", maintain_order="left").filter(
+            ~pl.col("held") | pl.col("free").fill_null(False)
+        )
+    return chosen
+
+
+def oldest_event_time(ctx: DeliveryContext, now: datetime) -> int:
+    """The oldest event time that may still be sent, in epoch seconds: the start of the day ``lookback_days`` ago."""
+    if ctx.config.lookback_days is None:
+        return -(2**62)
+    day = now.astimezone(UTC).date() - timedelta(days=ctx.config.lookback_days)
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def _lookback(ctx: DeliveryContext) -> timedelta | None:
+    return None if ctx.config.lookback_days is None else timedelta(days=ctx.config.lookback_days)
+
+
+def open_client(ctx: DeliveryContext) -> TikTokClient:
+    """A client with the advertiser's grant.
+
+    :raises ConfigError: if the connection holds no access token.
+    """
+    from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+
+    connection = ctx.connections.get(ctx.config.tiktok_conn_id)
+    if not connection.password:
+        raise ConfigError(
+            "the connection holds no access token.",
+            where=f"connection {ctx.config.tiktok_conn_id}",
+            todo="Put the token into its password field; `tiktok-offline auth login` gets one.",
+        )
+    return TikTokClient(
+        connection.password,
+        base_url=ctx.api_url or connection.host or PRODUCTION_URL,
+        clock=ctx.clock,
+        timeout=ctx.config.upload.timeout_seconds,
+    )
+
+
+def _windows(ctx: DeliveryContext, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    size = ctx.config.upload.batch_events * WINDOW_BATCHES
+    for start in range(0, frame.height, size):
+        yield frame.slice(start, size)
+
+
+def _send(ctx: DeliveryContext, client: TikTokClient, window: pl.DataFrame, receipts: Any) -> UploadResult:
+    from airflow_provider_tiktok_offline.conversions.events import to_json
+    from airflow_provider_tiktok_offline.tiktok.upload import Envelope, send
+
+    return send(
+        to_json(window),
+        window["event_key"],
+        client=client,
+        envelope=Envelope(ctx.config.event_set_id),
+        limits=ctx.config.upload,
+        receipts=receipts,
+        clock=ctx.clock,
+    )
+
+
+def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.DataFrame) -> dict[str, Any]:
+    """A few events under the test code: they show in Events Manager, count nowhere and leave no trace in the ledger."""
+    from airflow_provider_tiktok_offline.conversions.events import to_json
+    from airflow_provider_tiktok_offline.tiktok.upload import Envelope, send_test
+
+    items = to_json(frame.head(ctx.config.test_events))
+    result = send_test(
+        items,
+        client=client,
+        envelope=Envelope(ctx.config.event_set_id, test_event_code=ctx.config.test_event_code),
+        limits=ctx.config.upload,
+        clock=ctx.clock,
+    )
+    return {"accepted": result.accepted, "refused": result.refused, "unconfirmed": result.unconfirmed}

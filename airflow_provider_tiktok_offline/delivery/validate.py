@@ -1,0 +1,123 @@
+"""Step 1: read the file once, judge every row, keep the report, hold the rejected share against the gate."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_tiktok_offline.delivery import intake
+from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.lease import Lease
+from airflow_provider_tiktok_offline.delivery.runs import note_delivery
+from airflow_provider_tiktok_offline.delivery.source import StoredFile
+from airflow_provider_tiktok_offline.delivery.suppression import load_suppression
+from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceededError
+from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+
+
+def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime | None = None) -> dict[str, Any]:
+    """Validate one conversion file and open its delivery.
+
+    :param stamp: the file, as :func:`~airflow_provider_tiktok_offline.delivery.find.find` returns it.
+    :param as_of: judge ages against another moment than the first time this file was validated.
+    :returns: ``delivery_id``, ``uri``, ``digest``, ``as_of``, ``closed`` (a no-op: already delivered), the counts of
+        rows by class, and ``report_uri``.
+    :raises InputFileError: if the file can't be used at all.
+    :raises GateExceededError: if too large a share of the rows is rejected; the report is kept.
+    :raises DeliveryHeldError: if another run works on the same file.
+    """
+    from airflow_provider_tiktok_offline.conversions import prepare
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    seen = FileStamp.from_dict(dict(stamp))
+    settings = ctx.config.conversion_settings()
+    moment = intake.first_seen(ctx, seen, as_of=as_of)
+    with ExitStack() as stack:
+        files = stack.enter_context(open_files(seen.uri, ctx.connections))
+        now = files.stat(seen.uri)
+        if (now.size, now.mtime) != (seen.size, seen.mtime):
+            raise FileChangedError(
+                f"the file has changed since it was found ({seen.size} bytes then, {now.size} now).",
+                rule="file_changed",
+                where=seen.uri,
+                todo="Run the sensor again, so that the file is taken only when it is complete.",
+            )
+        source = StoredFile(seen.uri, seen.size, files)
+        suppression = load_suppression(ctx)
+        spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="tiktok-offline-"))
+
+        def one_pass(at: datetime) -> Any:
+            return prepare.validate(
+                source,
+                settings,
+                as_of=at,
+                suppression=suppression,
+                progress=lambda done, total, rows: ctx.progress("validate", done, total),
+                spill_dir=Path(spill),
+            )
+
+        report = one_pass(moment)
+        delivery_id = ctx.delivery_id(report.sha256)
+        state = ctx.deliveries.enter(
+            delivery_id,
+            ctx.holder,
+            advertiser=ctx.config.name,
+            route=ctx.config.route,
+            digest=report.sha256,
+            uri=seen.uri,
+            file_name=source.name,
+            size=seen.size,
+            as_of=moment,
+        )
+        note_delivery(ctx, delivery_id)
+        intake.remember_digest(ctx, seen, as_of=moment, digest=report.sha256)
+        if as_of is None and state.as_of != moment and state.status != "closed":
+            # The same bytes came before under another stamp: they keep the moment they were first judged against.
+            with Lease(ctx, delivery_id):
+                report = one_pass(state.as_of)
+
+    folder = ctx.folder(delivery_id)
+    result: dict[str, Any] = {
+        "delivery_id": delivery_id,
+        "uri": seen.uri,
+        "digest": report.sha256,
+        "as_of": state.as_of.isoformat(),
+        "closed": state.status == "closed",
+        "rows_total": report.rows_total,
+        "rows_valid": report.rows_valid,
+        "rows_rejected": report.rows_rejected,
+        "rows_duplicate": report.rows_duplicate,
+        "rows_excluded": report.rows_excluded,
+        "report_uri": ctx.uri(f"{folder}/report.json"),
+    }
+    if state.status == "closed":
+        return result
+    ctx.objects.put(f"{folder}/report.json", report.to_json().encode())
+    _write_html(ctx, folder, report)
+    ctx.deliveries.note_step(delivery_id, ctx.holder, "validate", {**result, "settings": settings_fingerprint(ctx)})
+    if report.gate_exceeded:
+        share = report.rows_rejected / report.rows_total
+        ctx.deliveries.fail(delivery_id, ctx.holder, reason="gate exceeded")
+        raise GateExceededError(
+            f"{report.rows_rejected} of {report.rows_total} rows are rejected ({share:.1%}), more than "
+            f"max_rejected_ratio {ctx.config.max_rejected_ratio:.1%} allows; nothing was sent.",
+            where=seen.uri,
+            todo=f"The report names rule, column and lines: {result['report_uri']}",
+        )
+    return result
+
+
+def settings_fingerprint(ctx: DeliveryContext) -> str:
+    """What a staged part depends on beside the file: the settings that decide what a row becomes."""
+    return hashlib.sha256(repr(ctx.config.model_dump(mode="json")).encode()).hexdigest()[:16]
+
+
+def _write_html(ctx: DeliveryContext, folder: str, report: Any) -> None:
+    from airflow_provider_tiktok_offline.conversions.html_report import html
+
+    ctx.objects.put(f"{folder}/report.html", html(report).encode())
