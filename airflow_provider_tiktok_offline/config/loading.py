@@ -224,7 +224,7 @@ class _Reading:
             elif first.state_uri != config.state_uri:
                 key, what = (
                     "state_uri",
-                    "has the same event set with another state_uri: each would send what the other sent",
+                    "keeps the ledger of this event set elsewhere: each would send what the other sent",
                 )
             else:
                 continue

@@ -1,0 +1,265 @@
+"""advertisers.yaml: what is accepted, and how each fault is reported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import time
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_tiktok_offline.config import load_config
+from airflow_provider_tiktok_offline.errors import ConfigError
+
+ENTRY = """
+  - name: acme
+    advertiser_id: "7000000000000000001"
+    event_set_id: "7100000000000000001"
+    source: {path: "/outgoing/sales_{{ ds_nodash }}.csv"}
+    state_uri: /var/lib/tiktok
+"""
+
+
+def write(tmp_path: Path, text: str, name: str = "advertisers.yaml") -> Path:
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def fault(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> str:
+    """The one fault of a file, with the directory taken off."""
+    loaded = load_config(write(tmp_path, text), environ=environ or {})
+    assert len(loaded.broken) == 1, loaded.broken
+    return str(loaded.broken[0]).removeprefix(f"{tmp_path}/")
+
+
+def test_an_entry_has_safe_defaults(tmp_path):
+    """Nothing is sent unless a mode says so."""
+    config = load_config(write(tmp_path, "advertisers:" + ENTRY)).advertiser("acme")
+    assert (config.mode, config.route, config.lookback_days, config.max_rejected_ratio) == (
+        "dry_run",
+        "tiktok",
+        28,
+        0.05,
+    )
+    assert config.staging == "/var/lib/tiktok/staging"
+
+
+def test_defaults_are_merged_deep(tmp_path):
+    """An entry overrides single keys of a section and leaves its other defaults."""
+    text = (
+        "defaults:\n  currency: EUR\n  tags: [a, b]\n  upload: {in_flight: 8, batch_events: 500}\n"
+        "  event_map: {Sale: Purchase}\n"
+        f"advertisers:{ENTRY}    upload: {{in_flight: 2}}\n    event_map: {{Signup: Subscribe}}\n    tags: [c]\n"
+    )
+    config = load_config(write(tmp_path, text)).advertiser("acme")
+    assert (config.currency, config.upload.in_flight, config.upload.batch_events) == ("EUR", 2, 500)
+    assert config.event_map == {"Sale": "Purchase", "Signup": "Subscribe"}
+    assert config.tags == ("c",)
+
+
+def test_environment_references_are_filled_in(tmp_path):
+    """``${VAR}`` and ``${VAR:-default}`` stand for text; ``$$`` is a dollar sign."""
+    text = "advertisers:" + ENTRY.replace("/var/lib/tiktok", "${ROOT}/${PLACE:-state}") + "    owner: $$$${x}\n"
+    config = load_config(write(tmp_path, text), environ={"ROOT": "/srv"}).advertiser("acme")
+    assert (config.state_uri, config.owner) == ("/srv/state", "$${x}")
+
+
+def test_a_missing_variable_is_named(tmp_path):
+    """A reference without a value and without a default breaks its entry."""
+    text = "advertisers:" + ENTRY.replace("/var/lib/tiktok", "${ROOT}")
+    assert fault(tmp_path, text) == (
+        "advertisers.yaml:6, entry acme, key state_uri: the environment variable ROOT is not set"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("    currencie: EUR", "entry acme, key currencie: unknown key; did you mean currency?"),
+        ("    in_flight: 3", "entry acme, key in_flight: unknown key; it belongs at upload.in_flight"),
+        ("    colour: red", "entry acme, key colour: unknown key"),
+        ("    upload: {inflight: 3}", "entry acme, key upload.inflight: unknown key; did you mean in_flight?"),
+        (
+            '    stores: {"17": {curency: EUR}}',
+            "entry acme, key stores.17.curency: unknown key; did you mean currency?",
+        ),
+        ("    currency: EURO", "'EURO' is no currency that TikTok supports (ISO 4217, three capitals)"),
+        ("    currency: eur", "'eur' is no currency that TikTok supports (ISO 4217, three capitals)"),
+        ("    phone_region: UK", "'UK' is no region with phone numbers (ISO 3166 alpha-2, two capitals)"),
+        ("    time_zone: Mars/Olympus", "'Mars/Olympus' is no IANA time zone"),
+        ("    time_zone: ../etc/passwd", "'../etc/passwd' is no IANA time zone"),
+        ("    mode: send", "key mode: must be 'dry_run', 'test' or 'live'"),
+        ("    mode: test", "key test_event_code: is missing: mode is test"),
+        ("    max_rejected_ratio: 5", "key max_rejected_ratio: must be less than or equal to 1"),
+        ("    upload: fast", "key upload: must be a mapping, its keys indented below"),
+        ("    currency:", "key currency"),
+        ("    tags:", "key tags: is empty: give a value or leave the key out"),
+        ("    categories: [1]", "key categories.0: must be text: write it in quotes"),
+        ("    event_map: {Sale: Buy}", "key event_map.Sale: 'Buy' is no standard event of TikTok"),
+        ("    columns: {Mail: email}", "key columns.Mail: 'email' is no column of the programme"),
+        ("    severities: {no_such_rule: off}", "'no_such_rule' is no rule; docs/file-format.md lists them"),
+        ("    lookback_days: 90", "key ledger.retention_days: must be at least lookback_days + 2 = 92"),
+        ("    send_from: 2026-11-22", "key send_from: needs an offset"),
+        ("    route: liveramp", "key liveramp: is missing"),
+        ("    send_fields: [emails]", "key send_fields: has the unknown emails"),
+        ("    owner: x\n    owner: y", "advertisers.yaml:8, entry acme, key owner: the key is there twice"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path, line, expected):
+    """The message names the key, says what is wrong and, where it can, what was meant."""
+    if line.strip() == "currency:":
+        assert load_config(write(tmp_path, f"advertisers:{ENTRY}{line}\n")).advertiser("acme").currency is None
+        return
+    assert expected in fault(tmp_path, f"advertisers:{ENTRY}{line}\n")
+
+
+@pytest.mark.parametrize("key", ["advertiser_id", "event_set_id"])
+def test_an_id_given_as_a_number_is_refused(tmp_path, key):
+    """A number would lose leading zeros and precision; the message shows how to write it."""
+    lines = [line if key not in line else f"    {key}: 7000000000000000001" for line in ENTRY.splitlines()]
+    found = fault(tmp_path, "advertisers:" + "\n".join(lines) + "\n")
+    assert f'key {key}: must be a string of digits: write it in quotes, as "7000000000000000001"' in found
+
+
+def test_a_missing_key_is_named(tmp_path):
+    """A key that every advertiser needs is named with the entry's line."""
+    text = "advertisers:" + ENTRY.replace("    state_uri: /var/lib/tiktok\n", "")
+    assert fault(tmp_path, text) == "advertisers.yaml:2, entry acme, key state_uri: is missing"
+
+
+def test_norway_and_times_are_text(tmp_path):
+    """YAML 1.1 would read NO as false and 07:30:00 as 27000."""
+    text = f"advertisers:{ENTRY}    phone_region: NO\n    date_only_time: 07:30:00\n    stores: {{0042: {{}}}}\n"
+    config = load_config(write(tmp_path, text)).advertiser("acme")
+    assert (config.phone_region, config.date_only_time) == ("NO", time(7, 30))
+    assert list(config.stores) == ["0042"]
+
+
+def test_anchors_and_merge_keys_work(tmp_path):
+    """Repeated sections can be written once."""
+    text = "advertisers:" + ENTRY + "    upload: &fast {in_flight: 8, batch_events: 900}\n"
+    text += ENTRY.replace("acme", "bolt") + "    upload: {<<: *fast, batch_events: 100}\n"
+    config = load_config(write(tmp_path, text)).advertiser("bolt")
+    assert (config.upload.in_flight, config.upload.batch_events) == (8, 100)
+
+
+def test_a_broken_entry_leaves_the_others(tmp_path):
+    """One advertiser's fault is reported and does not stop another's deliveries."""
+    text = "advertisers:" + ENTRY + ENTRY.replace("acme", "bolt") + "    currency: XXX\n"
+    loaded = load_config(write(tmp_path, text))
+    assert list(loaded.advertisers) == ["acme"]
+    with pytest.raises(ConfigError, match=r"advertisers.yaml:13, entry bolt, key currency: 'XXX'"):
+        loaded.advertiser("bolt")
+
+
+def test_a_fault_of_the_defaults_is_reported_once(tmp_path):
+    """A wrong default is one fault at its own line, however many entries inherit it."""
+    text = "defaults:\n  currency: XXX\nadvertisers:" + ENTRY + ENTRY.replace("acme", "bolt")
+    loaded = load_config(write(tmp_path, text))
+    assert [(one.entry, one.key, one.line) for one in loaded.broken] == [("defaults", "currency", 2)]
+    with pytest.raises(ConfigError, match="XXX"):
+        loaded.advertiser("bolt")
+
+
+def test_a_name_twice_breaks_both(tmp_path):
+    """Neither of two entries of one name is taken: which one was meant can't be known."""
+    loaded = load_config(write(tmp_path, "advertisers:" + ENTRY + ENTRY))
+    assert not loaded.advertisers
+    assert [one.line for one in loaded.broken] == [2, 8]
+    assert "the name is also at" in loaded.broken[0].message
+
+
+def test_two_live_entries_of_one_event_set_need_one_ledger(tmp_path):
+    """Two ledgers for one event set would each send what the other sent."""
+    live = ENTRY + "    mode: live\n"
+    text = "advertisers:" + live + live.replace("acme", "bolt").replace("/var/lib/tiktok", "/elsewhere")
+    assert "entry bolt, key state_uri: advertiser acme keeps the ledger of this event set elsewhere" in fault(
+        tmp_path, text
+    )
+
+
+def test_an_unknown_name_gets_a_hint(tmp_path):
+    """A near miss is named."""
+    with pytest.raises(ConfigError, match="Did you mean 'acme'"):
+        load_config(write(tmp_path, "advertisers:" + ENTRY)).advertiser("amce")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("advertiser:" + ENTRY, "key advertiser: unknown key; did you mean advertisers?"),
+        ("- name: acme\n", "needs defaults: and advertisers: at the top"),
+        ("", "needs defaults: and advertisers: at the top"),
+        ("advertisers:\n  acme: {}\n", "key advertisers: must be a list"),
+        ("advertisers:\n  - acme\n", "entry advertisers[0]: must be a mapping"),
+        ("defaults: {name: x}\n", "entry defaults, key name: a name belongs to one advertiser"),
+        ("a: &a [*a]\n", "unknown key"),
+        ("advertisers:\n  - name: !!python/object:os.system x\n", "YAML tags are not understood here"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused(tmp_path, text, expected):
+    """The top of a file is checked too."""
+    loaded = load_config(write(tmp_path, text), environ={})
+    assert not loaded.advertisers
+    assert any(expected in str(one) for one in loaded.broken)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"a: [1, 2\nb: 3\n", r"advertisers.yaml:2: no valid YAML"),
+        (b"\xff\xfe", "no UTF-8 text"),
+        (b"a: \x00", "no valid YAML"),
+    ],
+)
+def test_a_file_that_is_no_yaml_is_an_error(tmp_path, content, expected):
+    """There is nothing to load, so loading fails as a whole."""
+    file = tmp_path / "advertisers.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=expected):
+        load_config(file)
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    """The path is named."""
+    with pytest.raises(ConfigError, match=r"none\.yaml: the configuration can't be read"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_a_directory_is_one_configuration(tmp_path):
+    """Files are read by name, ``defaults.yaml`` is under all of them, one broken file leaves the others."""
+    write(tmp_path, "defaults: {currency: EUR, owner: shared}\n", "defaults.yaml")
+    write(tmp_path, "defaults: {owner: mine}\nadvertisers:" + ENTRY, "a.yaml")
+    write(tmp_path, "advertisers: [\n", "b.yml")
+    write(tmp_path, "advertisers:" + ENTRY.replace("acme", "bolt"), "c.yaml")
+    loaded = load_config(tmp_path)
+    assert {name: (one.currency, one.owner) for name, one in loaded.advertisers.items()} == {
+        "acme": ("EUR", "mine"),
+        "bolt": ("EUR", "shared"),
+    }
+    assert [one.entry for one in loaded.broken] == ["file"]
+
+
+def test_only_the_entries_asked_for_are_built(tmp_path):
+    """A worker that runs one DAG does not pay for all."""
+    text = "advertisers:" + ENTRY + ENTRY.replace("acme", "bolt")
+    assert list(load_config(write(tmp_path, text), only={"bolt"}).advertisers) == ["bolt"]
+
+
+def test_loading_brings_in_neither_polars_nor_airflow():
+    """A DAG file loads this in a process that forks."""
+    code = (
+        "import sys, airflow_provider_tiktok_offline.config; "
+        "heavy = {'polars', 'airflow', 'pyarrow', 'deltalake', 'obstore'}; "
+        "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_warnings_name_what_is_seldom_meant(tmp_path):
+    """A monthly file can't fit a lookback of 28 days."""
+    config = load_config(write(tmp_path, f"advertisers:{ENTRY}    cadence: monthly\n")).advertiser("acme")
+    assert [warning.split(":")[0] for warning in config.warnings()] == ["cadence", "currency", "phone_region"]
