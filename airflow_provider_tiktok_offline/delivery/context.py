@@ -89,7 +89,8 @@ class DeliveryContext:
     def delivery_id(self, digest: str) -> str:
         """The id of this advertiser's delivery of the file with that digest.
 
-        A dry run or a test run is a delivery of its own, so that it can be repeated and never stands in a live one's way.
+        A dry run or a test run is a delivery of its own, so that it can be repeated and never stands in the way
+        of a live one.
         """
         from airflow_provider_tiktok_offline.ledger import delivery_id
 

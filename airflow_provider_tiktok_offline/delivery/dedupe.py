@@ -1,4 +1,4 @@
-"""Step 3: hold the prepared events against the ledger and write the delivery's plan: what is to be sent, once and for all."""
+"""Step 3: hold the prepared events against the ledger and write the plan: what is to be sent, once and for all."""
 
 from __future__ import annotations
 

@@ -19,14 +19,21 @@ from airflow_provider_tiktok_offline.errors import UnsettledError
 SETTLED = ("already_sent", "changed_after_sent", "expired", "accepted", "refused", "would_send", "test_sent")
 
 
-def summarize(ctx: DeliveryContext, delivery_ids: Iterable[str] | None = None) -> dict[str, Any]:
-    """Settle and close the run's deliveries.
+def summarize(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
+    """Settle one delivery and close it if nothing is left to do.
+
+    :returns: the counts and values of rows and events by class, and the URI of the report.
+    :raises UnsettledError: if events are held, unconfirmed or were never tried, if a step failed, or if the numbers
+        do not add up. Everything is kept, and a retry goes on from there.
+    """
+    return summarize_all(ctx, [delivery_id])[0]
+
+
+def summarize_all(ctx: DeliveryContext, delivery_ids: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """Settle every delivery of a run, also when one of them can't be closed.
 
     :param delivery_ids: which; None for all that the run has opened.
-    :returns: ``deliveries``: one summary each, with the counts and values of rows and events by class, and the URIs of
-        the reports.
-    :raises UnsettledError: if events are held, unconfirmed or were never tried, if a step failed, or if the numbers of
-        a delivery do not add up. Everything is kept, and a retry goes on from there.
+    :raises UnsettledError: as :func:`summarize`, naming every delivery that is still open.
     """
     ids = list(delivery_ids) if delivery_ids is not None else deliveries_of_run(ctx)
     summaries = [_settle(ctx, delivery_id) for delivery_id in ids]
@@ -37,7 +44,7 @@ def summarize(ctx: DeliveryContext, delivery_ids: Iterable[str] | None = None) -
             where=ctx.config.name,
             todo="Clear the failed task; what was accepted is not sent again.",
         )
-    return {"deliveries": summaries}
+    return summaries
 
 
 def _settle(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
@@ -45,12 +52,10 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     state = ctx.deliveries.resume(delivery_id, ctx.holder)
     if state.status == "closed":
         found = ctx.objects.get(path)
-        summary: dict[str, Any] = (
-            json.loads(found[0]) if found is not None else {"delivery_id": delivery_id, "open": ""}
-        )
-        return {**summary, "already_closed": True}
+        closed = json.loads(found[0]) if found is not None else {"delivery_id": delivery_id, "open": ""}
+        return {**closed, "already_closed": True}
     rows = _rows(ctx, delivery_id)
-    summary = {
+    summary: dict[str, Any] = {
         "delivery_id": delivery_id,
         "advertiser": ctx.config.name,
         "event_set_id": ctx.config.event_set_id,
@@ -152,9 +157,8 @@ def _open_ends(state: Any, summary: dict[str, Any]) -> str:
     events = summary["events"]
     if summary["events_total"] != sum(events.values()):
         return f"the events do not add up: {summary['events_total']} prepared, {sum(events.values())} by outcome"
-    return ", ".join(
-        f"{count} events {name}" for name, count in sorted(events.items()) if count and name not in SETTLED
-    )
+    left = {name: count for name, count in sorted(events.items()) if count and name not in SETTLED}
+    return ", ".join(f"{count} events {name}" for name, count in left.items())
 
 
 def _publish(ctx: DeliveryContext, delivery_id: str, summary: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.lease import Lease
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
-from airflow_provider_tiktok_offline.errors import ConfigError, LedgerDamagedError, UnsettledError
+from airflow_provider_tiktok_offline.errors import ConfigError, LedgerDamagedError, OutcomeUnknownError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,7 +28,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int, *, retry_refused: 
     :param retry_refused: send again what TikTok refused before.
     :returns: ``delivery_id``, ``part``, and the events ``accepted``, ``refused``, ``unconfirmed`` by this call and
         ``settled`` before it.
-    :raises UnsettledError: if the outcome of some events is still unknown; calling again settles them.
+    :raises OutcomeUnknownError: if the outcome of some events is still unknown; calling again settles them.
     :raises ApiError: if TikTok refuses the token, the permission or the request as a whole.
     :raises CircuitOpenError: if TikTok kept failing.
     """
@@ -60,7 +60,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int, *, retry_refused: 
                 done[outcome] += getattr(result, outcome)
             ctx.progress("upload", settled + done["accepted"] + done["refused"], frame.height)
     if done["unconfirmed"]:
-        raise UnsettledError(
+        raise OutcomeUnknownError(
             f"no definite answer for {done['unconfirmed']} of {todo.height} events ({done['accepted']} accepted).",
             where=f"delivery {delivery_id}, part {part}",
             todo="Run the task again: they go out under the same event ids, which TikTok takes once.",
@@ -87,7 +87,7 @@ def outstanding(
         raise LedgerDamagedError(
             f"the plan names {planned.height} events of part {part}, and {chosen.height} of them are staged.",
             where=f"delivery {delivery_id}",
-            todo="The staged parts are not those the plan was made from; run normalize_hash again with the settings of then.",
+            todo="The staged parts are not those the plan was made from: run normalize_hash with the settings of then.",
         )
     now = ctx.clock.now()
     settled = ledger.receipts(delivery_id, part, ctx.holder).settled()
