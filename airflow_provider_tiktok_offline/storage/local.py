@@ -1,0 +1,115 @@
+"""Conversion files on local disk, or on a share that is mounted."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat as modes
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from airflow_provider_tiktok_offline.errors import (
+    ConfigError,
+    FileMissingError,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+)
+from airflow_provider_tiktok_offline.storage.files import Progress
+from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
+from airflow_provider_tiktok_offline.storage.uris import parse
+
+
+class LocalFiles:
+    """:class:`~.files.RemoteFiles` on this machine. Files it writes have mode 0600 and appear only when complete."""
+
+    def list(self, directory_uri: str) -> list[FileStamp]:
+        folder = _path(directory_uri)
+        found = []
+        with _faults(directory_uri), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                with contextlib.suppress(FileNotFoundError):
+                    status = entry.stat()
+                    if modes.S_ISREG(status.st_mode):
+                        found.append(FileStamp(f"{folder}/{entry.name}", status.st_size, from_epoch(status.st_mtime)))
+        return sorted(found, key=lambda stamp: stamp.uri)
+
+    def stat(self, uri: str) -> FileStamp:
+        path = _path(uri)
+        with _faults(uri):
+            status = path.stat()
+        if not modes.S_ISREG(status.st_mode):
+            raise FileMissingError("is a folder or device, not a file.", rule="not_a_file", where=uri)
+        return FileStamp(uri, status.st_size, from_epoch(status.st_mtime))
+
+    def open_read(self, uri: str) -> BinaryIO:
+        with _faults(uri):
+            return _path(uri).open("rb")
+
+    def move(self, uri: str, to_uri: str) -> None:
+        source, target = _path(uri), _path(to_uri)
+        with _faults(uri):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.exists():
+                raise StorageError("a file of that name is there already.", where=to_uri)
+            source.rename(target)
+
+    def delete(self, uri: str) -> None:
+        with _faults(uri):
+            _path(uri).unlink(missing_ok=True)
+
+    def check_folder(self, directory_uri: str) -> None:
+        if not _path(directory_uri).is_dir():
+            raise ConfigError("the folder does not exist.", where=directory_uri, todo="Create it or correct the path.")
+
+    def write(
+        self, uri: str, chunks: Iterable[bytes], *, replace: bool = False, temporary: bool = False,  # noqa: ARG002
+        progress: Progress | None = None,
+    ) -> FileStamp:  # fmt: skip
+        target = _path(uri)
+        partial = target.with_name(f".{target.name}.part")
+        with _faults(uri):
+            if target.exists() and not replace:
+                raise StorageError("a file of that name is there already.", where=uri)
+            partial.unlink(missing_ok=True)
+            try:
+                descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                written = 0
+                with os.fdopen(descriptor, "wb") as out:
+                    for chunk in chunks:
+                        out.write(chunk)
+                        written += len(chunk)
+                        if progress is not None:
+                            progress(written)
+                    out.flush()
+                    os.fsync(out.fileno())
+                partial.rename(target)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+        return self.stat(uri)
+
+
+def _path(uri: str) -> Path:
+    return Path(parse(uri).path)
+
+
+@contextlib.contextmanager
+def _faults(uri: str) -> Iterator[None]:
+    """The operating system's errors as the package's own."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise FileMissingError("no such file or folder.", rule="missing", where=uri) from None
+    except (NotADirectoryError, IsADirectoryError):
+        raise FileMissingError("is not the kind of file that is expected here.", rule="not_a_file", where=uri) from None
+    except PermissionError:
+        raise StorageDeniedError("permission denied.", where=uri) from None
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageUnavailableError("the disk is full.", where=uri, todo="Free space and run again.") from None
+        raise StorageUnavailableError(f"input or output failed (errno {error.errno}).", where=uri) from None

@@ -1,0 +1,104 @@
+"""Where a file or directory lies, as one string.
+
+=====================================  ==================================================
+``/data/in/day.csv``                   local disk; ``file:///data/in/day.csv`` is the same
+``sftp://sftp_shop@/out/day.csv``      an absolute path on the server of a connection
+``s3://aws_shop@bucket/out/day.csv``   a key; without ``aws_shop@`` the machine's own role
+``gs://gcp_shop@bucket/out/day.csv``   a key; without ``gcp_shop@`` the machine's own role
+=====================================  ==================================================
+
+Paths are taken as they are written: nothing is percent-decoded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from airflow_provider_tiktok_offline.errors import ConfigError
+
+Scheme = Literal["file", "sftp", "s3", "gs"]
+
+_SCHEMES: dict[str, Scheme] = {"file": "file", "sftp": "sftp", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One URI, taken apart.
+
+    Attributes:
+        scheme: the kind of store.
+        conn_id: the connection's id, None where the URI names none.
+        bucket: the bucket, empty for ``file`` and ``sftp``.
+        path: an absolute path for ``file`` and ``sftp``, a key without leading slash for a bucket.
+    """
+
+    scheme: Scheme
+    conn_id: str | None
+    bucket: str
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rstrip("/").rpartition("/")[2]
+
+    @property
+    def directory(self) -> Location:
+        """The folder it lies in."""
+        head = self.path.rstrip("/").rpartition("/")[0]
+        return replace(self, path=head or ("" if self.bucket else "/"))
+
+    @property
+    def store(self) -> tuple[str, str | None, str]:
+        """What must be equal for two locations to be reached by one client."""
+        return (self.scheme, self.conn_id, self.bucket)
+
+    def child(self, name: str) -> Location:
+        """A file or folder below it."""
+        head = self.path.rstrip("/")
+        return replace(self, path=f"{head}/{name}" if head or not self.bucket else name)
+
+    def __str__(self) -> str:
+        if self.scheme == "file":
+            return self.path
+        who = f"{self.conn_id}@" if self.conn_id else ""
+        separator = "/" if self.bucket else ""
+        return f"{self.scheme}://{who}{self.bucket}{separator}{self.path}"
+
+
+def parse(uri: str) -> Location:
+    """Take a URI apart.
+
+    :raises ConfigError: if the scheme is unknown, a part is missing, or it holds a password. The message never
+        repeats what stands before an ``@``.
+    """
+    scheme_text, separator, rest = uri.partition("://")
+    if not separator:
+        if not uri.startswith("/"):
+            raise ConfigError("a local path must be absolute.", where=_shown(uri))
+        return Location("file", None, "", uri)
+    scheme = _SCHEMES.get(scheme_text.lower())
+    if scheme is None:
+        raise ConfigError("unknown kind of store; known are file, sftp, s3 and gs.", where=_shown(uri))
+    authority, slash, path = rest.partition("/")
+    who, at, host = authority.rpartition("@")
+    if ":" in who:
+        raise ConfigError("a URI holds a connection id, never a password.", where=f"{scheme}://…@{host}")
+    if scheme == "file":
+        if authority not in ("", "localhost"):
+            raise ConfigError("a local file has three slashes, as file:///data/day.csv.", where=_shown(uri))
+        return Location("file", None, "", slash + path or "/")
+    if scheme == "sftp":
+        conn_id = who if at else host
+        if not conn_id or (at and host):
+            raise ConfigError("write it with a connection id, as sftp://sftp_shop@/out/day.csv.", where=_shown(uri))
+        return Location("sftp", conn_id, "", "/" + path.lstrip("/"))
+    if not host:
+        raise ConfigError(f"the bucket is missing; write it as {scheme}://conn_id@bucket/key.", where=_shown(uri))
+    return Location(scheme, who or None, host, path)
+
+
+def _shown(uri: str) -> str:
+    head, at, tail = uri.rpartition("@")
+    return f"…@{tail}" if at and ":" in head.partition("://")[2] else uri
