@@ -1,0 +1,47 @@
+"""Airflow's connections, in the shape the rest of the package asks for."""
+
+from __future__ import annotations
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.errors import ConfigError
+
+
+class AirflowConnections:
+    """Looks a connection id up in Airflow: environment, secrets backend or metadata database, as deployed.
+
+    Each id is asked for once in the life of this object, so that a step that opens many files costs one lookup.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Connection] = {}
+
+    def get(self, conn_id: str) -> Connection:
+        """The connection of that id.
+
+        :raises ConfigError: if Airflow has none.
+        """
+        if conn_id not in self._seen:
+            self._seen[conn_id] = _read(conn_id)
+        return self._seen[conn_id]
+
+
+def _read(conn_id: str) -> Connection:
+    try:
+        found = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise ConfigError(
+            "Airflow has no such connection.",
+            where=f"connection {conn_id!r}",
+            todo="Add it under Admin, Connections, or name another id in the configuration.",
+        ) from error
+    return Connection(
+        conn_id=conn_id,
+        conn_type=found.conn_type or "",
+        host=found.host or None,
+        port=found.port,
+        login=found.login or None,
+        password=found.password or None,
+        extra=found.extra_dejson,
+    )

@@ -1,0 +1,68 @@
+"""What Airflow is told about this package. Importing it loads nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PACKAGE = "airflow_provider_tiktok_offline"
+_TIKTOK = "TikTok Events API"
+_FILES = "Conversion files"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Airflow's entry point ``apache_airflow_provider``."""
+    return {
+        "package-name": "airflow-provider-tiktok-offline",
+        "name": "TikTok offline conversions",
+        "description": "Measure with TikTok ads what customers do in shops: offline conversions, direct to TikTok's "
+        "Events API or by way of LiveRamp.",
+        "integrations": [
+            {
+                "integration-name": _TIKTOK,
+                "external-doc-url": "https://business-api.tiktok.com/portal/docs",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": _FILES,
+                "external-doc-url": "https://docs.liveramp.com/",
+                "tags": ["service"],
+            },
+        ],
+        "operators": [
+            _modules(_FILES, "operators.conversions", "operators.summary"),
+            _modules(_TIKTOK, "operators.tiktok"),
+        ],
+        "sensors": [_modules(_FILES, "sensors.conversion_file")],
+        "triggers": [_modules(_FILES, "triggers.conversion_file")],
+        "hooks": [_modules(_TIKTOK, "hooks.tiktok"), _modules(_FILES, "hooks.sftp")],
+        "extra-links": [f"{_PACKAGE}.links.FileReportLink", f"{_PACKAGE}.links.EventsManagerLink"],
+        "connection-types": [
+            {
+                "connection-type": "tiktok",
+                "hook-class-name": f"{_PACKAGE}.hooks.tiktok.TikTokHook",
+                "hook-name": "TikTok Business API",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "port", "login"],
+                    "relabeling": {"password": "Access token", "host": "Base URL"},
+                    "placeholders": {"host": "https://business-api.tiktok.com"},
+                },
+                "conn-fields": {
+                    "app_id": {
+                        "label": "App id",
+                        "description": "Of the app in TikTok API for Business; needed to look up advertisers and to test "
+                        "the connection.",
+                        "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
+                    },
+                    "secret": {
+                        "label": "App secret",
+                        "description": "Of the same app.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                },
+            }
+        ],
+    }
+
+
+def _modules(integration: str, *modules: str) -> dict[str, Any]:
+    return {"integration-name": integration, "python-modules": [f"{_PACKAGE}.{module}" for module in modules]}

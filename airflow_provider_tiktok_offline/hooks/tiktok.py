@@ -1,0 +1,56 @@
+"""Airflow's connection of type ``tiktok`` as a client of TikTok's Business API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
+from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+
+
+class TikTokHook(BaseHook):
+    """TikTok's Business API with the access token of a connection.
+
+    :param tiktok_conn_id: the connection; its password is the access token, its host another base URL.
+    """
+
+    conn_name_attr = "tiktok_conn_id"
+    default_conn_name = "tiktok_default"
+    conn_type = "tiktok"
+    hook_name = "TikTok Business API"
+
+    def __init__(self, tiktok_conn_id: str = default_conn_name, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tiktok_conn_id = tiktok_conn_id
+
+    def get_conn(self) -> TikTokClient:
+        """A client; close it, or use it in a ``with`` block.
+
+        :raises ConfigError: if the connection is missing or has no access token.
+        """
+        from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+
+        connection = AirflowConnections().get(self.tiktok_conn_id)
+        if not connection.password:
+            raise ConfigError(
+                "the connection holds no access token.",
+                where=f"connection {self.tiktok_conn_id!r}",
+                todo="Put the token into its password field; `tiktok-offline auth login` gets one.",
+            )
+        return TikTokClient(connection.password, base_url=connection.host or PRODUCTION_URL)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """What the connection form's *Test* shows: which advertisers the token reaches."""
+        try:
+            with self.get_conn() as client:
+                found = client.advertisers()
+        except ConfigError as error:
+            return False, str(error)
+        except TikTokOfflineError as error:
+            return False, f"{type(error).__name__}: {error}"
+        return True, f"The access token reaches {len(found)} advertiser(s)."

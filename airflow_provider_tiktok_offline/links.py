@@ -1,0 +1,35 @@
+"""Links from a task in Airflow's UI: to the file's report, and to TikTok's Events Manager."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
+
+#: Where a person looks at an advertiser's event sets.
+EVENTS_MANAGER = "https://ads.tiktok.com/i18n/events_manager/home?aadvid={advertiser_id}"
+
+
+class FileReportLink(BaseOperatorLink):
+    """The HTML report of the (first) file that the task worked on."""
+
+    name = "Conversion file report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        result = XCom.get_value(ti_key=ti_key, key="return_value")
+        match result:
+            case {"deliveries": [{"report_link": str(link)}, *_]}:
+                return link
+        return ""
+
+
+class EventsManagerLink(BaseOperatorLink):
+    """TikTok's Events Manager, opened for the advertiser."""
+
+    name = "TikTok Events Manager"
+
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+        return EVENTS_MANAGER.format(advertiser_id=operator.advertiser_config().advertiser_id)

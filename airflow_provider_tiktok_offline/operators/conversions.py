@@ -1,0 +1,105 @@
+"""The steps that need no network but the file's own: validate, normalize and hash, dedupe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.links import FileReportLink
+from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each, task_errors
+
+
+class ValidateConversionFileOperator(DeliveryOperator):
+    """Check a conversion file against every rule and open its delivery; fail if too many rows are rejected.
+
+    Returns ``{"deliveries": [...]}``: one result a file, with ``delivery_id``, the counts of rows by class and
+    ``report_uri``. A file that was delivered before is a no-op and its result says ``closed``.
+
+    :param files: the sensor's result, its ``files``, or one stamp (``uri``, ``size``, ``mtime``). (templated)
+    """
+
+    template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "files")
+    operator_extra_links = (FileReportLink(),)
+
+    def __init__(self, *, files: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.files = files
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        from airflow_provider_tiktok_offline.delivery.validate import validate
+
+        with task_errors():
+            ctx = self.delivery_context(context)
+            results = []
+            for stamp in stamps(self.files):
+                result = validate(ctx, stamp)
+                self.log.info(
+                    "%(delivery_id)s: %(rows_total)d rows: %(rows_valid)d valid, %(rows_rejected)d rejected,"
+                    " %(rows_duplicate)d duplicate, %(rows_excluded)d excluded. Report: %(report_uri)s",
+                    result,
+                )
+                results.append(result)
+            return {"deliveries": results}
+
+
+class NormalizeHashOperator(DeliveryOperator):
+    """Normalise and hash the valid rows into staged parts that hold no plaintext identifier.
+
+    Returns ``{"deliveries": [...]}``, one result a delivery with ``events`` and ``parts``.
+
+    :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
+    """
+
+    template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "deliveries")
+
+    def __init__(self, *, deliveries: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.deliveries = deliveries
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
+
+        with task_errors():
+            ctx = self.delivery_context(context)
+            return {"deliveries": each(delivery_ids(self.deliveries), lambda one: normalize_hash(ctx, one))}
+
+
+class DedupeOperator(DeliveryOperator):
+    """Ask the ledger which events are new, claim them, and write the delivery's plan.
+
+    Returns the parts that hold something to send, as ``[{"delivery_id": ..., "part": 0}, ...]``: map
+    :class:`~airflow_provider_tiktok_offline.operators.tiktok.TikTokUploadOperator` over it. The counts are
+    the XCom ``counts``.
+
+    :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
+    """
+
+    template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "deliveries")
+
+    def __init__(self, *, deliveries: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.deliveries = deliveries
+
+    def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
+        from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
+
+        with task_errors():
+            ctx = self.delivery_context(context)
+            results = each(delivery_ids(self.deliveries), lambda one: dedupe(ctx, one))
+        context["ti"].xcom_push(key="counts", value=results)
+        return [{"delivery_id": result["delivery_id"], "part": part} for result in results for part in result["parts"]]
+
+
+def stamps(given: object) -> list[Mapping[str, Any]]:
+    """The stamps in what a sensor handed over: its result, a list of stamps, or one stamp."""
+    match given:
+        case {"files": inner}:
+            return stamps(inner)
+        case Mapping() if "uri" in given:
+            return [given]
+        case Sequence() if not isinstance(given, str):
+            return [stamp for item in given for stamp in stamps(item)]
+    raise ConfigError(
+        "files must be the sensor's result or stamps with uri, size and mtime.", where="ValidateConversionFileOperator"
+    )

@@ -1,0 +1,73 @@
+"""The last task of a delivery: it runs whatever happened before, and says whether the run may be called a success."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRule
+
+from airflow_provider_tiktok_offline.errors import UnsettledError
+from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
+from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, task_errors
+
+_FAILED = frozenset({"failed", "upstream_failed"})
+
+
+class DeliverySummaryOperator(DeliveryOperator):
+    """Close every delivery that this run has opened: settle receipts and claims, publish the report.
+
+    It runs after failures too (``all_done``) and is the leaf that decides the run's state, so it fails if anything
+    is unconfirmed or held, or if a task before it failed; and it is skipped if there was no file.
+
+    Returns ``{"deliveries": [...]}``, one result a delivery with its counts.
+    """
+
+    operator_extra_links = (FileReportLink(), EventsManagerLink())
+
+    def __init__(self, *, trigger_rule: str = TriggerRule.ALL_DONE, **kwargs: Any) -> None:
+        super().__init__(trigger_rule=trigger_rule, **kwargs)
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
+
+        failed = self._failed_before(context)
+        with task_errors():
+            results = summarize_all(self.delivery_context(context))
+            for result in results:
+                self.log.info("%s", result)
+            if failed:
+                raise UnsettledError(
+                    f"the run can't be called a success: {', '.join(failed)} failed.",
+                    where=f"{context['dag_run'].dag_id}, {context['dag_run'].run_id}",
+                    todo="Their logs say why. Clear them and what follows; nothing is sent twice.",
+                )
+        if not results:
+            raise AirflowSkipException("No file, nothing to close.")
+        return {"deliveries": results}
+
+    def _failed_before(self, context: Mapping[str, Any]) -> list[str]:
+        run = context["dag_run"]
+        before = self._tasks_before()
+        if not before:
+            return []
+        found = context["ti"].get_task_states(dag_id=run.dag_id, task_ids=before, run_ids=[run.run_id])
+        states: Mapping[str, str | None] = found.get(run.run_id, {})
+        return [task_id for task_id in before if any(state in _FAILED for state in _of_task(states, task_id))]
+
+    def _tasks_before(self) -> list[str]:
+        dag = self.get_dag()
+        seen: set[str] = set()
+        todo = set(self.upstream_task_ids)
+        while dag is not None and todo:
+            task_id = todo.pop()
+            seen.add(task_id)
+            todo |= dag.get_task(task_id).upstream_task_ids - seen
+        return sorted(seen)
+
+
+def _of_task(states: Mapping[str, str | None], task_id: str) -> Iterator[str | None]:
+    """The states of a task's instances; those of a mapped task are keyed ``upload_0``, ``upload_1`` and so on."""
+    for key, state in states.items():
+        if key == task_id or (key.startswith(f"{task_id}_") and key[len(task_id) + 1 :].isdigit()):
+            yield state

@@ -1,0 +1,194 @@
+"""Waiting for the day's complete conversion file, wherever it appears."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NoReturn
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    BaseSensorOperator,
+    PokeReturnValue,
+    conf,
+)
+
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+from airflow_provider_tiktok_offline.operators.base import DeliveryTask, task_errors
+
+#: The DAG parameter that names the file's day, as 2026-11-21.
+DAY_PARAM = "file_day"
+
+
+class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
+    """Wait until the day's conversion file is there and complete; SFTP, S3, other object stores and local disk.
+
+    Both modes return the same: ``{"day": "2026-11-21", "files": [{"uri": ..., "size": ..., "mtime": ...}],
+    "already_delivered": false}``. A file whose delivery is closed lets the sensor succeed at once with
+    ``already_delivered`` true and no files, so that what follows has nothing to do.
+
+    A server that doesn't answer is asked again at the next poke; a wrong password or host key fails at once. With
+    ``missing_file: skip`` the task is skipped instead of failed when the time is over.
+
+    :param config: path of advertisers.yaml, as the worker sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
+    :param day: the file's day, as 2026-11-21; else the parameter ``file_day``, else the run's interval. (templated)
+    :param deferrable: wait in the triggerer instead of a worker.
+    :param poke_interval: seconds between two looks; else the advertiser's ``poke_seconds``.
+    :param timeout: seconds until the file counts as missing; else the advertiser's ``timeout_seconds``.
+    """
+
+    template_fields: Sequence[str] = ("config", "advertiser", "day")
+    ui_color = "#e8f4f3"
+
+    def __init__(
+        self,
+        *,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, Any] | None = None,
+        day: str | None = None,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poke_interval: float | timedelta | None = None,
+        timeout: float | timedelta | None = None,
+        **kwargs: Any,
+    ) -> None:
+        given = {"poke_interval": poke_interval, "timeout": timeout}
+        super().__init__(**kwargs, **{name: value for name, value in given.items() if value is not None})
+        self.config = config
+        self.advertiser = advertiser
+        self.settings = settings
+        self.day = day
+        self.deferrable = deferrable
+        self._from_config = [name for name, value in given.items() if value is None]
+        self._pending: list[dict[str, Any]] | None = None
+
+    def execute(self, context: Mapping[str, Any]) -> Any:
+        with task_errors():
+            source = self.advertiser_config().source
+            if "poke_interval" in self._from_config:
+                self.poke_interval = float(source.poke_seconds)
+            if "timeout" in self._from_config:
+                self.timeout = float(source.timeout_seconds)
+            self._skip_closed_day(context)
+        if not self.deferrable:
+            try:
+                return super().execute(context)
+            except AirflowSensorTimeout as late:
+                self._missing(late)
+        # One look here first: a trigger that fires at once may overtake the scheduler (apache/airflow#66374).
+        found = self.poke(context)
+        if found:
+            return found.xcom_value
+        from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger
+
+        return self.defer(
+            trigger=ConversionFileTrigger(
+                settings=self.advertiser_config().model_dump(mode="json"),
+                day=self._day(context).isoformat(),
+                pending=self._pending or [],
+                poke_interval=self.poke_interval,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout),
+        )
+
+    def poke(self, context: Mapping[str, Any]) -> PokeReturnValue:
+        """Look once: one connection, one listing."""
+        from airflow_provider_tiktok_offline.delivery.find import find
+        from airflow_provider_tiktok_offline.delivery.pending import keep_pending, recall_pending
+
+        arrived = self._handed_over(context)
+        if arrived is not None:
+            return PokeReturnValue(is_done=True, xcom_value=arrived)
+        with task_errors():
+            ctx = self.delivery_context(context)
+            if self._pending is None:
+                self._pending = recall_pending(ctx) if self.reschedule else []
+            try:
+                found = find(ctx, self._day(context), previous=self._pending)
+            except TikTokOfflineError as error:
+                if not error.retryable:
+                    raise
+                self.log.warning("%s Asking again in %.0f s.", error, self.poke_interval)
+                return PokeReturnValue(is_done=False)
+            self._pending = found.pop("pending")
+            done = bool(found["files"]) or found["already_delivered"]
+            if self.reschedule:
+                keep_pending(ctx, [] if done else self._pending)
+        if not done:
+            self.log.info("%s: %d file(s) not complete yet.", found["day"], len(self._pending))
+        return PokeReturnValue(is_done=done, xcom_value=found if done else None)
+
+    def execute_complete(self, context: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
+        """Take over from the trigger.
+
+        :param event: ``status`` (found or error) and what was found, or the error's type and message.
+        """
+        if event["status"] == "error":
+            raise AirflowFailException(f"{event['error']}: {event['message']}")
+        return {key: event[key] for key in ("day", "files", "already_delivered")}
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSensorTimeout as late:
+            self._missing(late)
+
+    def _missing(self, late: AirflowSensorTimeout) -> NoReturn:
+        source = self.advertiser_config().source
+        if source.missing_file == "skip":
+            raise AirflowSkipException(f"No complete file appeared ({source.path}); missing_file says skip.") from late
+        raise late
+
+    def _skip_closed_day(self, context: Mapping[str, Any]) -> None:
+        from airflow_provider_tiktok_offline.delivery.find import expected
+
+        if self._handed_over(context) is None and not expected(self.advertiser_config().source, self._day(context)):
+            raise AirflowSkipException(f"No file is expected for {self._day(context)} (expected_days).")
+
+    def _day(self, context: Mapping[str, Any]) -> date:
+        return file_day(self.advertiser_config(), context, self.day)
+
+    def _handed_over(self, context: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What an asset watcher's trigger has found already, if it started this run."""
+        events = context.get("triggering_asset_events") or {}
+        for found in (event for group in events.values() for event in group):
+            payload = (found.extra or {}).get("payload")
+            if isinstance(payload, Mapping) and payload.get("advertiser") == self.advertiser_config().name:
+                return {key: payload[key] for key in ("day", "files", "already_delivered")}
+        return None
+
+
+def file_day(config: AdvertiserConfig, context: Mapping[str, Any], given: str | None = None) -> date:
+    """The day whose file this run is for (``{{ ds }}`` is undefined in runs without a logical date).
+
+    :param given: the day itself, as 2026-11-21; else the DAG parameter ``file_day``.
+    :raises ConfigError: if the file's name depends on a day and nothing names one.
+    """
+    from airflow_provider_tiktok_offline.delivery.find import day_of_file
+
+    named = given or (context.get("params") or {}).get(DAY_PARAM)
+    if named:
+        try:
+            return date.fromisoformat(str(named))
+        except ValueError:
+            raise ConfigError(f"{named!r} is no day; write it as 2026-11-21.", where=f"parameter {DAY_PARAM}") from None
+    run = context["dag_run"]
+    start: datetime | None = run.data_interval_start
+    if start is None and "{{" in config.source.path:
+        raise ConfigError(
+            "the run has no logical date, and the file's name depends on the day.",
+            where=f"{run.dag_id}, {run.run_id}",
+            todo=f"Give the parameter {DAY_PARAM}, as 2026-11-21.",
+        )
+    due: datetime = run.data_interval_end or run.run_after
+    return day_of_file(
+        config.source,
+        interval_start=None if start is None else start.astimezone(config.zone),
+        run_day=due.astimezone(config.zone),
+    )

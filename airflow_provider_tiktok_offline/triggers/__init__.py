@@ -1,0 +1,1 @@
+"""Airflow triggers: `ConversionFileTrigger`, for deferral and for asset watchers."""

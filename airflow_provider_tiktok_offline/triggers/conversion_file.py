@@ -1,0 +1,119 @@
+"""Waiting for a conversion file in the triggerer: for a deferred sensor, or for an asset watcher."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from airflow.triggers.base import BaseEventTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
+
+from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+
+#: Files remembered as handed over by a watcher; older ones are known to be closed through the ledger.
+_REMEMBERED = 500
+_STORE_KEY = "handed_over"
+
+
+class ConversionFileTrigger(BaseEventTrigger):
+    """Look for complete conversion files every ``poke_interval`` seconds; the first look comes after one interval.
+
+    Without a ``day`` it watches for ever, as ``AssetWatcher(name=..., trigger=ConversionFileTrigger(settings=...))``:
+    each complete file is handed over once, in the event's payload, which
+    :class:`~airflow_provider_tiktok_offline.sensors.conversion_file.ConversionFileSensor` understands. What was handed
+    over survives a restart of the triggerer where Airflow has asset state (3.3), and a file whose delivery is closed
+    is never handed over again.
+
+    :param settings: the advertiser's settings as JSON-able values; credentials stay in connections.
+    :param day: the file's day, as 2026-11-21; None watches for any day's file.
+    :param pending: stamps of files that the look before found incomplete.
+    :param poke_interval: seconds between two looks.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Mapping[str, Any],
+        day: str | None = None,
+        pending: Sequence[Mapping[str, Any]] = (),
+        poke_interval: float = 60,
+    ) -> None:
+        super().__init__()
+        self.settings = dict(settings)
+        self.day = day
+        self.pending: list[dict[str, Any]] = [dict(stamp) for stamp in pending]
+        self.poke_interval = poke_interval
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            "airflow_provider_tiktok_offline.triggers.conversion_file.ConversionFileTrigger",
+            {
+                "settings": self.settings,
+                "day": self.day,
+                "pending": self.pending,
+                "poke_interval": self.poke_interval,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        handed_over = await self._recall()
+        while True:
+            await asyncio.sleep(self.poke_interval)
+            try:
+                found = await sync_to_async(self._look, thread_sensitive=False)()
+            except TikTokOfflineError as error:
+                if error.retryable:
+                    self.log.warning("%s Asking again in %.0f s.", error, self.poke_interval)
+                    continue
+                yield TriggerEvent({"status": "error", "error": type(error).__name__, "message": str(error)})
+                return
+            self.pending = found.pop("pending")
+            if self.day is not None:
+                if found["files"] or found["already_delivered"]:
+                    yield TriggerEvent({"status": "found", **found})
+                    return
+                continue
+            for stamp in found["files"]:
+                mark = "|".join(str(stamp[key]) for key in ("uri", "size", "mtime"))
+                if mark not in handed_over:
+                    yield TriggerEvent(
+                        {
+                            "status": "found",
+                            "advertiser": self.settings["name"],
+                            "day": found["day"],
+                            "files": [stamp],
+                            "already_delivered": False,
+                        }
+                    )
+                    handed_over = [*handed_over, mark][-_REMEMBERED:]
+                    await self._remember(handed_over)
+
+    def _look(self) -> dict[str, Any]:
+        from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
+        from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+        from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+        from airflow_provider_tiktok_offline.delivery.find import day_of_file, find
+
+        ctx = DeliveryContext(
+            config=AdvertiserConfig.model_validate(self.settings),
+            connections=AirflowConnections(),
+            holder="triggerer",
+        )
+        today = ctx.clock.now().astimezone(ctx.config.zone)
+        day = (
+            date.fromisoformat(self.day)
+            if self.day
+            else day_of_file(ctx.config.source, interval_start=None, run_day=today)
+        )
+        return find(ctx, day, previous=self.pending)
+
+    async def _recall(self) -> list[str]:
+        store = getattr(self, "asset_state_store", None)
+        return list(await store.aget(_STORE_KEY, []) or []) if store is not None else []
+
+    async def _remember(self, handed_over: list[str]) -> None:
+        store = getattr(self, "asset_state_store", None)
+        if store is not None:
+            await store.aset(_STORE_KEY, handed_over)
