@@ -50,12 +50,13 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int, *, retry_refused: 
             result = {**done, **_send_test_events(ctx, client, frame), "settled": 0}
             ctx.deliveries.note_step(delivery_id, ctx.holder, "test_events", result)
             return result
-        todo = outstanding(ctx, delivery_id, part, frame, retry_refused=retry_refused)
+        todo, proven = outstanding(ctx, delivery_id, part, frame, retry_refused=retry_refused)
         settled = frame.height - todo.height
         receipts = ctx.ledger.receipts(delivery_id, part, ctx.holder)
         for window in _windows(ctx, todo):
             lease.check()
-            result = _send(ctx, client, window, receipts)
+            result = _send(ctx, client, window, receipts, proven=proven)
+            proven = proven or bool(result.accepted)
             for outcome in ("accepted", "refused", "unconfirmed"):
                 done[outcome] += getattr(result, outcome)
             ctx.progress("upload", settled + done["accepted"] + done["refused"], frame.height)
@@ -70,8 +71,8 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int, *, retry_refused: 
 
 def outstanding(
     ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFrame, *, retry_refused: bool
-) -> pl.DataFrame:
-    """The events of a part that may be sent now, with their event keys.
+) -> tuple[pl.DataFrame, bool]:
+    """The events of a part that may be sent now, with their event keys; and whether any of it was accepted before.
 
     Left out are events with a definite answer, those in doubt for longer than ``upload.retry_hours``, those that have
     become older than the lookback, and those still held by another delivery.
@@ -107,7 +108,7 @@ def outstanding(
         chosen = chosen.join(free, on="event_key", how="left", maintain_order="left").filter(
             ~pl.col("held") | pl.col("free").fill_null(False)
         )
-    return chosen
+    return chosen, bool((settled["outcome"] == "accepted").any())
 
 
 def oldest_event_time(ctx: DeliveryContext, now: datetime) -> int:
@@ -150,7 +151,9 @@ def _windows(ctx: DeliveryContext, frame: pl.DataFrame) -> Iterator[pl.DataFrame
         yield frame.slice(start, size)
 
 
-def _send(ctx: DeliveryContext, client: TikTokClient, window: pl.DataFrame, receipts: Any) -> UploadResult:
+def _send(
+    ctx: DeliveryContext, client: TikTokClient, window: pl.DataFrame, receipts: Any, *, proven: bool
+) -> UploadResult:
     from airflow_provider_tiktok_offline.conversions.events import to_json
     from airflow_provider_tiktok_offline.tiktok.upload import Envelope, send
 
@@ -162,6 +165,7 @@ def _send(ctx: DeliveryContext, client: TikTokClient, window: pl.DataFrame, rece
         limits=ctx.config.upload,
         receipts=receipts,
         clock=ctx.clock,
+        proven=proven,
     )
 
 
@@ -170,12 +174,12 @@ def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.Data
     from airflow_provider_tiktok_offline.conversions.events import to_json
     from airflow_provider_tiktok_offline.tiktok.upload import Envelope, send_test
 
-    items = to_json(frame.head(ctx.config.test_events))
     result = send_test(
-        items,
+        to_json(frame.head(ctx.config.test_events)),
         client=client,
         envelope=Envelope(ctx.config.event_set_id, test_event_code=ctx.config.test_event_code),
         limits=ctx.config.upload,
+        events=ctx.config.test_events,
         clock=ctx.clock,
     )
     return {"accepted": result.accepted, "refused": result.refused, "unconfirmed": result.unconfirmed}
