@@ -1,0 +1,90 @@
+"""Credentials of S3 and Google Cloud Storage, from an Airflow connection or from the machine's role."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.errors import ConfigError
+
+#: How long one call may try before the step fails and is tried again by Airflow.
+_RETRY: dict[str, Any] = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudOptions:
+    """How to reach one bucket. ``repr`` shows no secret.
+
+    Attributes:
+        scheme: ``s3`` or ``gs``.
+        bucket: its name.
+        config: what ``obstore`` takes.
+        storage_options: the same for ``deltalake`` and Polars.
+        plain_http: whether the endpoint is without TLS (a server on one's own network).
+    """
+
+    scheme: Literal["s3", "gs"]
+    bucket: str
+    config: Mapping[str, Any] = field(repr=False)
+    storage_options: dict[str, str] = field(repr=False)
+    plain_http: bool = False
+
+    def store(self, prefix: str) -> Any:
+        """The ``obstore`` store of that prefix."""
+        from obstore.store import GCSStore, S3Store
+
+        kind = S3Store if self.scheme == "s3" else GCSStore
+        client: Any = {"allow_http": self.plain_http, "timeout": timedelta(seconds=60)}
+        retry: Any = _RETRY
+        return kind(self.bucket, prefix=prefix or None, client_options=client, retry_config=retry, **self.config)
+
+
+def s3_options(bucket: str, connection: Connection | None) -> CloudOptions:
+    """What an ``aws`` connection says; without one, the environment or the machine's role.
+
+    :raises ConfigError: for a connection that names a role or profile to assume.
+    """
+    config: dict[str, Any] = {}
+    plain_http = False
+    if connection is not None:
+        extra = connection.extra
+        for unsupported in ("role_arn", "profile_name", "assume_role_method"):
+            if extra.get(unsupported):
+                raise ConfigError(
+                    f"{unsupported} is not supported for state and staging",
+                    where=f"connection {connection.conn_id}",
+                    todo="Give the workers' own role the rights and leave the connection out, or use keys.",
+                )
+        config["access_key_id"] = connection.login or extra.get("aws_access_key_id")
+        config["secret_access_key"] = connection.password or extra.get("aws_secret_access_key")
+        config["session_token"] = extra.get("aws_session_token") or extra.get("session_token")
+        config["region"] = extra.get("region_name")
+        service = (extra.get("service_config") or {}).get("s3") or {}
+        endpoint = service.get("endpoint_url") or extra.get("endpoint_url") or extra.get("host")
+        config["endpoint"] = endpoint
+        plain_http = str(endpoint or "").startswith("http://")
+        config = {key: value for key, value in config.items() if value}
+    storage = {f"aws_{key}": str(value) for key, value in config.items()}
+    if "endpoint" in config:
+        storage["aws_endpoint_url"] = storage.pop("aws_endpoint")
+    storage["aws_conditional_put"] = "etag"
+    if plain_http:
+        storage["aws_allow_http"] = "true"
+    return CloudOptions(scheme="s3", bucket=bucket, config=config, storage_options=storage, plain_http=plain_http)
+
+
+def gcs_options(bucket: str, connection: Connection | None) -> CloudOptions:
+    """What a ``google_cloud_platform`` connection says; without one, the application default credentials."""
+    config: dict[str, Any] = {}
+    if connection is not None:
+        keyfile = connection.extra.get("keyfile_dict")
+        if keyfile:
+            config["service_account_key"] = keyfile if isinstance(keyfile, str) else json.dumps(keyfile)
+        elif connection.extra.get("key_path"):
+            config["service_account"] = str(connection.extra["key_path"])
+    storage = {f"google_{key}": str(value) for key, value in config.items()}
+    return CloudOptions(scheme="gs", bucket=bucket, config=config, storage_options=storage)
