@@ -1,0 +1,172 @@
+"""What the simulator took and whom it knows, in one SQLite database.
+
+Without a path the database is SQLite's private temporary one: it spills to an unnamed file when it outgrows the cache,
+so that a million events cost disk and not memory, and vanishes with the process.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_tiktok_offline.simulator import defaults
+from airflow_provider_tiktok_offline.simulator.events import Event
+
+#: Seconds in which a second event of the same name and id is dropped, from the first on.
+DEDUPE_SECONDS = 48 * 3600
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS held (
+    seq INTEGER PRIMARY KEY, event_set_id TEXT NOT NULL, event TEXT NOT NULL, event_id TEXT,
+    event_time INTEGER NOT NULL, value REAL, taken_at REAL NOT NULL, request_id TEXT NOT NULL, item BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS received (
+    event_set_id TEXT, event TEXT, event_id TEXT, first_at REAL NOT NULL, times INTEGER NOT NULL, held INTEGER NOT NULL,
+    PRIMARY KEY (event_set_id, event, event_id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tested (
+    seq INTEGER PRIMARY KEY, event_set_id TEXT NOT NULL, code TEXT NOT NULL, taken_at REAL NOT NULL,
+    item BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS requests (
+    seq INTEGER PRIMARY KEY, at REAL NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL, status INTEGER NOT NULL,
+    code INTEGER, message TEXT NOT NULL, events INTEGER NOT NULL, request_id TEXT NOT NULL, fault TEXT);
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, number INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS undocumented (field TEXT PRIMARY KEY, events INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS apps (app_id TEXT PRIMARY KEY, secret TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS advertisers (
+    advertiser_id TEXT PRIMARY KEY, name TEXT NOT NULL, currency TEXT NOT NULL, timezone TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS event_sets (
+    event_set_id TEXT PRIMARY KEY, advertiser_id TEXT NOT NULL, name TEXT NOT NULL, description TEXT NOT NULL,
+    auto_tracking INTEGER NOT NULL, create_time REAL NOT NULL, update_time REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, scope TEXT NOT NULL, revoked INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS grants (
+    token TEXT, advertiser_id TEXT, role TEXT NOT NULL, PRIMARY KEY (token, advertiser_id));
+CREATE TABLE IF NOT EXISTS auth_codes (
+    code TEXT PRIMARY KEY, app_id TEXT NOT NULL, made_at REAL NOT NULL, used INTEGER NOT NULL);
+"""
+_FIRST = "SELECT first_at FROM received WHERE event_set_id = ? AND event = ? AND event_id = ?"
+_AGAIN = "UPDATE received SET times = times + 1 WHERE event_set_id = ? AND event = ? AND event_id = ?"
+_ANEW = (
+    "UPDATE received SET times = times + 1, held = held + 1, first_at = ?"
+    " WHERE event_set_id = ? AND event = ? AND event_id = ?"
+)
+
+
+class Store:
+    """The simulator's memory. Used from one thread only: the server's loop.
+
+    :param path: a file that outlives the process, or None.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.db = sqlite3.connect("" if path is None else path, check_same_thread=False, isolation_level=None)
+        self.db.row_factory = sqlite3.Row
+        self.db.execute("PRAGMA cache_size = -65536")
+        if path is None:
+            self.db.execute("PRAGMA journal_mode = OFF")
+            self.db.execute("PRAGMA synchronous = OFF")
+        else:
+            self.db.execute("PRAGMA journal_mode = WAL")
+            self.db.execute("PRAGMA synchronous = NORMAL")
+        self.db.executescript(_SCHEMA)
+        if not self.row("SELECT 1 FROM apps"):
+            self._seed()
+        self._counters: dict[str, int] = {row["name"]: row["number"] for row in self.rows("SELECT * FROM counters")}
+
+    def close(self) -> None:
+        self.db.close()
+
+    def row(self, query: str, *values: Any) -> sqlite3.Row | None:
+        """The first row of a query, or None."""
+        found: sqlite3.Row | None = self.db.execute(query, values).fetchone()
+        return found
+
+    def rows(self, query: str, *values: Any) -> Iterator[sqlite3.Row]:
+        """All rows of a query, as they come."""
+        return self.db.execute(query, values)
+
+    def run(self, statement: str, *values: Any) -> int:
+        """Execute a statement; returns the number of rows changed."""
+        return self.db.execute(statement, values).rowcount
+
+    def counter(self, name: str) -> int:
+        return self._counters.get(name, 0)
+
+    def count(self, name: str, step: int = 1) -> int:
+        """Advance a counter; returns its new value."""
+        number = self._counters.get(name, 0) + step
+        self._counters[name] = number
+        self.run("INSERT OR REPLACE INTO counters VALUES (?, ?)", name, number)
+        return number
+
+    def take(self, event_set_id: str, events: Iterable[Event], now: float, request_id: str) -> int:
+        """Hold the events that are new within the window, count all.
+
+        :param now: seconds since 1970.
+        :returns: how many are now held that were not.
+        """
+        execute = self.db.execute
+        fresh: list[tuple[Any, ...]] = []
+        number = 0
+        execute("BEGIN")
+        for event in events:
+            number += 1
+            if event.event_id is not None:
+                key = (event_set_id, event.event, event.event_id)
+                known = execute(_FIRST, key).fetchone()
+                if known is None:
+                    execute("INSERT INTO received VALUES (?, ?, ?, ?, 1, 1)", (*key, now))
+                elif now - known[0] < DEDUPE_SECONDS:
+                    execute(_AGAIN, key)
+                    continue
+                else:
+                    execute(_ANEW, (now, *key))
+            fresh.append(
+                (event_set_id, event.event, event.event_id, event.event_time, event.value, now, request_id, event.raw)
+            )
+        self.db.executemany(
+            "INSERT INTO held (event_set_id, event, event_id, event_time, value, taken_at, request_id, item)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            fresh,
+        )
+        self.count("events_received", number)
+        self.count("events_held", len(fresh))
+        execute("COMMIT")
+        return len(fresh)
+
+    def test(self, event_set_id: str, code: str, events: Iterable[Event], now: float) -> None:
+        """Show events in the Test Events tab; they count nowhere."""
+        rows = [(event_set_id, code, now, event.raw) for event in events]
+        self.db.executemany("INSERT INTO tested (event_set_id, code, taken_at, item) VALUES (?, ?, ?, ?)", rows)
+        self.count("events_tested", len(rows))
+
+    def reset(self) -> None:
+        """Forget everything and know the default accounts again."""
+        tables = [row["name"] for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            self.run(f"DELETE FROM {table}")  # noqa: S608 - names come from the schema above
+        self._counters.clear()
+        self._seed()
+
+    def _seed(self) -> None:
+        self.run("INSERT INTO apps VALUES (?, ?)", defaults.APP_ID, defaults.APP_SECRET)
+        accounts = (
+            (defaults.ADVERTISER_ID, defaults.ADVERTISER_NAME, defaults.EVENT_SET_ID),
+            (defaults.SECOND_ADVERTISER_ID, defaults.SECOND_ADVERTISER_NAME, defaults.SECOND_EVENT_SET_ID),
+        )
+        for advertiser_id, name, event_set_id in accounts:
+            self.run("INSERT INTO advertisers VALUES (?, ?, 'USD', 'UTC')", advertiser_id, name)
+            made = (event_set_id, advertiser_id, f"{name} tills", "Sales")
+            self.run("INSERT INTO event_sets VALUES (?, ?, ?, ?, 0, 0, 0)", *made)
+            self.grant(defaults.ACCESS_TOKEN, advertiser_id, "ADMIN")
+        self.grant(defaults.EVENTS_TOKEN, defaults.ADVERTISER_ID, "OPERATOR", scope="events")
+        self.grant(defaults.ANALYST_TOKEN, defaults.ADVERTISER_ID, "ANALYST")
+
+    def grant(self, token: str, advertiser_id: str, role: str, *, scope: str = "all") -> None:
+        """Let a token (made if new) act for an advertiser in a role."""
+        self.run("INSERT OR IGNORE INTO tokens (token, scope) VALUES (?, ?)", token, scope)
+        self.run("INSERT OR REPLACE INTO grants VALUES (?, ?, ?)", token, advertiser_id, role)
+
+    def set_revoked(self, token: str, revoked: bool) -> bool:
+        """Kill a token or bring it back; False if there is none such."""
+        return self.run("UPDATE tokens SET revoked = ? WHERE token = ?", int(revoked), token) == 1
