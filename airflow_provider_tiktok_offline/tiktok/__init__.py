@@ -1,0 +1,1 @@
+"""TikTok's Business API: client, return codes, upload, OAuth, event sets, reports."""

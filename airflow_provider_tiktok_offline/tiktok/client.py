@@ -1,0 +1,331 @@
+"""One call to TikTok's Business API and what its answer means. The only module that knows HTTP.
+
+Requests go through httpx's transport, below the layer that logs URLs: one call of the OAuth part carries the app's
+secret in its query. No error raised here holds a body, a token, a query or TikTok's own message, nor is one chained to
+an error of the HTTP library, which would hold the request.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import ssl
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Any, Final
+
+import httpx
+
+from airflow_provider_tiktok_offline import __version__
+from airflow_provider_tiktok_offline.clock import Clock, system_clock
+from airflow_provider_tiktok_offline.errors import (
+    ApiError,
+    BatchTooLargeError,
+    CallerError,
+    ConfigError,
+    CredentialsError,
+    OutcomeUnknownError,
+    ServiceUnavailableError,
+    ThrottledError,
+)
+from airflow_provider_tiktok_offline.tiktok.codes import error_type, return_code
+from airflow_provider_tiktok_offline.tiktok.messages import TOP_LEVEL_FIELDS, field_path, names_permission
+
+PRODUCTION_URL: Final = "https://business-api.tiktok.com"
+SANDBOX_URL: Final = "https://sandbox-ads.tiktok.com"
+_PREFIX: Final = "/open_api/v1.3"
+_LARGEST_ANSWER: Final = 32 * 1024 * 1024
+_LATER: Final = "Try again later."
+
+#: Failures before the request could be sent: nothing was taken.
+_NOT_SENT: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer.
+
+    Attributes:
+        data: the answer's ``data``; its ``repr`` is hidden, it may hold a token.
+        request_id: TikTok's id of the request.
+    """
+
+    data: Mapping[str, Any] = field(repr=False)
+    request_id: str | None
+
+
+class TikTokClient:
+    """A connection to TikTok's Business API that may be used by several threads.
+
+    :param access_token: the grant's token; None for the calls that make or revoke one.
+    :param base_url: scheme and host, without a path.
+    :param clock: where the time comes from.
+    :param timeout: seconds to wait for a connection, and for each silence of the server.
+    :raises CredentialsError: if the token can't be one.
+    :raises ConfigError: if the URL can't be one.
+    """
+
+    def __init__(
+        self,
+        access_token: str | None,
+        *,
+        base_url: str = PRODUCTION_URL,
+        clock: Clock | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        self.base_url = _checked_url(base_url)
+        self._clock = clock or system_clock()
+        self._timeout = timeout
+        self._headers = {
+            "Host": httpx.URL(self.base_url).netloc.decode(),
+            "User-Agent": f"airflow-provider-tiktok-offline/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
+        if access_token is not None:
+            self._headers["Access-Token"] = _checked_token(access_token)
+        self._transport = httpx.HTTPTransport(
+            proxy=_proxy_for(self.base_url),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0),
+        )
+
+    def __repr__(self) -> str:
+        return f"TikTokClient(base_url={self.base_url!r})"
+
+    def __enter__(self) -> TikTokClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._transport.close()
+
+    def track(self, body: bytes) -> Answer:
+        """Send one batch of events.
+
+        :param body: the request's JSON, whole (Doc ID 1771101303285761).
+        :raises ApiError: by what the answer, or its absence, means for the batch.
+        """
+        return self._call("POST", "/event/track/", body=body)
+
+    def post(self, path: str, payload: Mapping[str, Any]) -> Answer:
+        """Call a path below ``/open_api/v1.3`` with a JSON body.
+
+        :raises ApiError: if it was not answered with code 0.
+        """
+        return self._call("POST", path, body=json.dumps(payload).encode())
+
+    def get(self, path: str, query: Mapping[str, str]) -> Answer:
+        """Call a path below ``/open_api/v1.3`` with a query, which no log or error shows.
+
+        :raises ApiError: if it was not answered with code 0.
+        """
+        return self._call("GET", path, query=query)
+
+    def _call(
+        self, method: str, path: str, *, body: bytes | None = None, query: Mapping[str, str] | None = None
+    ) -> Answer:
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        request = httpx.Request(
+            method,
+            self.base_url + _PREFIX + path,
+            params=query,
+            headers=headers,
+            content=body,
+            extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self._timeout)},
+        )
+        where = f"{method} {path}"
+        try:
+            status, answer_headers, text = self._exchange(request)
+        except _NOT_SENT as failure:
+            error: ApiError = ServiceUnavailableError(
+                f"no connection to {httpx.URL(self.base_url).host} ({_cause(failure)}).",
+                where=where,
+                todo="Nothing was sent. Check the network and the API URL of the connection.",
+            )
+        except (httpx.TransportError, httpx.InvalidURL, httpx.StreamError, _AnswerTooLong) as failure:
+            error = OutcomeUnknownError(
+                f"the request left and no whole answer came ({type(failure).__name__.lstrip('_')}).",
+                where=where,
+                todo=_LATER,
+            )
+        else:
+            found = self._read(status, answer_headers, text, where)
+            if isinstance(found, Answer):
+                return found
+            error = found
+        raise error
+
+    def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
+        started = self._clock.monotonic()
+        response = self._transport.handle_request(request)
+        try:
+            parts: list[bytes] = []
+            size = 0
+            for part in response.iter_bytes():
+                size += len(part)
+                if size > _LARGEST_ANSWER or self._clock.monotonic() - started > 10 * self._timeout:
+                    raise _AnswerTooLong
+                parts.append(part)
+        finally:
+            response.close()
+        return response.status_code, response.headers, b"".join(parts)
+
+    def _read(self, status: int, headers: httpx.Headers, text: bytes, where: str) -> Answer | ApiError:
+        envelope = _envelope(text)
+        if envelope is None:
+            return self._without_code(status, headers, where)
+        code, message, request_id = envelope.code, envelope.message, envelope.request_id
+        known = return_code(code)
+        if known.kind == "ok":
+            if status < 300:
+                return Answer(envelope.data, request_id)
+            return OutcomeUnknownError(
+                f"code 0 came with HTTP {status}.",
+                code=0,
+                http_status=status,
+                request_id=request_id,
+                where=where,
+                todo=_LATER,
+            )
+        named = field_path(message)
+        kind = error_type(known.kind)
+        todo = known.todo
+        if known.kind == "row" and (named in TOP_LEVEL_FIELDS or names_permission(message)):
+            kind = CallerError
+            todo = "The request was refused as a whole: check event_set_id, the grant's role and test_event_code."
+        return kind(
+            f"TikTok answered with code {code} ({known.name}){f' about {named}' if named else ''}.",
+            code=code,
+            http_status=status,
+            request_id=request_id,
+            field=named,
+            retry_after=self._retry_after(headers),
+            where=where if request_id is None else f"{where}, request {request_id}",
+            todo=todo or _LATER,
+        )
+
+    def _without_code(self, status: int, headers: httpx.Headers, where: str) -> ApiError:
+        """An answer of some gateway before TikTok's API."""
+        kind: type[ApiError] = CallerError
+        todo = "Check the API URL of the connection and what lies between: a proxy, a gateway."
+        if status == 429:
+            kind, todo = ThrottledError, _LATER
+        elif status == 413:
+            kind, todo = BatchTooLargeError, "Lower upload.batch_bytes."
+        elif status < 300 or status == 408 or status >= 500:
+            kind, todo = OutcomeUnknownError, _LATER
+        return kind(
+            f"HTTP {status} without an answer of TikTok's API.",
+            http_status=status,
+            retry_after=self._retry_after(headers),
+            where=where,
+            todo=todo,
+        )
+
+    def _retry_after(self, headers: httpx.Headers) -> float | None:
+        text = headers.get("Retry-After", "").strip()
+        if re.fullmatch(r"\d{1,9}", text):
+            return float(text)
+        try:
+            moment = parsedate_to_datetime(text)
+        except (ValueError, IndexError):
+            return None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - self._clock.now()).total_seconds())
+
+
+class _AnswerTooLong(Exception):
+    """More bytes, or a longer time, than any answer of this API needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Envelope:
+    code: int
+    message: str
+    request_id: str | None
+    data: Mapping[str, Any]
+
+
+def _envelope(text: bytes) -> _Envelope | None:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    code = body.get("code")
+    if isinstance(code, str) and re.fullmatch(r"\d{1,9}", code):
+        code = int(code)
+    if not isinstance(code, int) or isinstance(code, bool):
+        return None
+    message, request_id, data = body.get("message"), body.get("request_id"), body.get("data")
+    return _Envelope(
+        code,
+        message if isinstance(message, str) else "",
+        request_id if isinstance(request_id, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", request_id) else None,
+        data if isinstance(data, dict) else {},
+    )
+
+
+def _checked_token(token: str) -> str:
+    token = token.strip()
+    if not re.fullmatch(r"[\x21-\x7e]{1,4096}", token):
+        raise CredentialsError(
+            "the access token is empty or holds characters that no token has.",
+            todo="Paste it again into the connection, or get a new one: tiktok-offline auth login.",
+        )
+    return token
+
+
+def _checked_url(base_url: str) -> str:
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.path not in ("", "/"):
+        raise ConfigError(
+            "the API URL must be http(s)://host[:port] without path, user or query.",
+            todo=f"The usual one is {PRODUCTION_URL}.",
+        )
+    return str(url).rstrip("/")
+
+
+def _proxy_for(base_url: str) -> str | None:
+    """The proxy that the environment names for this URL."""
+    url = httpx.URL(base_url)
+    if urllib.request.proxy_bypass(url.netloc.decode()):
+        return None
+    proxies = urllib.request.getproxies()
+    return proxies.get(url.scheme) or proxies.get("all")
+
+
+def _cause(failure: BaseException) -> str:
+    """Why there was no connection, in the system's own words: the failure's text may name a proxy's user."""
+    cause: BaseException | None = failure
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"certificate: {cause.verify_message}"
+        if isinstance(cause, socket.gaierror):
+            return "host name not found"
+        if isinstance(cause, OSError) and cause.errno is not None and cause.errno > 0:
+            return os.strerror(cause.errno).lower()
+        cause = cause.__cause__ or cause.__context__
+    return type(failure).__name__

@@ -1,0 +1,103 @@
+"""How fast requests may leave, and when to stop trying: shared by all threads of one upload."""
+
+from __future__ import annotations
+
+import threading
+
+from airflow_provider_tiktok_offline.clock import Clock
+
+#: The rate never falls below this share of the configured one.
+_SLOWEST_SHARE = 1 / 32
+#: Each answered request brings back this share of the configured rate.
+_RECOVERY_SHARE = 1 / 50
+_LONGEST_NAP_SECONDS = 0.5
+
+
+class Stopping(Exception):
+    """The upload is being stopped: the request must not leave."""
+
+
+class RateLimit:
+    """Evenly spaced requests; slower while the service throttles.
+
+    :param requests_per_second: the highest rate.
+    :param stopping: set when waiting makes no sense any more.
+    """
+
+    def __init__(self, requests_per_second: float, clock: Clock, stopping: threading.Event) -> None:
+        self._highest = self._rate = requests_per_second
+        self._clock = clock
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._next = clock.monotonic()
+        self._closed_until = self._next
+
+    def wait_for_turn(self) -> None:
+        """Return when the next request may leave.
+
+        :raises Stopping: if the upload is being stopped.
+        """
+        with self._lock:
+            turn = max(self._next, self._clock.monotonic())
+            self._next = turn + 1 / self._rate
+        while True:
+            self.sleep(turn - self._clock.monotonic())
+            with self._lock:
+                if turn >= self._closed_until:
+                    return
+                turn = max(self._next, self._closed_until)
+                self._next = turn + 1 / self._rate
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless the upload is being stopped.
+
+        :raises Stopping: if it is.
+        """
+        until = self._clock.monotonic() + seconds
+        while True:
+            if self._stopping.is_set():
+                raise Stopping
+            left = until - self._clock.monotonic()
+            if left <= 0:
+                return
+            self._clock.sleep(min(left, _LONGEST_NAP_SECONDS))
+
+    def throttled(self, seconds: float) -> None:
+        """The service wants fewer requests: none leaves for so long, then half as many."""
+        with self._lock:
+            now = self._clock.monotonic()
+            if now >= self._closed_until:
+                self._rate = max(self._rate / 2, self._highest * _SLOWEST_SHARE)
+            self._closed_until = max(self._closed_until, now + seconds)
+
+    def answered(self) -> None:
+        """A request was dealt with: the rate recovers a little."""
+        with self._lock:
+            self._rate = min(self._highest, self._rate + self._highest * _RECOVERY_SHARE)
+
+
+class CircuitBreaker:
+    """Opens when so many requests in a row found no service, over all threads; it does not close again.
+
+    :param failures: how many.
+    """
+
+    def __init__(self, failures: int) -> None:
+        self._threshold = failures
+        self._failures = 0
+        self._lock = threading.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        return self._failures >= self._threshold
+
+    def failed(self) -> None:
+        """A request was throttled, refused a connection or left without an answer."""
+        with self._lock:
+            self._failures += 1
+
+    def answered(self) -> None:
+        """A request got a definite answer."""
+        with self._lock:
+            if self._failures < self._threshold:
+                self._failures = 0

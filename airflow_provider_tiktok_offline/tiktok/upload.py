@@ -1,0 +1,361 @@
+"""Sending prepared events: several batches in flight, each event's fate recorded.
+
+The calling thread decides and records; worker threads send. Whatever happens, what was said to the receipts is true:
+keys are attempted before their request leaves, and only a definite answer makes them accepted, refused or released.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import islice
+from typing import Protocol
+
+import polars as pl
+
+from airflow_provider_tiktok_offline.clock import Clock, system_clock
+from airflow_provider_tiktok_offline.errors import (
+    ApiError,
+    BatchTooLargeError,
+    CallerError,
+    CircuitOpenError,
+    ConfigError,
+    OutcomeUnknownError,
+    PartialOutcomeError,
+    RejectedRowsError,
+    TikTokOfflineError,
+)
+from airflow_provider_tiktok_offline.tiktok.attempts import Attempts, Batch, Outcome
+from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+from airflow_provider_tiktok_offline.tiktok.receipts import NoReceipts, ReceiptSink
+from airflow_provider_tiktok_offline.tiktok.requests import Bodies, Envelope
+from airflow_provider_tiktok_offline.tiktok.results import Refusal, UploadResult
+
+#: Receipts are flushed when the oldest is this old, so that a kill loses less than 5 seconds of them.
+_FLUSH_SECONDS = 4.0
+#: A window of attempts covers about so many seconds of requests, within these bounds of batches.
+_WINDOW_SECONDS = 2.0
+_LARGEST_WINDOW = 64
+
+
+class UploadLimits(Protocol):
+    """How fast and how much at once; ``config.models.UploadConfig`` is one."""
+
+    @property
+    def batch_events(self) -> int: ...
+    @property
+    def batch_bytes(self) -> int: ...
+    @property
+    def requests_per_second(self) -> float: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def max_attempts(self) -> int: ...
+
+
+def send(
+    items: pl.Series,
+    keys: pl.Series,
+    *,
+    client: TikTokClient,
+    envelope: Envelope,
+    limits: UploadLimits,
+    receipts: ReceiptSink,
+    clock: Clock | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    proven: bool = False,
+) -> UploadResult:
+    """Send events until each is accepted, refused or in doubt.
+
+    A batch with a fault in some event is taken apart until the events at fault stand alone. Until the first event is
+    accepted only one batch is out: if that one holds no good event, the configuration is at fault, not the rows.
+
+    :param items: one ``data[]`` item of the API an event, as JSON text.
+    :param keys: the event key of each, 16 bytes.
+    :param limits: batch size, rate, requests in flight and tries a request.
+    :param receipts: told of every attempt before it leaves and of every answer.
+    :param progress: called with the events that are done and all events.
+    :param proven: that an event of this delivery was accepted before, so that a refused batch proves nothing else.
+    :raises CredentialsError: the token is bad.
+    :raises CallerError: the configuration is at fault; nothing was recorded as refused for it.
+    :raises CircuitOpenError: the service kept failing, or kept throttling one request.
+    :raises ConfigError: the envelope has a test code: what is tested must leave no receipt.
+    """
+    if envelope.test_event_code is not None:
+        raise ConfigError("test_event_code is set, and test events do not count.", todo="Use mode: test, or remove it.")
+    upload = Upload(
+        items,
+        keys,
+        client=client,
+        envelope=envelope,
+        limits=limits,
+        receipts=receipts,
+        clock=clock,
+        progress=progress,
+        proven=proven,
+    )
+    upload.run()
+    return upload.result
+
+
+def send_test(
+    items: pl.Series,
+    *,
+    client: TikTokClient,
+    envelope: Envelope,
+    limits: UploadLimits,
+    events: int,
+    clock: Clock | None = None,
+) -> UploadResult:
+    """Send the first few events with the envelope's ``test_event_code``.
+
+    They show in Events Manager's Test Events, count nowhere and leave no receipt.
+
+    :param events: how many at most.
+    :raises ConfigError: the envelope has no test code.
+    """
+    if envelope.test_event_code is None:
+        raise ConfigError("a test needs test_event_code.", todo="Events Manager shows it under Test Events.")
+    few = items.head(events)
+    keys = pl.Series("key", range(len(few)), dtype=pl.Int64)
+    upload = Upload(few, keys, client=client, envelope=envelope, limits=limits, receipts=NoReceipts(), clock=clock)
+    upload.run()
+    return upload.result
+
+
+class Upload:
+    """One upload; :func:`send` says what its parameters mean. ``result`` is right at any moment, after an error too."""
+
+    def __init__(
+        self,
+        items: pl.Series,
+        keys: pl.Series,
+        *,
+        client: TikTokClient,
+        envelope: Envelope,
+        limits: UploadLimits,
+        receipts: ReceiptSink,
+        clock: Clock | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        proven: bool = False,
+    ) -> None:
+        if len(items) != len(keys):
+            raise ValueError(f"{len(items)} items but {len(keys)} keys")
+        self._keys = keys
+        self._limits = limits
+        self._receipts = receipts
+        self._clock = clock or system_clock()
+        self._progress = progress
+        self._proven = proven
+        self._bodies = Bodies(items, envelope)
+        self._attempts = Attempts(client, self._bodies, limits, self._clock)
+        self._batch_events = limits.batch_events
+        self._window = min(
+            _LARGEST_WINDOW, max(2 * limits.in_flight, math.ceil(_WINDOW_SECONDS * limits.requests_per_second))
+        )
+        self._next = 0
+        self._ready: deque[Batch] = deque()
+        self._out: dict[Future[Outcome], Batch] = {}
+        #: Refusals that wait for an event to be accepted; they still count as unconfirmed.
+        self._held: list[tuple[Batch, RejectedRowsError]] = []
+        self._before_first_batch = (0, 0)
+        self._stopped_by: TikTokOfflineError | None = None
+        self._unflushed_since: float | None = None
+        self._accepted = self._unconfirmed = self._requests = 0
+        self._refusals: Counter[tuple[int, str | None]] = Counter()
+
+    @property
+    def result(self) -> UploadResult:
+        """The counts so far."""
+        refused = sum(self._refusals.values())
+        return UploadResult(
+            accepted=self._accepted,
+            refused=refused,
+            unconfirmed=self._unconfirmed,
+            not_attempted=len(self._keys) - self._accepted - refused - self._unconfirmed,
+            requests=self._requests,
+            refusals=tuple(
+                Refusal(code, field, events)
+                for (code, field), events in sorted(
+                    self._refusals.items(), key=lambda entry: (entry[0][0], entry[0][1] or "")
+                )
+            ),
+        )
+
+    def run(self) -> None:
+        """Send everything. Interrupted at any point, it waits for the answers that are out and records them.
+
+        :raises TikTokOfflineError: what stopped it, see :func:`send`.
+        """
+        with ThreadPoolExecutor(self._limits.in_flight, thread_name_prefix="tiktok-upload") as pool:
+            try:
+                while self._submit(pool):
+                    done, _ = wait(self._out, timeout=1.0, return_when=FIRST_COMPLETED)
+                    self._settle(done)
+                    self._flush_if_due()
+            except BaseException:
+                self._attempts.stop()
+                self._wind_down()
+                raise
+            self._wind_down()
+        if self._stopped_by is not None:
+            raise self._stopped_by
+
+    def _submit(self, pool: ThreadPoolExecutor) -> bool:
+        """Keep the workers busy; whether there is anything to wait for."""
+        while self._stopped_by is None and len(self._out) < 2 * self._limits.in_flight:
+            if not self._ready and not self._open_window():
+                break
+            batch = self._ready.popleft()
+            self._out[pool.submit(self._attempts.deliver, batch)] = batch
+        return bool(self._out) and self._stopped_by is None
+
+    def _open_window(self) -> bool:
+        """Record the next batches as attempted; whether there were any."""
+        if not self._proven:
+            if self._out:
+                return False
+            self._judge_first_batch()
+            self._before_first_batch = (self._unconfirmed, len(self._held))
+        if self._stopped_by is not None or self._next == len(self._keys):
+            return False
+        ranges = self._bodies.cut(self._next, events=self._batch_events, size=self._limits.batch_bytes)
+        batches = [Batch(first, count) for first, count in islice(ranges, self._window if self._proven else 1)]
+        events = sum(batch.count for batch in batches)
+        self._receipts.attempted(self._keys.slice(self._next, events))
+        self._next += events
+        self._unconfirmed += events
+        self._ready.extend(batches)
+        return True
+
+    def _settle(self, futures: Iterable[Future[Outcome]]) -> None:
+        if self._attempts.circuit_open:
+            self._stop(
+                CircuitOpenError(
+                    "TikTok's API kept failing or throttling: the upload stopped.",
+                    todo="Nothing is lost; the next try goes on from here. If it happens again, see TikTok's status.",
+                )
+            )
+        for future in futures:
+            batch = self._out.pop(future)
+            outcome = future.result()
+            self._requests += outcome.requests
+            batch.in_doubt |= outcome.in_doubt
+            if outcome.error is None:
+                self._accept(batch, outcome.request_id)
+            else:
+                self._deal_with(batch, outcome.error)
+
+    def _accept(self, batch: Batch, request_id: str | None) -> None:
+        self._receipts.accepted(self._keys_of(batch), request_id)
+        self._accepted += batch.count
+        self._settled(batch)
+        if not self._proven:
+            self._proven = True
+            for refused, error in self._held:
+                self._refuse(refused, error)
+            self._held.clear()
+
+    def _deal_with(self, batch: Batch, error: ApiError) -> None:
+        if isinstance(error, PartialOutcomeError):
+            batch.in_doubt = True
+        if isinstance(error, BatchTooLargeError) and batch.count > 1:
+            self._batch_events = min(self._batch_events, math.ceil(batch.count / 2))
+            self._split(batch)
+        elif isinstance(error, RejectedRowsError | PartialOutcomeError) and batch.count > 1:
+            self._split(batch)
+        elif isinstance(error, RejectedRowsError):
+            if self._proven:
+                self._refuse(batch, error)
+            else:
+                self._held.append((batch, error))
+        elif isinstance(error, OutcomeUnknownError | PartialOutcomeError):
+            self._report_progress()
+        else:
+            self._release(batch)
+            self._stop(error if not error.retryable else _gave_up(error, self._limits.max_attempts))
+
+    def _split(self, batch: Batch) -> None:
+        if self._stopped_by is not None:
+            self._release(batch)
+        else:
+            self._ready.extendleft(reversed(batch.halves()))
+
+    def _refuse(self, batch: Batch, error: RejectedRowsError) -> None:
+        code = error.code if error.code is not None else 0
+        self._receipts.refused(self._keys_of(batch), code, error.field, error.request_id)
+        self._refusals[code, error.field] += batch.count
+        self._settled(batch)
+
+    def _release(self, batch: Batch) -> None:
+        """Definitely not taken, unless an earlier request with these events got no answer."""
+        if not batch.in_doubt:
+            self._receipts.released(self._keys_of(batch))
+            self._settled(batch)
+
+    def _settled(self, batch: Batch) -> None:
+        self._unconfirmed -= batch.count
+        if self._unflushed_since is None:
+            self._unflushed_since = self._clock.monotonic()
+        self._report_progress()
+
+    def _judge_first_batch(self) -> None:
+        """Stop if a batch was taken apart to single events and none was good."""
+        doubtful, held = (
+            now - before
+            for now, before in zip((self._unconfirmed, len(self._held)), self._before_first_batch, strict=True)
+        )
+        if not held or doubtful > held:
+            return
+        error = self._held[0][1]
+        self._stop(
+            CallerError(
+                f"TikTok refused every event of the first batch, with code {error.code}"
+                f"{f' about {error.field}' if error.field else ''}: the configuration is at fault, not the rows.",
+                code=error.code,
+                request_id=error.request_id,
+                field=error.field,
+                batch=(self._held[0][0].first, len(self._held)),
+                where=error.where,
+                todo="Nothing was recorded as refused. Check event_map, currency, send_fields and the event set.",
+            )
+        )
+
+    def _stop(self, error: TikTokOfflineError) -> None:
+        if self._stopped_by is None:
+            self._stopped_by = error
+        self._attempts.stop()
+
+    def _wind_down(self) -> None:
+        """Take in the answers that are out, let go of what never left, and make it all durable."""
+        while self._out:
+            done, _ = wait(self._out, timeout=1.0, return_when=FIRST_COMPLETED)
+            self._settle(done)
+            self._flush_if_due()
+        for batch in [*self._ready, *(batch for batch, _ in self._held)]:
+            self._release(batch)
+        self._ready.clear()
+        self._held.clear()
+        self._receipts.flush()
+
+    def _keys_of(self, batch: Batch) -> pl.Series:
+        return self._keys.slice(batch.first, batch.count)
+
+    def _flush_if_due(self) -> None:
+        if self._unflushed_since is not None and self._clock.monotonic() - self._unflushed_since >= _FLUSH_SECONDS:
+            self._receipts.flush()
+            self._unflushed_since = None
+
+    def _report_progress(self) -> None:
+        if self._progress is not None:
+            self._progress(self._next - self._unconfirmed, len(self._keys))
+
+
+def _gave_up(error: ApiError, attempts: int) -> CircuitOpenError:
+    return CircuitOpenError(
+        f"one request was put off {attempts} times ({type(error).__name__}): the upload stopped.",
+        where=error.where,
+        todo="Nothing is lost; the next try goes on from here. Lower upload.requests_per_second if it was throttling.",
+    )
