@@ -58,7 +58,7 @@ def _certainty(names: list[str], before: str, after: str) -> int:
         return 4
     if re.search(r"\b(?:for|field|parameter|param)\s+[\"'`]?$", before, re.IGNORECASE):
         return 3
-    if re.match(r"[\"'`]?\s*:", after):
+    if re.match(r"[\"'`]?(?:\s*:|\s+field\b)", after):
         return 2
     return 1 if "_" in names[0] else 0
 

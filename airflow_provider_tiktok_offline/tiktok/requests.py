@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Envelope:
     """What a request says beside its events.
 

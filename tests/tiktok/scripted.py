@@ -1,4 +1,4 @@
-"""A small HTTP server on loopback that answers as it is told: for faults of the transport and for answers made up on the spot."""
+"""A small HTTP server on loopback that answers as it is told, for faults of the transport and answers made up."""
 
 from __future__ import annotations
 
