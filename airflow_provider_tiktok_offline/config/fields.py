@@ -80,11 +80,11 @@ def _uri(value: str) -> str:
 
 
 DigitId = Annotated[str, BeforeValidator(_id_of_digits)]
-Currency = Annotated[str, AfterValidator(_currency)]
-Region = Annotated[str, AfterValidator(_region)]
+Currency = Annotated[str, AfterValidator(_currency), Field(json_schema_extra={"enum": sorted(CURRENCIES)})]
+Region = Annotated[str, AfterValidator(_region), Field(json_schema_extra={"enum": sorted(REGIONS)})]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
-EventName = Annotated[str, AfterValidator(_event_name)]
-Column = Annotated[str, AfterValidator(_column)]
+EventName = Annotated[str, AfterValidator(_event_name), Field(json_schema_extra={"enum": sorted(STANDARD_EVENTS)})]
+Column = Annotated[str, AfterValidator(_column), Field(json_schema_extra={"enum": list(PROGRAMME_COLUMNS)})]
 RuleName = Annotated[str, AfterValidator(_rule)]
 StoreUri = Annotated[str, AfterValidator(_uri)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]

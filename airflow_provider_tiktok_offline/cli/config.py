@@ -1,0 +1,84 @@
+"""``config``: check the configuration, its JSON Schema, and a starter file."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_provider_tiktok_offline.cli.options import examples
+from airflow_provider_tiktok_offline.cli.running import UNUSABLE, complain, output, warn
+from airflow_provider_tiktok_offline.cli.sample import must_be_new
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.config import AdvertiserConfig
+
+app = typer.Typer(help="Check advertisers.yaml, or start one.", no_args_is_help=True)
+
+
+@app.command(
+    epilog=examples("tiktok-offline config check advertisers.yaml", "tiktok-offline config check conf.d --connections")
+)
+def check(
+    path: Annotated[Path, typer.Argument(help="advertisers.yaml, or a directory of such files.")],
+    connections: Annotated[
+        bool, typer.Option("--connections", help="Also look every connection up in the environment.")
+    ] = False,
+) -> None:
+    """Say of every advertiser what is wrong with its settings: file, line, entry and key."""
+    from airflow_provider_tiktok_offline.config import load_config
+
+    loaded = load_config(path)
+    faults = [str(fault) for fault in loaded.broken]
+    for name, config in loaded.advertisers.items():
+        for text in config.warnings():
+            warn(f"{path}, entry {name}, {text}.")
+        if connections:
+            faults += [f"{path}, entry {name}, {fault}" for fault in _missing_connections(config)]
+    for fault in faults:
+        complain(fault)
+    output().print(f"{len(loaded.advertisers)} advertisers can be used, {len(faults)} faults")
+    if faults:
+        raise typer.Exit(UNUSABLE)
+
+
+@app.command(epilog=examples("tiktok-offline config schema > advertisers.schema.json"))
+def schema() -> None:
+    """Print the JSON Schema of advertisers.yaml, for editors."""
+    from airflow_provider_tiktok_offline.config.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@app.command(epilog=examples("tiktok-offline config init", "tiktok-offline config init conf.d/shops.yaml"))
+def init(
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("advertisers.yaml"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a commented configuration to start from."""
+    must_be_new(path, overwrite)
+    path.write_text(starter(), encoding="utf-8")
+    output().print(f"{path} written. Fill in ids and source, then: tiktok-offline config check {path}")
+
+
+def starter() -> str:
+    """The commented configuration that ``config init`` writes."""
+    return files("airflow_provider_tiktok_offline.config").joinpath("starter.yaml").read_text(encoding="utf-8")
+
+
+def _missing_connections(config: AdvertiserConfig) -> list[str]:
+    from airflow_provider_tiktok_offline.cli.environment_connections import EnvironmentConnections
+    from airflow_provider_tiktok_offline.config.connection_ids import connection_ids
+    from airflow_provider_tiktok_offline.errors import ConfigError
+
+    connections = EnvironmentConnections(config.tiktok_conn_id)
+    faults = []
+    for conn_id, key in connection_ids(config).items():
+        try:
+            connections.get(conn_id)
+        except ConfigError as error:
+            faults.append(f"key {key}: {error}")
+    return faults

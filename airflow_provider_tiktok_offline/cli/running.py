@@ -1,0 +1,79 @@
+"""How a command ends: exit codes, and one clear line instead of a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+#: Rows rejected above the gate, or part of the work refused.
+REFUSED = 1
+#: Input, configuration or the command line can't be used.
+UNUSABLE = 2
+#: Set by ``tiktok-offline --debug``.
+DEBUG_VARIABLE = "TIKTOK_OFFLINE_DEBUG"
+
+
+def guarded(command: Callable[[], object]) -> None:
+    """Run the command line and turn what goes wrong into one line on stderr and an exit code."""
+    from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+
+    try:
+        command()
+    except TikTokOfflineError as error:
+        if _debugging():
+            raise
+        _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `| head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on from where it stopped.", 130)
+    except Exception as error:
+        if _debugging():
+            raise
+        _fail(
+            f"unexpected {type(error).__name__}. Run it again as `tiktok-offline --debug ...` to see where.", UNUSABLE
+        )
+
+
+def output() -> Console:
+    """The console for results."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def messages() -> Console:
+    """The console for progress, warnings and errors."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def warn(text: str) -> None:
+    """One warning on stderr."""
+    from rich.text import Text
+
+    messages().print(Text.assemble(("warning: ", "yellow"), text))
+
+
+def complain(text: str) -> None:
+    """One error on stderr."""
+    from rich.text import Text
+
+    messages().print(Text.assemble(("error: ", "bold red"), text))
+
+
+def _fail(text: str, code: int) -> NoReturn:
+    complain(text)
+    raise SystemExit(code)
+
+
+def _debugging() -> bool:
+    return bool(os.environ.get(DEBUG_VARIABLE))

@@ -1,0 +1,34 @@
+"""Which connections an advertiser's settings name."""
+
+from __future__ import annotations
+
+import re
+
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+
+
+def connection_ids(config: AdvertiserConfig) -> dict[str, str]:
+    """Connection id -> the key that names it, each once."""
+    found: dict[str, str] = {}
+    if config.route == "tiktok":
+        found[config.tiktok_conn_id] = "tiktok_conn_id"
+    named = {
+        "source.conn_id": config.source.conn_id,
+        "ledger.secret_conn_id": config.ledger.secret_conn_id,
+        "liveramp.conn_id": config.liveramp.conn_id if config.liveramp else None,
+    }
+    uris = {
+        "state_uri": config.state_uri,
+        "staging_uri": config.staging_uri,
+        "source.path": config.source.path,
+        "suppression.uri": config.suppression.uri if config.suppression else None,
+        "liveramp.destination": config.liveramp.destination if config.liveramp else None,
+    }
+    for key, conn_id in named.items():
+        if conn_id is not None:
+            found.setdefault(conn_id, key)
+    for key, uri in uris.items():
+        in_uri = re.match(r"[a-z0-9]+://([^@/]+)@", uri or "")
+        if in_uri:
+            found.setdefault(in_uri[1], key)
+    return found
