@@ -119,3 +119,6 @@ REGIONS: frozenset[str] = frozenset(
         "TC TD TG TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW "
     ).split()
 )
+
+#: File type -> the delimiter it stands for; .txt may have any.
+DELIMITER_OF_TYPE: dict[str, str] = {".csv": ",", ".tsv": "\t", ".psv": "|"}
