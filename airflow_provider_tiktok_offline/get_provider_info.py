@@ -49,8 +49,8 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "app_id": {
                         "label": "App id",
-                        "description": "Of the app in TikTok API for Business; needed to look up advertisers and to test "
-                        "the connection.",
+                        "description": "Of the app in TikTok API for Business; with it the connection's Test names "
+                        "the advertisers that the token reaches.",
                         "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
                     },
                     "secret": {

@@ -18,7 +18,7 @@ class FileReportLink(BaseOperatorLink):
 
     name = "Conversion file report"
 
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
         result = XCom.get_value(ti_key=ti_key, key="return_value")
         match result:
             case {"deliveries": [{"report_link": str(link)}, *_]}:
@@ -31,5 +31,5 @@ class EventsManagerLink(BaseOperatorLink):
 
     name = "TikTok Events Manager"
 
-    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
         return EVENTS_MANAGER.format(advertiser_id=operator.advertiser_config().advertiser_id)

@@ -125,10 +125,8 @@ def _fault(error: Exception, where: str) -> TikTokOfflineError:
             return FileMissingError("no such file or folder.", rule="missing", where=where)
         case PermissionError():
             return StorageDeniedError("permission denied.", where=where)
-        case socket.gaierror() | TimeoutError() | ConnectionError() | EOFError() | paramiko.SSHException():
+        case paramiko.SSHException() | TimeoutError() | ConnectionError() | EOFError() | socket.gaierror():
             return StorageUnavailableError(f"the server can't be reached ({type(error).__name__}).", where=where)
-        case OSError() if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, None) and not error.args[:1] == (
-            "Failure",
-        ):
+        case OSError() if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN):
             return StorageUnavailableError(f"the server can't be reached ({type(error).__name__}).", where=where)
     return StorageError("the server refused and gave no reason.", where=where)

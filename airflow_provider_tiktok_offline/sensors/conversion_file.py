@@ -124,7 +124,11 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
             self.log.info("%s: %d file(s) not complete yet.", found["day"], len(self._pending))
         return PokeReturnValue(is_done=done, xcom_value=found if done else None)
 
-    def execute_complete(self, context: Mapping[str, Any], event: Mapping[str, Any]) -> dict[str, Any]:
+    def execute_complete(
+        self,
+        context: Mapping[str, Any],  # noqa: ARG002 - Airflow's signature
+        event: Mapping[str, Any],
+    ) -> dict[str, Any]:
         """Take over from the trigger.
 
         :param event: ``status`` (found or error) and what was found, or the error's type and message.

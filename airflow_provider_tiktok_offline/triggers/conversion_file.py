@@ -101,12 +101,10 @@ class ConversionFileTrigger(BaseEventTrigger):
             connections=AirflowConnections(),
             holder="triggerer",
         )
+        if self.day is not None:
+            return find(ctx, date.fromisoformat(self.day), previous=self.pending)
         today = ctx.clock.now().astimezone(ctx.config.zone)
-        day = (
-            date.fromisoformat(self.day)
-            if self.day
-            else day_of_file(ctx.config.source, interval_start=None, run_day=today)
-        )
+        day = day_of_file(ctx.config.source, interval_start=None, run_day=today)
         return find(ctx, day, previous=self.pending)
 
     async def _recall(self) -> list[str]:

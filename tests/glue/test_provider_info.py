@@ -29,7 +29,7 @@ def test_fits_the_schema_that_airflow_reads_at_run_time(info: dict[str, Any]) ->
 
 
 def test_fits_the_stricter_schema_of_provider_files(info: dict[str, Any]) -> None:
-    """Keys that the first schema lets pass and Airflow then ignores, such as snake_case ones, are caught by the second."""
+    """Keys that the first schema lets pass and Airflow then ignores, such as snake_case ones, are caught here."""
     schema = json.loads((_SCHEMAS / "provider.yaml.schema.json").read_text())
     whole = {**info, "state": "ready", "source-date-epoch": 0, "versions": ["0.1.0"]}
     jsonschema.validate(whole, schema)

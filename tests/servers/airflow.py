@@ -31,9 +31,8 @@ tasks = {}
 for ti in run.get_task_instances():
     name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
     tasks[name] = {"state": str(ti.state), "seconds": ti.duration, "tries": ti.try_number}
-print(%r + json.dumps({"state": str(run.state), "run_id": run.run_id, "tasks": tasks}))
+print("@@run@@" + json.dumps({"state": str(run.state), "run_id": run.run_id, "tasks": tasks}))
 """
-    % _MARK
 )
 
 

@@ -1,0 +1,148 @@
+"""One YAML file, one DAG an advertiser.
+
+::
+
+    from airflow_provider_tiktok_offline.dag_factory import build_dags
+
+    build_dags(globals(), "advertisers.yaml")
+
+Nothing here touches a network or a database, and a task that starts builds only its own DAG.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Collection, MutableMapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import DAG, Param, get_parsing_context
+
+from airflow_provider_tiktok_offline.config.loading import BrokenEntry, load_config
+from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.operators.conversions import (
+    DedupeOperator,
+    NormalizeHashOperator,
+    ValidateConversionFileOperator,
+)
+from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
+from airflow_provider_tiktok_offline.operators.tiktok import TikTokUploadOperator
+from airflow_provider_tiktok_offline.sensors.conversion_file import DAY_PARAM, ConversionFileSensor
+from airflow_provider_tiktok_offline.timetables import data_intervals
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+
+log = logging.getLogger(__name__)
+
+_PREFIX = "tiktok_offline__"
+_TAGS = ("tiktok", "offline-conversions")
+
+
+class BrokenAdvertisersError(ConfigError):
+    """Some entries of a configuration make no DAG; the others do. Airflow shows it as an import error.
+
+    :param broken: the faults, each with file, entry and key.
+    """
+
+    def __init__(self, broken: Collection[BrokenEntry]) -> None:
+        self.broken = tuple(broken)
+        super().__init__("\n".join(["Entries without a DAG; the others have theirs.", *map(str, self.broken)]))
+
+
+def build_dags(namespace: MutableMapping[str, Any], path: str | os.PathLike[str]) -> dict[str, DAG]:
+    """Put a DAG for each advertiser into a DAG file's namespace.
+
+    A broken entry becomes an import error that Airflow shows under the configuration's name, with file, entry and key,
+    while the DAGs of the others stay.
+
+    :param namespace: the DAG file's ``globals()``.
+    :param path: ``advertisers.yaml`` or a directory of such files; a relative path starts at the DAG file's folder.
+    :returns: the DAGs by id.
+    :raises ConfigError: if the file can't be read at all.
+    """
+    place = Path(namespace["__file__"]).parent / path
+    wanted = get_parsing_context().dag_id
+    if wanted is None:
+        loaded = load_config(place)
+        if loaded.broken:
+            error = BrokenAdvertisersError(loaded.broken)
+            log.error("%s", error)
+            namespace["broken_advertisers"] = _BrokenAdvertisers(str(path), error)
+    else:
+        name = wanted.removeprefix(_PREFIX)
+        if name == wanted:
+            return {}
+        loaded = load_config(place, only=[name])
+    built = {_PREFIX + config.name: build_dag(config) for config in loaded.advertisers.values()}
+    namespace.update(built)
+    return built
+
+
+def build_dag(config: AdvertiserConfig) -> DAG:
+    """The DAG of one advertiser: wait, validate, normalise and hash, dedupe, upload, close.
+
+    :param config: its settings.
+    """
+    dag = DAG(
+        _PREFIX + config.name,
+        description=f"Offline conversions of {config.name}, by way of {config.route}",
+        schedule=None if config.schedule is None else data_intervals(config.schedule, config.time_zone),
+        start_date=datetime(
+            config.start_date.year, config.start_date.month, config.start_date.day, tzinfo=config.zone
+        ),
+        catchup=False,
+        max_active_runs=1,
+        default_args={
+            "owner": config.owner,
+            "retries": config.retries,
+            "retry_delay": timedelta(seconds=config.retry_delay_seconds),
+        },
+        params={DAY_PARAM: Param(None, type=["null", "string"], format="date", description="Take this day's file.")},
+        tags=[*_TAGS, config.route, config.mode, *config.tags],
+    )
+    common: dict[str, Any] = {"dag": dag, "settings": config}
+    wait = ConversionFileSensor(
+        task_id="wait_for_file",
+        deferrable=True,
+        poke_interval=config.source.poke_seconds,
+        timeout=config.source.timeout_seconds,
+        **common,
+    )
+    validate = ValidateConversionFileOperator(task_id="validate", files=wait.output, **common)
+    _tiktok_route(config, validate, common) >> DeliverySummaryOperator(task_id="summary", **common)
+    return dag
+
+
+def _tiktok_route(config: AdvertiserConfig, validate: ValidateConversionFileOperator, common: dict[str, Any]) -> Any:
+    prepare = NormalizeHashOperator(task_id="normalize_hash", deliveries=validate.output, **common)
+    dedupe = DedupeOperator(task_id="dedupe", deliveries=prepare.output, **common)
+    pool = {} if config.pool is None else {"pool": config.pool}
+    return TikTokUploadOperator.partial(task_id="upload", **pool, **common).expand(part=dedupe.output)
+
+
+class _BrokenAdvertisers(DAG):
+    """Stands in Airflow's list of import errors for the entries that make no DAG.
+
+    It can't be serialised, and Airflow records that under this object's own location. Raising in the DAG file instead
+    would take the whole DAGs with it, and an import error under the DAG file's name would keep them from being scheduled.
+    """
+
+    #: Airflow assigns both while it collects DAGs; they stay the configuration's.
+    fileloc: ClassVar[Any] = property(lambda self: self._place, lambda self, _: None)
+    relative_fileloc: ClassVar[Any] = property(lambda self: self._place, lambda self, _: None)
+
+    def __init__(self, place: str, error: BrokenAdvertisersError) -> None:
+        self._place = place
+        self._error = error
+        super().__init__(f"{_PREFIX}broken_advertisers", schedule=None)
+
+    @property
+    def edge_info(self) -> Any:
+        raise self._error
+
+    @edge_info.setter
+    def edge_info(self, value: Any) -> None:
+        pass
