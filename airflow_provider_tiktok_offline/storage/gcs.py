@@ -1,0 +1,155 @@
+"""Conversion files in a Google Cloud Storage bucket, through ``obstore``, which the state uses too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC
+from itertools import chain
+from typing import Any, BinaryIO
+
+from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.errors import (
+    ConfigError,
+    FileMissingError,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+)
+from airflow_provider_tiktok_offline.storage.cloud import CloudOptions, gcs_options
+from airflow_provider_tiktok_offline.storage.files import Progress
+from airflow_provider_tiktok_offline.storage.objects import CloudObjects, translate
+from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+from airflow_provider_tiktok_offline.storage.uris import Location, parse
+
+#: A file up to this size is put in one request under a condition; a larger one in parts, after a look.
+_ONE_REQUEST = 64 * 1024 * 1024
+
+
+@contextmanager
+def open_gcs(connection: Connection | None) -> Iterator[BucketFiles]:
+    """The buckets that the connection, or the machine's default credentials, reach."""
+    yield BucketFiles(lambda bucket: gcs_options(bucket, connection))
+
+
+class BucketFiles:
+    """:class:`~.files.RemoteFiles` over ``obstore``. A file appears when its last byte has arrived, or not at all.
+
+    :param options: how a bucket is reached.
+    """
+
+    def __init__(self, options: Any) -> None:
+        self._options = options
+        self._stores: dict[str, tuple[Any, CloudObjects]] = {}
+
+    def _store(self, location: Location) -> tuple[Any, CloudObjects]:
+        found = self._stores.get(location.bucket)
+        if found is None:
+            options: CloudOptions = self._options(location.bucket)
+            found = self._stores[location.bucket] = (options.store(""), CloudObjects(options, ""))
+        return found
+
+    def list(self, directory_uri: str) -> list[FileStamp]:
+        import obstore
+
+        folder = parse(directory_uri)
+        store, _ = self._store(folder)
+        with _faults(directory_uri):
+            entries = obstore.list_with_delimiter(store, folder.path.strip("/") or None)["objects"]
+        stamps = [
+            _stamp(folder.child(entry["path"].rpartition("/")[2]), entry)
+            for entry in entries
+            if entry["path"] != folder.path.strip("/")
+        ]
+        return sorted((stamp for stamp in stamps if not stamp.name.startswith(".")), key=lambda stamp: stamp.uri)
+
+    def stat(self, uri: str) -> FileStamp:
+        import obstore
+
+        location = parse(uri)
+        with _faults(uri):
+            return _stamp(location, obstore.head(self._store(location)[0], location.path))
+
+    def open_read(self, uri: str) -> BinaryIO:
+        location = parse(uri)
+        return self._store(location)[1].open_read(location.path)
+
+    def move(self, uri: str, to_uri: str) -> None:
+        import obstore
+
+        source, target = parse(uri), parse(to_uri)
+        if source.store != target.store:
+            raise ConfigError("a file can only be moved within its bucket.", where=f"{uri} to {to_uri}")
+        self._refuse_existing(target)
+        with _faults(uri):
+            obstore.rename(self._store(source)[0], source.path, target.path)
+
+    def delete(self, uri: str) -> None:
+        location = parse(uri)
+        self._store(location)[1].delete(location.path)
+
+    def check_folder(self, directory_uri: str) -> None:
+        self.list(directory_uri)
+
+    def write(
+        self, uri: str, chunks: Iterable[bytes], *, replace: bool = False, temporary: bool = False,  # noqa: ARG002
+        progress: Progress | None = None,
+    ) -> FileStamp:  # fmt: skip
+        target = parse(uri)
+        objects = self._store(target)[1]
+        source = iter(chunks)
+        head: list[bytes] = []
+        total = 0
+        for chunk in source:
+            head.append(chunk)
+            total += len(chunk)
+            if total > _ONE_REQUEST:
+                break
+        if total <= _ONE_REQUEST:
+            content = b"".join(head)
+            if replace:
+                objects.put(target.path, content)
+            elif not objects.create(target.path, content):
+                raise StorageError("a file of that name is there already.", where=uri)
+            if progress is not None:
+                progress(total)
+        else:
+            if not replace:
+                self._refuse_existing(target)
+            total = 0
+            with objects.open_write(target.path) as out:
+                for chunk in chain(head, source):
+                    out.write(chunk)
+                    total += len(chunk)
+                    if progress is not None:
+                        progress(total)
+        stamp = self.stat(uri)
+        if stamp.size != total:
+            raise StorageUnavailableError(f"the bucket holds {stamp.size} bytes of {total} sent.", where=uri)
+        return stamp
+
+    def _refuse_existing(self, target: Location) -> None:
+        try:
+            self.stat(str(target))
+        except FileMissingError:
+            return
+        raise StorageError("a file of that name is there already.", where=str(target))
+
+
+def _stamp(location: Location, meta: Any) -> FileStamp:
+    version = (meta.get("e_tag") or "").strip('"') or None
+    return FileStamp(str(location), int(meta["size"]), meta["last_modified"].astimezone(UTC), version)
+
+
+@contextmanager
+def _faults(where: str) -> Iterator[None]:
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except FileNotFoundError as error:
+        if "NoSuchBucket" in str(error):
+            raise StorageDeniedError("the bucket does not exist.", where=where) from None
+        raise FileMissingError("no such object.", rule="missing", where=where) from None
+    except (BaseError, OSError) as error:
+        raise translate(error, where) from None

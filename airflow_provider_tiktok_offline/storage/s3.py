@@ -1,0 +1,342 @@
+"""Conversion files in an S3 bucket: streamed in, and put once under a condition."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC
+from typing import Any, BinaryIO
+
+from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.errors import (
+    ConfigError,
+    FileChangedError,
+    FileMissingError,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+    TikTokOfflineError,
+)
+from airflow_provider_tiktok_offline.storage.aws import s3_client
+from airflow_provider_tiktok_offline.storage.files import Progress
+from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+from airflow_provider_tiktok_offline.storage.uris import Location, parse
+
+#: Bytes of one part; S3 takes 10,000 of them, so 160 GB.
+PART_BYTES = 16 * 1024 * 1024
+_PARTS_UNDER_WAY = 3
+_MISSING = {"404", "NoSuchKey", "NotFound"}
+_DENIED = {"403", "401", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
+_EXISTS = {"412", "PreconditionFailed"}
+_LATER = {"409", "ConditionalRequestConflict", "OperationAborted", "SlowDown", "RequestTimeout"}
+
+
+@contextmanager
+def open_s3(connection: Connection | None) -> Iterator[S3Files]:
+    """A client for as long as the context lasts."""
+    client = s3_client(connection)
+    try:
+        yield S3Files(client)
+    finally:
+        client.close()
+
+
+class S3Files:
+    """:class:`~.files.RemoteFiles` in S3. A file appears when its last byte has arrived, or not at all."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def list(self, directory_uri: str) -> list[FileStamp]:
+        folder = parse(directory_uri)
+        prefix = f"{folder.path.rstrip('/')}/" if folder.path.strip("/") else ""
+        found = []
+        with _faults(directory_uri):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=folder.bucket, Prefix=prefix, Delimiter="/"
+            )
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    name = entry["Key"][len(prefix) :]
+                    if name and not name.startswith("."):
+                        found.append(
+                            FileStamp(
+                                str(folder.child(name)),
+                                int(entry["Size"]),
+                                entry["LastModified"].astimezone(UTC),
+                                entry["ETag"].strip('"'),
+                            )
+                        )
+        return sorted(found, key=lambda stamp: stamp.uri)
+
+    def stat(self, uri: str) -> FileStamp:
+        location = parse(uri)
+        with _faults(uri):
+            head = self._client.head_object(Bucket=location.bucket, Key=location.path)
+        return FileStamp(uri, int(head["ContentLength"]), head["LastModified"].astimezone(UTC), head["ETag"].strip('"'))
+
+    def open_read(self, uri: str) -> BinaryIO:
+        stream = _ReadStream(self._client, parse(uri))
+        stream.start()
+        return io.BufferedReader(stream, 1024 * 1024)
+
+    def move(self, uri: str, to_uri: str) -> None:
+        source, target = parse(uri), parse(to_uri)
+        if source.scheme != target.scheme or source.conn_id != target.conn_id:
+            raise ConfigError("a file can only be moved within one S3 connection.", where=f"{uri} to {to_uri}")
+        if self._exists(target):
+            raise StorageError("a file of that name is there already.", where=to_uri)
+        with _faults(uri):
+            self._client.copy({"Bucket": source.bucket, "Key": source.path}, target.bucket, target.path)
+            self._client.delete_object(Bucket=source.bucket, Key=source.path)
+
+    def delete(self, uri: str) -> None:
+        location = parse(uri)
+        with _faults(uri):
+            self._client.delete_object(Bucket=location.bucket, Key=location.path)
+
+    def check_folder(self, directory_uri: str) -> None:
+        bucket = parse(directory_uri).bucket
+        try:
+            with _faults(directory_uri):
+                self._client.head_bucket(Bucket=bucket)
+        except FileMissingError:
+            raise ConfigError(
+                "the bucket does not exist.", where=directory_uri, todo="Have it made, or correct the URI."
+            ) from None
+        except StorageDeniedError:
+            # A right to put needs no right to look; the put itself will tell.
+            return
+
+    def write(
+        self, uri: str, chunks: Iterable[bytes], *, replace: bool = False, temporary: bool = False,  # noqa: ARG002
+        progress: Progress | None = None,
+    ) -> FileStamp:  # fmt: skip
+        target = parse(uri)
+        condition = {} if replace else {"IfNoneMatch": "*"}
+        parts = _parts(chunks)
+        first = next(parts, b"")
+        second = next(parts, None)
+        if second is None:
+            self._put(target, first, condition)
+            total = len(first)
+            if progress is not None:
+                progress(total)
+        else:
+            total = self._put_parts(target, _chain(first, second, parts), condition, progress)
+        stamp = self.stat(uri)
+        if stamp.size != total:
+            raise StorageUnavailableError(f"the bucket holds {stamp.size} bytes of {total} sent.", where=uri)
+        return stamp
+
+    def _put(self, target: Location, content: bytes, condition: dict[str, str]) -> None:
+        checksum = _sha256(content)
+        try:
+            with _faults(str(target)):
+                self._client.put_object(
+                    Bucket=target.bucket, Key=target.path, Body=content, ChecksumSHA256=checksum, **condition
+                )
+        except _ExistsError as error:
+            self._accept_own(target, checksum, _md5(content).hex(), error)
+
+    def _put_parts(
+        self, target: Location, parts: Iterator[bytes], condition: dict[str, str], progress: Progress | None
+    ) -> int:
+        where = {"Bucket": target.bucket, "Key": target.path}
+        with _faults(str(target)):
+            upload = self._client.create_multipart_upload(ChecksumAlgorithm="SHA256", **where)["UploadId"]
+        done: list[dict[str, Any]] = []
+        digests = b""
+        total = 0
+        ahead: deque[tuple[Future[Any], dict[str, Any], int]] = deque()
+
+        def settle() -> None:
+            nonlocal total
+            future, part, size = ahead.popleft()
+            part["ETag"] = future.result()["ETag"]
+            done.append(part)
+            total += size
+            if progress is not None:
+                progress(total)
+
+        pool = ThreadPoolExecutor(_PARTS_UNDER_WAY, thread_name_prefix="s3-part")
+        try:
+            with _faults(str(target)):
+                for number, content in enumerate(parts, 1):
+                    digest = hashlib.sha256(content).digest()
+                    digests += digest
+                    part: dict[str, Any] = {"PartNumber": number, "ChecksumSHA256": base64.b64encode(digest).decode()}
+                    ahead.append(
+                        (pool.submit(self._client.upload_part, UploadId=upload, Body=content, **part, **where), part,
+                         len(content))
+                    )  # fmt: skip
+                    if len(ahead) >= _PARTS_UNDER_WAY:
+                        settle()
+                while ahead:
+                    settle()
+                try:
+                    with _faults(str(target)):
+                        self._client.complete_multipart_upload(
+                            UploadId=upload, MultipartUpload={"Parts": done}, **where, **condition
+                        )
+                except _ExistsError as error:
+                    etags = b"".join(bytes.fromhex(part["ETag"].strip('"')) for part in done)
+                    checksum, etag = f"{_sha256(digests)}-{len(done)}", f"{_md5(etags).hex()}-{len(done)}"
+                    self._accept_own(target, checksum, etag, error)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            # What can't be aborted now is removed by the bucket's lifecycle rule; nothing of it is visible.
+            with contextlib.suppress(TikTokOfflineError), _faults(str(target)):
+                self._client.abort_multipart_upload(UploadId=upload, **where)
+            raise
+        finally:
+            pool.shutdown()
+        return total
+
+    def _accept_own(self, target: Location, checksum: str, etag: str, error: _ExistsError) -> None:
+        """A key that exists with exactly these bytes is this put, whose answer got lost; any other stays untouched."""
+        with _faults(str(target)):
+            head = self._client.head_object(Bucket=target.bucket, Key=target.path, ChecksumMode="ENABLED")
+        if head.get("ChecksumSHA256") != checksum and head["ETag"].strip('"') != etag:
+            raise StorageError("a file of that name is there already.", where=str(target)) from error
+
+    def _exists(self, target: Location) -> bool:
+        try:
+            self.stat(str(target))
+        except FileMissingError:
+            return False
+        return True
+
+
+def _sha256(content: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+
+def _md5(content: bytes) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).digest()
+
+
+def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of :data:`PART_BYTES`, the last one shorter."""
+    buffer = bytearray()
+    for chunk in chunks:
+        view = memoryview(chunk)
+        while view:
+            room = PART_BYTES - len(buffer)
+            buffer += view[:room]
+            view = view[room:]
+            if len(buffer) == PART_BYTES:
+                yield bytes(buffer)
+                buffer.clear()
+    if buffer:
+        yield bytes(buffer)
+
+
+def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield second
+    yield from rest
+
+
+class _ReadStream(io.RawIOBase):
+    """One object as a stream; a broken connection goes on where it stopped, with the same version only."""
+
+    def __init__(self, client: Any, location: Location) -> None:
+        self._client = client
+        self._location = location
+        self._version: str | None = None
+        self._done = 0
+        self._size = 0
+        self._tries = 3
+        self._body: Any = None
+
+    def start(self) -> None:
+        """Ask for the rest of the object."""
+        asked: dict[str, str] = {}
+        if self._version is not None:
+            asked = {"Range": f"bytes={self._done}-", "IfMatch": self._version}
+        try:
+            with _faults(str(self._location)):
+                answer = self._client.get_object(Bucket=self._location.bucket, Key=self._location.path, **asked)
+        except _ExistsError:
+            raise FileChangedError(
+                "the object was replaced while it was read.", rule="file_changed", where=str(self._location)
+            ) from None
+        if self._version is None:
+            self._version, self._size = answer["ETag"], int(answer["ContentLength"])
+        self._body = answer["Body"]
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        from botocore.exceptions import BotoCoreError
+
+        view = memoryview(buffer).cast("B")
+        while self._done < self._size:
+            try:
+                content = self._body.read(len(view))
+            except (BotoCoreError, OSError):
+                content = b""
+            if content:
+                view[: len(content)] = content
+                self._done += len(content)
+                return len(content)
+            self._tries -= 1
+            if self._tries < 0:
+                raise StorageUnavailableError("the connection was lost.", where=str(self._location))
+            self.start()
+        return 0
+
+    def close(self) -> None:
+        if not self.closed and self._body is not None:
+            self._body.close()
+        super().close()
+
+
+class _ExistsError(StorageError):
+    """A condition of the request does not hold."""
+
+
+@contextmanager
+def _faults(where: str) -> Iterator[None]:
+    """botocore's errors as the package's own; no message of the server is passed on."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _fault(error, where) from error
+    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise StorageDeniedError(
+            "there are no AWS credentials.",
+            where=where,
+            todo="Name a connection in the URI, or give the machine a role.",
+        ) from error
+    except (BotoCoreError, Boto3Error, OSError) as error:
+        raise StorageUnavailableError(f"the bucket can't be reached ({type(error).__name__}).", where=where) from error
+
+
+def _fault(error: Any, where: str) -> TikTokOfflineError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code == "NoSuchBucket":
+        return StorageDeniedError("the bucket does not exist.", where=where, todo="Have it made, or correct the URI.")
+    if code in _MISSING:
+        return FileMissingError("no such object.", rule="missing", where=where)
+    if code in _EXISTS:
+        return _ExistsError("the object exists already or has changed.", where=where)
+    if code in _DENIED:
+        return StorageDeniedError(
+            f"the bucket refused ({code}).", where=where, todo="Check the credentials and the policy."
+        )
+    if status >= 500 or status == 429 or code in _LATER:
+        return StorageUnavailableError(f"the bucket asked to come back later ({code}).", where=where)
+    return StorageError(f"the bucket refused ({code}).", where=where)
