@@ -1,7 +1,7 @@
 """What ``POST /open_api/v1.3/event/track/`` demands of a body (TikTok Doc ID 1771101303285761).
 
-Every item is first read into a strict structure, which is quick; whatever does not fit is looked at once more, value
-by value, to say which field is wrong with which return code, or that it is merely undocumented.
+Every item is first read into a strict structure, which is quick; whatever does not fit (or is rare) is looked at once
+more, value by value, to say which field is wrong with which return code, or that it is merely undocumented.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from airflow_provider_tiktok_offline.simulator.answers import Code, Refusal
 
@@ -46,8 +46,7 @@ _EVENT_SET_ID = re.compile(r"[0-9]{1,19}")
 _LATEST_SECOND = 99_999_999_999
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One accepted item of ``data``.
 
     Attributes:
@@ -81,11 +80,11 @@ class Batch:
 
 # --- the quick way ---
 
-_Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$", max_length=64)]
-_Identifier = _Digest | Annotated[list[_Digest], Meta(min_length=1)]
+# Types only: msgspec's Meta constraints can crash the interpreter on its way out (msgspec issue 717).
+_Identifier = str | list[str] | UnsetType
 _Text = str | UnsetType
-_Number = Annotated[float, Meta(ge=0)] | UnsetType
-_Count = Annotated[int, Meta(ge=0)] | UnsetType
+_Number = float | UnsetType
+_Count = int | UnsetType
 
 
 class _Content(Struct, forbid_unknown_fields=True):
@@ -111,15 +110,15 @@ class _Properties(Struct, forbid_unknown_fields=True):
 
 
 class _User(Struct, forbid_unknown_fields=True):
-    email: _Identifier | UnsetType = UNSET
-    phone: _Identifier | UnsetType = UNSET
+    email: _Identifier = UNSET
+    phone: _Identifier = UNSET
 
 
 class _Item(Struct, forbid_unknown_fields=True):
     event: str
-    event_time: Annotated[int, Meta(ge=0, le=_LATEST_SECOND)]
+    event_time: int
     user: _User
-    event_id: Annotated[str, Meta(min_length=1)] | UnsetType = UNSET
+    event_id: _Text = UNSET
     properties: _Properties | UnsetType = UNSET
 
 
@@ -128,21 +127,28 @@ _ITEMS = msgspec.json.Decoder(list[Raw])
 
 
 def _fits(item: _Item) -> bool:
-    if item.event not in EVENT_NAMES:
+    """Whether an item that has the right types has the right values, too."""
+    if item.event not in EVENT_NAMES or not 0 <= item.event_time <= _LATEST_SECOND or item.event_id == "":
         return False
-    found = False
+    digests: list[str] = []
     for identifier in (item.user.email, item.user.phone):
-        if identifier is UNSET:
-            continue
-        found = True
-        values = [identifier] if isinstance(identifier, str) else identifier
-        if not EMPTY_DIGESTS.isdisjoint(values):
+        if isinstance(identifier, str):
+            digests.append(identifier)
+        elif identifier:
+            digests += identifier
+        elif identifier is not UNSET:
             return False
-    if item.properties is not UNSET:
-        currency = item.properties.currency
-        if currency is not UNSET and currency not in CURRENCY_CODES:
-            return False
-    return found
+    if not digests or not all(map(_DIGEST.fullmatch, digests)) or not EMPTY_DIGESTS.isdisjoint(digests):
+        return False
+    return item.properties is UNSET or _fit(item.properties)
+
+
+def _fit(properties: _Properties) -> bool:
+    if properties.currency is not UNSET and properties.currency not in CURRENCY_CODES:
+        return False
+    if properties.value is not UNSET and properties.value < 0:
+        return False
+    return properties.contents is UNSET and properties.num_items is UNSET
 
 
 # --- value by value ---

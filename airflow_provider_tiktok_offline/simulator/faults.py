@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from airflow_provider_tiktok_offline.simulator.answers import Code, Refusal
 from airflow_provider_tiktok_offline.simulator.events import Event
@@ -40,20 +40,30 @@ class Fault(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
 
     kind: Literal["answer", "drop", "delay", "partial", "revoke", "refuse"]
     path: str = TRACK
-    count: Annotated[int, Meta(ge=1)] | None = 1
-    skip: Annotated[int, Meta(ge=0)] = 0
-    after_events: Annotated[int, Meta(ge=0)] = 0
-    probability: Annotated[float, Meta(ge=0, le=1)] = 1.0
+    count: int | None = 1
+    skip: int = 0
+    after_events: int = 0
+    probability: float = 1.0
     seed: int = 0
-    delay_seconds: Annotated[float, Meta(ge=0)] = 0.0
+    delay_seconds: float = 0.0
     taken: bool = False
     code: int | None = None
     message: str = "Scripted fault."
-    status: Annotated[int, Meta(ge=100, le=599)] = 200
+    status: int = 200
     retry_after: str | None = None
     body: str | None = None
-    share: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    share: float = 0.5
     event_ids: list[str] = []
+
+    def __post_init__(self) -> None:
+        if self.count is not None and self.count < 1:
+            raise ValueError("count must be at least 1, or null for always")
+        if not 100 <= self.status <= 599:
+            raise ValueError("status must be an HTTP status")
+        if not (0 <= self.probability <= 1 and 0 <= self.share <= 1):
+            raise ValueError("probability and share lie between 0 and 1")
+        if min(self.skip, self.after_events, self.delay_seconds) < 0:
+            raise ValueError("skip, after_events and delay_seconds must not be negative")
 
 
 class Faults:

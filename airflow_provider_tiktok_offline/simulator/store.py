@@ -44,12 +44,7 @@ CREATE TABLE IF NOT EXISTS grants (
 CREATE TABLE IF NOT EXISTS auth_codes (
     code TEXT PRIMARY KEY, app_id TEXT NOT NULL, made_at REAL NOT NULL, used INTEGER NOT NULL);
 """
-_FIRST = "SELECT first_at FROM received WHERE event_set_id = ? AND event = ? AND event_id = ?"
-_AGAIN = "UPDATE received SET times = times + 1 WHERE event_set_id = ? AND event = ? AND event_id = ?"
-_ANEW = (
-    "UPDATE received SET times = times + 1, held = held + 1, first_at = ?"
-    " WHERE event_set_id = ? AND event = ? AND event_id = ?"
-)
+_NEW = "INSERT OR IGNORE INTO received VALUES (?, ?, ?, ?, 1, 1)"
 
 
 class Store:
@@ -63,7 +58,7 @@ class Store:
         self.db.row_factory = sqlite3.Row
         self.db.execute("PRAGMA cache_size = -65536")
         if path is None:
-            self.db.execute("PRAGMA journal_mode = OFF")
+            self.db.execute("PRAGMA journal_mode = MEMORY")
             self.db.execute("PRAGMA synchronous = OFF")
         else:
             self.db.execute("PRAGMA journal_mode = WAL")
@@ -105,34 +100,43 @@ class Store:
         :param now: seconds since 1970.
         :returns: how many are now held that were not.
         """
-        execute = self.db.execute
-        fresh: list[tuple[Any, ...]] = []
-        number = 0
-        execute("BEGIN")
-        for event in events:
-            number += 1
-            if event.event_id is not None:
-                key = (event_set_id, event.event, event.event_id)
-                known = execute(_FIRST, key).fetchone()
-                if known is None:
-                    execute("INSERT INTO received VALUES (?, ?, ?, ?, 1, 1)", (*key, now))
-                elif now - known[0] < DEDUPE_SECONDS:
-                    execute(_AGAIN, key)
-                    continue
-                else:
-                    execute(_ANEW, (now, *key))
-            fresh.append(
-                (event_set_id, event.event, event.event_id, event.event_time, event.value, now, request_id, event.raw)
-            )
+        events = list(events)
+        keys = [(event_set_id, event.event, event.event_id, now) for event in events if event.event_id is not None]
+        self.run("BEGIN")
+        self.run("SAVEPOINT batch")
+        fresh = events
+        if self.db.executemany(_NEW, keys).rowcount != len(keys):
+            self.run("ROLLBACK TO batch")
+            fresh = [event for event in events if self._is_fresh(event_set_id, event, now)]
+        rows = [
+            (event_set_id, event.event, event.event_id, event.event_time, event.value, now, request_id, event.raw)
+            for event in fresh
+        ]
         self.db.executemany(
             "INSERT INTO held (event_set_id, event, event_id, event_time, value, taken_at, request_id, item)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            fresh,
+            rows,
         )
-        self.count("events_received", number)
+        self.count("events_received", len(events))
         self.count("events_held", len(fresh))
-        execute("COMMIT")
+        self.run("COMMIT")
         return len(fresh)
+
+    def _is_fresh(self, event_set_id: str, event: Event, now: float) -> bool:
+        """Count one event; whether it is the first of its name and id within the window."""
+        if event.event_id is None:
+            return True
+        key = (event_set_id, event.event, event.event_id)
+        if self.run(_NEW, *key, now) == 1:
+            return True
+        known = self.row("SELECT first_at FROM received WHERE event_set_id = ? AND event = ? AND event_id = ?", *key)
+        fresh = known is not None and now - known["first_at"] >= DEDUPE_SECONDS
+        self.run(
+            "UPDATE received SET times = times + 1, held = held + ?, first_at = iif(?, ?, first_at)"
+            " WHERE event_set_id = ? AND event = ? AND event_id = ?",
+            fresh, fresh, now, *key,
+        )  # fmt: skip
+        return fresh
 
     def test(self, event_set_id: str, code: str, events: Iterable[Event], now: float) -> None:
         """Show events in the Test Events tab; they count nowhere."""
