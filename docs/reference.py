@@ -1,0 +1,226 @@
+"""Writes docs/cli.md and docs/configuration.md from the code: ``python docs/reference.py``."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer.main
+from pydantic import BaseModel
+
+from airflow_provider_tiktok_offline.cli.app import app
+from airflow_provider_tiktok_offline.cli.config import starter
+from airflow_provider_tiktok_offline.config.schema import descriptions, json_schema, section_models
+
+HERE = Path(__file__).parent
+_NOTE = "<!-- Written by docs/reference.py from the code; change it there. -->\n"
+
+
+def cli_reference() -> str:
+    """docs/cli.md."""
+    root: Any = typer.main.get_command(app)
+    lines = [
+        _NOTE,
+        "# The command line",
+        "",
+        *_help(root),
+        "",
+        "Connections that the configuration names are read from the environment, as Airflow writes them:",
+        "`AIRFLOW_CONN_<ID>` as JSON or URI. TikTok's access token is taken from `TIKTOK_ACCESS_TOKEN`, the app's",
+        "secret for `auth` from `TIKTOK_APP_SECRET`. `TIKTOK_OFFLINE_DEBUG=1` is the same as `--debug`.",
+        "",
+        "| command | what it does |",
+        "|---|---|",
+        *(f"| [`{path}`](#{_anchor(path)}) | {_first_line(command)} |" for path, command in _commands(root, "")),
+    ]
+    for path, command in _commands(root, ""):
+        lines += ["", *_command(path, command)]
+    return "\n".join(lines) + "\n"
+
+
+def configuration_reference() -> str:
+    """docs/configuration.md."""
+    schema = json_schema()
+    lines = [
+        _NOTE,
+        "# advertisers.yaml",
+        "",
+        "One file, or a directory of them, for the DAG factory, the operators and the command line. `defaults:` hold",
+        "for every entry of `advertisers:` unless the entry says otherwise; sections are merged key by key, lists are",
+        "replaced. In a directory the `defaults:` of `defaults.yaml` lie under those of each file.",
+        "",
+        "- `${VARIABLE}` and `${VARIABLE:-default}` are filled in from the environment; `$$` is a dollar sign.",
+        "- Unknown keys, keys and names that are there twice, and ids given as numbers are errors. A broken entry is",
+        "  reported with file, line, entry and key, and leaves the others.",
+        "- Words are read as YAML 1.2 reads them: `NO` is Norway, `07:30` is a time.",
+        "- Secrets have no place here: connections hold them.",
+        "",
+        "`tiktok-offline config init` writes this file to start from:",
+        "",
+        "```yaml",
+        starter().rstrip(),
+        "```",
+    ]
+    for name, model in section_models().items():
+        place = _place(name)
+        summary = (model.__doc__ or "").partition("\n")[0]
+        part = schema["$defs"][name]
+        lines += [
+            "",
+            f"## {place}",
+            "",
+            _plain(summary),
+            "",
+            "| key | values | default | meaning |",
+            "|---|---|---|---|",
+        ]
+        for key, text in descriptions(model).items():
+            field = model.model_fields[key]
+            default = (
+                "required" if field.is_required() else f"`{_default(field.get_default(call_default_factory=True))}`"
+            )
+            lines.append(f"| `{key}` | {_values(part['properties'][key])} | {default} | {_cell(_plain(text))} |")
+    return "\n".join(lines) + "\n"
+
+
+_PLACES = {
+    "AdvertiserConfig": "One advertiser",
+    "SourceConfig": "source:",
+    "StoreConfig": "stores:",
+    "ExtensionConfig": "extensions:",
+    "SuppressionConfig": "suppression:",
+    "ConsentConfig": "consent:",
+    "LimitsConfig": "limits:",
+    "GuardConfig": "guards:",
+    "UploadConfig": "upload:",
+    "LedgerConfig": "ledger:",
+    "LiveRampConfig": "liveramp:",
+}
+
+
+def _place(name: str) -> str:
+    return _PLACES.get(name) or name
+
+
+def _default(value: Any) -> str:
+    if value in (None, (), {}) or isinstance(value, BaseModel):
+        return ""
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{', '.join(value) if isinstance(value, tuple) else value}`"
+
+
+def _values(schema: dict[str, Any]) -> str:
+    options = schema.get("anyOf", [schema])
+    return " or ".join(dict.fromkeys(_kind(one) for one in options if one.get("pattern") != r"\$\{")).replace(
+        "|", "\\|"
+    )
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return f"[section](#{_anchor(_place(schema['$ref'].rpartition('/')[2]))})"
+    if "enum" in schema:
+        return " ".join(f"`{one}`" for one in schema["enum"]) if len(schema["enum"]) < 9 else "name"
+    kind = schema.get("type", "any")
+    if kind == "array":
+        inner = schema.get("items", {})
+        return f"list of {_kind(inner)}" if inner else "list"
+    if kind == "object":
+        inner = schema.get("additionalProperties")
+        return f"mapping to {_kind(inner)}" if isinstance(inner, dict) else "mapping"
+    if kind == "null":
+        return "null"
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    high = schema.get("maximum")
+    names = {"integer": "whole number", "string": "text", "boolean": "`true` `false`"}
+    name = schema.get("format") or names.get(kind, kind)
+    if low is not None and high is not None:
+        return f"{name}, {low} to {high}"
+    if low is not None:
+        return f"{name}, {'over' if 'exclusiveMinimum' in schema else 'from'} {low}"
+    return name
+
+
+def _commands(command: Any, path: str) -> list[tuple[str, Any]]:
+    found = []
+    for name, below in sorted(command.commands.items()):
+        here = f"{path} {name}".strip()
+        found += _commands(below, here) if hasattr(below, "commands") else [(here, below)]
+    return found
+
+
+def _command(path: str, command: Any) -> list[str]:
+    arguments = [one for one in command.params if one.param_type_name == "argument"]
+    options = [one for one in command.params if one.param_type_name == "option"]
+    shown = " ".join(_argument(one) for one in arguments)
+    lines = [f"## {path}", "", f"`tiktok-offline {path}{' ' + shown if shown else ''} [OPTIONS]`", "", *_help(command)]
+    if arguments or options:
+        lines += ["", "| | |", "|---|---|"]
+        lines += [f"| `{_argument(one)}` | {_meaning(one)} |" for one in arguments]
+        lines += [f"| {_option(one)} | {_meaning(one)} |" for one in options]
+    if command.epilog:
+        shown_lines = [one.removeprefix("$ ") for one in command.epilog.split("\n\n")[1:]]
+        lines += ["", "```shell", *shown_lines, "```"]
+    return lines
+
+
+def _argument(argument: Any) -> str:
+    name = (argument.metavar or argument.name).upper()
+    name = name.strip("[]{}")
+    return f"{name}..." if argument.nargs == -1 else name
+
+
+def _option(option: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
+    if option.is_flag:
+        return names
+    return f"{names} `{option.metavar or option.name.upper()}`"
+
+
+def _meaning(parameter: Any) -> str:
+    text = getattr(parameter, "help", None) or ""
+    if parameter.required:
+        return _cell(f"{text} Required.".strip())
+    default = parameter.default
+    if default in (None, False, (), []) or callable(default):
+        return _cell(text)
+    return _cell(f"{text} Default: `{default}`.".strip())
+
+
+def _help(command: Any) -> list[str]:
+    return [re.sub(r"\s*\n\s*", " ", part) for part in (command.help or "").strip().split("\n\n")]
+
+
+def _first_line(command: Any) -> str:
+    return _cell(_help(command)[0])
+
+
+def _plain(text: str) -> str:
+    return text.replace("``", "`")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
+
+
+PAGES = {"cli.md": cli_reference, "configuration.md": configuration_reference}
+
+
+def main() -> None:
+    """Write the pages."""
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")
+        sys.stdout.write(f"{HERE / name}\n")
+
+
+if __name__ == "__main__":
+    main()
