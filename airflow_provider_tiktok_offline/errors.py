@@ -29,6 +29,7 @@
     │   ├── CredentialsError           the token is bad, expired or revoked
     │   └── CallerError                the request or the configuration is wrong: stop
     │       └── BatchTooLargeError     fewer events or bytes a request are wanted: split
+    ├── GrantError                     the OAuth grant was not completed; nothing was exchanged
     ├── CircuitOpenError               the service kept failing: stopped, nothing lost (retryable)
     ├── FeedError                      a file breaks the feed's contract with LiveRamp
     └── UnsettledError                 the run ended with events held, unconfirmed or refused
@@ -232,6 +233,10 @@ class CallerError(ApiError):
 
 class BatchTooLargeError(CallerError):
     """The request holds more events or bytes than TikTok takes."""
+
+
+class GrantError(TikTokOfflineError):
+    """The OAuth grant was refused, ran out of time, or came back as an answer to another request."""
 
 
 class CircuitOpenError(TikTokOfflineError):

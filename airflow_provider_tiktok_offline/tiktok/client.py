@@ -86,7 +86,7 @@ class TikTokClient:
         timeout: float = 30.0,
     ) -> None:
         self.base_url = _checked_url(base_url)
-        self._clock = clock or system_clock()
+        self.clock = clock or system_clock()
         self._timeout = timeout
         self._headers = {
             "Host": httpx.URL(self.base_url).netloc.decode(),
@@ -173,14 +173,14 @@ class TikTokClient:
         raise error
 
     def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
-        started = self._clock.monotonic()
+        started = self.clock.monotonic()
         response = self._transport.handle_request(request)
         try:
             parts: list[bytes] = []
             size = 0
             for part in response.iter_bytes():
                 size += len(part)
-                if size > _LARGEST_ANSWER or self._clock.monotonic() - started > 10 * self._timeout:
+                if size > _LARGEST_ANSWER or self.clock.monotonic() - started > 10 * self._timeout:
                     raise _AnswerTooLong
                 parts.append(part)
         finally:
@@ -249,7 +249,7 @@ class TikTokClient:
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - self._clock.now()).total_seconds())
+        return max(0.0, (moment - self.clock.now()).total_seconds())
 
 
 class _AnswerTooLong(Exception):

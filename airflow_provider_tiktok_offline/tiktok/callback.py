@@ -1,0 +1,96 @@
+"""Where TikTok sends the browser after an authorisation: a server on 127.0.0.1 that takes one redirect."""
+
+from __future__ import annotations
+
+import threading
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from urllib.parse import urlsplit
+
+from airflow_provider_tiktok_offline.errors import ConfigError, GrantError
+from airflow_provider_tiktok_offline.tiktok.oauth import Authorization, auth_code_of
+
+PATH = "/callback"
+_PAGE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
+    "<body><h1>{title}</h1><p>{text}</p></body></html>"
+)
+
+
+class CallbackServer:
+    """A context manager; while it is open, ``redirect_uri`` is served.
+
+    :param port: 0 for any free one; an app with a registered redirect needs its port.
+    :raises ConfigError: if the port is taken.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        self._arrived = threading.Event()
+        self._url = ""
+        try:
+            self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        except OSError as error:
+            raise ConfigError(
+                f"port {port} of 127.0.0.1 can't be used ({error.strerror}).",
+                todo="Choose another, one that is registered with the app, or use --paste.",
+            ) from None
+        self._http.daemon_threads = True
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+        self.redirect_uri = f"http://127.0.0.1:{self._http.server_port}{PATH}"
+
+    def __enter__(self) -> CallbackServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+    def wait(self, authorization: Authorization, timeout: float) -> str:
+        """The ``auth_code`` of the first redirect that comes.
+
+        :param timeout: seconds to wait for it.
+        :raises GrantError: if none came, or the one that came belongs to another try.
+        """
+        if not self._arrived.wait(timeout):
+            raise GrantError(
+                f"nobody confirmed within {timeout:.0f} seconds.",
+                todo="Start again; if the browser runs on another machine, use --paste.",
+            )
+        return auth_code_of(self._url, authorization.state)
+
+    def take(self, path: str) -> None:
+        """Keep the first redirect; later ones change nothing."""
+        if not self._arrived.is_set():
+            self._url = path
+            self._arrived.set()
+
+
+def _handler(server: CallbackServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 10
+
+        def do_GET(self) -> None:
+            if urlsplit(self.path).path != PATH:
+                self._show(404, "Not here", "This address only takes TikTok's redirect.")
+                return
+            server.take(self.path)
+            self._show(200, "Received", "Go back to the terminal: it says whether the authorisation was complete.")
+
+        def _show(self, status: int, title: str, text: str) -> None:
+            page = _PAGE.format(title=escape(title), text=escape(text)).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(page)))
+            self.send_header("Referrer-Policy", "no-referrer")
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: the request line holds the code."""
+
+    return Handler

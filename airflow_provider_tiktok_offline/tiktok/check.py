@@ -1,0 +1,182 @@
+"""What a grant reaches, and what it lacks: for ``auth check``, the doctor and the connection form's *Test*."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from airflow_provider_tiktok_offline.errors import ApiError, CallerError, CredentialsError
+from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+from airflow_provider_tiktok_offline.tiktok.codes import BAD_TOKEN_CODES
+from airflow_provider_tiktok_offline.tiktok.event_sets import EventSet, list_event_sets, update_event_set
+from airflow_provider_tiktok_offline.tiktok.oauth import Advertiser, App, list_advertisers
+
+Status = Literal["ok", "warning", "failed"]
+
+_ROLE = "The grant's user must be Admin or Operator of the ad account."
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        subject: ``access token``, ``advertiser``, ``event set``, ``auto-tracking`` or ``role``.
+        status: how it stands.
+        text: what was found.
+        todo: what to do, where something is to be done.
+    """
+
+    subject: str
+    status: Status
+    text: str
+    todo: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (f"{self.subject}: {self.text}", self.todo) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """All findings.
+
+    Attributes:
+        findings: in the order they were looked at.
+        advertisers: the ad accounts that the grant reaches, where the app was given.
+        event_set: the event set, if it was seen.
+    """
+
+    findings: tuple[Finding, ...]
+    advertisers: tuple[Advertiser, ...] = ()
+    event_set: EventSet | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing stands in the way of sending, as far as can be known without sending."""
+        return not any(finding.status == "failed" for finding in self.findings)
+
+    def __str__(self) -> str:
+        return " ".join(str(finding) for finding in self.findings)
+
+
+def check(
+    client: TikTokClient,
+    *,
+    advertiser_id: str | None = None,
+    event_set_id: str | None = None,
+    app: App | None = None,
+    prove_role: bool = False,
+) -> CheckResult:
+    """Look at what the client's token reaches.
+
+    :param advertiser_id: the ad account that is meant to be reached.
+    :param event_set_id: its event set.
+    :param app: the developer app; with it the ad accounts are listed.
+    :param prove_role: write the event set's own name and switch back into it, which only an Admin or Operator may.
+        Reading does not show the role.
+    """
+    checking = _Checking(client)
+    if app is not None:
+        checking.look_at_advertisers(app, advertiser_id)
+    if advertiser_id is not None and not checking.token_is_bad:
+        checking.look_at_event_set(advertiser_id, event_set_id)
+        if prove_role and checking.event_set is not None:
+            checking.look_at_role(checking.event_set)
+    if not checking.findings:
+        checking.add(
+            "access token", "warning", "not looked at.", "Name an advertiser and event set, or the app's id and secret."
+        )
+    return CheckResult(tuple(checking.findings), tuple(checking.advertisers), checking.event_set)
+
+
+class _Checking:
+    def __init__(self, client: TikTokClient) -> None:
+        self._client = client
+        self.findings: list[Finding] = []
+        self.advertisers: list[Advertiser] = []
+        self.event_set: EventSet | None = None
+        self.token_is_bad = False
+
+    def add(self, subject: str, status: Status, text: str, todo: str = "") -> None:
+        self.findings.append(Finding(subject, status, text, todo))
+
+    def look_at_advertisers(self, app: App, advertiser_id: str | None) -> None:
+        try:
+            self.advertisers = list_advertisers(self._client, app)
+        except ApiError as error:
+            self._explain(error, "advertiser", "the ad accounts can't be listed")
+            return
+        self.add("access token", "ok", f"reaches {len(self.advertisers)} ad account(s).")
+        if advertiser_id is None:
+            return
+        if advertiser_id in (each.advertiser_id for each in self.advertisers):
+            self.add("advertiser", "ok", f"{advertiser_id} is reached.")
+        else:
+            self.add(
+                "advertiser",
+                "failed",
+                f"{advertiser_id} is not reached.",
+                "Its admin has to confirm the grant: tiktok-offline auth login --paste.",
+            )
+
+    def look_at_event_set(self, advertiser_id: str, event_set_id: str | None) -> None:
+        wanted = [] if event_set_id is None else [event_set_id]
+        try:
+            found = list_event_sets(self._client, advertiser_id, event_set_ids=wanted)
+        except ApiError as error:
+            self._explain(error, "event set", f"the event sets of advertiser {advertiser_id} can't be read")
+            return
+        if not any(finding.subject == "access token" for finding in self.findings):
+            self.add("access token", "ok", f"reads the event sets of advertiser {advertiser_id}.")
+        if event_set_id is None:
+            self.add("event set", "ok", f"advertiser {advertiser_id} has {len(found)}.")
+            return
+        self.event_set = next((each for each in found if each.event_set_id == event_set_id), None)
+        if self.event_set is None:
+            self.add(
+                "event set",
+                "failed",
+                f"advertiser {advertiser_id} has no offline event set {event_set_id}.",
+                "List them: tiktok-offline event-sets list.",
+            )
+            return
+        self.add("event set", "ok", f"{event_set_id} is {self.event_set.name!r}.")
+        if self.event_set.auto_tracking:
+            self.add("auto-tracking", "ok", "on.")
+        else:
+            self.add(
+                "auto-tracking", "warning", "off: campaigns use the event set only where they name it.",
+                "Switch it on: tiktok-offline event-sets auto-tracking.",
+            )  # fmt: skip
+
+    def look_at_role(self, event_set: EventSet) -> None:
+        try:
+            update_event_set(
+                self._client,
+                event_set.advertiser_id,
+                event_set.event_set_id,
+                name=event_set.name,
+                auto_tracking=event_set.auto_tracking,
+            )
+        except CallerError as error:
+            self.add("role", "failed", f"the grant may not write to the event set (code {error.code}).", _ROLE)
+        except ApiError as error:
+            self._explain(error, "role", "the role can't be proven")
+        else:
+            self.add("role", "ok", "Admin or Operator.")
+
+    def _explain(self, error: ApiError, subject: str, text: str) -> None:
+        if isinstance(error, CredentialsError) and error.code in (None, *BAD_TOKEN_CODES):
+            self.token_is_bad = True
+            self.add("access token", "failed", f"{error.what}", error.todo or "")
+        elif error.retryable:
+            self.add(subject, "failed", f"{text}: TikTok did not answer ({type(error).__name__}).", "Try again later.")
+        elif error.code == 40001:
+            self.add(
+                subject,
+                "warning",
+                f"{text} (code 40001). A token made in Events Manager may only send: that alone does not make it bad.",
+                f"{_ROLE} The first upload shows whether it may send.",
+            )
+        else:
+            self.add(subject, "failed", f"{text}: {error.what}", error.todo or "")

@@ -1,0 +1,158 @@
+"""Offline event sets: the places that offline conversions are sent to (reference, section 6.2)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_tiktok_offline.errors import CallerError, ConfigError, OutcomeUnknownError
+from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+from airflow_provider_tiktok_offline.tiktok.patience import patiently
+
+_DESCRIPTION = "Made by airflow-provider-tiktok-offline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventSet:
+    """An offline event set.
+
+    Attributes:
+        event_set_id: its id, a string of digits.
+        advertiser_id: the ad account it belongs to.
+        name, description: as shown in Events Manager.
+        auto_tracking: whether later campaigns of the ad account use it for attribution by themselves.
+        created, updated: as TikTok writes them, UTC; None where it does not.
+    """
+
+    event_set_id: str
+    advertiser_id: str
+    name: str
+    description: str = ""
+    auto_tracking: bool = False
+    created: str | None = None
+    updated: str | None = None
+
+
+def list_event_sets(
+    client: TikTokClient, advertiser_id: str, *, name: str | None = None, event_set_ids: Sequence[str] = ()
+) -> list[EventSet]:
+    """The event sets of an ad account.
+
+    :param name: only those of exactly this name.
+    :param event_set_ids: only these.
+    :raises ApiError: if TikTok does not say.
+    """
+    query = {"advertiser_id": advertiser_id}
+    if name is not None:
+        query["name"] = name
+    if event_set_ids:
+        query["event_set_ids"] = json.dumps(list(event_set_ids))
+    answer = patiently(client.clock, client.get, "/offline/get/", query)
+    found = [_event_set(each, advertiser_id) for each in answer.data.get("event_set_list") or []]
+    return [each for each in found if name is None or each.name == name]
+
+
+def create_event_set(
+    client: TikTokClient, advertiser_id: str, name: str, *, description: str = _DESCRIPTION, auto_tracking: bool = False
+) -> str:
+    """Make an event set and return its id. Not tried again: a second try could make a second one.
+
+    :raises ApiError: if TikTok did not confirm it.
+    """
+    answer = client.post(
+        "/offline/create/",
+        {"advertiser_id": advertiser_id, "name": name, "description": description, "auto_tracking": auto_tracking},
+    )
+    event_set_id = answer.data.get("event_set_id")
+    if not event_set_id:
+        raise OutcomeUnknownError(
+            "the event set was made, but its id did not come back.",
+            request_id=answer.request_id,
+            todo="List the event sets: tiktok-offline event-sets list.",
+        )
+    return str(event_set_id)
+
+
+def update_event_set(
+    client: TikTokClient,
+    advertiser_id: str,
+    event_set_id: str,
+    *,
+    name: str | None = None,
+    auto_tracking: bool | None = None,
+) -> EventSet:
+    """Rename an event set, or switch its auto-tracking, or both.
+
+    :raises ApiError: if TikTok did not confirm it.
+    """
+    changes = {"name": name, "auto_tracking": auto_tracking}
+    payload = {"advertiser_id": advertiser_id, "event_set_id": event_set_id} | {
+        key: value for key, value in changes.items() if value is not None
+    }
+    answer = patiently(client.clock, client.post, "/offline/update/", payload)
+    return _event_set({"event_set_id": event_set_id, **answer.data}, advertiser_id)
+
+
+def delete_event_set(client: TikTokClient, advertiser_id: str, event_set_id: str, *, name: str) -> None:
+    """Delete an event set with all its events, for good.
+
+    :param name: the name it must have; a guard against a wrong id.
+    :raises ConfigError: if there is no such set, or it has another name; nothing was deleted.
+    :raises ApiError: if TikTok did not confirm it.
+    """
+    found = list_event_sets(client, advertiser_id, event_set_ids=[event_set_id])
+    if [each.name for each in found if each.event_set_id == event_set_id] != [name]:
+        raise ConfigError(
+            "there is no event set with this id and this name: nothing was deleted.",
+            where=f"event set {event_set_id}",
+            todo="List them: tiktok-offline event-sets list.",
+        )
+    client.post("/offline/delete/", {"advertiser_id": advertiser_id, "event_set_id": event_set_id})
+
+
+def ensure_event_set(
+    client: TikTokClient, advertiser_id: str, name: str, *, description: str = _DESCRIPTION, auto_tracking: bool = False
+) -> str:
+    """The id of the event set of this name, made if there is none.
+
+    An event set that is there already keeps its description and auto-tracking.
+
+    :raises ConfigError: if several have this name.
+    :raises ApiError: if TikTok did not confirm it.
+    """
+    known = _only(list_event_sets(client, advertiser_id, name=name), name)
+    if known is not None:
+        return known
+    try:
+        return create_event_set(client, advertiser_id, name, description=description, auto_tracking=auto_tracking)
+    except OutcomeUnknownError:
+        known = _only(list_event_sets(client, advertiser_id, name=name), name)
+        if known is None:
+            raise
+        return known
+
+
+def _only(found: Sequence[EventSet], name: str) -> str | None:
+    if len(found) > 1:
+        raise ConfigError(
+            f"{len(found)} event sets have the name {name!r}.",
+            where=", ".join(each.event_set_id for each in found),
+            todo="Name the one that is meant by its id.",
+        )
+    return found[0].event_set_id if found else None
+
+
+def _event_set(values: Mapping[str, Any], advertiser_id: str) -> EventSet:
+    if not isinstance(values.get("event_set_id"), str | int):
+        raise CallerError("an event set came back without an id.", todo="Check the API URL of the connection.")
+    return EventSet(
+        event_set_id=str(values["event_set_id"]),
+        advertiser_id=str(values.get("advertiser_id", advertiser_id)),
+        name=str(values.get("name", "")),
+        description=str(values.get("description") or ""),
+        auto_tracking=values.get("auto_tracking") is True,
+        created=values.get("create_time"),
+        updated=values.get("update_time"),
+    )
