@@ -37,6 +37,8 @@ _T = TypeVar("_T")
 
 #: Bytes of one request, if the server allows as many (OpenSSH: 255 KiB).
 _BLOCK = 256 * 1024
+#: Bytes of one request to a server that names no limit.
+_SAFE_BLOCK = 32 * 1024
 #: Bytes that may be under way at once.
 _WINDOW = 4 * 1024 * 1024
 
@@ -293,6 +295,8 @@ class _ReadStream(io.RawIOBase):
         self._session = session
         self._handle = handle
         self._where = where
+        # A request larger than the server's limit would need a second one for its tail.
+        self._block = min(_BLOCK, session.client.limits.max_read_len or _SAFE_BLOCK)
         self._next = 0
         self._ahead: deque[Future[bytes]] = deque()
         self._rest = memoryview(b"")
@@ -310,12 +314,12 @@ class _ReadStream(io.RawIOBase):
         return count
 
     def _fetch(self) -> None:
-        while len(self._ahead) * _BLOCK < _WINDOW:
-            self._ahead.append(self._session.submit(_read_block(self._handle, self._next)))
-            self._next += _BLOCK
+        while len(self._ahead) * self._block < _WINDOW:
+            self._ahead.append(self._session.submit(_read_block(self._handle, self._next, self._block)))
+            self._next += self._block
         block = self._session.wait(self._ahead.popleft(), self._where)
         self._rest = memoryview(block)
-        self._ended = len(block) < _BLOCK
+        self._ended = len(block) < self._block
 
     def close(self) -> None:
         if not self.closed:
@@ -332,14 +336,14 @@ async def _open(client: asyncssh.SFTPClient, path: str, mode: str) -> Any:
     return await client.open(path, mode, encoding=None, block_size=0)
 
 
-async def _read_block(handle: Any, offset: int) -> bytes:
+async def _read_block(handle: Any, offset: int, size: int) -> bytes:
     """One block, whole unless the file ends in it; a server may answer with less than was asked for."""
-    block: bytes = await handle.read(_BLOCK, offset)
-    if not block or len(block) == _BLOCK:
+    block: bytes = await handle.read(size, offset)
+    if not block or len(block) == size:
         return block
     parts, have = [block], len(block)
-    while have < _BLOCK:
-        more = await handle.read(_BLOCK - have, offset + have)
+    while have < size:
+        more = await handle.read(size - have, offset + have)
         if not more:
             break
         parts.append(more)
@@ -349,7 +353,7 @@ async def _read_block(handle: Any, offset: int) -> bytes:
 
 def _pipeline(session: _Session, handle: Any, chunks: Iterable[bytes], where: str) -> Iterator[int]:
     """Write chunks with several requests under way; yields the bytes that the server has acknowledged, in order."""
-    block = min(_BLOCK, session.client.limits.max_write_len or 32 * 1024)
+    block = min(_BLOCK, session.client.limits.max_write_len or _SAFE_BLOCK)
     ahead: deque[tuple[Future[int], int]] = deque()
     offset = 0
     try:
