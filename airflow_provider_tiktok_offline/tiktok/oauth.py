@@ -33,6 +33,13 @@ class App:
     secret: str = field(repr=False)
 
 
+def app_of(extra: Mapping[str, Any]) -> App | None:
+    """The developer app that a connection's extra names as ``app_id`` and ``app_secret``; None if it names none."""
+    if not extra.get("app_id") or not extra.get("app_secret"):
+        return None
+    return App(str(extra["app_id"]), str(extra["app_secret"]))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """What an authorisation gave. ``repr`` hides its tokens.
