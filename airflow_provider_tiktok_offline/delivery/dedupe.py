@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.guards import check_guards
 from airflow_provider_tiktok_offline.delivery.lease import Lease
+from airflow_provider_tiktok_offline.delivery.runs import note_step, resume
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
 
 if TYPE_CHECKING:
@@ -32,18 +33,18 @@ def dedupe(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     """
     from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
 
-    state = ctx.deliveries.resume(delivery_id, ctx.holder)
+    state = resume(ctx, delivery_id)
     if state.status == "closed":
         return {"delivery_id": delivery_id, "closed": True, "events": {}, "values": {}, "parts": []}
     done = state.steps.get("dedupe")
     if done is not None:
         return dict(done)
     prepared = PreparedEvents.open(StagedParts(ctx.staging, delivery_id))
-    with Lease(ctx, delivery_id):
+    with Lease(ctx, state):
         check_guards(ctx, state, prepared)
         result = _claim(ctx, delivery_id, prepared) if ctx.live else _look(ctx, prepared)
     result = {"delivery_id": delivery_id, "closed": False, **result}
-    ctx.deliveries.note_step(delivery_id, ctx.holder, "dedupe", result)
+    note_step(ctx, state, "dedupe", result)
     return result
 
 

@@ -30,9 +30,9 @@ def check_guards(ctx: DeliveryContext, state: Any, prepared: Any) -> None:
             breaches.append(f"{len(strangers)} store codes that guards.stores does not list")
     if guards.size_factor is not None:
         breaches += _size(ctx, state, guards.size_factor)
-    other = ctx.deliveries.handled_for_another(ctx.config.name, state.digest)
-    if other is not None:
-        breaches.append(f"the same file was already handled for advertiser {other}")
+    others = [name for name in ctx.deliveries.advertisers_of(state.digest) if name != ctx.config.name]
+    if others:
+        breaches.append(f"the same file was already handled for {', '.join(others)}")
     if breaches:
         raise GuardError(
             f"nothing was sent: {'; '.join(breaches)}.",

@@ -40,7 +40,7 @@ def already_delivered(ctx: DeliveryContext, stamp: FileStamp) -> bool:
     digest = _read(ctx, _path(ctx, stamp)).get("digest")
     if digest is None or not ctx.live:
         return False
-    state = ctx.deliveries.get(ctx.delivery_id(digest))
+    state = ctx.deliveries.find(ctx.delivery_id(digest))
     return state is not None and state.status == "closed"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.lease import Lease
+from airflow_provider_tiktok_offline.delivery.runs import note_step, resume
 from airflow_provider_tiktok_offline.delivery.source import StoredFile
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
 from airflow_provider_tiktok_offline.delivery.suppression import load_suppression
@@ -24,7 +25,7 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     from airflow_provider_tiktok_offline.conversions import prepare
     from airflow_provider_tiktok_offline.storage.files import open_files
 
-    state = ctx.deliveries.resume(delivery_id, ctx.holder)
+    state = resume(ctx, delivery_id)
     if state.status == "closed":
         return {"delivery_id": delivery_id, "closed": True, "events": 0, "parts": 0, "manifest_uri": None}
     parts = StagedParts(ctx.staging, delivery_id)
@@ -32,9 +33,8 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     done = state.steps.get("normalize_hash")
     if done is not None and done["settings"] == wanted and parts.complete():
         return {key: value for key, value in done.items() if key != "settings"}
-    # A plan names events of the parts it was made from: once it exists the parts stay as they are.
     with (
-        Lease(ctx, delivery_id),
+        Lease(ctx, state),
         open_files(state.uri, ctx.connections) as files,
         tempfile.TemporaryDirectory(prefix="tiktok-offline-") as spill,
     ):
@@ -57,5 +57,5 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
         "parts": len(prepared.manifest.parts),
         "manifest_uri": parts.manifest_uri,
     }
-    ctx.deliveries.note_step(delivery_id, ctx.holder, "normalize_hash", {**result, "settings": wanted})
+    note_step(ctx, state, "normalize_hash", {**result, "settings": wanted})
     return result

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.lease import Lease
+from airflow_provider_tiktok_offline.delivery.runs import note_step, resume
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
 from airflow_provider_tiktok_offline.errors import ConfigError, LedgerDamagedError, OutcomeUnknownError
 
@@ -40,15 +41,15 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int, *, retry_refused: 
             where=ctx.config.name,
             todo="Set mode: live when the numbers look right.",
         )
-    state = ctx.deliveries.resume(delivery_id, ctx.holder)
+    state = resume(ctx, delivery_id)
     done: dict[str, Any] = {"delivery_id": delivery_id, "part": part, "accepted": 0, "refused": 0, "unconfirmed": 0}
     if state.status == "closed":
         return {**done, "settled": 0}
     frame = PreparedEvents.open(StagedParts(ctx.staging, delivery_id)).read(part)
-    with Lease(ctx, delivery_id) as lease, open_client(ctx) as client:
+    with Lease(ctx, state) as lease, open_client(ctx) as client:
         if ctx.config.mode == "test":
             result = {**done, **_send_test_events(ctx, client, frame), "settled": 0}
-            ctx.deliveries.note_step(delivery_id, ctx.holder, "test_events", result)
+            note_step(ctx, state, "test_events", result)
             return result
         todo, proven = outstanding(ctx, delivery_id, part, frame, retry_refused=retry_refused)
         settled = frame.height - todo.height

@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_tiktok_offline.delivery import intake
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.lease import Lease
-from airflow_provider_tiktok_offline.delivery.runs import note_delivery
+from airflow_provider_tiktok_offline.delivery.runs import note_delivery, note_step
 from airflow_provider_tiktok_offline.delivery.source import StoredFile
 from airflow_provider_tiktok_offline.delivery.suppression import load_suppression
 from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceededError
@@ -78,7 +78,7 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
         intake.remember_digest(ctx, seen, as_of=moment, digest=report.sha256)
         if as_of is None and state.as_of != moment and state.status != "closed":
             # The same bytes came before under another stamp: they keep the moment they were first judged against.
-            with Lease(ctx, delivery_id):
+            with Lease(ctx, state):
                 report = one_pass(state.as_of)
 
     folder = ctx.folder(delivery_id)
@@ -99,10 +99,9 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
         return result
     ctx.objects.put(f"{folder}/report.json", report.to_json().encode())
     _write_html(ctx, folder, report)
-    ctx.deliveries.note_step(delivery_id, ctx.holder, "validate", {**result, "settings": settings_fingerprint(ctx)})
+    note_step(ctx, state, "validate", {**result, "gate_exceeded": report.gate_exceeded})
     if report.gate_exceeded:
         share = report.rows_rejected / report.rows_total
-        ctx.deliveries.fail(delivery_id, ctx.holder, reason="gate exceeded")
         raise GateExceededError(
             f"{report.rows_rejected} of {report.rows_total} rows are rejected ({share:.1%}), more than "
             f"max_rejected_ratio {ctx.config.max_rejected_ratio:.1%} allows; nothing was sent.",
