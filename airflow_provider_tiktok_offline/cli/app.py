@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from airflow_provider_tiktok_offline import __version__
-from airflow_provider_tiktok_offline.cli import config, sample, simulator
+from airflow_provider_tiktok_offline.cli import auth, config, event_sets, sample, simulator
 from airflow_provider_tiktok_offline.cli.running import DEBUG_VARIABLE
 
 app = typer.Typer(
@@ -44,5 +44,5 @@ def _main(
 
 for _module in (sample, simulator):
     _module.register(app)
-for _name, _group in (("config", config.app),):
+for _name, _group in (("config", config.app), ("auth", auth.app), ("event-sets", event_sets.app)):
     app.add_typer(_group, name=_name)

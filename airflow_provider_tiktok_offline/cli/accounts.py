@@ -1,0 +1,42 @@
+"""Which ad account a command talks about, and a client that reaches it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_provider_tiktok_offline.cli.environment_connections import TOKEN_VARIABLE, EnvironmentConnections
+from airflow_provider_tiktok_offline.cli.options import advertiser_config
+from airflow_provider_tiktok_offline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+
+AdvertiserId = Annotated[
+    str | None,
+    typer.Option("--advertiser-id", metavar="ID", help="The ad account, instead of --config and --advertiser."),
+]
+
+
+def open_account(
+    config: Path | None, advertiser: str | None, advertiser_id: str | None, api_url: str | None
+) -> tuple[TikTokClient, str]:
+    """A client and the id of the ad account, from a configuration or from the command line alone.
+
+    :raises ConfigError: if neither names the account, or there is no access token.
+    """
+    from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+
+    if config is not None:
+        settings = advertiser_config(config, advertiser)
+        conn_id, account = settings.tiktok_conn_id, settings.advertiser_id
+    elif advertiser_id is not None:
+        conn_id, account = "tiktok_default", advertiser_id
+    else:
+        raise ConfigError("no ad account is named.", todo="Give --advertiser-id, or --config and --advertiser.")
+    connection = EnvironmentConnections(conn_id).get(conn_id)
+    if not connection.password:
+        raise ConfigError("there is no access token.", where=f"connection {conn_id}", todo=f"Set {TOKEN_VARIABLE}.")
+    return TikTokClient(connection.password, base_url=api_url or connection.host or PRODUCTION_URL), account

@@ -1,0 +1,226 @@
+"""``auth``: get, look at and end the grant with which an ad account lets this package send."""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from airflow_provider_tiktok_offline.cli.accounts import AdvertiserId, open_account
+from airflow_provider_tiktok_offline.cli.environment_connections import TOKEN_VARIABLE
+from airflow_provider_tiktok_offline.cli.options import (
+    Advertiser,
+    ApiUrl,
+    OptionalConfigPath,
+    advertiser_config,
+    examples,
+)
+from airflow_provider_tiktok_offline.cli.running import UNUSABLE, messages, output
+from airflow_provider_tiktok_offline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.tiktok.check import Finding
+    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+    from airflow_provider_tiktok_offline.tiktok.oauth import App, Grant
+
+app = typer.Typer(help="Get, look at and end the grant of an ad account.", no_args_is_help=True)
+
+SECRET_VARIABLE = "TIKTOK_APP_SECRET"  # noqa: S105 - its name
+
+AppId = Annotated[str, typer.Option("--app-id", envvar="TIKTOK_APP_ID", help="Id of the developer app.")]
+OptionalAppId = Annotated[str | None, typer.Option("--app-id", envvar="TIKTOK_APP_ID", help="Id of the developer app.")]
+
+
+@app.command(
+    epilog=examples(
+        "export TIKTOK_APP_SECRET=...",
+        "tiktok-offline auth login --app-id 7300000000000000001",
+        "tiktok-offline auth login --app-id 7300000000000000001 --paste --redirect-uri https://example.com/done",
+    )
+)
+def login(
+    app_id: AppId,
+    paste: Annotated[
+        bool, typer.Option("--paste", help="Somebody else confirms: paste the address their browser ends at.")
+    ] = False,
+    redirect_uri: Annotated[
+        str | None, typer.Option("--redirect-uri", metavar="URL", help="With --paste: the app's registered redirect.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1 for the redirect; 0 for any.")] = 8765,
+    browser: Annotated[bool, typer.Option(help="Open the address in a browser here.")] = True,
+    wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for the confirmation.")] = 300,
+    conn_id: Annotated[str, typer.Option("--conn-id", help="Id of the Airflow connection.")] = "tiktok_default",
+    show_secrets: Annotated[bool, typer.Option("--show-secrets", help="Print token and secret in clear.")] = False,
+    add: Annotated[bool, typer.Option("--add", help="Add the connection to the Airflow on this machine.")] = False,
+    token_store: Annotated[
+        str | None,
+        typer.Option("--token-store", metavar="URI", help="Keep a grant whose tokens expire here, for the workers."),
+    ] = None,
+    api_url: ApiUrl = None,
+) -> None:
+    """Run the whole grant: ask the ad account's admin, exchange the code, and print the Airflow connection."""
+    from airflow_provider_tiktok_offline.tiktok.callback import CallbackServer
+    from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+    from airflow_provider_tiktok_offline.tiktok.grant_connection import GrantConnection
+    from airflow_provider_tiktok_offline.tiktok.oauth import auth_code_of, authorization, exchange
+
+    developer_app = _app(app_id)
+    base_url = api_url or PRODUCTION_URL
+    if paste:
+        if redirect_uri is None:
+            raise ConfigError("--paste needs the redirect that is registered with the app.", todo="Add --redirect-uri.")
+        asked = authorization(app_id, redirect_uri, base_url=base_url)
+        output().print(f"Send this address to an admin of the ad account:\n{asked.url}")
+        code = auth_code_of(typer.prompt("Paste the address their browser ended at", err=True), asked.state)
+    else:
+        with CallbackServer(port) as callback:
+            asked = authorization(app_id, callback.redirect_uri, base_url=base_url)
+            output().print(f"Open this address and confirm:\n{asked.url}")
+            if browser:
+                webbrowser.open(asked.url)
+            code = callback.wait(asked, wait)
+    with TikTokClient(None, base_url=base_url) as client:
+        grant = exchange(client, developer_app, code)
+    with TikTokClient(grant.access_token, base_url=base_url) as client:
+        _show_advertisers(client, developer_app)
+    if token_store is not None:
+        _keep(token_store, grant)
+    connection = GrantConnection(access_token=grant.access_token, conn_id=conn_id, app=developer_app, base_url=base_url)
+    if add:
+        _add_to_airflow(connection.to_import_file())
+        output().print(f"Connection {conn_id} is in Airflow.")
+        return
+    shown = output()
+    shown.print("The connection as JSON, as URI, and as a command:", style="bold")
+    for text in (
+        connection.to_json(show_secrets=show_secrets),
+        connection.to_uri(show_secrets=show_secrets),
+        connection.to_command(show_secrets=show_secrets),
+    ):
+        shown.print(text, markup=False)
+    if not show_secrets:
+        messages().print("Token and secret are hidden; --show-secrets prints them, --add adds the connection.")
+
+
+@app.command(
+    epilog=examples(
+        "tiktok-offline auth check --config advertisers.yaml --advertiser my_shop",
+        "tiktok-offline auth check --advertiser-id 7000000000000000001 --app-id 7300000000000000001 --prove-role",
+    )
+)
+def check(
+    config: OptionalConfigPath = None,
+    advertiser: Advertiser = None,
+    advertiser_id: AdvertiserId = None,
+    app_id: OptionalAppId = None,
+    prove_role: Annotated[
+        bool, typer.Option("--prove-role", help="Write the event set's own name back, which needs the right role.")
+    ] = False,
+    api_url: ApiUrl = None,
+) -> None:
+    """Say which ad account and event set the token reaches, and which role is missing."""
+    from airflow_provider_tiktok_offline.tiktok.check import check as check_grant
+
+    client, account = open_account(config, advertiser, advertiser_id, api_url)
+    event_set_id = advertiser_config(config, advertiser).event_set_id if config is not None else None
+    with client:
+        result = check_grant(
+            client,
+            advertiser_id=account,
+            event_set_id=event_set_id,
+            app=_app(app_id) if app_id else None,
+            prove_role=prove_role,
+        )
+    show_findings(result.findings)
+    if not result.ok:
+        raise typer.Exit(UNUSABLE)
+
+
+@app.command(epilog=examples("tiktok-offline auth revoke --app-id 7300000000000000001"))
+def revoke(
+    app_id: AppId,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    api_url: ApiUrl = None,
+) -> None:
+    """End the token in TIKTOK_ACCESS_TOKEN, for every ad account that hangs on it, for good."""
+    from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+    from airflow_provider_tiktok_offline.tiktok.oauth import revoke as revoke_token
+
+    developer_app = _app(app_id)
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if not token:
+        raise ConfigError("there is no access token.", todo=f"Set {TOKEN_VARIABLE} to the one to end.")
+    base_url = api_url or PRODUCTION_URL
+    with TikTokClient(token, base_url=base_url) as client:
+        _show_advertisers(client, developer_app)
+        if not yes and not typer.confirm("End the token for all of them?", err=True):
+            raise typer.Exit(UNUSABLE)
+        revoke_token(client, developer_app, token)
+    output().print("The token is revoked.")
+
+
+def show_findings(findings: Iterable[Finding]) -> None:
+    """One line a finding: how it stands, what was found, what to do."""
+    from rich.text import Text
+
+    colours = {"ok": "green", "warning": "yellow", "failed": "red"}
+    console = output()
+    for finding in findings:
+        console.print(Text.assemble((f"{finding.status:8}", colours[finding.status]), str(finding)))
+
+
+def _app(app_id: str) -> App:
+    from airflow_provider_tiktok_offline.tiktok.oauth import App
+
+    secret = os.environ.get(SECRET_VARIABLE) or typer.prompt("App secret", hide_input=True, err=True)
+    return App(app_id, secret)
+
+
+def _show_advertisers(client: TikTokClient, developer_app: App) -> None:
+    from airflow_provider_tiktok_offline.tiktok.oauth import list_advertisers
+
+    found = list_advertisers(client, developer_app)
+    console = output()
+    console.print(f"The token reaches {len(found)} ad account(s):")
+    for one in found:
+        console.print(f"  {one.advertiser_id}  {one.name}", markup=False)
+
+
+def _keep(uri: str, grant: Grant) -> None:
+    from airflow_provider_tiktok_offline.cli.environment_connections import EnvironmentConnections
+    from airflow_provider_tiktok_offline.storage.objects import open_objects
+    from airflow_provider_tiktok_offline.tiktok.token_store import ObjectTokenStore
+
+    folder, _, name = uri.rpartition("/")
+    if not folder or not name:
+        raise ConfigError("must name an object, as s3://conn_id@bucket/tokens/my_app.", where="--token-store")
+    store = ObjectTokenStore(open_objects(folder, EnvironmentConnections()), name)
+    found = store.load()
+    store.save(grant, found[1] if found else None)
+    output().print(f"The grant is kept in {uri}")
+
+
+def _add_to_airflow(content: str) -> None:
+    """Through a file that only this user can read: a command's arguments are seen by everybody on the machine."""
+    import subprocess
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory(prefix="tiktok-offline-") as folder:
+        file = Path(folder) / "connection.json"
+        file.touch(mode=0o600)
+        file.write_text(content, encoding="utf-8")
+        try:
+            done = subprocess.run(
+                ["airflow", "connections", "import", "--overwrite", str(file)], capture_output=True, check=False
+            )
+        except FileNotFoundError:
+            raise ConfigError("there is no airflow command here.", todo="Run it where Airflow is installed.") from None
+    if done.returncode != 0:
+        raise ConfigError(
+            f"airflow connections import ended with {done.returncode}.",
+            todo="Print the connection with --show-secrets and add it by hand.",
+        )

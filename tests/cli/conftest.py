@@ -1,0 +1,94 @@
+"""The real console script, and a simulator for it to talk to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers.simulator import ACCESS_TOKEN, APP_SECRET, RunningSimulator, simulator
+
+SCRIPT = Path(sys.executable).with_name("tiktok-offline")
+
+
+class Cli:
+    """Runs ``tiktok-offline`` in a directory of its own.
+
+    :param home: the working directory; nothing else of the environment but PATH is handed on.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "TMPDIR": str(home),
+            "COLUMNS": "200",
+            "NO_PROXY": "127.0.0.1",
+        }
+
+    def __call__(self, *args: str | Path, typed: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        return subprocess.run(
+            [str(SCRIPT), *map(str, args)],
+            cwd=self.home,
+            env={**self.environ, **environ},
+            input=typed,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def start(self, *args: str | Path, **environ: str) -> subprocess.Popen[str]:
+        """Start it and let it run."""
+        return subprocess.Popen(
+            [str(SCRIPT), *map(str, args)],
+            cwd=self.home,
+            env={**self.environ, **environ},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def done(self, *args: str | Path, typed: str = "", **environ: str) -> str:
+        """Run it, expect success, and return what it printed."""
+        result = self(*args, typed=typed, **environ)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    def error(self, *args: str | Path, code: int = 2, typed: str = "", **environ: str) -> str:
+        """Run it, expect one clear error and no traceback, and return its line."""
+        result = self(*args, typed=typed, **environ)
+        assert result.returncode == code, (result.returncode, result.stdout, result.stderr)
+        assert "Traceback" not in result.stderr
+        # A prompt without an echoed newline may stand before it.
+        _, mark, line = result.stderr.rstrip("\n").partition("error: ")
+        assert mark, result.stderr
+        assert "\n" not in line, result.stderr
+        return line
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The console script in a directory of its own."""
+    return Cli(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def _tiktok() -> Iterator[RunningSimulator]:
+    with simulator() as running:
+        yield running
+
+
+@pytest.fixture
+def tiktok(_tiktok: RunningSimulator, cli: Cli) -> RunningSimulator:
+    """A fresh simulator; its token and app secret are in the script's environment."""
+    _tiktok.control.reset()
+    cli.environ |= {"TIKTOK_ACCESS_TOKEN": ACCESS_TOKEN, "TIKTOK_APP_SECRET": APP_SECRET}
+    return _tiktok

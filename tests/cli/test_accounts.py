@@ -1,0 +1,139 @@
+"""``auth`` and ``event-sets`` against the simulator."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from airflow_provider_tiktok_offline.simulator.defaults import ANALYST_TOKEN, EVENTS_TOKEN
+from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, APP_ID, APP_SECRET, EVENT_SET_ID
+
+
+def test_event_sets_are_made_renamed_tracked_and_deleted(cli, tiktok):
+    """One command each; making one that is there returns its id."""
+    account = ("--advertiser-id", ADVERTISER_ID, "--api-url", tiktok.url)
+    made = cli.done("event-sets", "create", "Shop sales", *account).strip()
+    assert cli.done("event-sets", "create", "Shop sales", *account).strip() == made
+    cli.done("event-sets", "rename", made, "All shops", *account)
+    cli.done("event-sets", "auto-tracking", made, "--on", *account)
+    found = {one["event_set_id"]: one for one in json.loads(cli.done("event-sets", "list", "--json", *account))}
+    assert (found[made]["name"], found[made]["auto_tracking"]) == ("All shops", True)
+    assert "nothing was deleted" in cli.error("event-sets", "delete", made, *account, typed="Shop sales\n")
+    cli.done("event-sets", "delete", made, *account, typed="All shops\n")
+    assert made not in cli.done("event-sets", "list", *account)
+
+
+def test_an_account_must_be_named(cli, tiktok):
+    """Neither an id nor a configuration is one clear error."""
+    assert "--advertiser-id" in cli.error("event-sets", "list", "--api-url", tiktok.url)
+
+
+def test_a_missing_token_is_one_error(cli):
+    """The variable to set is named."""
+    assert "TIKTOK_ACCESS_TOKEN" in cli.error("event-sets", "list", "--advertiser-id", "1")
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Stops where a browser would go on, to somebody else's server."""
+
+    def redirect_request(self, *args):
+        return None
+
+
+def _confirm(address: str, *handlers: urllib.request.BaseHandler) -> str:
+    """Do what an admin's browser does, and return the address it was sent to."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
+    try:
+        with opener.open(f"{address}&auto_confirm=1", timeout=30) as answer:
+            return answer.url
+    except urllib.error.HTTPError as error:
+        return error.headers["Location"]
+
+
+def _login(cli, tiktok, *args, confirm):
+    """Run ``auth login`` to its end; ``confirm(address)`` gives what is typed."""
+    process = cli.start("auth", "login", "--app-id", APP_ID, "--api-url", tiktok.url, *args, PYTHONUNBUFFERED="1")
+    deadline = threading.Timer(60, process.kill)
+    deadline.start()
+    try:
+        lines = iter(process.stdout.readline, "")
+        address = next(line.strip() for line in lines if line.startswith(tiktok.url))
+        return *process.communicate(confirm(address), timeout=60), process.returncode
+    finally:
+        deadline.cancel()
+        process.kill()
+
+
+def test_login_runs_the_whole_grant_in_a_browser(cli, tiktok):
+    """The redirect is taken on loopback; token and secret stay hidden."""
+    output, errors, code = _login(cli, tiktok, "--port", "0", "--no-browser", confirm=lambda it: _confirm(it) and "")
+    assert code == 0, errors
+    assert f"  {ADVERTISER_ID}  Corner Shop" in output
+    assert "airflow connections add tiktok_default --conn-json" in output
+    assert '"password": "***"' in output
+    assert APP_SECRET not in output + errors
+
+
+def test_login_takes_the_address_of_somebody_elses_browser(cli, tiktok):
+    """With --paste the admin may sit elsewhere; --show-secrets prints a connection that works."""
+    args = ("--paste", "--redirect-uri", "https://example.com/done", "--show-secrets")
+    output, errors, code = _login(cli, tiktok, *args, confirm=lambda address: _confirm(address, _Stay()) + "\n")
+    assert code == 0, errors
+    connection = next(line for line in output.splitlines() if line.startswith("{"))
+    account = ("--advertiser-id", ADVERTISER_ID)
+    assert EVENT_SET_ID in cli.done(
+        "event-sets", "list", *account, TIKTOK_ACCESS_TOKEN="", AIRFLOW_CONN_TIKTOK_DEFAULT=connection
+    )
+
+
+def test_login_refuses_a_redirect_of_another_try(cli, tiktok):
+    """The state says which authorisation an address belongs to."""
+    args = ("auth", "login", "--app-id", APP_ID, "--paste", "--redirect-uri", "https://example.com/done")
+    typed = "https://example.com/done?auth_code=abc&state=other\n"
+    assert "does not belong to this authorisation" in cli.error(*args, "--api-url", tiktok.url, typed=typed)
+
+
+def test_check_says_what_the_token_reaches(cli, tiktok):
+    """One line a finding; a token that may only send is no bad token."""
+    args = ("auth", "check", "--advertiser-id", ADVERTISER_ID, "--app-id", APP_ID, "--api-url", tiktok.url)
+    assert "reaches 2 ad account(s)" in cli.done(*args)
+    assert "is not reached" in cli(*args[:3], "7999", *args[4:]).stdout
+    assert "may only send" in cli.done(*args, TIKTOK_ACCESS_TOKEN=EVENTS_TOKEN)
+    assert cli(*args, TIKTOK_ACCESS_TOKEN="none").returncode == 2
+
+
+def test_check_proves_the_role_of_an_entry(cli, tiktok):
+    """Reading does not show the role, writing the event set's own name back does."""
+    config = cli.home / "advertisers.yaml"
+    config.write_text(
+        f'advertisers: [{{name: a, advertiser_id: "{ADVERTISER_ID}", event_set_id: "{EVENT_SET_ID}", '
+        "state_uri: /nowhere, source: {path: /x.csv}}]"
+    )
+    args = ("auth", "check", "--config", config, "--prove-role", "--api-url", tiktok.url)
+    assert "role: Admin or Operator" in cli.done(*args)
+    refused = cli(*args, TIKTOK_ACCESS_TOKEN=ANALYST_TOKEN)
+    assert refused.returncode == 2
+    assert "must be Admin or Operator" in refused.stdout
+
+
+def test_revoke_lists_what_hangs_on_the_token_and_asks(cli, tiktok):
+    """Nothing happens on no; afterwards the token is bad."""
+    args = ("auth", "revoke", "--app-id", APP_ID, "--api-url", tiktok.url)
+    refused = cli(*args, typed="n\n")
+    assert refused.returncode == 2
+    assert "reaches 2 ad account(s)" in refused.stdout
+    assert "revoked" in cli.done(*args, typed="y\n")
+    assert "40105" in cli.error("event-sets", "list", "--advertiser-id", ADVERTISER_ID, "--api-url", tiktok.url)
+
+
+@pytest.mark.parametrize("secret", [ACCESS_TOKEN, APP_SECRET])
+def test_no_secret_is_printed_by_an_error(cli, tiktok, secret):
+    """Neither token nor secret is part of a message, also with --debug."""
+    tiktok.control.revoke(ACCESS_TOKEN)
+    result = cli("--debug", "auth", "revoke", "--app-id", APP_ID, "--yes", "--api-url", tiktok.url)
+    assert result.returncode != 0
+    assert secret not in result.stdout + result.stderr
