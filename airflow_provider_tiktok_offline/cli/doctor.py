@@ -1,0 +1,53 @@
+"""``doctor``: is everything there that a delivery needs?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from airflow_provider_tiktok_offline.cli.auth import show_findings
+from airflow_provider_tiktok_offline.cli.options import ApiUrl, ConfigPath, examples
+from airflow_provider_tiktok_offline.cli.running import UNUSABLE, complain, output
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        epilog=examples(
+            "tiktok-offline doctor --config advertisers.yaml",
+            "tiktok-offline doctor --config advertisers.yaml --advertiser my_shop --prove-role",
+        )
+    )(doctor)
+
+
+def doctor(
+    config: ConfigPath,
+    advertiser: Annotated[
+        str | None, typer.Option("--advertiser", "-a", help="One entry only; without it, all of them.")
+    ] = None,
+    prove_role: Annotated[
+        bool, typer.Option("--prove-role", help="Write the event set's own name back, which needs the right role.")
+    ] = False,
+    api_url: ApiUrl = None,
+) -> None:
+    """Look at token, role, event set, source, host key, ledger, stores and clock of every advertiser; send nothing."""
+    from airflow_provider_tiktok_offline.cli.contexts import delivery_context
+    from airflow_provider_tiktok_offline.config import load_config
+    from airflow_provider_tiktok_offline.delivery.doctor import doctor as look
+
+    loaded = load_config(config)
+    entries = [loaded.advertiser(advertiser)] if advertiser else list(loaded.advertisers.values())
+    failed = 0
+    if advertiser is None:
+        for fault in loaded.broken:
+            complain(str(fault))
+        failed += len(loaded.broken)
+    for entry in entries:
+        output().print(entry.name, style="bold")
+        findings = look(delivery_context(entry, api_url=api_url), prove_role=prove_role)
+        show_findings(findings)
+        failed += sum(finding.status == "failed" for finding in findings)
+    output().print(f"{len(entries)} advertisers looked at, {failed} faults")
+    if failed:
+        raise typer.Exit(UNUSABLE)

@@ -1,0 +1,130 @@
+"""The command line as such: help, configuration, samples, the simulator."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+
+import jsonschema
+import pytest
+import typer.main
+
+from airflow_provider_tiktok_offline.cli.app import app
+from airflow_provider_tiktok_offline.simulator.client import Control
+
+
+def _paths(command, path=()):
+    for name, below in command.commands.items():
+        if hasattr(below, "commands"):
+            yield (*path, name)
+            yield from _paths(below, (*path, name))
+        else:
+            yield (*path, name)
+
+
+COMMANDS = sorted(_paths(typer.main.get_command(app)))
+
+
+def _leaf(command, path):
+    for name in path:
+        command = command.commands[name]
+    return command
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids="-".join)
+def test_every_command_says_what_it_does(path):
+    """Help begins with a sentence; a command shows examples that begin with its own name."""
+    command = _leaf(typer.main.get_command(app), path)
+    assert command.help
+    if not hasattr(command, "commands"):
+        assert f"$ tiktok-offline {' '.join(path)}" in command.epilog
+        assert all(one.help for one in command.params if one.param_type_name == "option")
+
+
+def test_help_is_quick(cli):
+    """Nothing heavy is loaded to show it: the best of three is well under a second even on a busy machine."""
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        assert "validate" in cli.done("--help")
+        times.append(time.perf_counter() - began)
+    assert min(times) < 1.0
+
+
+def test_the_version_is_shown(cli):
+    """For support."""
+    assert cli.done("--version").startswith("tiktok-offline ")
+
+
+@pytest.mark.parametrize(
+    "args", [("nonsense",), ("validate",), ("config", "check"), ("sample", "a.csv", "--rows", "x")]
+)
+def test_a_wrong_command_line_ends_with_2(cli, args):
+    """The usage is shown, and no traceback."""
+    result = cli(*args)
+    assert result.returncode == 2
+    assert "Usage:" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_configuration_is_started_and_checked(cli):
+    """What init writes passes check; connections are looked up on request."""
+    cli.done("config", "init")
+    assert "1 advertisers can be used, 0 faults" in cli.done("config", "check", "advertisers.yaml")
+    missing = cli("config", "check", "advertisers.yaml", "--connections")
+    assert missing.returncode == 2
+    assert "key source.conn_id: connection sftp_my_shop" in missing.stderr
+    present = {"TIKTOK_ACCESS_TOKEN": "x", "AIRFLOW_CONN_SFTP_MY_SHOP": "sftp://host"}
+    cli.done("config", "check", "advertisers.yaml", "--connections", **present)
+    assert "is there already" in cli.error("config", "init")
+
+
+def test_every_fault_of_a_configuration_is_shown(cli):
+    """One line each, with file, line, entry and key."""
+    (cli.home / "a.yaml").write_text("advertisers:\n  - name: x\n    currencie: EUR\n    advertiser_id: 5\n")
+    result = cli("config", "check", "a.yaml")
+    assert result.returncode == 2
+    assert "error: a.yaml:4, entry x, key advertiser_id: must be a string of digits" in result.stderr
+    assert "error: a.yaml:3, entry x, key currencie: unknown key; did you mean currency?" in result.stderr
+
+
+def test_the_schema_is_printed(cli):
+    """As JSON that an editor can load."""
+    jsonschema.Draft202012Validator.check_schema(json.loads(cli.done("config", "schema")))
+
+
+def test_a_sample_is_the_same_for_the_same_seed(cli):
+    """Another seed makes another file; an existing one is not replaced."""
+    args = ("--rows", "200", "--bad-ratio", "0.1", "--as-of", "2026-11-22T06:00:00Z")
+    for name, seed in (("a.csv", "1"), ("b.csv", "1"), ("c.csv", "2")):
+        cli.done("sample", name, *args, "--seed", seed)
+    first, second, third = ((cli.home / name).read_bytes() for name in ("a.csv", "b.csv", "c.csv"))
+    assert first == second != third
+    assert "is there already" in cli.error("sample", "a.csv", *args)
+    assert "--as-of" in cli.error("sample", "d.csv", "--as-of", "yesterday")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_simulator_starts_and_stops(cli, stop):
+    """It says where it answers, answers, and ends by itself."""
+    process = cli.start("simulator", "--port", "0", PYTHONUNBUFFERED="1")
+    deadline = threading.Timer(60, process.kill)
+    deadline.start()
+    try:
+        url = process.stdout.readline().partition(" at ")[2].partition(" ")[0]
+        assert Control(url).summary() is not None
+        process.send_signal(stop)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        deadline.cancel()
+        process.kill()
+    assert process.returncode in (0, 130, -stop)
+    assert "Traceback" not in errors
+
+
+def test_a_taken_port_is_one_error(cli, tiktok):
+    """The port is named."""
+    port = tiktok.url.rpartition(":")[2]
+    assert port in cli.error("simulator", "--port", port)
