@@ -324,9 +324,12 @@ def read(body: bytes) -> Batch:
     :raises Refusal: at the first thing that is wrong.
     """
     try:
-        top = msgspec.json.decode(body, type=dict[str, Raw])
+        return _read(msgspec.json.decode(body, type=dict[str, Raw]))
     except msgspec.DecodeError:
         raise Refusal(Code.INVALID_PARAMS, "The request body is not a valid JSON object.") from None
+
+
+def _read(top: dict[str, Raw]) -> Batch:
     for name in ("event_source", "event_source_id", "data"):
         if name not in top:
             raise _wrong(name, "missing data for required field")

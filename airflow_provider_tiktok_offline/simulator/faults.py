@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterable
 from typing import Literal
 
@@ -22,7 +23,8 @@ class Fault(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
         kind: ``answer``: a return code, an HTTP status or a body of one's own instead of the true answer;
             ``drop``: the connection is cut without an answer; ``delay``: nothing but ``delay_seconds``;
             ``partial``: some of the events are silently lost and 20001 is answered; ``revoke``: the caller's token is
-            revoked first; ``refuse``: a batch with one of ``event_ids`` is refused as a whole.
+            revoked first; ``refuse``: a batch with one of ``event_ids`` is refused as a whole; ``limit``: requests
+            beyond ``per_second`` are throttled (40100 unless ``code`` or ``status`` say otherwise).
         path: requests to this path; ``*`` for all.
         count: how often it happens; None for always.
         skip: matching requests that pass first.
@@ -36,9 +38,10 @@ class Fault(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
         body: (answer) the body to the letter, sent as JSON.
         share: (partial) the share of the batch that is taken.
         event_ids: (refuse) the ids.
+        per_second: (limit) how many requests may come within a second.
     """
 
-    kind: Literal["answer", "drop", "delay", "partial", "revoke", "refuse"]
+    kind: Literal["answer", "drop", "delay", "partial", "revoke", "refuse", "limit"]
     path: str = TRACK
     count: int | None = 1
     skip: int = 0
@@ -54,6 +57,7 @@ class Fault(Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
     body: str | None = None
     share: float = 0.5
     event_ids: list[str] = []
+    per_second: int = 1
 
     def __post_init__(self) -> None:
         if self.count is not None and self.count < 1:
@@ -83,10 +87,14 @@ class Faults:
         """Those that can still happen, with what is left of their count."""
         return [armed.left() for armed in self._armed]
 
-    def match(self, path: str, events_received: int) -> Fault | None:
-        """The fault that this request meets."""
+    def match(self, path: str, events_received: int, seconds: float) -> Fault | None:
+        """The fault that this request meets.
+
+        :param events_received: by all requests before.
+        :param seconds: a stop watch.
+        """
         for armed in self._armed:
-            if armed.fault.kind != "refuse" and armed.meets(path, events_received):
+            if armed.fault.kind != "refuse" and armed.meets(path, events_received, seconds):
                 self._spend(armed)
                 return armed.fault
         return None
@@ -118,17 +126,28 @@ class _Armed:
         self.event_ids = frozenset(fault.event_ids)
         self._to_skip = fault.skip
         self._random = random.Random(fault.seed)  # noqa: S311
+        self._passed: deque[float] = deque()
 
     def left(self) -> Fault:
         return msgspec.structs.replace(self.fault, count=self.remaining, skip=self._to_skip)
 
-    def meets(self, path: str, events_received: int) -> bool:
+    def meets(self, path: str, events_received: int, seconds: float) -> bool:
         if self.fault.path not in ("*", path) or events_received < self.fault.after_events:
             return False
         if self._to_skip:
             self._to_skip -= 1
             return False
+        if self.fault.kind == "limit" and self._may_pass(seconds):
+            return False
         return self._random.random() < self.fault.probability
+
+    def _may_pass(self, seconds: float) -> bool:
+        while self._passed and seconds - self._passed[0] >= 1:
+            self._passed.popleft()
+        if len(self._passed) >= self.fault.per_second:
+            return False
+        self._passed.append(seconds)
+        return True
 
 
 def survivors(events: list[Event], fault: Fault) -> list[Event]:

@@ -137,13 +137,14 @@ class Gateway:
 
     async def _serve(self, request: Request, answer: Callable[[bytes, Fault | None, str], tuple[Any, int]]) -> Response:
         request_id = self._request_id()
-        fault = self.faults.match(request.url.path, self.store.counter("events_received"))
+        received = self.store.counter("events_received")
+        fault = self.faults.match(request.url.path, received, self.clock.monotonic())
         if fault is not None:
             if fault.delay_seconds:
                 await asyncio.sleep(fault.delay_seconds)
             if fault.kind == "revoke":
                 self.store.set_revoked(request.headers.get("access-token", ""), True)
-            if fault.kind in ("drop", "answer") and not fault.taken:
+            if fault.kind == "limit" or (fault.kind in ("drop", "answer") and not fault.taken):
                 return await self._misanswer(request, request_id, fault, 0)
         try:
             body = await request.body()
@@ -173,14 +174,14 @@ class Gateway:
         headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
         if fault.body is not None:
             response = Response(fault.body, fault.status, headers, "application/json")
-        elif fault.code is not None:
-            response = envelope(
-                request_id, code=fault.code, message=fault.message, status=fault.status, headers=headers
-            )
+        elif fault.code is not None or fault.kind == "limit":
+            code = Code.TOO_FREQUENT if fault.code is None else fault.code
+            response = envelope(request_id, code=code, message=fault.message, status=fault.status, headers=headers)
+            return self._log(request, response, request_id, number, code, fault.message, fault)
         else:
             response = gateway_page(fault.status)
             response.headers.update(headers)
-        return self._log(request, response, request_id, number, fault.code, fault.message, fault)
+        return self._log(request, response, request_id, number, None, fault.message, fault)
 
     def _log(
         self,
