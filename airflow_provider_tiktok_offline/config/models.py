@@ -33,6 +33,7 @@ from airflow_provider_tiktok_offline.config.sections import (
     SuppressionConfig,
     UploadConfig,
 )
+from airflow_provider_tiktok_offline.conversions.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.settings import (
     DEFAULT_SEND_FIELDS,
     OPTIONAL_SEND_FIELDS,
@@ -190,6 +191,9 @@ class AdvertiserConfig(Strict):
             raise misfit("send_fields", f"has the unknown {', '.join(sorted(unknown))}; there are {known}")
         if self.send_from is not None and self.send_from.tzinfo is None:
             raise misfit("send_from", "needs an offset, as 2026-11-22T00:00:00Z")
+        locked = [rule for rule, severity in self.severities.items() if RULES[rule].locked and severity != "error"]
+        if locked:
+            raise misfit(f"severities.{locked[0]}", "must stay error: without it nothing can be sent")
         floor = (self.lookback_days or 0) + 2
         if self.ledger.retention_days < floor:
             raise misfit("ledger.retention_days", f"must be at least lookback_days + 2 = {floor}")
