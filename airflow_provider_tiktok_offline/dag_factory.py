@@ -16,7 +16,7 @@ import os
 from collections.abc import Collection, MutableMapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import DAG, Param, get_parsing_context
 
@@ -90,9 +90,7 @@ def build_dag(config: AdvertiserConfig) -> DAG:
         _PREFIX + config.name,
         description=f"Offline conversions of {config.name}, by way of {config.route}",
         schedule=None if config.schedule is None else data_intervals(config.schedule, config.time_zone),
-        start_date=datetime(
-            config.start_date.year, config.start_date.month, config.start_date.day, tzinfo=config.zone
-        ),
+        start_date=datetime(config.start_date.year, config.start_date.month, config.start_date.day, tzinfo=config.zone),
         catchup=False,
         max_active_runs=1,
         default_args={
@@ -126,18 +124,20 @@ def _tiktok_route(config: AdvertiserConfig, validate: ValidateConversionFileOper
 class _BrokenAdvertisers(DAG):
     """Stands in Airflow's list of import errors for the entries that make no DAG.
 
-    It can't be serialised, and Airflow records that under this object's own location. Raising in the DAG file instead
-    would take the whole DAGs with it, and an import error under the DAG file's name would keep them from being scheduled.
+    It can't be serialised, and Airflow records that under this object's own location. Raising in the DAG file
+    would take the other DAGs with it, and an import error under the DAG file's name would keep them from being
+    scheduled.
     """
 
-    #: Airflow assigns both while it collects DAGs; they stay the configuration's.
-    fileloc: ClassVar[Any] = property(lambda self: self._place, lambda self, _: None)
-    relative_fileloc: ClassVar[Any] = property(lambda self: self._place, lambda self, _: None)
-
     def __init__(self, place: str, error: BrokenAdvertisersError) -> None:
-        self._place = place
         self._error = error
         super().__init__(f"{_PREFIX}broken_advertisers", schedule=None)
+        self.__dict__.update(fileloc=place, relative_fileloc=place)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # While it collects DAGs, Airflow says that this one lies in the DAG file.
+        if name not in ("fileloc", "relative_fileloc"):
+            super().__setattr__(name, value)
 
     @property
     def edge_info(self) -> Any:

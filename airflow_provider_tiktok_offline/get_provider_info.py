@@ -53,10 +53,15 @@ def get_provider_info() -> dict[str, Any]:
                         "the advertisers that the token reaches.",
                         "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
                     },
-                    "secret": {
+                    "app_secret": {
                         "label": "App secret",
                         "description": "Of the same app.",
                         "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "advertiser_id": {
+                        "label": "Advertiser id",
+                        "description": "An ad account; with it the connection's Test looks at its event sets.",
+                        "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
                     },
                 },
             }

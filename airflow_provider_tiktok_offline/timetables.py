@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 try:
     from airflow.sdk import CronDataIntervalTimetable
 except ImportError:  # Airflow 3.1
-    from airflow.timetables.interval import CronDataIntervalTimetable
+    from airflow.timetables.interval import CronDataIntervalTimetable  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from airflow.sdk.bases.timetable import BaseTimetable

@@ -6,7 +6,7 @@ The settings (where the file lies, event set, currency, region) are in ``adverti
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from airflow.sdk import DAG, Param
@@ -40,7 +40,7 @@ sent before, sends the rest to TikTok's Events API, and closes the delivery.
   means that the file is worse than `max_rejected_ratio` allows; the report linked from the task says why.
 """,
     schedule=EVERY_MORNING,
-    start_date=datetime(2026, 11, 1),
+    start_date=datetime(2026, 11, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args={"owner": "marketing", "retries": 3, "retry_delay": timedelta(minutes=1)},
@@ -48,9 +48,7 @@ sent before, sends the rest to TikTok's Events API, and closes the delivery.
     tags=["tiktok", "offline-conversions"],
 ) as dag:
     # [START howto_conversion_file_sensor]
-    wait_for_file = ConversionFileSensor(
-        task_id="wait_for_file", config=CONFIG, advertiser=ADVERTISER, deferrable=True
-    )
+    wait_for_file = ConversionFileSensor(task_id="wait_for_file", config=CONFIG, advertiser=ADVERTISER, deferrable=True)
     # [END howto_conversion_file_sensor]
 
     # [START howto_validate_conversion_file]

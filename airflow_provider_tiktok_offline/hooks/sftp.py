@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 import paramiko
+from paramiko.ssh_exception import NoValidConnectionsError
 from airflow.providers.sftp.hooks.sftp import SFTPHook
 
 from airflow_provider_tiktok_offline.errors import (
@@ -127,6 +128,8 @@ def _fault(error: Exception, where: str) -> TikTokOfflineError:
             return StorageDeniedError("permission denied.", where=where)
         case paramiko.SSHException() | TimeoutError() | ConnectionError() | EOFError() | socket.gaierror():
             return StorageUnavailableError(f"the server can't be reached ({type(error).__name__}).", where=where)
+        case NoValidConnectionsError():
+            return StorageUnavailableError("connection refused.", where=where)
         case OSError() if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN):
             return StorageUnavailableError(f"the server can't be reached ({type(error).__name__}).", where=where)
     return StorageError("the server refused and gave no reason.", where=where)

@@ -45,12 +45,18 @@ class TikTokHook(BaseHook):
         return TikTokClient(connection.password, base_url=connection.host or PRODUCTION_URL)
 
     def test_connection(self) -> tuple[bool, str]:
-        """What the connection form's *Test* shows: which advertisers the token reaches."""
+        """What the connection form's *Test* shows: what the access token reaches."""
+        from airflow_provider_tiktok_offline.tiktok.check import check
+        from airflow_provider_tiktok_offline.tiktok.oauth import app_of
+
         try:
+            extra = AirflowConnections().get(self.tiktok_conn_id).extra
             with self.get_conn() as client:
-                found = client.advertisers()
-        except ConfigError as error:
-            return False, str(error)
+                found = check(
+                    client,
+                    advertiser_id=extra.get("advertiser_id") or None,
+                    app=app_of(extra),
+                )
         except TikTokOfflineError as error:
-            return False, f"{type(error).__name__}: {error}"
-        return True, f"The access token reaches {len(found)} advertiser(s)."
+            return False, str(error)
+        return found.ok, str(found)

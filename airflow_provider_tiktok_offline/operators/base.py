@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,9 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
 
 if TYPE_CHECKING:
-    import logging
-
     from airflow_provider_tiktok_offline.delivery.context import DeliveryContext, Progress
+
+log = logging.getLogger(__name__)
 
 #: Seconds between two progress lines in a task's log.
 _PROGRESS_EVERY = 10.0
@@ -30,7 +31,6 @@ class DeliveryTask:
     config: str | None
     advertiser: str | None
     settings: AdvertiserConfig | Mapping[str, Any] | None
-    log: logging.Logger
 
     def advertiser_config(self) -> AdvertiserConfig:
         """The advertiser's typed settings.
@@ -61,7 +61,7 @@ class DeliveryTask:
             config=self.advertiser_config(),
             connections=AirflowConnections(),
             holder=f"{run.dag_id}/{run.run_id}",
-            progress=log_progress(self.log),
+            progress=log_progress(),
         )
 
 
@@ -101,7 +101,7 @@ def task_errors() -> Iterator[None]:
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
 
 
-def log_progress(log: logging.Logger) -> Progress:
+def log_progress() -> Progress:
     """Progress as a line in the task's log, at most one every ten seconds."""
     clock = system_clock()
     last = clock.monotonic()

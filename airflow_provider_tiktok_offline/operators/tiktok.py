@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow.providers.common.compat.sdk import BaseOperator
+
 from airflow_provider_tiktok_offline.links import EventsManagerLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, task_errors
 
@@ -42,3 +44,40 @@ class TikTokUploadOperator(DeliveryOperator):
             result = upload(ctx, self.part["delivery_id"], int(self.part["part"]))
         self.log.info("%s part %s: %s", self.part["delivery_id"], self.part["part"], result)
         return result
+
+
+class TikTokOfflineEventSetOperator(BaseOperator):
+    """Make sure that an ad account has an offline event set of a name, and return its id.
+
+    An event set that is there already is left as it is.
+
+    :param advertiser_id: the ad account, a string of digits. (templated)
+    :param name: the event set's name. (templated)
+    :param auto_tracking: whether later campaigns use a new one for attribution by themselves.
+    :param tiktok_conn_id: the connection with the access token. (templated)
+    """
+
+    template_fields: Sequence[str] = ("advertiser_id", "name", "tiktok_conn_id")
+    ui_color = "#e8f4f3"
+
+    def __init__(
+        self,
+        *,
+        advertiser_id: str,
+        name: str,
+        auto_tracking: bool = False,
+        tiktok_conn_id: str = "tiktok_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.advertiser_id = advertiser_id
+        self.name = name
+        self.auto_tracking = auto_tracking
+        self.tiktok_conn_id = tiktok_conn_id
+
+    def execute(self, context: Mapping[str, Any]) -> str:  # noqa: ARG002 - Airflow's signature
+        from airflow_provider_tiktok_offline.hooks.tiktok import TikTokHook
+        from airflow_provider_tiktok_offline.tiktok.event_sets import ensure_event_set
+
+        with task_errors(), TikTokHook(self.tiktok_conn_id).get_conn() as client:
+            return ensure_event_set(client, self.advertiser_id, self.name, auto_tracking=self.auto_tracking)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -58,7 +58,8 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
         **kwargs: Any,
     ) -> None:
         given = {"poke_interval": poke_interval, "timeout": timeout}
-        super().__init__(**kwargs, **{name: value for name, value in given.items() if value is not None})
+        kwargs.update({name: value for name, value in given.items() if value is not None})
+        super().__init__(**kwargs)
         self.config = config
         self.advertiser = advertiser
         self.settings = settings
@@ -77,7 +78,7 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
             self._skip_closed_day(context)
         if not self.deferrable:
             try:
-                return super().execute(context)
+                return super().execute(cast("Any", context))
             except AirflowSensorTimeout as late:
                 self._missing(late)
         # One look here first: a trigger that fires at once may overtake the scheduler (apache/airflow#66374).

@@ -40,7 +40,7 @@ class ConversionFileTrigger(BaseEventTrigger):
         pending: Sequence[Mapping[str, Any]] = (),
         poke_interval: float = 60,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.settings = dict(settings)
         self.day = day
         self.pending: list[dict[str, Any]] = [dict(stamp) for stamp in pending]

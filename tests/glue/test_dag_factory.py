@@ -1,0 +1,175 @@
+"""advertisers.yaml as DAGs, parsed as Airflow's DAG processor does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+import yaml
+from airflow.dag_processing.dagbag import DagBag
+from airflow.dag_processing.processor import _serialize_dags
+from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
+
+from airflow_provider_tiktok_offline.dag_factory import build_dags
+from airflow_provider_tiktok_offline.errors import ConfigError
+
+DAG_FILE = """
+from airflow_provider_tiktok_offline.dag_factory import build_dags
+
+build_dags(globals(), "advertisers.yaml")
+"""
+
+Parse = Callable[..., tuple[DagBag, dict[str, Any], dict[str, str]]]
+
+
+def advertiser(name: str, **changes: Any) -> dict[str, Any]:
+    """An entry without a fault."""
+    return {
+        "name": name,
+        "advertiser_id": "7000000000000000101",
+        "event_set_id": "7000000000000000201",
+        "source": {"path": f"/in/{name}_{{{{ ds_nodash }}}}.csv"},
+        "state_uri": "/var/lib/tiktok-offline",
+        **changes,
+    }
+
+
+@pytest.fixture(name="parse")
+def _parse(tmp_path: Path) -> Parse:
+    """Parses and serialises a DAG file beside these advertisers; gives bag, serialised DAGs, and errors by file."""
+
+    def parse(*advertisers: dict[str, Any], **defaults: Any) -> tuple[DagBag, dict[str, Any], dict[str, str]]:
+        (tmp_path / "advertisers.yaml").write_text(
+            yaml.safe_dump({"defaults": defaults, "advertisers": list(advertisers)})
+        )
+        (tmp_path / "shops.py").write_text(DAG_FILE)
+        bag = DagBag(tmp_path, bundle_name="dags-folder", bundle_path=tmp_path)
+        serialised, errors = _serialize_dags(bag, structlog.get_logger())
+        return bag, {one.dag_id: one.data["dag"] for one in serialised}, {**bag.import_errors, **errors}
+
+    return parse
+
+
+def test_one_dag_an_advertiser(parse: Parse) -> None:
+    """Each entry is a DAG of the six steps, whose last one always runs."""
+    bag, serialised, errors = parse(advertiser("corner_shop"), advertiser("garden_centre"))
+    assert not errors
+    assert set(serialised) == {"tiktok_offline__corner_shop", "tiktok_offline__garden_centre"}
+    tasks = bag.dags["tiktok_offline__corner_shop"].task_dict
+    assert list(tasks) == ["wait_for_file", "validate", "normalize_hash", "dedupe", "upload", "summary"]
+    assert tasks["summary"].trigger_rule == "all_done"
+    assert tasks["upload"].is_mapped
+
+
+def test_settings_become_the_dags_own(parse: Parse) -> None:
+    """Schedule, time zone, retries, owner, tags and pool are the advertiser's."""
+    _, serialised, _ = parse(
+        advertiser(
+            "shop", schedule="0 6 * * *", time_zone="Europe/Berlin", owner="ana", tags=["eu"], pool="tiktok", retries=5
+        )
+    )
+    dag = serialised["tiktok_offline__shop"]
+    assert dag["timetable"]["__var"] == {"expression": "0 6 * * *", "timezone": "Europe/Berlin"}
+    assert dag["max_active_runs"] == 1
+    assert dag["catchup"] is False
+    assert {"eu", "tiktok", "dry_run"} <= set(dag["tags"])
+    tasks = {task["__var"]["task_id"]: task["__var"] for task in dag["tasks"]}
+    assert all(task.get("retries", 5) == 5 for task in tasks.values())
+    assert tasks["upload"]["partial_kwargs"]["pool"] == "tiktok"
+    assert "pool" not in tasks["validate"]
+
+
+def test_no_schedule(parse: Parse) -> None:
+    """``schedule: null`` makes a DAG that runs only when asked."""
+    _, serialised, _ = parse(advertiser("shop", schedule=None))
+    assert "NullTimetable" in json.dumps(serialised["tiktok_offline__shop"]["timetable"])
+
+
+def test_timetable_does_not_depend_on_the_deployment(parse: Parse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``create_cron_data_intervals`` changes what a cron string means, and must not change a file's day."""
+    both = []
+    for choice in ("True", "False"):
+        monkeypatch.setenv("AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS", choice)
+        both.append(parse(advertiser("shop"))[1]["tiktok_offline__shop"]["timetable"])
+    assert both[0] == both[1]
+    assert "DataInterval" in both[0]["__type"]
+
+
+def test_broken_entry_is_an_import_error_and_the_others_stay(parse: Parse) -> None:
+    """The error names file, entry and key, and stands under the configuration's name, not the DAG file's."""
+    bad = advertiser("broken", colour="red") | {"advertiser_id": 7}
+    _, serialised, errors = parse(advertiser("whole"), bad)
+    assert set(serialised) == {"tiktok_offline__whole"}
+    assert set(errors) == {"advertisers.yaml"}
+    text = errors["advertisers.yaml"]
+    assert "advertisers.yaml" in text
+    assert "entry broken, key advertiser_id" in text
+    assert "entry broken, key colour" in text
+
+
+def test_unreadable_configuration_is_the_dag_files_error(parse: Parse, tmp_path: Path) -> None:
+    """Without any entry there is nothing to keep."""
+    parse(advertiser("shop"))
+    (tmp_path / "advertisers.yaml").write_text("advertisers: [")
+    bag = DagBag(tmp_path, bundle_name="dags-folder", bundle_path=tmp_path)
+    assert "advertisers.yaml" in bag.import_errors["shops.py"]
+    with pytest.raises(ConfigError):
+        build_dags({"__file__": str(tmp_path / "shops.py")}, "nowhere.yaml")
+
+
+def test_a_directory_of_files(tmp_path: Path) -> None:
+    """A team can keep a file an advertiser."""
+    folder = tmp_path / "advertisers"
+    folder.mkdir()
+    for name in ("one", "two"):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({"advertisers": [advertiser(name)]}))
+    built = build_dags({"__file__": str(tmp_path / "shops.py")}, "advertisers")
+    assert set(built) == {"tiktok_offline__one", "tiktok_offline__two"}
+
+
+def test_a_task_that_starts_builds_one_dag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With Airflow's parsing context only the DAG asked for is made, and a fault elsewhere is not looked at."""
+    path = tmp_path / "advertisers.yaml"
+    path.write_text(
+        yaml.safe_dump({"advertisers": [advertiser("one"), advertiser("two"), advertiser("bad", colour="red")]})
+    )
+    namespace: dict[str, Any] = {"__file__": str(tmp_path / "shops.py")}
+    monkeypatch.setenv(_AIRFLOW_PARSING_CONTEXT_DAG_ID, "tiktok_offline__two")
+    build_dags(namespace, "advertisers.yaml")
+    assert set(namespace) == {"__file__", "tiktok_offline__two"}
+    monkeypatch.setenv(_AIRFLOW_PARSING_CONTEXT_DAG_ID, "somebody_elses")
+    assert build_dags({"__file__": str(tmp_path / "shops.py")}, "advertisers.yaml") == {}
+
+
+def test_parsing_imports_no_engine(tmp_path: Path) -> None:
+    """A DAG file must not load Polars: workers fork after parsing, and a forked Polars hangs."""
+    import subprocess
+    import sys
+
+    path = tmp_path / "advertisers.yaml"
+    path.write_text(yaml.safe_dump({"advertisers": [advertiser("one")]}))
+    code = (
+        "import sys; from airflow_provider_tiktok_offline.dag_factory import build_dags;"
+        f"build_dags({{'__file__': {str(tmp_path / 'shops.py')!r}}}, 'advertisers.yaml');"
+        "print([name for name in ('polars', 'deltalake', 'obstore', 'asyncssh') if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_example_dags_parse() -> None:
+    """The DAGs that users copy are whole."""
+    folder = Path(__file__).parents[2] / "dags"
+    bag = DagBag(folder, bundle_name="dags-folder", bundle_path=folder)
+    serialised, errors = _serialize_dags(bag, structlog.get_logger())
+    assert not bag.import_errors
+    assert not errors
+    assert {"tiktok_offline_daily", "tiktok_offline__corner_shop"} <= {one.dag_id for one in serialised}
+    for dag in bag.dags.values():
+        assert all(task.retries >= 2 for task in dag.tasks if not task.is_mapped)
+        assert dag.max_active_runs == 1
+        assert not dag.catchup
