@@ -359,9 +359,5 @@ def _read(top: dict[str, Raw]) -> Batch:
 
 
 def count(body: bytes) -> int:
-    """How many items a body's ``data`` has, unchecked."""
-
-    class _Top(Struct):
-        data: list[Raw]
-
-    return len(msgspec.json.decode(body, type=_Top).data)
+    """How many event ids a body has, by looking at its bytes only."""
+    return body.count(b'"event_id"')
