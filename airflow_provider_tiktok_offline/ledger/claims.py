@@ -1,0 +1,182 @@
+"""Claims: which open delivery may send which events. One document names them all, so that it has one next writer.
+
+A claim is a list of event keys, written first and then entered in the document by compare-and-swap against the
+version that the check was made on. Whoever reads must read the document before the keys table: a claim leaves the
+document only after its outcome stands in the table.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.errors import LedgerBusyError, LedgerDamagedError
+from airflow_provider_tiktok_offline.ledger import documents, keyfiles
+from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What one delivery holds.
+
+    Attributes:
+        delivery_id: the delivery.
+        round: its planning round.
+        epoch: changes when the claim was taken over and made anew; a plan is good for one epoch.
+        files: where the keys lie.
+        claimed_at: when it claimed last.
+        broken: somebody is taking it over; its holder may not send any more.
+        route: by which way it sends.
+    """
+
+    delivery_id: str
+    round: int
+    epoch: str
+    files: tuple[str, ...]
+    claimed_at: datetime
+    broken: bool
+    route: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimBook:
+    """All claims at one version of the document."""
+
+    claims: dict[str, Claim]
+    version: str
+    document: documents.Document
+
+
+class Claims:
+    """The claims of one event set.
+
+    :param folder: the ledger's folder in the store.
+    """
+
+    def __init__(self, objects: ObjectStore, folder: str, clock: Clock) -> None:
+        self._objects = objects
+        self._folder = folder
+        self._path = f"{folder}/claims.json"
+        self._clock = clock
+
+    def make(self) -> None:
+        """Make the empty document."""
+        documents.create(self._objects, self._path, {"claims": {}})
+
+    def read(self) -> ClaimBook:
+        """The claims as they stand.
+
+        :raises LedgerDamagedError: if the document is missing.
+        """
+        found = documents.read(self._objects, self._path)
+        if found is None:
+            raise LedgerDamagedError(
+                "the claims are missing", where=f"{self._objects.uri}/{self._path}",
+                todo="Nothing was sent. Restore the document, or rebuild the ledger (docs/operations.md).",
+            )  # fmt: skip
+        document, version = found
+        return ClaimBook({key: _claim(key, entry) for key, entry in document["claims"].items()}, version, document)
+
+    def keys_of(self, claim: Claim) -> pl.Series:
+        """Every event key that a claim holds."""
+        parts = [pl.Series("event_key", [], dtype=pl.Binary)]
+        for path in claim.files:
+            content = self._objects.get(path)
+            if content is None:
+                raise LedgerDamagedError(
+                    "a list of claimed events is missing", where=f"{self._objects.uri}/{path}", todo="Nothing was sent."
+                )
+            parts.append(keyfiles.unpack(content[0], f"{self._objects.uri}/{path}")[1])
+        return pl.concat(parts)
+
+    def enter(
+        self, book: ClaimBook, delivery_id: str, round_: int, keys: pl.Series, *, route: str, epoch: str | None
+    ) -> str | None:
+        """Claim keys if nobody has written since ``book`` was read.
+
+        :param epoch: the claim's epoch so far; None for a first claim.
+        :returns: its epoch, or None where somebody else has written.
+        """
+        path = f"{self._folder}/claims/{delivery_id}/{round_:04d}-{secrets.token_hex(6)}"
+        now = self._clock.now().isoformat()
+        self._objects.create(path, keyfiles.pack(keys, {"delivery_id": delivery_id, "at": now}))
+        epoch = epoch or secrets.token_hex(8)
+        own = book.claims.get(delivery_id)
+        entry = {
+            "round": round_,
+            "epoch": epoch,
+            "files": [*(own.files if own is not None else ()), path],
+            "claimed_at": now,
+            "broken": False,
+            "route": route,
+        }
+        after: documents.Document = {
+            **book.document,
+            "claims": {**book.document["claims"], delivery_id: entry},
+            "writer": secrets.token_hex(8),
+        }
+        if self._objects.replace(self._path, documents.encode(after), book.version):
+            return epoch
+        again = documents.read(self._objects, self._path)
+        if again is not None and again[0].get("writer") == after["writer"]:
+            return epoch
+        self._objects.delete(path)
+        return None
+
+    def break_(self, claim: Claim) -> None:
+        """Forbid the claim's holder to go on sending."""
+
+        def edit(document: documents.Document) -> documents.Document | None:
+            entry = document["claims"].get(claim.delivery_id)
+            if entry is None or entry["round"] != claim.round or entry["broken"]:
+                return None
+            claims = {**document["claims"], claim.delivery_id: {**entry, "broken": True}}
+            return {**document, "claims": claims}
+
+        documents.change(self._objects, self._path, self._clock, edit)
+
+    def remove(self, delivery_id: str, round_: int) -> None:
+        """Take a claim out, once what became of its events stands in the keys table."""
+
+        def edit(document: documents.Document) -> documents.Document | None:
+            entry = document["claims"].get(delivery_id)
+            if entry is None or entry["round"] > round_:
+                return None
+            return {**document, "claims": {key: e for key, e in document["claims"].items() if key != delivery_id}}
+
+        documents.change(self._objects, self._path, self._clock, edit)
+
+    def fence(self, delivery_id: str, epoch: str) -> None:
+        """Prove that the delivery still holds what its plan says.
+
+        :raises LedgerBusyError: if another delivery took it over.
+        """
+        claim = self.read().claims.get(delivery_id)
+        if claim is None or claim.broken or claim.epoch != epoch:
+            raise taken_over(delivery_id)
+
+
+def taken_over(delivery_id: str) -> LedgerBusyError:
+    """What a delivery is told that no longer holds its claims."""
+    return LedgerBusyError(
+        "another delivery took over what this one had claimed, after its heartbeat had expired",
+        where=delivery_id,
+        todo="Nothing more was sent; run the delivery again from its dedupe step.",
+    )
+
+
+def _claim(delivery_id: str, entry: dict[str, Any]) -> Claim:
+    return Claim(
+        delivery_id=delivery_id,
+        round=entry["round"],
+        epoch=entry["epoch"],
+        files=tuple(entry["files"]),
+        claimed_at=datetime.fromisoformat(entry["claimed_at"]),
+        broken=entry["broken"],
+        route=entry["route"],
+    )

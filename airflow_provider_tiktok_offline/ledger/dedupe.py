@@ -1,0 +1,116 @@
+"""Dedupe: each event's verdict from what was sent and what is claimed; what is free is claimed in the same step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+import polars as pl
+
+from airflow_provider_tiktok_offline.ledger.table import DataFile, Snapshot, WitnessedTable
+
+#: What the ledger remembers of an event, one row for each time that it changed; the highest ``seq`` counts.
+KEYS_SCHEMA = pl.Schema(
+    {
+        "event_key": pl.Binary(),
+        "content": pl.Int64(),
+        "outcome": pl.String(),
+        "first_attempt_at": pl.Datetime("us", "UTC"),
+        "recorded_at": pl.Datetime("us", "UTC"),
+        "delivery_id": pl.String(),
+        "route": pl.String(),
+        "code": pl.Int32(),
+        "field": pl.String(),
+        "seq": pl.Int64(),
+        "day": pl.Date(),
+    }
+)
+_LOOKED_AT = ["event_key", "content", "outcome", "first_attempt_at", "delivery_id", "seq"]
+
+
+@dataclass(slots=True)
+class Memory:
+    """Rows of the keys table that concern one batch of events, kept up to date file by file.
+
+    Only files that were not there at the last look are read again, so a lost race costs little.
+    """
+
+    keys: pl.DataFrame
+    rows: pl.DataFrame | None = None
+    seen: frozenset[DataFile] = frozenset()
+
+    def refresh(self, table: WitnessedTable, snapshot: Snapshot) -> pl.DataFrame:
+        """The newest row of every event of the batch that the ledger knows."""
+        files = frozenset(snapshot.files)
+        if self.rows is None or not self.seen <= files:
+            self.rows, self.seen = None, frozenset()
+        fresh = [file for file in snapshot.files if file not in self.seen]
+        if fresh:
+            wanted = self.keys.lazy()
+            found = table.collect(table.scan(fresh, _LOOKED_AT).join(wanted, on="event_key", how="inner"))
+            self.rows = found if self.rows is None else pl.concat([self.rows, found])
+            self.seen = files
+        if self.rows is None:
+            return pl.DataFrame(schema={name: KEYS_SCHEMA[name] for name in _LOOKED_AT})
+        return self.rows.sort("seq").unique("event_key", keep="last")
+
+
+def verdicts(
+    frame: pl.DataFrame,
+    known: pl.DataFrame,
+    *,
+    delivery_id: str,
+    own: pl.Series,
+    held: pl.Series,
+    now: datetime,
+    lookback: timedelta | None,
+    retry_window: timedelta,
+    send_from: datetime | None,
+    retry_refused: bool,
+) -> pl.DataFrame:
+    """``verdict`` and ``first_attempt_at`` of every row, in the frame's order.
+
+    :param frame: ``event_key``, ``content`` (keyed), ``event_time`` (epoch seconds).
+    :param known: the newest row of each known event, from :class:`Memory`.
+    :param own: keys that this delivery has claimed already; ``held``: those of other living deliveries.
+    """
+    outcome = pl.col("outcome")
+    sent = outcome.is_in(["accepted", "adopted"])
+    joined = frame.join(
+        known.select("event_key", "outcome", "first_attempt_at", "delivery_id", known_content="content"),
+        on="event_key",
+        how="left",
+        maintain_order="left",
+    )
+    too_old = pl.lit(False) if lookback is None else pl.col("event_time") < _oldest(now, lookback)
+    before = pl.lit(False) if send_from is None else pl.col("event_time") < int(send_from.timestamp())
+    retry = pl.col("first_attempt_at") > now - retry_window
+    return joined.select(
+        verdict=pl.when(sent & (pl.col("content") != pl.col("known_content")))
+        .then(pl.lit("changed_after_sent"))
+        .when(sent & (pl.col("delivery_id") == delivery_id))
+        .then(pl.lit("accepted"))
+        .when(sent)
+        .then(pl.lit("already_sent"))
+        .when((outcome == "refused") & (not retry_refused))
+        .then(pl.lit("refused"))
+        .when(before)
+        .then(pl.lit("already_sent"))
+        .when(pl.col("event_key").is_in(held.implode()))
+        .then(pl.lit("held"))
+        .when((outcome == "in_doubt") & ~retry)
+        .then(pl.lit("in_doubt_old"))
+        .when(too_old)
+        .then(pl.lit("expired"))
+        .when(outcome == "in_doubt")
+        .then(pl.lit("in_doubt"))
+        .when(pl.col("event_key").is_in(own.implode()))
+        .then(pl.lit("own"))
+        .otherwise(pl.lit("new")),
+        first_attempt_at=pl.when(outcome == "in_doubt").then("first_attempt_at"),
+    )
+
+
+def _oldest(now: datetime, lookback: timedelta) -> int:
+    day = now.astimezone(UTC).date() - lookback
+    return int(datetime.combine(day, time(0), UTC).timestamp())

@@ -1,0 +1,47 @@
+"""Lists of event keys as small objects: one line of JSON, then 16 bytes a key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from airflow_provider_tiktok_offline.errors import LedgerDamagedError
+from airflow_provider_tiktok_offline.ledger.keying import KEY_BYTES
+
+
+def pack(keys: pl.Series, header: dict[str, Any]) -> bytes:
+    """The object that holds these keys, its length and digest in the header."""
+    body = b"".join(keys.to_list())
+    if len(body) != KEY_BYTES * len(keys):
+        raise ValueError(f"an event key has {KEY_BYTES} bytes")
+    proof = {**header, "keys": len(keys), "sha256": hashlib.sha256(body).hexdigest()}
+    return json.dumps(proof, sort_keys=True).encode() + b"\n" + body
+
+
+def unpack(content: bytes, where: str) -> tuple[dict[str, Any], pl.Series]:
+    """Header and keys.
+
+    :raises LedgerDamagedError: if the object is cut off or was changed.
+    """
+    line, _, body = content.partition(b"\n")
+    try:
+        header = json.loads(line)
+        whole = len(body) == header["keys"] * KEY_BYTES and hashlib.sha256(body).hexdigest() == header["sha256"]
+    except (ValueError, KeyError, TypeError):
+        header, whole = {}, False
+    if not whole:
+        raise LedgerDamagedError(
+            "an object of the ledger is cut off or was changed", where=where, todo="Restore it; nothing was sent."
+        )
+    return header, from_bytes(body)
+
+
+def from_bytes(body: bytes) -> pl.Series:
+    """Keys that lie one after the other."""
+    count = len(body) // KEY_BYTES
+    array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), count, [None, pa.py_buffer(body)])
+    return pl.Series("event_key", array.cast(pa.large_binary()), dtype=pl.Binary)
