@@ -12,6 +12,8 @@ from airflow_provider_tiktok_offline.cli.options import AsOf, examples, moment
 from airflow_provider_tiktok_offline.cli.running import output
 from airflow_provider_tiktok_offline.errors import ConfigError
 
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -21,6 +23,24 @@ def register(app: typer.Typer) -> None:
             "tiktok-offline sample sales.csv.gz --rows 2000000",
         )
     )(sample)
+    app.command(epilog=examples("tiktok-offline template sales.csv", "tiktok-offline template sales.xlsx"))(template)
+
+
+def template(
+    file: Annotated[Path, typer.Argument(help="Where to: .csv, .tsv, .psv or .txt; .xlsx with instructions.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Write an empty conversion file: the programme's 24 columns, in .xlsx with a row of instructions."""
+    from airflow_provider_tiktok_offline.conversions.template import write_template
+
+    must_be_new(file, overwrite)
+    write_template(file)
+    hint = (
+        " Delete the row of instructions, and save it as .csv, before it is delivered."
+        if file.suffix == ".xlsx"
+        else ""
+    )
+    output().print(f"{file} written.{hint}")
 
 
 def sample(
@@ -30,7 +50,7 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same file.")] = 0,
     days: Annotated[int, typer.Option(min=1, help="Transactions lie in so many days before now.")] = 7,
     as_of: AsOf = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace a file that is there.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a realistic conversion file without real people."""
     from airflow_provider_tiktok_offline.clock import system_clock
