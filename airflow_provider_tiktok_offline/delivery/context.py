@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.clock import Clock, system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connections
+from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.ledger import Deliveries, Ledger
+    from airflow_provider_tiktok_offline.ledger.deliveries import Deliveries
+    from airflow_provider_tiktok_offline.ledger.ledger import Ledger
     from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 #: ``progress(step, done, total)``: bytes while reading, events while sending; total None where unknown.
@@ -67,7 +70,7 @@ class DeliveryContext:
     @cached_property
     def deliveries(self) -> Deliveries:
         """The states of the advertiser's deliveries."""
-        from airflow_provider_tiktok_offline.ledger import Deliveries
+        from airflow_provider_tiktok_offline.ledger.deliveries import Deliveries
 
         return Deliveries(self.objects, clock=self.clock, lease_seconds=self.config.ledger.lease_seconds)
 
@@ -77,14 +80,43 @@ class DeliveryContext:
 
         :raises LedgerMissingError: if it was never made.
         """
-        from airflow_provider_tiktok_offline.ledger import Ledger
+        from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
         return Ledger.open(
             self.objects,
             self.config.event_set_id,
             identity=self.config.identity_settings(),
             clock=self.clock,
+            secret=self.ledger_secret,
+            deliveries=self.deliveries,
+            retry_window=timedelta(hours=self.config.upload.retry_hours),
         )
+
+    @cached_property
+    def ledger_secret(self) -> bytes | None:
+        """The ledger's secret where a connection holds it (as hex, in its password); None where it lies beside the ledger.
+
+        :raises ConfigError: if the connection holds none, or one that is no 32 bytes in hex.
+        """
+        if self.config.ledger.secret_conn_id is None:
+            return None
+        connection = self.connections.get(self.config.ledger.secret_conn_id)
+        try:
+            secret = bytes.fromhex(connection.password or "")
+        except ValueError:
+            secret = b""
+        if len(secret) != 32:
+            raise ConfigError(
+                "the ledger's secret must be 32 bytes, written as 64 hex digits.",
+                where=f"connection {connection.conn_id}, password",
+                todo="Make one once: python3 -c 'import secrets; print(secrets.token_hex(32))'.",
+            )
+        return secret
+
+    @property
+    def lookback(self) -> timedelta | None:
+        """How old a transaction may be when it is sent; None for any age."""
+        return None if self.config.lookback_days is None else timedelta(days=self.config.lookback_days)
 
     def delivery_id(self, digest: str) -> str:
         """The id of this advertiser's delivery of the file with that digest.
@@ -92,7 +124,7 @@ class DeliveryContext:
         A dry run or a test run is a delivery of its own, so that it can be repeated and never stands in the way
         of a live one.
         """
-        from airflow_provider_tiktok_offline.ledger import delivery_id
+        from airflow_provider_tiktok_offline.ledger.deliveries import delivery_id
 
         owner = self.config.name if self.live else f"{self.config.name}|{self.config.mode}|{self.holder}"
         return delivery_id(owner, digest)

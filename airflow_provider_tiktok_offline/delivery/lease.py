@@ -10,7 +10,7 @@ from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, StorageUnavailableError
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.ledger import DeliveryState
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 
 class Lease:

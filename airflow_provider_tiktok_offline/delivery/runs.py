@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.ledger import DeliveryState
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 
 def _prefix(ctx: DeliveryContext) -> str:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.dedupe import Tally
-from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run, write_json
+from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run, resume, write_json
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
+from airflow_provider_tiktok_offline.delivery.tally import Tally
 from airflow_provider_tiktok_offline.delivery.upload import oldest_event_time
 from airflow_provider_tiktok_offline.delivery.validate import settings_fingerprint
 from airflow_provider_tiktok_offline.errors import UnsettledError
 
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+
 #: Outcomes of an event after which nothing is left to do.
-SETTLED = ("already_sent", "changed_after_sent", "expired", "accepted", "refused", "would_send", "test_sent")
+SETTLED = ("already_sent", "changed_after_sent", "expired", "accepted", "refused", "would_send")
 
 
 def summarize(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
@@ -49,7 +52,7 @@ def summarize_all(ctx: DeliveryContext, delivery_ids: Iterable[str] | None = Non
 
 def _settle(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     path = f"{ctx.folder(delivery_id)}/summary.json"
-    state = ctx.deliveries.resume(delivery_id, ctx.holder)
+    state = resume(ctx, delivery_id)
     if state.status == "closed":
         found = ctx.objects.get(path)
         closed = json.loads(found[0]) if found is not None else {"delivery_id": delivery_id, "open": ""}
@@ -70,15 +73,19 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
         "already_closed": False,
     }
     summary["open"] = _open_ends(state, summary)
+    request_ids: tuple[str, ...] = ()
+    if ctx.live and "dedupe" in state.steps:
+        request_ids = ctx.ledger.settle(delivery_id).request_ids
     write_json(ctx, path, summary)
     _publish(ctx, delivery_id, summary)
-    if ctx.live and "dedupe" in state.steps:
-        ctx.ledger.settle(delivery_id)
-    if not summary["open"]:
-        if ctx.live:
-            ctx.ledger.record(_record(ctx, state, summary))
-        ctx.deliveries.close(delivery_id, ctx.holder)
-        StagedParts(ctx.staging, delivery_id).clear()
+    if summary["open"]:
+        # Nobody holds it any more: a retry of this run, or another one, may go on at once.
+        ctx.deliveries.save(state, status="failed")
+        return summary
+    if ctx.live:
+        ctx.ledger.records.append(_record(ctx, state, summary, request_ids))
+    ctx.deliveries.save(state, status="closed")
+    StagedParts(ctx.staging, delivery_id).clear()
     return summary
 
 
@@ -91,63 +98,49 @@ def _rows(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     return {name: report[name] for name in names if name in report}
 
 
-def _events(ctx: DeliveryContext, state: Any) -> dict[str, Any]:
+def _events(ctx: DeliveryContext, state: DeliveryState) -> dict[str, Any]:
     """Counts and values of events by outcome, from the plan and the receipts."""
     dedupe = state.steps.get("dedupe")
     prepared = state.steps.get("normalize_hash")
     if dedupe is None or prepared is None:
         return {"events_total": None if prepared is None else prepared["events"], "events": {}, "values": {}}
-    events = {name: count for name, count in dedupe["events"].items() if name not in ("new", "held")}
-    values = {name: value for name, value in dedupe["values"].items() if name not in ("new", "held")}
-    if ctx.live:
-        tally = outcomes(ctx, state.id).result()
-        for name, count in tally["events"].items():
-            events[name] = events.get(name, 0) + count
-            values[name] = _add(values.get(name, "0"), tally["values"][name])
-    return {"events_total": prepared["events"], "events": events, "values": values}
-
-
-def _add(one: str, other: str) -> str:
-    from decimal import Decimal
-
-    return f"{Decimal(one) + Decimal(other):f}"
+    tally = outcomes(ctx, state.id).result() if ctx.live else dedupe
+    return {"events_total": prepared["events"], "events": tally["events"], "values": tally["values"]}
 
 
 def outcomes(ctx: DeliveryContext, delivery_id: str) -> Tally:
-    """How each planned event stands, by its receipts."""
+    """How each event of the delivery stands: by its receipt, else by the plan's verdict."""
     import polars as pl
 
     from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+    from airflow_provider_tiktok_offline.ledger.plan import SENT_VERDICTS
 
-    tally = Tally()
-    ledger = ctx.ledger
-    plan = ledger.plan(delivery_id)
-    if plan is None:
-        return tally
     prepared = PreparedEvents.open(StagedParts(ctx.staging, delivery_id))
+    plan = ctx.ledger.plan(delivery_id)
     oldest = oldest_event_time(ctx, ctx.clock.now())
+    verdict = pl.col("verdict").replace({"in_doubt_old": "unconfirmed"})
+    answer = pl.col("outcome").replace({"in_doubt": "unconfirmed"})
+    tally = Tally()
     for part in range(len(prepared.parts)):
-        planned = plan.part(part)
-        if not planned.height:
-            continue
-        frame = prepared.read(part).select("event_id", "event_time", "content", "value")
-        keyed = frame.with_columns(ledger.keys(frame["event_id"]).alias("event_key"))
-        settled = ledger.receipts(delivery_id, part, ctx.holder).settled()
-        joined = keyed.join(planned.select("event_key", "held"), on="event_key").join(
-            settled.select("event_key", "outcome"), on="event_key", how="left"
+        with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
+            settled = receipts.settled().select("event_key", "outcome")
+        frame = prepared.read(part).select("value", "event_time")
+        joined = pl.concat([frame, plan.verdicts(part).select("event_key", "verdict")], how="horizontal").join(
+            settled, on="event_key", how="left"
         )
-        untried = pl.when("held").then(pl.lit("held")).otherwise(pl.lit("pending"))
-        open_event = pl.when(pl.col("event_time") < oldest).then(pl.lit("expired")).otherwise(untried)
-        verdict = pl.col("outcome").replace({"in_doubt": "unconfirmed"}).fill_null(open_event)
-        tally.add(joined.with_columns(verdict.alias("verdict")))
+        unsent = pl.when(pl.col("event_time") < oldest).then(pl.lit("expired")).otherwise(pl.lit("not_sent"))
+        planned = pl.col("verdict").is_in(SENT_VERDICTS)
+        tally.add(
+            joined.select("value", pl.when(planned).then(answer.fill_null(unsent)).otherwise(verdict).alias("verdict"))
+        )
     return tally
 
 
-def _open_ends(state: Any, summary: dict[str, Any]) -> str:
+def _open_ends(state: DeliveryState, summary: dict[str, Any]) -> str:
     """What keeps the delivery from being closed, in words; empty if nothing."""
     missing = [step for step in ("validate", "normalize_hash", "dedupe") if step not in state.steps]
-    if state.status == "failed":
-        return f"it failed ({state.reason})"
+    if state.steps.get("validate", {}).get("gate_exceeded"):
+        return "gate exceeded: too many rows are rejected"
     if missing:
         return f"step {missing[0]} has not finished"
     rows = summary["rows"]
@@ -172,20 +165,22 @@ def _publish(ctx: DeliveryContext, delivery_id: str, summary: dict[str, Any]) ->
         ctx.objects.put(f"{folder}/report.html", html(Report.from_json(found[0].decode()), summary=summary).encode())
 
 
-def _record(ctx: DeliveryContext, state: Any, summary: dict[str, Any]) -> dict[str, Any]:
+def _record(
+    ctx: DeliveryContext, state: DeliveryState, summary: dict[str, Any], request_ids: tuple[str, ...]
+) -> dict[str, Any]:
     """The delivery's line in the records that outlive the keys."""
     return {
         "delivery_id": state.id,
         "advertiser": ctx.config.name,
+        "event_set_id": ctx.config.event_set_id,
         "route": ctx.config.route,
         "mode": ctx.config.mode,
-        "file": state.file_name,
+        "file_name": state.file_name,
         "digest": state.digest,
-        "closed_at": ctx.clock.now(),
-        "holder": ctx.holder,
+        "run": ctx.holder,
         "package_version": __version__,
         "config_fingerprint": settings_fingerprint(ctx),
-        "rows": summary["rows"],
-        "events": summary["events"],
+        "counts": {"rows": summary["rows"], "events": summary["events"]},
         "values": summary["values"],
+        "request_ids": list(request_ids),
     }

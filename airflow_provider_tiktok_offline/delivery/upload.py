@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 WINDOW_BATCHES = 50
 
 
-def upload(ctx: DeliveryContext, delivery_id: str, part: int, *, retry_refused: bool = False) -> dict[str, Any]:
+def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
     """Send what the plan holds for one part and no receipt has settled yet.
 
     :param part: number of the part, as ``dedupe`` returned it.
-    :param retry_refused: send again what TikTok refused before.
     :returns: ``delivery_id``, ``part``, and the events ``accepted``, ``refused``, ``unconfirmed`` by this call and
         ``settled`` before it.
     :raises OutcomeUnknownError: if the outcome of some events is still unknown; calling again settles them.
@@ -51,40 +50,39 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int, *, retry_refused: 
             result = {**done, **_send_test_events(ctx, client, frame), "settled": 0}
             note_step(ctx, state, "test_events", result)
             return result
-        todo, proven = outstanding(ctx, delivery_id, part, frame, retry_refused=retry_refused)
-        settled = frame.height - todo.height
-        receipts = ctx.ledger.receipts(delivery_id, part, ctx.holder)
-        for window in _windows(ctx, todo):
-            lease.check()
-            result = _send(ctx, client, window, receipts, proven=proven)
-            proven = proven or bool(result.accepted)
-            for outcome in ("accepted", "refused", "unconfirmed"):
-                done[outcome] += getattr(result, outcome)
-            ctx.progress("upload", settled + done["accepted"] + done["refused"], frame.height)
+        with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
+            settled = receipts.settled()
+            todo = _outstanding(ctx, delivery_id, part, frame, settled)
+            proven = bool((settled["outcome"] == "accepted").any())
+            for window in _windows(ctx, todo):
+                lease.check()
+                result = _send(ctx, client, window, receipts, proven=proven)
+                proven = proven or bool(result.accepted)
+                for outcome in ("accepted", "refused", "unconfirmed"):
+                    done[outcome] += getattr(result, outcome)
+                ctx.progress("upload", done["accepted"] + done["refused"], todo.height)
     if done["unconfirmed"]:
         raise OutcomeUnknownError(
             f"no definite answer for {done['unconfirmed']} of {todo.height} events ({done['accepted']} accepted).",
             where=f"delivery {delivery_id}, part {part}",
             todo="Run the task again: they go out under the same event ids, which TikTok takes once.",
         )
-    return {**done, "settled": settled}
+    return {**done, "settled": settled.filter(settled["outcome"] != "in_doubt").height}
 
 
-def outstanding(
-    ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFrame, *, retry_refused: bool
-) -> tuple[pl.DataFrame, bool]:
-    """The events of a part that may be sent now, with their event keys; and whether any of it was accepted before.
+def _outstanding(
+    ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFrame, settled: pl.DataFrame
+) -> pl.DataFrame:
+    """The planned events of a part that may be sent now, in the part's order, with their event keys.
 
-    Left out are events with a definite answer, those in doubt for longer than ``upload.retry_hours``, those that have
-    become older than the lookback, and those still held by another delivery.
+    Left out are events with a definite answer, those in doubt for longer than ``upload.retry_hours``, and those that
+    have become older than the lookback.
     """
     import polars as pl
 
-    ledger = ctx.ledger
-    plan = ledger.plan(delivery_id)
-    planned = plan.part(part) if plan is not None else pl.DataFrame(schema={"row": pl.UInt32, "event_key": pl.Binary})
-    keyed = frame.with_columns(ledger.keys(frame["event_id"]).alias("event_key"))
-    chosen = keyed.join(planned.select("event_key", "held"), on="event_key", how="inner", maintain_order="left")
+    planned = ctx.ledger.plan(delivery_id).part(part)
+    keyed = frame.with_columns(ctx.ledger.keys(frame["event_id"]).alias("event_key"))
+    chosen = keyed.join(planned.select("event_key"), on="event_key", how="semi", maintain_order="left")
     if chosen.height != planned.height:
         raise LedgerDamagedError(
             f"the plan names {planned.height} events of part {part}, and {chosen.height} of them are staged.",
@@ -92,24 +90,12 @@ def outstanding(
             todo="The staged parts are not those the plan was made from: run normalize_hash with the settings of then.",
         )
     now = ctx.clock.now()
-    settled = ledger.receipts(delivery_id, part, ctx.holder).settled()
-    definite = ["accepted"] if retry_refused else ["accepted", "refused"]
-    stale = now - timedelta(hours=ctx.config.upload.retry_hours)
-    gone = settled.filter(
-        pl.col("outcome").is_in(definite) | ((pl.col("outcome") == "in_doubt") & (pl.col("first_attempt_at") < stale))
+    in_doubt = pl.col("outcome") == "in_doubt"
+    stale = in_doubt & (pl.col("first_attempt_at") < now - ctx.ledger.retry_window)
+    over = settled.filter(~in_doubt | stale).select("event_key")
+    return chosen.join(over, on="event_key", how="anti", maintain_order="left").filter(
+        pl.col("event_time") >= oldest_event_time(ctx, now)
     )
-    chosen = chosen.join(gone.select("event_key"), on="event_key", how="anti", maintain_order="left")
-    chosen = chosen.filter(pl.col("event_time") >= oldest_event_time(ctx, now))
-    held = chosen.filter("held")
-    if held.height:
-        verdict = ledger.claim(
-            delivery_id, held.select("event_key", "content", "event_time"), now=now, lookback=_lookback(ctx)
-        )
-        free = held.filter(verdict.is_in(["new", "own"])).select("event_key", pl.lit(True).alias("free"))
-        chosen = chosen.join(free, on="event_key", how="left", maintain_order="left").filter(
-            ~pl.col("held") | pl.col("free").fill_null(False)
-        )
-    return chosen, bool((settled["outcome"] == "accepted").any())
 
 
 def oldest_event_time(ctx: DeliveryContext, now: datetime) -> int:
@@ -118,10 +104,6 @@ def oldest_event_time(ctx: DeliveryContext, now: datetime) -> int:
         return -(2**62)
     day = now.astimezone(UTC).date() - timedelta(days=ctx.config.lookback_days)
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
-
-
-def _lookback(ctx: DeliveryContext) -> timedelta | None:
-    return None if ctx.config.lookback_days is None else timedelta(days=ctx.config.lookback_days)
 
 
 def open_client(ctx: DeliveryContext) -> TikTokClient:
