@@ -94,7 +94,7 @@ class DeliveryContext:
 
     @cached_property
     def ledger_secret(self) -> bytes | None:
-        """The ledger's secret where a connection holds it (as hex, in its password); None where it lies beside the ledger.
+        """The ledger's secret where a connection's password holds it, as hex; None where it lies beside the ledger.
 
         :raises ConfigError: if the connection holds none, or one that is no 32 bytes in hex.
         """
