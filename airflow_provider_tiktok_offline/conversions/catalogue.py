@@ -168,6 +168,7 @@ _ROW_RULES = (
     _row("price_format", ("product_price",), "product_price is a number without symbols.", _DROPPED, "`$5`", "seed", "Write `5.00`."),
     _row("state_format", ("state",), "state is two capitals.", _by_profile("note", "error"), "`California`", "seed", "Write `CA`."),
     _row("zip_format", ("zip",), "zip is 5 or 9 digits.", _by_profile("note", "error"), "`1011`", "seed", "Write `01011` or `010112345`."),
+    _row("needs_quotes", PROGRAMME_COLUMNS, "No value holds the delimiter or a quote.", _by_profile("off", "error"), "`5\" pipe, black`", "LiveRamp", "Replace the character, or use a delimiter that no value holds."),
     _row("duplicate", (), "The transaction stands in the file once.", _NOTE, "the same row twice", "seed", "Nothing: the first is taken."),
     _row("id_collision", (), "Rows with the same event id have the same time and amount.", _ERROR, "one order_id for two sales", "package", "Make order_id unique, or set `event_identity:`.", locked=True),
 )  # fmt: skip

@@ -6,72 +6,54 @@ One pattern decides almost every cell; only what it refuses is looked at for the
 from __future__ import annotations
 
 import idna
+import numpy as np
 import polars as pl
 
-from .readings import HASHED, digest_of, hashed_fault, is_placeholder, reading
+from .readings import Readings, put_special
 
 _LOCAL = r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]+"
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_SHAPE = rf"^{_LOCAL}@(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]{{0,61}}[a-z0-9])$"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_PLAIN = rf"^{_LOCAL}@(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]*[a-z0-9])$"
 #: Neither space, control, separator nor a second at sign; a domain with a dot.
-_WIDE_SHAPE = r"^[^\s\p{C}@\"(),:;<>\[\]\\]+@[^\s\p{C}@\"(),:;<>\[\]\\]+\.[^\s\p{C}@\"(),:;<>\[\]\\]+$"
-_MOST_BYTES = 254
-_MOST_LOCAL_BYTES = 64
+_WIDE = r"^[^\s\p{C}@\"(),:;<>\[\]\\]+@[^\s\p{C}@\"(),:;<>\[\]\\]+\.[^\s\p{C}@\"(),:;<>\[\]\\]+$"
+#: RFC 5321: octets of a local part, RFC 3696 (errata 1690): octets of an address.
+_MOST_LOCAL = 64
+_MOST = 254
 
 
 def read(cells: pl.Series) -> pl.Series:
     """Read every cell; see :mod:`.identifiers` for the struct."""
+    readings = Readings(len(cells))
     normal = cells.str.strip_chars().str.to_lowercase()
-    plain = normal.str.contains(_SHAPE) & (normal.str.len_bytes() <= _MOST_LOCAL_BYTES)
-    if plain.all(ignore_nulls=True):
-        return reading(normal)
-    unsure = (~plain & (normal != "")).fill_null(False)
-    rest = normal.filter(unsure)
-    frame = (
-        pl.select(cell=rest)
-        .with_columns(
-            hashed=pl.col("cell").str.contains(HASHED),
-            placeholder=is_placeholder(pl.col("cell")),
-            shaped=rest.str.contains(_SHAPE) | _is_wide_shape(rest),
-        )
-        .select(
-            normal=pl.when(pl.col("shaped") & ~pl.col("hashed")).then("cell"),
-            digest=digest_of(pl.col("cell")),
-            fault=pl.coalesce(
-                pl.when("placeholder").then(pl.lit("placeholder")),
-                hashed_fault(pl.col("cell")),
-                pl.when(~pl.col("shaped") & ~pl.col("hashed")).then(pl.lit("email_shape")),
-            ),
-            warning=pl.lit(None, dtype=pl.String),
-        )
-    )
-    positions = unsure.arg_true()
-    known = pl.select(pl.when(plain.fill_null(False)).then(normal)).to_series()
-    return pl.select(
-        pl.struct(
-            normal=known.scatter(positions, frame["normal"]),
-            **{
-                name: pl.Series([None], dtype=pl.String).new_from_index(0, len(cells)).scatter(positions, frame[name])
-                for name in ("digest", "fault", "warning")
-            },
-        ).alias(cells.name)
-    ).to_series()
+    # Up to 64 bytes no part can be too long, and neither can a label of the domain.
+    plain = (normal.str.contains(_PLAIN) & (normal.str.len_bytes() <= _MOST_LOCAL)).fill_null(False)
+    if plain.all():
+        readings.put("normal", np.arange(len(cells)), normal)
+        return readings.to_struct(cells.name)
+    rows = plain.arg_true().to_numpy()
+    readings.put("normal", rows, normal.gather(rows))
+    rows = (~plain & (normal != "")).fill_null(False).arg_true().to_numpy()
+    rest = normal.gather(rows)
+    left = put_special(readings, rows, rest)
+    address = _is_address(rest).to_numpy() & left
+    readings.put("normal", rows[address], rest.filter(pl.Series(address)))
+    readings.put("fault", rows[left & ~address], "email_shape")
+    return readings.to_struct(cells.name)
 
 
-def _is_wide_shape(addresses: pl.Series) -> pl.Series:
-    """Whether an address that is not plain ASCII, or is long, is one all the same."""
-    candidates = addresses.str.contains(_WIDE_SHAPE)
-    unique = addresses.filter(candidates).unique()
-    good = [address for address in unique.to_list() if _is_address(address)]
-    return candidates & addresses.is_in(good)
+def _is_address(addresses: pl.Series) -> pl.Series:
+    """Whether an address that is long or not plain ASCII is one all the same; asks for each distinct domain once."""
+    domain = addresses.str.extract("@([^@]*)$")
+    local_bytes = addresses.str.len_bytes().cast(pl.Int32) - domain.str.len_bytes() - 1
+    candidates = addresses.str.contains(_WIDE) & (addresses.str.len_bytes() <= _MOST) & (local_bytes <= _MOST_LOCAL)
+    good = [name for name in domain.filter(candidates).unique().to_list() if _is_domain(name)]
+    return (candidates & domain.is_in(good)).fill_null(False)
 
 
-def _is_address(address: str) -> bool:
-    local, _, domain = address.rpartition("@")
-    if len(local.encode()) > _MOST_LOCAL_BYTES or len(address.encode()) > _MOST_BYTES:
-        return False
+def _is_domain(name: str) -> bool:
     try:
-        ascii_domain = idna.encode(domain, uts46=True).decode()
+        encoded = idna.encode(name, uts46=True).decode()
     except idna.IDNAError:
         return False
-    return "." in ascii_domain and not ascii_domain.endswith(".") and not ascii_domain.rpartition(".")[2].isdigit()
+    top = encoded.rpartition(".")[2]
+    return "." in encoded and len(top) > 1 and not top.isdigit()

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, ValidationResult
 
-#: How an extension may be written after a number; the labels are libphonenumber's own.
-_EXTENSION = re.compile(
+#: How an extension may be written after a number; the labels are libphonenumber's own. For lower-cased text.
+EXTENSION = (
     r"[ \u00a0\t,;]*(?:ext=|e?xt(?:ensi(?:o\u0301?|\u00f3))?n?|\uff45?\uff58\uff54\uff4e?|\u0434\u043e\u0431|anexo"
-    r"|int|\uff49\uff4e\uff54|[x\uff58#\uff03~\uff5e])[:.\uff0e]?[ \u00a0\t,-]*\d{1,20}#?$",
-    re.IGNORECASE,
+    r"|int|\uff49\uff4e\uff54|[x\uff58#\uff03~\uff5e])[:.\uff0e]?[ \u00a0\t,-]*\d{1,20}#?$"
 )
-_SPREADSHEET = re.compile(r"^[+'=]?\d+(?:[.,]\d+)?e[+-]?\d+$|^[+'=]?\d{5,}\.0+$", re.IGNORECASE)
+#: What a spreadsheet makes of a number: digits lost behind an exponent, or a fraction that would be read as one more.
+SPREADSHEET = r"^[+'=]?\d+(?:[.,]\d+)?e[+-]?\d+$|^[+'=]?\d{5,}\.0+$"
 
 
 class Reading(NamedTuple):
@@ -35,35 +35,37 @@ class Reading(NamedTuple):
     warning: str | None = None
 
 
-def read(value: str, region: str | None) -> Reading:
-    """Read one trimmed, non-empty cell as a phone number of a region.
+def read(cell: str, region: str | None) -> Reading:
+    """Read one trimmed, lower-cased, non-empty cell as a phone number of a region.
 
-    :param value: the cell.
+    :param cell: the cell; no placeholder and no digest.
     :param region: ISO 3166 alpha-2 code, or None where none is known: then only international numbers are understood.
     """
-    if _SPREADSHEET.match(value):
+    if re.search(SPREADSHEET, cell):
         return Reading(fault="phone_damaged")
-    digits = "".join(str(int(char)) for char in value if char.isdecimal())
-    if not digits:
-        return Reading(fault="phone_letters" if _has_letter(value) else "phone_impossible")
-    if not digits.strip("0"):
-        return Reading(fault="phone_impossible")
-    base = _EXTENSION.sub("", value)
+    base = re.sub(EXTENSION, "", cell)
+    extension = base != cell
+    if not _digits(cell).strip("0"):
+        return Reading(fault="phone_letters" if _has_letter(base) else "phone_impossible")
     if _has_letter(base):
         return Reading(fault="phone_letters")
     number = _parse(base, region)
     if number is not None and _possible(number):
-        extension = base != value or bool(number.extension)
-        return Reading(_e164(number), warning="phone_extension" if extension else None)
+        return Reading(_e164(number), warning="phone_extension" if extension or number.extension else None)
     if "+" in base or "\uff0b" in base:
         return Reading(fault="phone_impossible")
-    bare = "".join(str(int(char)) for char in base if char.isdecimal())
+    bare = _digits(base)
     abroad = _parse("+" + bare.removeprefix("00"), None)
-    if abroad is not None and bare.startswith("00") and _possible(abroad):
-        return Reading(_e164(abroad), warning=None if region is None else "phone_assumed_international")
-    if abroad is not None and phonenumbers.is_valid_number(abroad):
-        return Reading(_e164(abroad), warning="phone_assumed_international")
+    if abroad is not None and _possible(abroad):
+        if bare.startswith("00") and region is None:
+            return Reading(_e164(abroad), warning="phone_extension" if extension else None)
+        if bare.startswith("00") or phonenumbers.is_valid_number(abroad):
+            return Reading(_e164(abroad), warning="phone_assumed_international")
     return Reading(fault="phone_impossible" if region else "phone_region")
+
+
+def _digits(text: str) -> str:
+    return "".join(str(int(char)) for char in text if char.isdecimal())
 
 
 def _has_letter(text: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-#: 64, 40 or 32 hex characters: SHA-256, SHA-1, MD5.
-HASHED = r"(?i)^(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})$"
+#: The fields of a reading, in order.
+FIELDS = ("normal", "digest", "fault", "warning")
 PLACEHOLDERS = ("n/a", "null", "none", "nan", "-")
 #: SHA-256 of nothing and of a bare ``+``: what careless exports hash. They stand for no person.
 DIGESTS_OF_NOTHING = (
@@ -14,38 +16,47 @@ DIGESTS_OF_NOTHING = (
 )
 
 
-def reading(normal: pl.Series) -> pl.Series:
-    """The struct of a column without fault: blank cells have no normal form."""
-    nothing = pl.Series([None], dtype=pl.String).new_from_index(0, len(normal))
-    if (normal == "").any():
-        normal = pl.select(pl.when(normal != "").then(normal)).to_series()
-    return pl.select(
-        pl.struct(
-            normal=normal,
-            digest=nothing,
-            fault=nothing,
-            warning=nothing,
-        ).alias(normal.name)
-    ).to_series()
+class Readings:
+    """The readings of a column in the making; a field that no row has costs nothing.
+
+    :param rows: how many rows there are.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+        self._fields: dict[str, pl.Series] = {}
+
+    def put(self, field: str, rows: NDArray[np.integer], found: pl.Series | str) -> None:
+        """Fill in one field of some rows, given in ascending order."""
+        if len(rows) == 0:
+            return
+        if len(rows) == self._rows and isinstance(found, pl.Series):
+            self._fields[field] = found
+        else:
+            self._fields[field] = self._field(field).scatter(rows, found)
+
+    def to_struct(self, name: str) -> pl.Series:
+        """The column of structs."""
+        return pl.DataFrame({field: self._field(field) for field in FIELDS}).to_struct(name)
+
+    def _field(self, name: str) -> pl.Series:
+        known = self._fields.get(name)
+        return pl.Series([None], dtype=pl.String).new_from_index(0, self._rows) if known is None else known
 
 
-def is_placeholder(cell: pl.Expr) -> pl.Expr:
-    """Whether a lower-cased cell says "nothing" in words."""
-    return cell.is_in(PLACEHOLDERS)
+def put_special(readings: Readings, rows: NDArray[np.integer], cells: pl.Series) -> NDArray[np.bool_]:
+    """Fill in those lower-cased cells that are placeholders or hashed.
 
-
-def digest_of(cell: pl.Expr) -> pl.Expr:
-    """A lower-cased cell where it is a SHA-256 of something, else null."""
-    return pl.when(cell.str.contains("^[0-9a-f]{64}$") & ~cell.is_in(DIGESTS_OF_NOTHING)).then(cell)
-
-
-def hashed_fault(cell: pl.Expr) -> pl.Expr:
-    """The rule that a hashed, lower-cased cell breaks when it can't pass through, else null."""
-    return (
-        pl.when(cell.is_in(DIGESTS_OF_NOTHING))
-        .then(pl.lit("placeholder"))
-        .when(cell.str.contains("^[0-9a-f]{40}$"))
-        .then(pl.lit("hash_sha1"))
-        .when(cell.str.contains("^[0-9a-f]{32}$"))
-        .then(pl.lit("hash_md5"))
-    )
+    :return: which cells are neither.
+    """
+    size = cells.str.len_bytes()
+    nothing = cells.is_in(PLACEHOLDERS + DIGESTS_OF_NOTHING)
+    hashed = size.is_in([64, 40, 32]) & cells.str.contains("^[0-9a-f]+$") & ~nothing
+    if not (nothing | hashed).any():
+        return np.ones(len(cells), dtype=np.bool_)
+    readings.put("fault", rows[nothing.to_numpy()], "placeholder")
+    readings.put("fault", rows[(hashed & (size == 40)).to_numpy()], "hash_sha1")
+    readings.put("fault", rows[(hashed & (size == 32)).to_numpy()], "hash_md5")
+    digests = (hashed & (size == 64)).to_numpy()
+    readings.put("digest", rows[digests], cells.filter(pl.Series(digests)))
+    return ~(nothing | hashed).to_numpy()

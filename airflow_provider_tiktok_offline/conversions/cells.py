@@ -1,0 +1,61 @@
+"""Rules on single cells of optional columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from zoneinfo import available_timezones
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+_MOST_STORE_CODE = 64
+#: Column and the rule that its pattern stands for.
+PATTERN_RULES = (
+    ("state", "state_format"),
+    ("zip", "zip_format"),
+    ("order_id", "id_characters"),
+    ("product_id", "id_characters"),
+    ("quantity", "quantity_format"),
+    ("product_price", "price_format"),
+)
+_PATTERNS = {
+    "state": "^(?:[A-Z]{2})?$",
+    "zip": "^(?:[0-9]{5}(?:[0-9]{4})?)?$",
+    "order_id": "^[A-Za-z0-9_-]*$",
+    "product_id": "^[A-Za-z0-9_-]*$",
+    "quantity": r"^(?:[0-9]{1,9}(?:\.[0-9]{1,6})?)?$",
+    "product_price": r"^(?:[0-9]{1,9}(?:\.[0-9]{1,6})?)?$",
+}
+
+
+@cache
+def time_zones() -> frozenset[str]:
+    """Names of time zones."""
+    return frozenset(available_timezones())
+
+
+def breaks_pattern(cells: pl.Series, name: str, mark: str) -> pl.Series:
+    """Which cells are not as their column asks; blank cells are."""
+    pattern = _PATTERNS[name]
+    if mark == "comma" and name in ("quantity", "product_price"):
+        pattern = pattern.replace(r"\.", ",")
+    return ~cells.str.contains(pattern)
+
+
+def blank_where(cells: pl.Series, wrong: pl.Series) -> pl.Series:
+    """The cells, blank where they are wrong."""
+    return pl.select(pl.when(~wrong).then(cells).otherwise(pl.lit("")).alias(cells.name)).to_series()
+
+
+def store_code_faults(cells: pl.Series, *, markup: bool) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    """The rules that store codes break, with the rows.
+
+    :param markup: whether a ``<``, ``>`` or URL can occur at all.
+    """
+    if (cells.str.len_bytes() > _MOST_STORE_CODE).any():
+        yield "store_code_length", (cells.str.len_chars() > _MOST_STORE_CODE).to_numpy()
+    if markup:
+        yield "store_code_characters", cells.str.contains("[<>]").to_numpy()
+        yield "store_code_url", cells.str.contains(r"(?i)://|^www\.").to_numpy()

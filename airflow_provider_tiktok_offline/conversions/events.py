@@ -1,0 +1,253 @@
+"""Valid rows to TikTok events: staged columns, and the items of a request's ``data[]`` as JSON.
+
+Source: TikTok Doc ID 1771101303285761. What a row does not have is absent, never null or empty.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from .amounts import canonical
+from .digests import from_hex, sha256
+from .identity import id_bytes, id_text, phone_identifier, text_with_order, text_without_order
+from .rules import Judged
+from .settings import ConversionSettings
+
+#: Content field of ``send_fields`` -> the programme's column, and whether it is a number.
+CONTENT_FIELDS = {
+    "content_id": ("product_id", False),
+    "content_name": ("product_name", False),
+    "content_category": ("product_category", False),
+    "brand": ("product_brand", False),
+    "price": ("product_price", True),
+    "quantity": ("quantity", True),
+}
+_ODD_CHARACTER = r'["\\\x00-\x1f]'
+
+
+def digests_of(reading: pl.DataFrame) -> pl.Series:
+    """The digests to send for a column of identifiers: hashed here, or passed through; null where there is none."""
+    hashed = reading.select(sha256(pl.col("normal"))).to_series()
+    passed = reading["digest"]
+    if passed.null_count() == len(passed):
+        return hashed
+    return pl.select(pl.coalesce(hashed, reading.select(from_hex(pl.col("digest"))).to_series())).to_series()
+
+
+class Identities:
+    """What the event ids of a block's valid rows are made of.
+
+    :param judged: the block.
+    :param rows: positions of its valid rows.
+    """
+
+    def __init__(self, judged: Judged, rows: np.ndarray | None, settings: ConversionSettings) -> None:
+        self._settings = settings
+        self._judged = judged
+        self._rows = rows
+        self.height = len(judged.lines) if rows is None else len(rows)
+        blank = pl.Series([""], dtype=pl.String)
+        names = {"event", "store_code", "order_id", "product_id", *settings.event_identity}
+        self._frame = pl.DataFrame(
+            {
+                name: self._pick(judged.values[name]) if name in judged.values else blank.new_from_index(0, self.height)
+                for name in sorted(names)
+            }
+        )
+        self.with_order = (self._frame["order_id"] != "").to_numpy()
+
+    def _pick(self, values: pl.Series) -> pl.Series:
+        return values if self._rows is None else values.gather(self._rows)
+
+    def texts(self) -> pl.Series:
+        """The text that each row's own id is the hash of."""
+        if self.with_order.all():
+            return self._frame.select(text_with_order(self._settings.event_identity)).to_series()
+        orderless = self._orderless_texts()
+        if not self.with_order.any():
+            return orderless
+        text = text_with_order(self._settings.event_identity)
+        return (
+            self._frame.with_columns(orderless=orderless)
+            .select(pl.when(pl.col("order_id") != "").then(text).otherwise("orderless"))
+            .to_series()
+        )
+
+    def order_texts(self) -> pl.Series:
+        """The text of each row's order; null where it has none."""
+        text = text_with_order(["store_code", "order_id"])
+        return self._frame.select(pl.when(pl.col("order_id") != "").then(text)).to_series()
+
+    def _orderless_texts(self) -> pl.Series:
+        rows = slice(None) if self._rows is None else self._rows
+        first = [
+            expression
+            for name, reading in self._judged.emails + self._judged.phones
+            for expression in self._identifier(name, reading)
+        ]
+        return (
+            self._frame.with_columns(
+                epoch=pl.Series(self._judged.epoch[rows]).cast(pl.String),
+                units=pl.Series(self._judged.units[rows]),
+            )
+            .with_columns(amount=canonical(pl.col("units")), identifier=pl.select(pl.coalesce(*first)).to_series())
+            .select(text_without_order())
+            .to_series()
+        )
+
+    def _identifier(self, name: str, reading: pl.DataFrame) -> list[pl.Series]:
+        normal, digest = self._pick(reading["normal"]), self._pick(reading["digest"])
+        if name.startswith("phone"):
+            normal = normal.to_frame("normal").select(phone_identifier(pl.col("normal"))).to_series()
+        return [normal, digest]
+
+
+def stage(
+    judged: Judged, rows: np.ndarray | None, texts: pl.Series, content: np.ndarray, settings: ConversionSettings
+) -> pl.DataFrame:
+    """Valid rows as they are staged: digests as bytes, no plaintext identifier.
+
+    :param rows: positions of the valid rows; None for all.
+    :param texts: what their event ids are hashed from.
+    :param content: fingerprints of time and amount.
+    """
+    wanted = settings.send_fields
+    values = judged.values
+    picked = slice(None) if rows is None else rows
+
+    def pick(cells: pl.Series) -> pl.Series:
+        return cells if rows is None else cells.gather(rows)
+
+    columns: dict[str, pl.Series] = {
+        "line": pl.Series(judged.lines[picked]),
+        "event": pick(values["event"]),
+        "event_time": pl.Series(judged.sent_epoch[picked]),
+        "digest": texts.to_frame("text").select(id_bytes(pl.col("text"))).to_series(),
+        "content": pl.Series(content),
+        "units": pl.Series(judged.units[picked]),
+        "currency": pick(values["currency"]),
+    }
+    for field, column in (("order_id", "order_id"), ("shop_id", "shop_id")):
+        if field in wanted and column in values:
+            columns[field] = pick(values[column])
+    for field, readings in (("email", judged.emails), ("phone", judged.phones)):
+        if field in wanted:
+            for name, reading in readings:
+                columns[name] = digests_of(reading.select(pick(reading["normal"]), pick(reading["digest"])))
+    frame = pl.DataFrame(columns)
+    for field in ("email", "phone"):
+        frame = _without_repeats(frame, [name for name in frame.columns if name.startswith(f"{field}_")])
+    item = _item(judged, pick, settings)
+    return frame if item is None else frame.with_columns(item=item)
+
+
+def _without_repeats(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    """Null where an earlier column of the row has the same digest."""
+    for place, name in enumerate(names[1:], 1):
+        repeated = pl.any_horizontal(pl.col(name).eq_missing(pl.col(earlier)) for earlier in names[:place])
+        frame = frame.with_columns(pl.when(~repeated).then(name).alias(name))
+    return frame
+
+
+def _item(judged: Judged, pick: object, settings: ConversionSettings) -> pl.Series | None:
+    """Each row's entry of ``contents[]`` as JSON, or null; None where nothing of it is sent."""
+    assert callable(pick)  # noqa: S101
+    members = []
+    fields: dict[str, pl.Series] = {}
+    for field, (column, is_number) in CONTENT_FIELDS.items():
+        if field not in settings.send_fields or column not in judged.values:
+            continue
+        cells = pick(judged.values[column])
+        if is_number:
+            cells = cells.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+            whole = cells.cast(pl.Int64, strict=False)
+            frame = pl.DataFrame({"cell": cells, "whole": whole})
+            fields[field] = frame.select(
+                pl.when(pl.col("cell") == pl.col("whole"))
+                .then(pl.col("whole").cast(pl.String))
+                .otherwise(pl.col("cell").cast(pl.String))
+            ).to_series()
+            members.append(pl.lit(f'"{field}":') + pl.col(field))
+        else:
+            fields[field] = escape(cells)
+            members.append(pl.when(pl.col(field) != "").then(pl.lit(f'"{field}":"') + pl.col(field) + pl.lit('"')))
+    if not members:
+        return None
+    body = pl.concat_str(members, separator=",", ignore_nulls=True)
+    return pl.DataFrame(fields).select(pl.when(body != "").then(pl.lit("{") + body + pl.lit("}"))).to_series()
+
+
+def escape(cells: pl.Series) -> pl.Series:
+    """Texts as they stand between the quotes of a JSON string."""
+    if not cells.str.contains(_ODD_CHARACTER).any():
+        return cells
+    return (
+        cells.str.replace_all("\\", "\\\\", literal=True)
+        .str.replace_all('"', '\\"', literal=True)
+        .str.replace_all("\t", "\\t", literal=True)
+        .str.replace_all(r"[\x00-\x1f]", " ")
+    )
+
+
+def finished(staged: pl.DataFrame, *, content_type: bool) -> pl.DataFrame:
+    """Staged rows as events: ids and amounts as text, one event a row."""
+    frame = staged.with_columns(
+        event_id=id_text(pl.col("digest")),
+        value=canonical(pl.col("units")),
+        rows=pl.lit(1, dtype=pl.Int64) if "rows" not in staged.columns else pl.col("rows"),
+        content=_big_endian(staged["content"]),
+    ).drop("digest", "units")
+    if "item" in frame.columns:
+        frame = frame.with_columns(contents=pl.lit("[") + pl.col("item") + pl.lit("]")).drop("item")
+        if content_type:
+            frame = frame.with_columns(content_type=pl.when(pl.col("contents").is_not_null()).then(pl.lit("product")))
+    return frame
+
+
+def _big_endian(numbers: pl.Series) -> pl.Series:
+    data = numbers.to_numpy().astype(">u8").tobytes()
+    return pl.Series("content", [data[start : start + 8] for start in range(0, len(data), 8)], dtype=pl.Binary)
+
+
+def to_json(events: pl.DataFrame) -> pl.Series:
+    """One item of a request's ``data[]`` per event, as JSON text.
+
+    :param events: a frame as :meth:`.prepared.PreparedEvents.read` gives it.
+    """
+    names = set(events.columns)
+    ready = events.with_columns(
+        escape(events[name].fill_null("")).alias(name) for name in ("order_id", "shop_id") if name in names
+    )
+
+    def text(name: str, key: str | None = None) -> pl.Expr:
+        filled = pl.when(pl.col(name).fill_null("") != "")
+        return filled.then(pl.lit(f'"{key or name}":"') + pl.col(name) + pl.lit('"'))
+
+    def digests(field: str) -> pl.Expr:
+        columns = sorted(name for name in names if name.startswith(f"{field}_") and name[-1].isdigit())
+        if not columns:
+            return pl.lit(None, dtype=pl.String)
+        quoted = [pl.lit('"') + pl.col(name).bin.encode("hex") + pl.lit('"') for name in columns]
+        joined = pl.concat_str(quoted, separator=",", ignore_nulls=True)
+        return pl.when(joined != "").then(pl.lit(f'"{field}":[') + joined + pl.lit("]"))
+
+    properties = [
+        pl.lit('"value":') + pl.col("value") if "value" in names else None,
+        *(text(name) for name in ("currency", "order_id", "shop_id", "content_type") if name in names),
+        pl.lit('"contents":') + pl.col("contents") if "contents" in names else None,
+    ]
+    body = pl.concat_str([part for part in properties if part is not None], separator=",", ignore_nulls=True)
+    user = pl.concat_str([digests("email"), digests("phone")], separator=",", ignore_nulls=True)
+    item = pl.concat_str(
+        [
+            pl.lit('"event":"') + pl.col("event") + pl.lit('"'),
+            pl.lit('"event_time":') + pl.col("event_time").cast(pl.String),
+            text("event_id"),
+            pl.lit('"user":{') + user + pl.lit("}"),
+            pl.when(body != "").then(pl.lit('"properties":{') + body + pl.lit("}")),
+        ],
+        separator=",",
+        ignore_nulls=True,
+    )
+    return ready.select((pl.lit("{") + item + pl.lit("}")).alias("item")).to_series()

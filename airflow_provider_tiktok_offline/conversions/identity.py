@@ -1,0 +1,70 @@
+"""The deterministic id of a transaction, version 1; docs/event-id.md describes it and pins it by vectors.
+
+Nothing in it depends on column order, delimiter, row order, file, or the version of the phone library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .columns import CANONICAL_EVENT
+from .digests import sha256
+
+RECIPE = "v1"
+_SEPARATOR = "\x1f"
+_PHONE_DIGITS = 8
+
+
+def canonical_event(event: pl.Expr) -> pl.Expr:
+    """The event's name for the id only: renamed events are one event."""
+    return event.replace(CANONICAL_EVENT)
+
+
+def text_with_order(columns: Sequence[str]) -> pl.Expr:
+    """What is hashed where there is an order_id: ``event`` and the identity columns."""
+    return pl.concat_str([canonical_event(pl.col("event")), *map(pl.col, columns)], separator=_SEPARATOR)
+
+
+def text_without_order() -> pl.Expr:
+    """What is hashed where there is none: time, amount, store, product and the first identifier."""
+    fields = ["epoch", "amount", "store_code", "product_id", "identifier"]
+    return pl.concat_str([canonical_event(pl.col("event")), *map(pl.col, fields)], separator=_SEPARATOR)
+
+
+def phone_identifier(normal: pl.Expr) -> pl.Expr:
+    """A phone as it enters the id: its last eight digits."""
+    return normal.str.strip_prefix("+").str.tail(_PHONE_DIGITS)
+
+
+def id_bytes(text: pl.Expr) -> pl.Expr:
+    """The 16 bytes of an event id."""
+    return sha256(text).bin.head(16)
+
+
+def id_text(digest: pl.Expr) -> pl.Expr:
+    """An event id as it is sent."""
+    return pl.lit(f"{RECIPE}-") + digest.bin.encode("hex")
+
+
+def content_numbers(epoch: npt.NDArray[np.int64], units: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """A fingerprint of time and amount: two rows with one event id and different ones are no duplicates.
+
+    Sixty-four bits, mixed as SplitMix64 does; the ledger keeps it, so it never changes.
+    """
+    mixed = _mix(epoch.astype(np.uint64))
+    mixed ^= units.astype(np.uint64)
+    return _mix(mixed)
+
+
+def _mix(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(30)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed

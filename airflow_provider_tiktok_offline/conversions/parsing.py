@@ -1,0 +1,210 @@
+"""One block of lines to columns of text, with faulty lines set aside.
+
+A clean block goes to pyarrow's parser as it is. Only where something is odd (a quote, a field too many, bytes that are
+no UTF-8) are lines looked at one by one, still column-wise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from .reader import Block
+from .records import Flags, Positions, Scan
+
+_TAB, _NEW_LINE, _RETURN, _SPACE, _QUOTE = 9, 10, 13, 32, 34
+#: Bytes screened at a time: they stay in the cache.
+_SCREENED = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Screens:
+    """What a look at the bytes of a block rules out, so that no cell need be looked at.
+
+    Attributes:
+        ascii: no byte above 127.
+        edges: white space next to a delimiter or a line end.
+        control: control characters other than tab and line ends.
+        markup: ``<``, ``>`` or ``:/``.
+    """
+
+    ascii: bool
+    edges: bool
+    control: bool
+    markup: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """The rows of a block.
+
+    Attributes:
+        frame: text columns named ``0``, ``1``, … as in the file.
+        lines: line number of each row.
+        faults: rule -> line numbers of the rows set aside for it.
+        screens: what no row of the block has.
+        quoted: whether a quote occurs.
+    """
+
+    frame: pl.DataFrame
+    lines: Positions
+    faults: dict[str, Positions] = field(default_factory=dict)
+    screens: Screens = Screens(True, False, False, False)
+    quoted: bool = False
+
+
+def screen(data: bytes, delimiter: bytes) -> Screens:
+    """Look at the bytes of a block."""
+    whole = np.frombuffer(data, dtype=np.uint8)
+    separator = ord(delimiter)
+    edges = control = False
+    previous_space = previous_mark = False
+    ascii_only = data.isascii()
+    tabs_allowed = separator != _TAB
+    for start in range(0, len(whole), _SCREENED):
+        chunk = whole[start : start + _SCREENED]
+        low = chunk < _SPACE
+        marks = (chunk == separator) | low
+        spaces = chunk == _SPACE
+        if not edges:
+            edges = bool(
+                (marks[1:] & spaces[:-1]).any()
+                or (spaces[1:] & marks[:-1]).any()
+                or (previous_space and marks[0])
+                or (previous_mark and spaces[0])
+            )
+            previous_space, previous_mark = bool(spaces[-1]), bool(marks[-1])
+        if not control:
+            lines = chunk == _NEW_LINE
+            odd = int(np.count_nonzero(low)) - int(np.count_nonzero(lines))
+            if odd:
+                odd -= int(np.count_nonzero(chunk == _RETURN))
+            if odd:
+                tabs = int(np.count_nonzero(chunk == _TAB))
+                edges = edges or (tabs_allowed and tabs > 0)
+                control = odd != tabs
+    if b'"' in data:
+        edges = edges or b'" ' in data or b' "' in data
+    markup = b"<" in data or b">" in data or b":/" in data or b"www." in data.lower()
+    return Screens(ascii_only, edges or not ascii_only, control, markup)
+
+
+def parse(block: Block, columns: int, delimiter: bytes, row_characters: int) -> Parsed:
+    """Parse a block.
+
+    :param columns: how many fields a row has.
+    :param row_characters: the longest row that is taken.
+    """
+    screens = screen(block.data, delimiter)
+    count = block.data.count(b"\n")
+    returns = block.data.count(b"\r")
+    simple = not (block.quoted or screens.control or (returns and returns != block.data.count(b"\r\n")))
+    if simple and not _has_long_line(block.data, row_characters):
+        try:
+            frame = _read(block.data, columns, delimiter, quoted=False)
+        except pa.ArrowInvalid:
+            pass
+        else:
+            if frame.height == count:
+                lines = np.arange(block.first_line, block.first_line + count, dtype=np.int64)
+                return Parsed(frame, lines, screens=screens)
+    return _parse_odd(block, columns, delimiter, row_characters, screens)
+
+
+def _has_long_line(data: bytes, most: int) -> bool:
+    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE)
+    return bool(ends[0] > most or (np.diff(ends) > most + 1).any())
+
+
+def _read(data: bytes, columns: int, delimiter: bytes, *, quoted: bool) -> pl.DataFrame:
+    names = [str(index) for index in range(columns)]
+    if not data:
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+    if columns == 1:
+        return _read_single(data)
+    table = pa_csv.read_csv(
+        pa.BufferReader(data),
+        read_options=pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data)),
+        parse_options=pa_csv.ParseOptions(
+            delimiter=delimiter.decode(), quote_char='"' if quoted else False, ignore_empty_lines=False
+        ),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=True
+        ),
+    )
+    frame = pl.from_arrow(table)
+    if not isinstance(frame, pl.DataFrame):
+        raise TypeError("a table became no frame")
+    return frame
+
+
+def _read_single(data: bytes) -> pl.DataFrame:
+    lines = [line.removesuffix(b"\r") for line in data.split(b"\n")[:-1]]
+    cells = pl.Series("0", lines, dtype=pl.Binary).cast(pl.String)
+    unquoted = pl.col("0").str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"', literal=True)
+    return cells.to_frame().select(pl.when(pl.col("0").str.starts_with('"')).then(unquoted).otherwise("0").alias("0"))
+
+
+def _parse_odd(block: Block, columns: int, delimiter: bytes, row_characters: int, screens: Screens) -> Parsed:
+    scan = Scan(block.data, delimiter)
+    count = len(scan.ends)
+    each = np.arange(count, dtype=np.int64)
+    lengths = scan.ends - scan.starts
+    keep = np.ones(count, dtype=bool)
+    faults: dict[str, Positions] = {}
+
+    def set_aside(rule: str, wrong: Flags) -> None:
+        wrong &= keep
+        if wrong.any():
+            faults[rule] = np.flatnonzero(wrong) + block.first_line
+            keep[wrong] = False
+
+    for first, last in block.spans:
+        keep[first + 1 : last + 1] = False
+    stretched = np.zeros(count, dtype=bool)
+    stretched[[first for first, _ in block.spans]] = True
+    set_aside("line_break", stretched)
+    ends_with_return = (lengths > 0) & (scan.bytes[np.maximum(scan.ends - 1, 0)] == _RETURN)
+    set_aside("blank_line", (lengths - ends_with_return) == 0)
+    set_aside("quoting", scan.odd | ~scan.well_quoted(each, each))
+    set_aside(
+        "control_character", _with_control(scan, ends_with_return) if screens.control or b"\r" in block.data else ~keep
+    )
+    set_aside("field_count", scan.fields(each, each) != columns)
+    if not screens.ascii:
+        set_aside("encoding", _not_utf8(block.data, scan, keep))
+    set_aside("row_length", _too_long(block.data, scan, lengths, row_characters, keep))
+    data = scan.bytes[np.repeat(keep, lengths + 1)].tobytes() if not keep.all() else block.data
+    frame = _read(data, columns, delimiter, quoted=block.quoted)
+    lines = np.flatnonzero(keep) + block.first_line
+    if frame.height != len(lines):
+        raise RuntimeError(f"{len(lines)} lines became {frame.height} rows in the block from line {block.first_line}")
+    return Parsed(frame, lines, faults, screens, block.quoted)
+
+
+def _with_control(scan: Scan, ends_with_return: Flags) -> Flags:
+    odd = (scan.bytes < _SPACE) & (scan.bytes != _TAB) & (scan.bytes != _NEW_LINE)
+    counted = np.add.reduceat(odd.astype(np.int32), scan.starts)
+    wrong: Flags = counted > ends_with_return
+    return wrong
+
+
+def _not_utf8(data: bytes, scan: Scan, keep: Flags) -> Flags:
+    high = np.maximum.reduceat(scan.bytes, scan.starts) > 127
+    wrong = np.zeros(len(scan.ends), dtype=bool)
+    candidates = np.flatnonzero(high & keep)
+    lines = [data[start:end] for start, end in zip(scan.starts[candidates], scan.ends[candidates], strict=True)]
+    wrong[candidates] = pl.Series(lines, dtype=pl.Binary).cast(pl.String, strict=False).is_null().to_numpy()
+    return wrong
+
+
+def _too_long(data: bytes, scan: Scan, lengths: Positions, most: int, keep: Flags) -> Flags:
+    wrong = np.zeros(len(lengths), dtype=bool)
+    for line in np.flatnonzero((lengths > most) & keep):
+        text = data[scan.starts[line] : scan.ends[line]].removesuffix(b"\r").decode()
+        wrong[line] = len(text) > most
+    return wrong
