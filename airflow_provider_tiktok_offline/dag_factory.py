@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "tiktok_offline__"
 _TAGS = ("tiktok", "offline-conversions")
+_DAY = Param(None, type=["null", "string"], format="date", description="Take this day's file.")
 
 
 class BrokenAdvertisersError(ConfigError):
@@ -93,15 +94,15 @@ def build_dag(config: AdvertiserConfig) -> DAG:
         start_date=datetime(config.start_date.year, config.start_date.month, config.start_date.day, tzinfo=config.zone),
         catchup=False,
         max_active_runs=1,
-        default_args={
-            "owner": config.owner,
-            "retries": config.retries,
-            "retry_delay": timedelta(seconds=config.retry_delay_seconds),
-        },
-        params={DAY_PARAM: Param(None, type=["null", "string"], format="date", description="Take this day's file.")},
         tags=[*_TAGS, config.route, config.mode, *config.tags],
     )
-    common: dict[str, Any] = {"dag": dag, "settings": config}
+    common: dict[str, Any] = {
+        "dag": dag,
+        "settings": config,
+        "owner": config.owner,
+        "retries": config.retries,
+        "retry_delay": timedelta(seconds=config.retry_delay_seconds),
+    }
     wait = ConversionFileSensor(
         task_id="wait_for_file",
         deferrable=True,
@@ -111,6 +112,8 @@ def build_dag(config: AdvertiserConfig) -> DAG:
     )
     validate = ValidateConversionFileOperator(task_id="validate", files=wait.output, **common)
     _tiktok_route(config, validate, common) >> DeliverySummaryOperator(task_id="summary", **common)
+    # After the tasks, which would each copy it otherwise.
+    dag.params[DAY_PARAM] = _DAY
     return dag
 
 
