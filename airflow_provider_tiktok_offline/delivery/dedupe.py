@@ -9,7 +9,7 @@ from airflow_provider_tiktok_offline.delivery.guards import check_guards
 from airflow_provider_tiktok_offline.delivery.lease import Lease
 from airflow_provider_tiktok_offline.delivery.runs import note_step, resume
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
-from airflow_provider_tiktok_offline.delivery.tally import Tally
+from airflow_provider_tiktok_offline.delivery.tally import Tally, amounts
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _plan(ctx: DeliveryContext, delivery_id: str, prepared: PreparedEvents, retr
     )
     tally = Tally()
     for index in range(len(prepared.parts)):
-        tally.add(prepared.read(index).select("value", plan.verdicts(index)["verdict"]))
+        tally.add(amounts(prepared.read(index)).select("value", plan.verdicts(index)["verdict"]))
     return {**tally.result(), "parts": list(plan.parts)}
 
 
@@ -78,9 +78,9 @@ def _look(ctx: DeliveryContext, prepared: PreparedEvents) -> dict[str, Any]:
             verdict = pl.repeat("new", frame.height, eager=True)
         else:
             verdict = ledger.look(_keyed(ledger, frame), now=ctx.clock.now(), lookback=ctx.lookback)
-        tally.add(frame.select("value", verdict.replace({"new": "would_send"}).alias("verdict")))
+        tally.add(amounts(frame).select("value", verdict.replace({"new": "would_send"}).alias("verdict")))
     # A test run sends a few events of the first part; a dry run none.
-    testing = ctx.config.mode == "test" and prepared.manifest.events > 0
+    testing = ctx.config.mode == "test" and bool(prepared.parts)
     return {**tally.result(), "parts": [0] if testing else []}
 
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.tally import amounts
 from airflow_provider_tiktok_offline.errors import GuardError
 
 
@@ -16,9 +17,9 @@ def check_guards(ctx: DeliveryContext, state: Any, prepared: Any) -> None:
     """
     guards = ctx.config.guards
     breaches: list[str] = []
-    manifest = prepared.manifest
-    if guards.max_events is not None and manifest.events > guards.max_events:
-        breaches.append(f"{manifest.events} events, more than max_events {guards.max_events}")
+    events = sum(part.events for part in prepared.parts)
+    if guards.max_events is not None and events > guards.max_events:
+        breaches.append(f"{events} events, more than max_events {guards.max_events}")
     if guards.max_value is not None or guards.max_amount is not None or guards.stores is not None:
         total, largest, stores = _figures(prepared)
         if guards.max_value is not None and total > Decimal(str(guards.max_value)):
@@ -47,9 +48,9 @@ def _figures(prepared: Any) -> tuple[Decimal, Decimal, set[str]]:
     total, largest, stores = Decimal(0), Decimal(0), set[str]()
     for index in range(len(prepared.parts)):
         frame = prepared.read(index)
-        amounts = frame["value"].cast(pl.Decimal(38, 4))
-        total += amounts.sum() or Decimal(0)
-        largest = max(largest, amounts.max() or Decimal(0))
+        values = amounts(frame)["value"].cast(pl.Decimal(38, 4))
+        total += values.sum() or Decimal(0)
+        largest = max(largest, values.max() or Decimal(0))
         if "shop_id" in frame.columns:
             stores |= set(frame["shop_id"].drop_nulls().unique())
     return total, largest, stores

@@ -53,8 +53,8 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     result = {
         "delivery_id": delivery_id,
         "closed": False,
-        "events": prepared.manifest.events,
-        "parts": len(prepared.manifest.parts),
+        "events": sum(part["events"] for part in prepared.manifest["parts"]),
+        "parts": len(prepared.manifest["parts"]),
         "manifest_uri": parts.manifest_uri,
     }
     note_step(ctx, state, "normalize_hash", {**result, "settings": wanted})

@@ -10,7 +10,7 @@ from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run, resume, write_json
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
-from airflow_provider_tiktok_offline.delivery.tally import Tally
+from airflow_provider_tiktok_offline.delivery.tally import Tally, amounts
 from airflow_provider_tiktok_offline.delivery.upload import oldest_event_time
 from airflow_provider_tiktok_offline.delivery.validate import settings_fingerprint
 from airflow_provider_tiktok_offline.errors import UnsettledError
@@ -124,7 +124,7 @@ def outcomes(ctx: DeliveryContext, delivery_id: str) -> Tally:
     for part in range(len(prepared.parts)):
         with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
             settled = receipts.settled().select("event_key", "outcome")
-        frame = prepared.read(part).select("value", "event_time")
+        frame = amounts(prepared.read(part)).select("value", "event_time")
         joined = pl.concat([frame, plan.verdicts(part).select("event_key", "verdict")], how="horizontal").join(
             settled, on="event_key", how="left"
         )

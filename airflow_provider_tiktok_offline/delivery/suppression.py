@@ -35,4 +35,4 @@ def load_suppression(ctx: DeliveryContext) -> Suppression | None:
                 todo="Export the list again, or raise suppression.max_age_hours.",
             )
         with files.open_read(wanted.uri) as stream:
-            return Suppression.load(stream, column=wanted.column)
+            return Suppression.load(stream, column=wanted.column, phone_region=ctx.config.phone_region)

@@ -30,5 +30,18 @@ class Tally:
         """``events`` and ``values`` as JSON carries them; values as decimal text."""
         return {
             "events": dict(sorted(self._events.items())),
-            "values": {verdict: f"{value.normalize():f}" for verdict, value in sorted(self._values.items())},
+            "values": {verdict: _text(value) for verdict, value in sorted(self._values.items())},
         }
+
+
+def _text(value: Decimal) -> str:
+    """Two decimals, or as many as a currency of three has."""
+    whole, _, decimals = f"{value:.4f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def amounts(frame: pl.DataFrame) -> pl.DataFrame:
+    """Prepared events with their ``value``: null throughout where the advertiser does not send values."""
+    import polars as pl
+
+    return frame if "value" in frame.columns else frame.with_columns(pl.lit(None, pl.String).alias("value"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from airflow_provider_tiktok_offline.delivery.summarize import summarize
 from airflow_provider_tiktok_offline.delivery.upload import upload
 from airflow_provider_tiktok_offline.delivery.validate import validate
 from airflow_provider_tiktok_offline.errors import ConfigError
-from airflow_provider_tiktok_offline.ledger import Ledger
+from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, EVENT_SET_ID, RunningSimulator
 
@@ -81,6 +82,7 @@ class World:
         path = self.folder / "drop" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("\n".join([header, *rows]) + "\n")
+        os.utime(path, (NOW.timestamp() - 3600, NOW.timestamp() - 3600))
         found = path.stat()
         return FileStamp(uri=str(path), size=found.st_size, mtime=from_epoch(found.st_mtime)).to_dict()
 
