@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from airflow_provider_tiktok_offline import __version__
-from airflow_provider_tiktok_offline.cli import auth, config, event_sets, sample, simulator
+from airflow_provider_tiktok_offline.cli import auth, config, doctor, event_sets, files, sample, simulator
 from airflow_provider_tiktok_offline.cli.running import DEBUG_VARIABLE
 
 app = typer.Typer(
@@ -42,7 +42,7 @@ def _main(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for _module in (sample, simulator):
+for _module in (files, sample, simulator, doctor):
     _module.register(app)
 for _name, _group in (("config", config.app), ("auth", auth.app), ("event-sets", event_sets.app)):
     app.add_typer(_group, name=_name)

@@ -85,9 +85,9 @@ class SuppressionConfig(Strict):
     """People who opted out: a list of plain or SHA-256 e-mails and phones.
 
     Attributes:
-        uri: the list, a text file with one value a line, or a CSV or Parquet table; as ``/lists/opt-outs.txt``,
-            ``sftp://conn_id@/lists/opt-outs.csv`` or ``s3://conn_id@bucket/opt-outs.parquet``.
-        column: the table's column that holds the values.
+        uri: the list: one value a line, or a delimited file with a header; as ``/lists/opt-outs.txt``,
+            ``sftp://conn_id@/lists/opt-outs.csv`` or ``s3://conn_id@bucket/opt-outs.csv``.
+        column: the file's column that holds the values.
         max_age_hours: an older list stops the run.
     """
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime, time, timedelta
 from typing import Literal
 
@@ -122,3 +124,22 @@ class ConversionSettings:
     trim_white_space: bool = False
     limits: Limits = field(default_factory=Limits)
     max_rejected_ratio: float = 0.05
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change with whatever decides what a row becomes."""
+        plain = {one.name: _plain(getattr(self, one.name)) for one in fields(self) if one.name not in _NOT_ROWS}
+        return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+#: What does not change a row: the gate, and how much is read at all.
+_NOT_ROWS = frozenset({"max_rejected_ratio", "limits"})
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(below) for key, below in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    return value

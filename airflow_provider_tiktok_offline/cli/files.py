@@ -1,0 +1,186 @@
+"""``validate``, ``prepare`` and ``events``: what a conversion file is worth, and what it becomes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
+
+import typer
+
+from airflow_provider_tiktok_offline.cli.jobs import opened
+from airflow_provider_tiktok_offline.cli.options import (
+    Advertiser,
+    AsOf,
+    ConfigPath,
+    OptionalConfigPath,
+    advertiser_config,
+    examples,
+    moment,
+)
+from airflow_provider_tiktok_offline.cli.running import REFUSED, output, warn
+from airflow_provider_tiktok_offline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.conversions.report import Report
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="A conversion file: a path, or a URI such as sftp://…")]
+Html = Annotated[Path | None, typer.Option("--html", help="Write the report as a page for people here.")]
+Rejects = Annotated[
+    Path | None, typer.Option("--rejects", help="Write line, column, rule, severity and message of every issue here.")
+]
+Repair = Annotated[
+    Path | None,
+    typer.Option("--repair", help="Write the rejected rows themselves here, to correct and replay; holds plain data."),
+]
+Gate = Annotated[
+    float | None,
+    typer.Option("--max-rejected-ratio", min=0, max=1, help="The gate; 0.05 unless the configuration says otherwise."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(
+        epilog=examples(
+            "tiktok-offline validate sales.csv",
+            "tiktok-offline validate sales.csv --profile liveramp --report report.json --rejects rejects.csv",
+            "tiktok-offline validate sales.csv --config advertisers.yaml --advertiser my_shop",
+        )
+    )(validate)
+    app.command(
+        epilog=examples("tiktok-offline prepare sales.csv --config advertisers.yaml -a my_shop --output prepared/")
+    )(prepare)
+    app.command(epilog=examples("tiktok-offline events prepared/ | head -3"))(events)
+
+
+def validate(
+    file: File,
+    config: OptionalConfigPath = None,
+    advertiser: Advertiser = None,
+    profile: Annotated[
+        Literal["tiktok", "liveramp"] | None, typer.Option(help="Whose rules decide what is an error.")
+    ] = None,
+    as_of: AsOf = None,
+    report: Annotated[Path | None, typer.Option("--report", help="Write the report as JSON here.")] = None,
+    html: Html = None,
+    rejects: Rejects = None,
+    repair: Repair = None,
+    max_rejected_ratio: Gate = None,
+) -> None:
+    """Check a conversion file and say what is wrong where; nothing is sent and no value is shown.
+
+    Without a configuration: profile tiktok, no currency, no phone region (phones need their country code).
+    """
+    from airflow_provider_tiktok_offline.conversions import prepare as engine
+
+    entry = advertiser_config(config, advertiser) if config is not None else None
+    with (
+        opened(file, entry, profile=profile, max_rejected_ratio=max_rejected_ratio) as job,
+        _written(rejects) as rejects_stream,
+        _repaired(repair) as repair_stream,
+    ):
+        found = engine.validate(
+            job.source,
+            job.settings,
+            as_of=moment(as_of) or job.now,
+            suppression=job.suppression,
+            progress=job.progress("validate"),
+            rejects=rejects_stream,
+            repair=repair_stream,
+            spill_dir=job.spill_dir,
+        )
+    if report is not None:
+        report.write_text(found.to_json(), encoding="utf-8")
+    _finish(found, html)
+
+
+def prepare(
+    file: File,
+    config: ConfigPath,
+    to: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for the parts.")],
+    advertiser: Advertiser = None,
+    as_of: AsOf = None,
+    html: Html = None,
+    rejects: Rejects = None,
+    repair: Repair = None,
+    max_rejected_ratio: Gate = None,
+) -> None:
+    """Turn a conversion file into hashed events: Parquet parts, manifest.json and report.json; nothing is sent."""
+    from airflow_provider_tiktok_offline.conversions import prepare as engine
+    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
+
+    entry = advertiser_config(config, advertiser)
+    if to.exists() and not to.is_dir():
+        raise ConfigError("must be a directory.", where=f"--output {to}")
+    parts = DirectoryParts(to)
+    with (
+        opened(file, entry, max_rejected_ratio=max_rejected_ratio) as job,
+        _written(rejects) as rejects_stream,
+        _repaired(repair) as repair_stream,
+    ):
+        made = engine.prepare(
+            job.source,
+            job.settings,
+            as_of=moment(as_of) or job.now,
+            output=parts,
+            part_events=entry.upload.part_events,
+            suppression=job.suppression,
+            progress=job.progress("prepare"),
+            rejects=rejects_stream,
+            repair=repair_stream,
+            spill_dir=job.spill_dir,
+        )
+    output().print(f"{to}: {made.manifest['events']:,} events in {len(made.manifest['parts'])} parts")
+    _finish(made.report, html)
+
+
+def events(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What `prepare` has written.")],
+) -> None:
+    """Print the prepared events as newline-delimited JSON, one item of TikTok's data[] a line, in file order."""
+    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+
+    if not (directory / "manifest.json").is_file():
+        raise ConfigError(
+            "there is no manifest.json.",
+            where=str(directory),
+            todo="Make one: tiktok-offline prepare FILE --output DIR.",
+        )
+    lines = PreparedEvents.open(DirectoryParts(directory)).json_lines()
+    sys.stdout.buffer.writelines(f"{line}\n".encode() for line in lines)
+
+
+@contextmanager
+def _written(path: Path | None) -> Iterator[BinaryIO | None]:
+    """A file that only this user can read, there once it is whole; None where none is asked for."""
+    if path is None:
+        yield None
+        return
+    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
+
+    with DirectoryParts(path.parent).open_write(path.name) as stream:
+        yield stream
+
+
+@contextmanager
+def _repaired(path: Path | None) -> Iterator[BinaryIO | None]:
+    if path is not None:
+        warn(f"{path} will hold customers' data in clear; delete it once its rows are corrected and replayed.")
+    with _written(path) as stream:
+        yield stream
+
+
+def _finish(report: Report, html: Path | None) -> None:
+    from airflow_provider_tiktok_offline.conversions.report import render
+
+    if html is not None:
+        from airflow_provider_tiktok_offline.conversions.html_report import html as page
+
+        html.write_text(page(report), encoding="utf-8")
+    render(report, output())
+    if report.gate_exceeded:
+        raise typer.Exit(REFUSED)
