@@ -1,26 +1,19 @@
-"""Conversion files on an SFTP server, at the speed of OpenSSH's own client.
-
-asyncssh runs on an event loop in a thread of its own; what is seen from outside is synchronous. Several requests are
-under way at once, in order and in bounded memory.
-"""
+"""Conversion files on an SFTP server, at the speed of OpenSSH's own client, through asyncssh."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
-import threading
-from collections import deque
-from collections.abc import Coroutine, Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import asyncssh
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
+    DeliveryHeldError,
     FileMissingError,
     PartialFileError,
     StorageError,
@@ -28,19 +21,16 @@ from airflow_provider_tiktok_offline.errors import (
     TikTokOfflineError,
 )
 from airflow_provider_tiktok_offline.storage.files import Progress
-from airflow_provider_tiktok_offline.storage.ssh_faults import is_cut, ssh_fault
+from airflow_provider_tiktok_offline.storage.sftp_streams import BLOCK, ReadStream, open_handle, pipeline, read_block
 from airflow_provider_tiktok_offline.storage.ssh_options import ssh_options
+from airflow_provider_tiktok_offline.storage.ssh_session import LoopThread, Session
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
-_T = TypeVar("_T")
-
-#: Bytes of one request, if the server allows as many (OpenSSH: 255 KiB).
-_BLOCK = 256 * 1024
-#: Bytes of one request to a server that names no limit.
-_SAFE_BLOCK = 32 * 1024
-#: Bytes that may be under way at once.
-_WINDOW = 4 * 1024 * 1024
+#: How often a cut upload goes on before it counts as failed.
+_RESUMES = 3
+#: Bytes before the point of resumption that must be the same on both sides.
+_COMPARED = 1024 * 1024
 
 
 @contextmanager
@@ -52,8 +42,8 @@ def open_sftp(connection: Connection) -> Iterator[SftpFiles]:
     :raises StorageUnavailableError: if nobody answers.
     """
     options = ssh_options(connection)
-    with _LoopThread() as loop:
-        session = _Session(loop, options, connection.conn_id)
+    with LoopThread() as loop:
+        session = Session(loop, options, connection.conn_id)
         session.connect()
         try:
             yield SftpFiles(session)
@@ -64,7 +54,7 @@ def open_sftp(connection: Connection) -> Iterator[SftpFiles]:
 class SftpFiles:
     """:class:`~.files.RemoteFiles` on an SFTP server."""
 
-    def __init__(self, session: _Session) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
 
     def list(self, directory_uri: str) -> list[FileStamp]:
@@ -86,8 +76,8 @@ class SftpFiles:
 
     def open_read(self, uri: str) -> BinaryIO:
         path = parse(uri).path
-        handle = self._session.run(_open(self._session.client, path, "rb"), uri)
-        return io.BufferedReader(_ReadStream(self._session, handle, uri), _BLOCK)
+        handle = self._session.run(open_handle(self._session.client, path, "rb"), uri)
+        return io.BufferedReader(ReadStream(self._session, handle, uri), BLOCK)
 
     def move(self, uri: str, to_uri: str) -> None:
         source, target = parse(uri), parse(to_uri)
@@ -115,34 +105,91 @@ class SftpFiles:
         self, uri: str, chunks: Iterable[bytes], *, replace: bool = False, temporary: bool = False,
         progress: Progress | None = None,
     ) -> FileStamp:  # fmt: skip
+        return self._write(uri, lambda _: chunks, None, replace=replace, temporary=temporary, progress=progress)
+
+    def write_resumable(
+        self, uri: str, source: BinaryIO, *, replace: bool = False, temporary: bool = False,
+        progress: Progress | None = None,
+    ) -> FileStamp:  # fmt: skip
+        """Write a file from one that can be read again, going on where a cut connection stopped.
+
+        What the server acknowledged stays if its last part is still the same; else the upload starts over.
+
+        :param source: an open, seekable file, at its start.
+        """
+
+        def read_from(offset: int) -> Iterator[bytes]:
+            source.seek(offset)
+            return iter(lambda: source.read(1024 * 1024), b"")
+
+        return self._write(uri, read_from, source, replace=replace, temporary=temporary, progress=progress)
+
+    def _write(
+        self, uri: str, read_from: Callable[[int], Iterable[bytes]], source: BinaryIO | None, *, replace: bool,
+        temporary: bool, progress: Progress | None,
+    ) -> FileStamp:  # fmt: skip
         target = parse(uri)
         if not replace:
             self._refuse_existing(uri)
         path = target.directory.child(f".{target.name}.part").path if temporary else target.path
         ours = replace or temporary
+        mode = "wb" if ours else "xb"
         written = 0
+        resumes = _RESUMES if source is not None else 0
+        while True:
+            try:
+                handle = self._session.run(open_handle(self._session.client, path, mode), uri)
+                ours = True
+                start = written
+                for written in pipeline(self._session, handle, read_from(start), uri, start):
+                    if progress is not None:
+                        progress(written)
+                attrs = self._session.run(handle.stat(), uri)
+                self._session.run(handle.close(), uri)
+                if attrs.size != written:
+                    raise StorageUnavailableError(f"the server holds {attrs.size} bytes of {written} sent.", where=uri)
+                if temporary:
+                    self._publish(path, target, replace)
+                return self._verified(target, attrs, written)
+            except DeliveryHeldError:
+                # Another writer owns this name now: what lies there is no longer this one's to remove.
+                raise
+            except BaseException as fault:
+                cut = self._session.lost
+                if source is not None and cut and ours and resumes and isinstance(fault, StorageUnavailableError):
+                    resumes -= 1
+                    kept = self._kept(path, uri, source, written)
+                    if kept is not None:
+                        written, mode = kept, "r+b" if kept else "wb"
+                        continue
+                full = isinstance(fault.__cause__, asyncssh.SFTPFailure) and self._free_bytes(target) == 0
+                if ours or cut:
+                    self._clean_up(path, uri, fault)
+                if full:
+                    raise StorageUnavailableError(
+                        "the server's disk is full.", where=uri, todo="Have space freed, run again."
+                    ) from fault
+                raise
+
+    def _kept(self, path: str, uri: str, source: BinaryIO, acknowledged: int) -> int | None:
+        """From which byte an upload can go on, over a new session: 0 to start over, None if the server is gone."""
         try:
-            handle = self._session.run(_open(self._session.client, path, "wb" if ours else "xb"), uri)
-            ours = True
-            for written in _pipeline(self._session, handle, chunks, uri):
-                if progress is not None:
-                    progress(written)
-            attrs = self._session.run(handle.stat(), uri)
+            self._session.connect()
+            client = self._session.client
+            try:
+                size = int(self._session.run(client.stat(path), uri).size or 0)
+            except FileMissingError:
+                return 0
+            start = max(0, acknowledged - _COMPARED)
+            if size < acknowledged or acknowledged == 0:
+                return 0
+            handle = self._session.run(open_handle(client, path, "rb"), uri)
+            there = self._session.run(read_block(handle, start, acknowledged - start), uri)
             self._session.run(handle.close(), uri)
-            if attrs.size != written:
-                raise StorageUnavailableError(f"the server holds {attrs.size} bytes of {written} sent.", where=uri)
-            if temporary:
-                self._publish(path, target, replace)
-        except BaseException as fault:
-            full = isinstance(fault.__cause__, asyncssh.SFTPFailure) and self._free_bytes(target) == 0
-            if ours or self._session.lost:
-                self._clean_up(path, uri, fault)
-            if full:
-                raise StorageUnavailableError(
-                    "the server's disk is full.", where=uri, todo="Have space freed, run again."
-                ) from fault
-            raise
-        return self._verified(target, attrs, written)
+        except TikTokOfflineError:
+            return None
+        source.seek(start)
+        return acknowledged if source.read(acknowledged - start) == there else 0
 
     def _free_bytes(self, target: Location) -> int | None:
         """Free bytes where the file should lie; None if the server does not say."""
@@ -203,174 +250,3 @@ class SftpFiles:
 
 def _stamp(location: Location, attrs: Any) -> FileStamp:
     return FileStamp(str(location), int(attrs.size or 0), from_epoch(float(attrs.mtime or 0)))
-
-
-class _LoopThread:
-    """An event loop in a thread of its own."""
-
-    def __enter__(self) -> _LoopThread:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="sftp", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        pending = asyncio.all_tasks(self.loop)
-        for task in pending:
-            task.cancel()
-        if pending:
-            self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-        self.loop.close()
-
-    def submit(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
-        return asyncio.run_coroutine_threadsafe(work, self.loop)
-
-
-class _Session:
-    """One login: the connection, its SFTP channel, and the loop that they live on."""
-
-    def __init__(self, loop: _LoopThread, options: dict[str, Any], conn_id: str) -> None:
-        self._loop = loop
-        self._options = options
-        self._conn_id = conn_id
-        self._connection: asyncssh.SSHClientConnection | None = None
-        self.lost = False
-        self.client: asyncssh.SFTPClient
-
-    def connect(self) -> None:
-        """Log in, again after a loss."""
-        self.disconnect()
-        self._connection, self.client = self.run(self._connect(), self._where)
-        self.lost = False
-
-    def disconnect(self) -> None:
-        """Let go of the server, whatever state the connection is in."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._loop.submit(_close(connection)).result()
-
-    @property
-    def _where(self) -> str:
-        return f"{self._conn_id} ({self._options['host']}:{self._options['port']})"
-
-    async def _connect(self) -> tuple[asyncssh.SSHClientConnection, asyncssh.SFTPClient]:
-        connection = await asyncssh.connect(**self._options)
-        try:
-            return connection, await connection.start_sftp_client()
-        except BaseException:
-            await _close(connection)
-            raise
-
-    def submit(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
-        return self._loop.submit(work)
-
-    def run(self, work: Coroutine[Any, Any, _T], where: str, *, unsupported: bool = False) -> _T:
-        """Wait for one piece of work."""
-        return self.wait(self.submit(work), where, unsupported=unsupported)
-
-    def wait(self, future: Future[_T], where: str, *, unsupported: bool = False) -> _T:
-        """The result of work under way; its faults become the package's own errors."""
-        try:
-            return future.result()
-        except (OSError, asyncssh.Error, TimeoutError) as error:
-            self.lost = self.lost or is_cut(error)
-            if unsupported and isinstance(error, asyncssh.SFTPOpUnsupported):
-                raise
-            raise ssh_fault(error, where) from error
-
-
-async def _close(connection: asyncssh.SSHClientConnection) -> None:
-    connection.close()
-    with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
-        await asyncio.wait_for(connection.wait_closed(), 5)
-    connection.abort()
-
-
-class _ReadStream(io.RawIOBase):
-    """A remote file as a sequential stream, read ahead by up to the window."""
-
-    def __init__(self, session: _Session, handle: Any, where: str) -> None:
-        self._session = session
-        self._handle = handle
-        self._where = where
-        # A request larger than the server's limit would need a second one for its tail.
-        self._block = min(_BLOCK, session.client.limits.max_read_len or _SAFE_BLOCK)
-        self._next = 0
-        self._ahead: deque[Future[bytes]] = deque()
-        self._rest = memoryview(b"")
-        self._ended = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._rest and not self._ended:
-            self._fetch()
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-    def _fetch(self) -> None:
-        while len(self._ahead) * self._block < _WINDOW:
-            self._ahead.append(self._session.submit(_read_block(self._handle, self._next, self._block)))
-            self._next += self._block
-        block = self._session.wait(self._ahead.popleft(), self._where)
-        self._rest = memoryview(block)
-        self._ended = len(block) < self._block
-
-    def close(self) -> None:
-        if not self.closed:
-            for future in self._ahead:
-                future.cancel()
-            self._ahead.clear()
-            with contextlib.suppress(StorageError):
-                self._session.run(self._handle.close(), self._where)
-        super().close()
-
-
-async def _open(client: asyncssh.SFTPClient, path: str, mode: str) -> Any:
-    """A handle for bytes whose every read and write is one request: the pipelines here keep several under way."""
-    return await client.open(path, mode, encoding=None, block_size=0)
-
-
-async def _read_block(handle: Any, offset: int, size: int) -> bytes:
-    """One block, whole unless the file ends in it; a server may answer with less than was asked for."""
-    block: bytes = await handle.read(size, offset)
-    if not block or len(block) == size:
-        return block
-    parts, have = [block], len(block)
-    while have < size:
-        more = await handle.read(size - have, offset + have)
-        if not more:
-            break
-        parts.append(more)
-        have += len(more)
-    return b"".join(parts)
-
-
-def _pipeline(session: _Session, handle: Any, chunks: Iterable[bytes], where: str) -> Iterator[int]:
-    """Write chunks with several requests under way; yields the bytes that the server has acknowledged, in order."""
-    block = min(_BLOCK, session.client.limits.max_write_len or _SAFE_BLOCK)
-    ahead: deque[tuple[Future[int], int]] = deque()
-    offset = 0
-    try:
-        for chunk in chunks:
-            view = memoryview(chunk)
-            for start in range(0, len(view), block):
-                piece = bytes(view[start : start + block])
-                ahead.append((session.submit(handle.write(piece, offset)), offset + len(piece)))
-                offset += len(piece)
-                if len(ahead) * block >= _WINDOW:
-                    future, done = ahead.popleft()
-                    session.wait(future, where)
-                    yield done
-        while ahead:
-            future, done = ahead.popleft()
-            session.wait(future, where)
-            yield done
-    finally:
-        for future, _ in ahead:
-            future.cancel()

@@ -1,0 +1,284 @@
+"""What is remembered of a feed: its contract, the file of each day, and the deliveries that wait for a day.
+
+Everything lies under ``liveramp/<feed>/`` of the state; there is no customer's value in it.
+
+======================  =========================================================================================
+``feed.json``           the contract; ``feed-<time>.json`` the ones before it
+``days/<day>.json``     the one file of a UTC day: who writes it, or what was delivered (made by a conditional create)
+``content/<sha256>``    the day on which that plaintext was delivered
+``names/<name>``        the plaintext's digest that a file name stands for
+``of/<delivery>``       the day under which a delivery went, or goes, out
+``queue/<delivery>``    deliveries that wait for the next day or for more rows
+======================  =========================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError
+from airflow_provider_tiktok_offline.ledger import documents
+from airflow_provider_tiktok_offline.liveramp.feed import Feed
+from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+
+Status = Literal["writing", "delivered", "abandoned", "rejected"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayRecord:
+    """The feed file of one UTC day.
+
+    Attributes:
+        day: the day, as 2026-11-22.
+        file_name: its name at the destination.
+        uri: where it lies.
+        sha256: digest of the plaintext.
+        rows: data rows.
+        plain_bytes: bytes of the plaintext.
+        deliveries: ids of the deliveries in it.
+        status: ``writing``, ``delivered``, ``abandoned`` (never complete) or ``rejected`` (LiveRamp refused it).
+        holder: who writes it.
+        lease_until: until when a writer without a sign of life counts as alive.
+        bytes, stored_sha256: what was delivered, as stored.
+        delivered_at: when.
+        reason: why it was rejected.
+    """
+
+    day: str
+    file_name: str
+    uri: str
+    sha256: str
+    rows: int
+    plain_bytes: int
+    deliveries: tuple[str, ...]
+    status: Status
+    holder: str
+    lease_until: datetime
+    bytes: int | None = None
+    stored_sha256: str | None = None
+    delivered_at: datetime | None = None
+    reason: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        values = {**asdict(self), "deliveries": list(self.deliveries), "lease_until": self.lease_until.isoformat()}
+        if self.delivered_at is not None:
+            values["delivered_at"] = self.delivered_at.isoformat()
+        return values
+
+    @classmethod
+    def from_dict(cls, document: dict[str, Any]) -> DayRecord:
+        """The inverse of :meth:`to_dict`."""
+        values = {key: value for key, value in document.items() if key in cls.__slots__}
+        values["deliveries"] = tuple(values["deliveries"])
+        values["lease_until"] = datetime.fromisoformat(values["lease_until"])
+        if values.get("delivered_at"):
+            values["delivered_at"] = datetime.fromisoformat(values["delivered_at"])
+        return cls(**values)
+
+
+class DayTakenError(FeedError):
+    """Another file was delivered on this UTC day already."""
+
+
+class FeedBook:
+    """The state of one feed.
+
+    :param objects: the store at ``state_uri``.
+    :param feed: the feed's name.
+    :param lease_seconds: how long a writer without a sign of life counts as alive.
+    """
+
+    def __init__(self, objects: ObjectStore, feed: str, clock: Clock, *, lease_seconds: float = 300) -> None:
+        self._objects = objects
+        self._feed = feed
+        self._root = f"liveramp/{feed}"
+        self._clock = clock
+        self._lease = timedelta(seconds=lease_seconds)
+
+    def contract(self, advertiser: str) -> Feed:
+        """The feed's contract.
+
+        :raises FeedError: if none was accepted yet, or the feed is another advertiser's.
+        """
+        found = documents.read(self._objects, f"{self._root}/feed.json")
+        if found is None:
+            raise FeedError(
+                "the feed has no contract yet: nothing says what LiveRamp expects.",
+                where=f"feed {self._feed}",
+                todo="Make a sample (tiktok-offline liveramp sample), send it to LiveRamp, and accept it.",
+            )
+        feed = Feed.from_dict(found[0])
+        if feed.advertiser != advertiser:
+            raise FeedError(
+                f"it is the feed of {feed.advertiser}.",
+                where=f"feed {self._feed}, advertiser {advertiser}",
+                todo="Give each advertiser a feed of its own.",
+            )
+        return feed
+
+    def accept(self, feed: Feed, *, replace_existing: bool = False) -> None:
+        """Make a contract the feed's.
+
+        :param replace_existing: there may be one already; it is kept beside the new one.
+        :raises FeedError: if there is another one and it may not be replaced.
+        """
+        path = f"{self._root}/feed.json"
+        if documents.create(self._objects, path, feed.to_dict()):
+            return
+        found = documents.read(self._objects, path)
+        before = found[0] if found is not None else {}
+        if before.get("sample_sha256") == feed.sample_sha256:
+            return
+        if not replace_existing:
+            raise FeedError(
+                "the feed has a contract already.",
+                where=f"feed {self._feed}",
+                todo="Open a LiveRamp support case before the format changes, then accept the new sample as a change.",
+            )
+        stamp = str(before.get("accepted_at", "")).replace(":", "").replace("+", "")
+        self._objects.create(f"{self._root}/feed-{stamp}.json", documents.encode(before))
+        documents.change(self._objects, path, self._clock, lambda _: feed.to_dict())
+
+    def day(self, day: str) -> DayRecord | None:
+        """The record of a day, or None."""
+        found = documents.read(self._objects, self._day(day))
+        return None if found is None else DayRecord.from_dict(found[0])
+
+    def delivered(self, sha256: str) -> DayRecord | None:
+        """The delivered file with that plaintext, or None."""
+        return self._pointed(f"{self._root}/content/{sha256}", "delivered")
+
+    def of_delivery(self, delivery_id: str) -> DayRecord | None:
+        """The file that a delivery went out in, or was being written for; None if neither."""
+        return self._pointed(f"{self._root}/of/{delivery_id}", "delivered", "writing")
+
+    def _pointed(self, path: str, *statuses: str) -> DayRecord | None:
+        found = self._objects.get(path)
+        record = None if found is None else self.day(found[0].decode())
+        return record if record is not None and record.status in statuses else None
+
+    def claim(self, record: DayRecord) -> tuple[DayRecord, bool]:
+        """Take the record's day for its file.
+
+        :returns: the record as stored, and whether the day had been taken before by a writer that did not finish:
+            then something may lie at the destination already.
+        :raises DayTakenError: if another file was delivered on that day.
+        :raises DeliveryHeldError: while another writer is alive.
+        :raises FeedError: if the file's name stands for other content.
+        """
+        named = self._objects.get(f"{self._root}/names/{record.file_name}")
+        if named is not None and named[0].decode() != record.sha256:
+            raise FeedError(
+                "a file of this name was delivered with other content.",
+                where=record.file_name,
+                todo="A name is used once; put the day into liveramp.file_name.",
+            )
+        record = replace(record, lease_until=self._clock.now() + self._lease)
+        path = self._day(record.day)
+        for delivery in record.deliveries:
+            self._objects.put(f"{self._root}/of/{delivery}", record.day.encode())
+        if documents.create(self._objects, path, record.to_dict()):
+            return record, False
+        resumed = False
+
+        def take(document: documents.Document) -> documents.Document:
+            nonlocal resumed
+            found = DayRecord.from_dict(document)
+            resumed = found.status == "writing"
+            if found.status in ("delivered", "rejected"):
+                raise DayTakenError(
+                    f"a file was delivered on {record.day} already; LiveRamp takes one a day.",
+                    where=f"feed {self._feed}",
+                    todo="It goes out with the next day's file.",
+                )
+            if resumed and found.holder != record.holder and self._clock.now() < found.lease_until:
+                raise DeliveryHeldError(
+                    f"{found.holder} writes the file of {record.day}.",
+                    where=f"feed {self._feed}",
+                    todo="Wait for it to end; the step is tried again.",
+                )
+            return record.to_dict()
+
+        return DayRecord.from_dict(documents.change(self._objects, path, self._clock, take)[0]), resumed
+
+    def keep(self, record: DayRecord) -> None:
+        """Say that the writer is alive.
+
+        :raises DeliveryHeldError: if another writer took the day over.
+        """
+        self._change(record, lease_until=self._clock.now() + self._lease)
+
+    def finish(self, record: DayRecord, *, stored_bytes: int, stored_sha256: str | None) -> DayRecord:
+        """Note that the file lies at the destination, whole."""
+        done = self._change(
+            record,
+            status="delivered",
+            bytes=stored_bytes,
+            stored_sha256=stored_sha256,
+            delivered_at=self._clock.now(),
+        )
+        self._objects.create(f"{self._root}/names/{record.file_name}", record.sha256.encode())
+        self._objects.put(f"{self._root}/content/{record.sha256}", record.day.encode())
+        return done
+
+    def abandon(self, record: DayRecord) -> None:
+        """Give up a file that never became complete."""
+        self._change(record, status="abandoned")
+
+    def reject(self, day: str, reason: str) -> DayRecord:
+        """Note that LiveRamp refused the day's file, so that its content may be delivered again on another day.
+
+        :raises FeedError: if no file was delivered on that day.
+        """
+        record = self.day(day)
+        if record is None or record.status != "delivered":
+            raise FeedError("no file was delivered on that day.", where=f"feed {self._feed}, {day}")
+        done = self._change(record, status="rejected", reason=reason)
+        self._objects.delete(f"{self._root}/content/{record.sha256}")
+        return done
+
+    def queue(self, delivery_id: str, why: str) -> None:
+        """Let a delivery wait for the next file."""
+        document = {"why": why, "queued_at": self._clock.now().isoformat()}
+        self._objects.create(f"{self._root}/queue/{delivery_id}", documents.encode(document))
+
+    def queued(self) -> list[str]:
+        """The deliveries that wait, longest first."""
+        waiting = []
+        for path in self._objects.list(f"{self._root}/queue"):
+            found = documents.read(self._objects, path)
+            if found is not None:
+                waiting.append((found[0]["queued_at"], path.rpartition("/")[2]))
+        return [delivery_id for _, delivery_id in sorted(waiting)]
+
+    def unqueue(self, delivery_ids: Sequence[str]) -> None:
+        """They need not wait any more."""
+        for delivery_id in delivery_ids:
+            self._objects.delete(f"{self._root}/queue/{delivery_id}")
+
+    def days(self) -> list[DayRecord]:
+        """Every day's file, oldest first."""
+        paths = self._objects.list(f"{self._root}/days")
+        records = (self.day(path.rpartition("/")[2].removesuffix(".json")) for path in paths)
+        return sorted((record for record in records if record is not None), key=lambda record: record.day)
+
+    def _change(self, record: DayRecord, **changes: Any) -> DayRecord:
+        def edit(document: documents.Document) -> documents.Document:
+            found = DayRecord.from_dict(document)
+            if found.holder != record.holder or found.sha256 != record.sha256:
+                raise DeliveryHeldError(
+                    f"{found.holder} took the file of {record.day} over.",
+                    where=f"feed {self._feed}",
+                    todo="Run the delivery again.",
+                )
+            return replace(found, **changes).to_dict()
+
+        return DayRecord.from_dict(documents.change(self._objects, self._day(record.day), self._clock, edit)[0])
+
+    def _day(self, day: str | date) -> str:
+        return f"{self._root}/days/{day}.json"

@@ -1,0 +1,48 @@
+"""The mail that tells LiveRamp's technical account specialist of an upload (seed, "Upload the File").
+
+It names the file and its figures; no value of a customer is in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+
+from airflow_provider_tiktok_offline.errors import FeedError
+from airflow_provider_tiktok_offline.liveramp.book import DayRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A mail's subject and body."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def confirmation(record: DayRecord, *, feed: str) -> Confirmation:
+    """The mail for a delivered file.
+
+    :raises FeedError: if the file was not delivered.
+    """
+    if record.status != "delivered" or record.delivered_at is None:
+        raise FeedError("the file was not delivered; there is nothing to confirm.", where=record.file_name)
+    facts = {
+        "File": record.file_name,
+        "Feed": feed,
+        "Rows": f"{record.rows:,}",
+        "Bytes": f"{record.bytes:,}" if record.bytes is not None else "unknown",
+        "SHA-256": record.stored_sha256 or f"{record.sha256} (of the content before compression or encryption)",
+        "Uploaded": f"{record.delivered_at:%Y-%m-%d %H:%M:%S} UTC",
+    }
+    first = "A conversion file was uploaded for the TikTok Conversions API Program for Offline Conversions."
+    lines = "\n".join(f"{name}: {value}" for name, value in facts.items())
+    rows = "".join(
+        f"<tr><th align=left>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items()
+    )
+    return Confirmation(
+        subject=f"Conversion file uploaded: {record.file_name}",
+        text=f"{first}\n\n{lines}\n",
+        html=f"<p>{first}</p><table>{rows}</table>",
+    )

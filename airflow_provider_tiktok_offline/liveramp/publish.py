@@ -1,0 +1,258 @@
+"""Bring one feed file to its destination: counted, claimed for its day, streamed, verified, noted."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.connections import Connection, Connections
+from airflow_provider_tiktok_offline.errors import FeedError, FileMissingError
+from airflow_provider_tiktok_offline.liveramp.book import DayRecord, DayTakenError, FeedBook
+from airflow_provider_tiktok_offline.liveramp.encryption import Recipient, encrypted
+from airflow_provider_tiktok_offline.liveramp.feed import LEAST_ROWS
+from airflow_provider_tiktok_offline.liveramp.names import check_name, render_name, stored_name
+from airflow_provider_tiktok_offline.liveramp.packing import gzipped
+from airflow_provider_tiktok_offline.liveramp.regions import with_region
+from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
+from airflow_provider_tiktok_offline.storage.files import RemoteFiles, open_files
+from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+from airflow_provider_tiktok_offline.storage.uris import parse
+
+Outcome = Literal["delivered", "already_delivered", "nothing_new", "queued", "carried_over"]
+
+#: Seconds between two signs of life while a file is written.
+_SIGN_OF_LIFE = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """Where the feed file goes and how it is wrapped.
+
+    Attributes:
+        folder_uri: the folder or prefix, which must exist.
+        template: the file name's template.
+        feed: the feed's name, for the template.
+        delimiter: the feed's.
+        gzip: compress it.
+        recipient: encrypt it to this key.
+        staged: write it to a private temporary file first, so that a cut upload can go on where it stopped.
+        temporary_name: on SFTP, write under another name and rename at the end.
+        below_minimum: what to do with fewer rows than LiveRamp takes.
+    """
+
+    folder_uri: str
+    template: str
+    feed: str
+    delimiter: str
+    gzip: bool = False
+    recipient: Recipient | None = None
+    staged: bool = False
+    temporary_name: bool = False
+    below_minimum: Literal["send", "carry_over", "fail"] = "send"
+
+    def wrap(self, chunks: Iterable[bytes]) -> Iterable[bytes]:
+        """The plaintext as it is stored."""
+        if self.gzip:
+            chunks = gzipped(chunks)
+        return chunks if self.recipient is None else encrypted(chunks, self.recipient)
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of a feed file.
+
+    Attributes:
+        outcome: ``delivered``; ``already_delivered`` (the same content lies there: nothing was written);
+            ``nothing_new`` (no row is left); ``queued`` (another file went out today) or ``carried_over`` (too few rows): it goes out
+            with the next file.
+        record: the day's file, where there is one.
+    """
+
+    outcome: Outcome
+    record: DayRecord | None
+
+
+def publish(
+    file: FeedFile,
+    destination: Destination,
+    deliveries: tuple[str, ...],
+    *,
+    book: FeedBook,
+    connections: Connections,
+    clock: Clock,
+    holder: str,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Published:
+    """Deliver a feed file, once.
+
+    The file is run through first, for its digest: the same content is a no-op before anything is written.
+
+    :param deliveries: ids of the deliveries whose rows it holds.
+    :param holder: who does it.
+    :param progress: called with bytes delivered and bytes in all (None where compression or encryption hides it).
+    :raises FeedError: if the name, the form or the number of rows is not what LiveRamp takes.
+    :raises PartialFileError: if the connection was cut and a part of the file lies at the destination.
+    :raises StorageError: if the destination refuses or can't be reached.
+    """
+    day = clock.now().date()
+    inner = check_name(render_name(destination.template, feed=destination.feed, day=day), destination.delimiter)
+    name = check_name(
+        stored_name(inner, gzip=destination.gzip, pgp=destination.recipient is not None), destination.delimiter
+    )
+    file.measure()
+    if not file.rows:
+        return Published("nothing_new", None)
+    known = book.delivered(file.sha256)
+    if known is not None:
+        return Published("already_delivered", known)
+    if file.rows < LEAST_ROWS and destination.below_minimum != "send":
+        if destination.below_minimum == "carry_over":
+            return Published("carried_over", None)
+        raise FeedError(
+            f"{file.rows} rows are fewer than the {LEAST_ROWS} that LiveRamp takes.",
+            where=name,
+            todo="Set below_minimum: carry_over to send them with the next file.",
+        )
+    uri = str(parse(destination.folder_uri).child(name))
+    record = DayRecord(
+        day=day.isoformat(), file_name=name, uri=uri, sha256=file.sha256, rows=file.rows, plain_bytes=file.bytes,
+        deliveries=deliveries, status="writing", holder=holder, lease_until=clock.now(),
+    )  # fmt: skip
+    with open_files(destination.folder_uri, _Regional(connections)) as files:
+        files.check_folder(destination.folder_uri)
+        try:
+            record, resumed = book.claim(record)
+        except DayTakenError:
+            return Published("queued", book.day(record.day))
+        landed = _landed(files, record, file, destination) if resumed else None
+        if landed is not None:
+            return Published("delivered", book.finish(record, stored_bytes=landed.size, stored_sha256=None))
+        alive = _SignOfLife(book, record, clock)
+        with _stored(file, destination) as stored:
+
+            def tell(done: int) -> None:
+                alive()
+                if progress is not None:
+                    progress(done, stored.size)
+
+            stamp = stored.send(files, uri, replace=resumed, temporary=destination.temporary_name, progress=tell)
+        if file.sha256 != record.sha256:
+            raise RuntimeError("the feed file changed between two runs through it")
+        done = book.finish(record, stored_bytes=stamp.size, stored_sha256=stored.sha256)
+    return Published("delivered", done)
+
+
+def settle_earlier(
+    record: DayRecord, destination: Destination, *, book: FeedBook, connections: Connections
+) -> DayRecord | None:
+    """Look at a file of an earlier day whose writer did not say how it ended.
+
+    :returns: the record, now delivered, if the file lies at its destination whole; else None, and what lay there of
+        it is removed.
+    """
+    with open_files(record.uri, _Regional(connections)) as files:
+        stamp = _landed(files, record, None, destination)
+        if stamp is not None:
+            return book.finish(record, stored_bytes=stamp.size, stored_sha256=None)
+        files.delete(record.uri)
+    book.abandon(record)
+    return None
+
+
+def _landed(files: RemoteFiles, record: DayRecord, file: FeedFile | None, destination: Destination) -> FileStamp | None:
+    """The file at the destination if an earlier try of it is whole there: its answer was lost, not the file."""
+    try:
+        stamp = files.stat(record.uri)
+    except FileMissingError:
+        return None
+    if parse(record.uri).scheme != "sftp" or destination.temporary_name:
+        return stamp
+    if destination.recipient is not None:
+        return None
+    expected: int | None = record.plain_bytes
+    if destination.gzip:
+        expected = sum(map(len, gzipped(file.chunks()))) if file is not None else None
+    return stamp if stamp.size == expected else None
+
+
+class _Stored:
+    """The feed file as it is stored: a stream, or a private temporary file.
+
+    ``sha256``, of the stored bytes, is known once they were sent.
+    """
+
+    def __init__(self, chunks: Iterable[bytes], size: int | None, staged: BinaryIO | None = None) -> None:
+        self._chunks = chunks
+        self._staged = staged
+        self._digest = hashlib.sha256()
+        self.size = size
+        if staged is not None:
+            self.size = sum(staged.write(chunk) for chunk in self._counted(chunks))
+            staged.seek(0)
+
+    @property
+    def sha256(self) -> str:
+        """The digest, in hex."""
+        return self._digest.hexdigest()
+
+    def send(
+        self, files: RemoteFiles, uri: str, *, replace: bool, temporary: bool, progress: Callable[[int], None]
+    ) -> FileStamp:
+        """Write it."""
+        from airflow_provider_tiktok_offline.storage.sftp import SftpFiles
+
+        staged = self._staged
+        if staged is None:
+            counted = self._counted(self._chunks)
+            return files.write(uri, counted, replace=replace, temporary=temporary, progress=progress)
+        if isinstance(files, SftpFiles):
+            return files.write_resumable(uri, staged, replace=replace, temporary=temporary, progress=progress)
+        pieces = iter(lambda: staged.read(1024 * 1024), b"")
+        return files.write(uri, pieces, replace=replace, temporary=temporary, progress=progress)
+
+    def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._digest.update(chunk)
+            yield chunk
+
+
+@contextmanager
+def _stored(file: FeedFile, destination: Destination) -> Iterator[_Stored]:
+    """The stream; or, where asked for, a private temporary file that is gone afterwards, whatever happens."""
+    chunks = destination.wrap(file.chunks())
+    if destination.staged:
+        with tempfile.TemporaryFile(prefix="tiktok-offline-feed-") as staged:
+            yield _Stored(chunks, None, staged)
+    else:
+        yield _Stored(chunks, file.bytes if not destination.gzip and destination.recipient is None else None)
+
+
+class _SignOfLife:
+    """Called often; tells the feed's book now and then that the writer is alive."""
+
+    def __init__(self, book: FeedBook, record: DayRecord, clock: Clock) -> None:
+        self._book = book
+        self._record = record
+        self._clock = clock
+        self._last = clock.monotonic()
+
+    def __call__(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._last >= _SIGN_OF_LIFE:
+            self._last = now
+            self._book.keep(self._record)
+
+
+class _Regional:
+    """Connections whose host and port may come from LiveRamp's region."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def get(self, conn_id: str) -> Connection:
+        return with_region(self._connections.get(conn_id))

@@ -1,0 +1,253 @@
+"""The feed file as one stream: the chosen lines of one or several source files in the form the feed was set up with.
+
+What comes out is UTF-8 without a byte order mark, rectangular, without a quote, one line end ``\\n`` a row. A value
+that would need a quote can't be written: its row is left out and named by line and column.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from airflow_provider_tiktok_offline.conversions.header import Header, read_header
+from airflow_provider_tiktok_offline.conversions.parsing import Parsed, parse
+from airflow_provider_tiktok_offline.conversions.reader import FileReader
+from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.source import ByteSource
+from airflow_provider_tiktok_offline.conversions.timestamps import read_timestamps
+from airflow_provider_tiktok_offline.errors import FeedError, FileChangedError
+from airflow_provider_tiktok_offline.liveramp.feed import Feed, check_drift, check_new_categories, feed_columns
+from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+
+#: Lines that are named of those that can't be written.
+_NAMED = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSource:
+    """One source file of the feed file.
+
+    Attributes:
+        source: where its bytes come from.
+        settings: how they are read.
+        lines: the lines that go into the feed file.
+        sha256: digest of the stored bytes that were validated.
+    """
+
+    source: ByteSource
+    settings: ConversionSettings
+    lines: LineSet
+    sha256: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Unwritable:
+    """Rows of one source file that can't be written without a quote.
+
+    Attributes:
+        rows: column -> how many.
+        lines: all of them; left out of the feed file.
+        first_lines: column -> the first line numbers.
+    """
+
+    rows: dict[str, int] = field(default_factory=dict)
+    lines: LineSet = field(default_factory=LineSet)
+    first_lines: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, column: str, lines: Sequence[int]) -> None:
+        """Count lines for a column."""
+        self.rows[column] = self.rows.get(column, 0) + len(lines)
+        self.lines.add(lines)
+        named = self.first_lines.setdefault(column, [])
+        named.extend(lines[: _NAMED - len(named)])
+
+
+class FeedFile:
+    """The feed file's plaintext. It can be streamed more than once; each time gives the same bytes.
+
+    ``rows``, ``bytes``, ``sha256`` and ``unwritable`` (by source, in order) are those of the last complete stream.
+
+    :param feed: the contract.
+    :param sources: the source files, in the order in which their rows are written.
+    :param progress: called with the stored bytes of all sources read so far.
+    """
+
+    def __init__(
+        self, feed: Feed, sources: Sequence[FeedSource], progress: Callable[[int], None] | None = None
+    ) -> None:
+        self._feed = feed
+        self._sources = sources
+        self._progress = progress
+        self.rows = 0
+        self.bytes = 0
+        self.sha256 = ""
+        self.unwritable: list[Unwritable] = []
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes, header first.
+
+        :raises FeedError: if a source no longer has the form of the feed.
+        :raises FileChangedError: if a source's bytes are not those that were validated; raised before the last chunk.
+        """
+        digest = hashlib.sha256()
+        total = rows = 0
+        unwritable = [Unwritable() for _ in self._sources]
+        held = self._feed.header()
+        read_before = 0
+        for one, faults in zip(self._sources, unwritable, strict=True):
+            for text, count in self._rows(one, faults, read_before):
+                # One chunk is held back, so that nothing is complete before every source is seen to be unchanged.
+                digest.update(held)
+                total += len(held)
+                yield held
+                held = text
+                rows += count
+            read_before += self._read
+        digest.update(held)
+        self.rows, self.bytes, self.unwritable = rows, total + len(held), unwritable
+        self.sha256 = digest.hexdigest()
+        yield held
+
+    def measure(self) -> None:
+        """Run through the stream without keeping it, for the digest and the counts."""
+        for _ in self.chunks():
+            pass
+
+    def _rows(self, one: FeedSource, faults: Unwritable, read_before: int) -> Iterator[tuple[bytes, int]]:
+        tick = None if self._progress is None else (lambda done: self._tell(read_before + done))
+        reader = FileReader(one.source, one.settings.limits, tick=tick)
+        layout: _Layout | None = None
+        for block in reader.blocks():
+            if isinstance(block, bytes):
+                header = read_header(
+                    block, one.source.name, reader.type, one.settings, byte_order_mark=reader.byte_order_mark
+                )
+                reader.delimiter, reader.fields = header.delimiter.encode(), header.width
+                layout = _Layout(self._feed, header, one)
+                continue
+            if layout is None:
+                raise RuntimeError("a block came before the header")
+            parsed = parse(block, header.width, reader.delimiter, one.settings.limits.row_characters)
+            text, count = layout.write(parsed, faults)
+            if count:
+                yield text, count
+        self._read = reader.size
+        if reader.sha256 != one.sha256:
+            raise FileChangedError(
+                "the file has changed since it was validated; nothing of it was delivered.",
+                rule="file_changed",
+                where=one.source.uri,
+                todo="Run the delivery again from validate.",
+            )
+
+    def _tell(self, done: int) -> None:
+        if self._progress is not None:
+            self._progress(done)
+
+
+class _Layout:
+    """How the parsed columns of one source become the feed's."""
+
+    def __init__(self, feed: Feed, header: Header, one: FeedSource) -> None:
+        check_drift(feed, feed_columns(header.places, one.settings), feed.delimiter, one.source.uri)
+        self._feed = feed
+        self._settings = one.settings
+        self._lines = one.lines
+        self._where = one.source.uri
+        self._places = header.places
+        self._others = header.others
+        self._same_delimiter = header.delimiter == feed.delimiter
+        self._labels = {name: header.labels.get(name, name) for name in feed.columns}
+        for column, value in one.settings.constants.items():
+            if any(sign in value for sign in (feed.delimiter, '"', "\n", "\r")):
+                raise FeedError("this constant would need quotes in the feed file.", where=f"constants.{column}")
+
+    def write(self, parsed: Parsed, faults: Unwritable) -> tuple[bytes, int]:
+        """The chosen rows of a block as text, and how many they are."""
+        chosen = self._lines.mask(parsed.lines)
+        if not chosen.any():
+            return b"", 0
+        lines = parsed.lines[chosen]
+        cells = parsed.frame if chosen.all() else parsed.frame.filter(pl.Series(chosen))
+        frame = cells.select(self._column(name).alias(name) for name in self._feed.columns)
+        if self._shifts_time():
+            frame = frame.with_columns(self._in_utc(cells, frame))
+        if parsed.quoted or not self._same_delimiter:
+            frame = self._without_unwritable(frame, lines, faults)
+        if not frame.height:
+            return b"", 0
+        used = frame.get_column("transaction_category").unique().to_list()
+        check_new_categories(self._feed, used, self._where)
+        out = io.BytesIO()
+        frame.write_csv(out, include_header=False, separator=self._feed.delimiter, quote_style="never", null_value="")
+        return out.getvalue(), frame.height
+
+    def _column(self, name: str) -> pl.Expr:
+        settings = self._settings
+        place = self._places.get(name)
+        if place is None:
+            return pl.lit(settings.constants[name])
+        cell = pl.col(str(place))
+        if settings.trim_white_space:
+            cell = cell.str.strip_chars()
+        if name == "transaction_amount" and settings.decimal == "comma":
+            cell = cell.str.replace(",", ".", literal=True)
+        if name == "transaction_category" and settings.event_map:
+            cell = cell.replace(dict(settings.event_map))
+        return cell
+
+    def _shifts_time(self) -> bool:
+        """Whether what the file calls a time is not simply a time in UTC."""
+        settings = self._settings
+        zoned = settings.time_zone != "UTC" or "time_zone" in settings.extensions
+        zoned = zoned or any(store.time_zone for store in settings.stores.values())
+        return zoned or settings.offset == "apply"
+
+    def _in_utc(self, cells: pl.DataFrame, frame: pl.DataFrame) -> pl.Series:
+        """The timestamps in the programme's form for UTC."""
+        settings = self._settings
+        zones: pl.Series | str = settings.time_zone
+        own = settings.extensions.get("time_zone")
+        by_store: Mapping[str, str] = {
+            code: store.time_zone for code, store in settings.stores.items() if store.time_zone
+        }
+        if own is not None or by_store:
+            zone = pl.lit(settings.time_zone)
+            if by_store and "store_code" in self._places:
+                zone = pl.col(str(self._places["store_code"])).replace_strict(dict(by_store), default=zone)
+            if own is not None and own in self._others:
+                cell = pl.col(str(self._others[own])).str.strip_chars()
+                zone = pl.when(cell != "").then(cell).otherwise(zone)
+            zones = cells.select(zone.alias("zone")).get_column("zone")
+        written = frame.get_column("transaction_timestamp").str.strip_chars()
+        times = read_timestamps(written, zones, offset=settings.offset, date_only_time=settings.date_only_time)
+        if not times.known.all():
+            raise FeedError("a timestamp that was validated can't be read.", where=self._where)
+        moments = pl.Series("transaction_timestamp", times.epoch).cast(pl.Int64) * 1_000_000
+        return moments.cast(pl.Datetime("us")).dt.strftime("%Y-%m-%dT%H:%M:%SZ-0000")
+
+    def _without_unwritable(
+        self, frame: pl.DataFrame, lines: npt.NDArray[np.int64], faults: Unwritable
+    ) -> pl.DataFrame:
+        mark = {"\t": r"\t", "|": r"\|"}.get(self._feed.delimiter, self._feed.delimiter)
+        pattern = rf'["\r\n{mark}]'
+        marks = frame.select(pl.col(name).str.contains(pattern).fill_null(False) for name in frame.columns)
+        wrong = marks.select(pl.any_horizontal(pl.all())).to_series()
+        if not wrong.any():
+            return frame
+        for name in marks.columns:
+            hit = lines[marks.get_column(name).to_numpy()]
+            if len(hit):
+                faults.add(self._labels[name], hit.tolist())
+        return frame.filter(~wrong)
+
+
+def unwritable_rows(faults: Iterable[Unwritable]) -> int:
+    """How many rows were left out of all sources."""
+    return sum(len(one.lines) for one in faults)
