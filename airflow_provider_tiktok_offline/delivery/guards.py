@@ -45,12 +45,13 @@ def check_guards(ctx: DeliveryContext, state: Any, prepared: Any) -> None:
 def _figures(prepared: Any) -> tuple[Decimal, Decimal, set[str]]:
     import polars as pl
 
+    amount = pl.col("value").cast(pl.Decimal(38, 4))
     total, largest, stores = Decimal(0), Decimal(0), set[str]()
     for index in range(len(prepared.parts)):
         frame = prepared.read(index)
-        values = amounts(frame)["value"].cast(pl.Decimal(38, 4))
-        total += values.sum() or Decimal(0)
-        largest = max(largest, values.max() or Decimal(0))
+        part_total, part_largest = amounts(frame).select(amount.sum().alias("total"), amount.max().alias("max")).row(0)
+        total += part_total or Decimal(0)
+        largest = max(largest, part_largest or Decimal(0))
         if "shop_id" in frame.columns:
             stores |= set(frame["shop_id"].drop_nulls().unique())
     return total, largest, stores

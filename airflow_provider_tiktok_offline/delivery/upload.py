@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
-    from airflow_provider_tiktok_offline.tiktok.upload import UploadResult
+    from airflow_provider_tiktok_offline.tiktok.results import UploadResult
 
 #: Batches whose bodies are in memory at once.
 WINDOW_BATCHES = 50
@@ -47,9 +47,9 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
     frame = PreparedEvents.open(StagedParts(ctx.staging, delivery_id)).read(part)
     with Lease(ctx, state) as lease, open_client(ctx) as client:
         if ctx.config.mode == "test":
-            result = {**done, **_send_test_events(ctx, client, frame), "settled": 0}
-            note_step(ctx, state, "test_events", result)
-            return result
+            tested = {**done, **_send_test_events(ctx, client, frame), "settled": 0}
+            note_step(ctx, state, "test_events", tested)
+            return tested
         with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
             settled = receipts.settled()
             todo = _outstanding(ctx, delivery_id, part, frame, settled)
@@ -138,7 +138,8 @@ def _send(
     ctx: DeliveryContext, client: TikTokClient, window: pl.DataFrame, receipts: Any, *, proven: bool
 ) -> UploadResult:
     from airflow_provider_tiktok_offline.conversions.events import to_json
-    from airflow_provider_tiktok_offline.tiktok.upload import Envelope, send
+    from airflow_provider_tiktok_offline.tiktok.requests import Envelope
+    from airflow_provider_tiktok_offline.tiktok.upload import send
 
     return send(
         to_json(window),
@@ -155,7 +156,8 @@ def _send(
 def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.DataFrame) -> dict[str, Any]:
     """A few events under the test code: they show in Events Manager, count nowhere and leave no trace in the ledger."""
     from airflow_provider_tiktok_offline.conversions.events import to_json
-    from airflow_provider_tiktok_offline.tiktok.upload import Envelope, send_test
+    from airflow_provider_tiktok_offline.tiktok.requests import Envelope
+    from airflow_provider_tiktok_offline.tiktok.upload import send_test
 
     result = send_test(
         to_json(frame.head(ctx.config.test_events)),
