@@ -300,7 +300,8 @@ def _checked_url(base_url: str) -> str:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
         url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.query or url.path not in ("", "/"):
+    named = re.fullmatch(r"[A-Za-z0-9._:-]+", url.raw_host.decode())
+    if url.scheme not in ("http", "https") or not named or url.userinfo or url.query or url.path not in ("", "/"):
         raise ConfigError(
             "the API URL must be http(s)://host[:port] without path, user or query.",
             todo=f"The usual one is {PRODUCTION_URL}.",

@@ -11,6 +11,8 @@ _SLOWEST_SHARE = 1 / 32
 #: Each answered request brings back this share of the configured rate.
 _RECOVERY_SHARE = 1 / 50
 _LONGEST_NAP_SECONDS = 0.5
+#: Clocks tell no finer difference.
+_SHORTEST_NAP_SECONDS = 1e-6
 
 
 class Stopping(Exception):
@@ -58,7 +60,7 @@ class RateLimit:
             if self._stopping.is_set():
                 raise Stopping
             left = until - self._clock.monotonic()
-            if left <= 0:
+            if left < _SHORTEST_NAP_SECONDS:
                 return
             self._clock.sleep(min(left, _LONGEST_NAP_SECONDS))
 

@@ -59,6 +59,8 @@ class ScriptedServer:
     def __init__(self, answer: Callable[[Request], Reply]) -> None:
         self.answer = answer
         self.requests: list[Request] = []
+        self.connections = 0
+        self.one_at_a_time = True
         self._lock = threading.Lock()
         handler = _handler(self)
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -68,7 +70,9 @@ class ScriptedServer:
     def take(self, request: Request) -> Reply:
         with self._lock:
             self.requests.append(request)
-            return self.answer(request)
+            if self.one_at_a_time:
+                return self.answer(request)
+        return self.answer(request)
 
     def serve(self) -> None:
         self._http.serve_forever(poll_interval=0.02)
@@ -108,6 +112,10 @@ def _handler(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            server.connections += 1
+            super().setup()
 
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from business_api_client.tiktok_business import tiktok_code
 
 from airflow_provider_tiktok_offline.errors import (
     ApiError,
@@ -19,13 +20,12 @@ from airflow_provider_tiktok_offline.errors import (
     ThrottledError,
 )
 from airflow_provider_tiktok_offline.tiktok.codes import BAD_TOKEN_CODES, RETURN_CODES, error_type, return_code
-from business_api_client.tiktok_business import tiktok_code  # type: ignore[import-not-found]
 
 #: The codes of the reference page, section 9.
 REFERENCE = (
-    "0 20001 40000 40001 40002 40003 40006 40051 40007 40016 40050 40061 40062 40063 40100 40132 40133 40101 40102 40103 "
-    "40104 40105 40106 40107 40108 40109 40110 40113 40117 40118 40125 40130 40300 40301 40700 41000 41001 41002 50000 "
-    "50002 51000 51010 51012 51050 51065 60001 61000"
+    "0 20001 40000 40001 40002 40003 40006 40051 40007 40016 40050 40061 40062 40063 40100 40132 40133 40101 "
+    "40102 40103 40104 40105 40106 40107 40108 40109 40110 40113 40117 40118 40125 40130 40300 40301 40700 41000 "
+    "41001 41002 50000 50002 51000 51010 51012 51050 51065 60001 61000"
 )
 
 
@@ -96,12 +96,17 @@ def test_an_unknown_code_never_means_a_bad_token_nor_a_bad_row() -> None:
 
 def test_what_stops_a_run_says_what_to_do() -> None:
     """Each code that ends a run has a sentence for its reader."""
-    silent = [c.code for c in RETURN_CODES.values() if c.kind in ("caller", "credentials", "size", "row") and not c.todo]
+    silent = [
+        c.code for c in RETURN_CODES.values() if c.kind in ("caller", "credentials", "size", "row") and not c.todo
+    ]
     assert silent == []
 
 
 def test_the_page_of_return_codes_is_that_of_the_table() -> None:
     """docs/return-codes.md lists every code with its name and meaning."""
     page = (Path(__file__).parents[2] / "docs" / "return-codes.md").read_text()
-    listed = {int(code): (name, kind) for code, name, kind in re.findall(r"^\| (\d+) \| (\w+) \| (\w+) \|", page, re.MULTILINE)}
+    listed = {
+        int(code): (name, kind)
+        for code, name, kind in re.findall(r"^\| (\d+) \| (\w+) \| (\w+) \|", page, re.MULTILINE)
+    }
     assert listed == {code: (known.name, known.kind) for code, known in RETURN_CODES.items()}
