@@ -163,7 +163,9 @@ class FileReader:
             zeros = head.count(0)
             if zeros * 3 > len(head) and head.replace(b"\0", b"").isascii():
                 raise self._fault("utf16", "the text is UTF-16.", 'Save it as "CSV UTF-8".')
-            raise self._fault("binary_file", "not a text file.", "Export as text instead of renaming a workbook.")
+            # A NUL here and there costs the rows that hold one, not the day.
+            if zeros * 100 > len(head) or b"\0" in head.partition(b"\n")[0]:
+                raise self._fault("binary_file", "not a text file.", "Export as text instead of renaming a workbook.")
         if not head.strip():
             raise self._fault("empty_file", "the file holds nothing but line ends.", "Check the export that writes it.")
         end = pending.find(b"\n")
