@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow_provider_tiktok_offline.delivery_task import task_errors
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.links import FileReportLink
-from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each, task_errors
+from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
 
 
 class ValidateConversionFileOperator(DeliveryOperator):

@@ -7,9 +7,10 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRule
 
+from airflow_provider_tiktok_offline.delivery_task import task_errors
 from airflow_provider_tiktok_offline.errors import UnsettledError
 from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
-from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, task_errors
+from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 
 _FAILED = frozenset({"failed", "upstream_failed"})
 

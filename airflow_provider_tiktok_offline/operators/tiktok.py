@@ -7,8 +7,9 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_tiktok_offline.delivery_task import task_errors
 from airflow_provider_tiktok_offline.links import EventsManagerLink
-from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, task_errors
+from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 
 
 class TikTokUploadOperator(DeliveryOperator):

@@ -16,8 +16,8 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
-from airflow_provider_tiktok_offline.operators.base import DeliveryTask, task_errors
 
 #: The DAG parameter that names the file's day, as 2026-11-21.
 DAY_PARAM = "file_day"

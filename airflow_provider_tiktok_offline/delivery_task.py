@@ -1,0 +1,95 @@
+"""What every task of a delivery shares: whose settings, whose credentials, and how an error ends the task."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_tiktok_offline.clock import system_clock
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext, Progress
+
+log = logging.getLogger(__name__)
+
+#: Seconds between two progress lines in a task's log.
+_PROGRESS_EVERY = 10.0
+
+
+class DeliveryTask:
+    """Mixed into operators and the sensor: finds the advertiser's settings and makes the step's context.
+
+    The settings come from ``settings`` if given, else from the entry ``advertiser`` of the file ``config``.
+    """
+
+    config: str | None
+    advertiser: str | None
+    settings: AdvertiserConfig | Mapping[str, Any] | None
+
+    def advertiser_config(self) -> AdvertiserConfig:
+        """The advertiser's typed settings.
+
+        :raises ConfigError: if they are missing or broken.
+        """
+        if isinstance(self.settings, AdvertiserConfig):
+            return self.settings
+        if self.settings is not None:
+            return AdvertiserConfig.model_validate(dict(self.settings))
+        if self.config is None or self.advertiser is None:
+            raise ConfigError(
+                "no advertiser is named.",
+                where=f"task {getattr(self, 'task_id', '?')}",
+                todo="Give config= (path of advertisers.yaml) and advertiser=, or settings=.",
+            )
+        from airflow_provider_tiktok_offline.config.loading import load_config
+
+        return load_config(self.config, only=[self.advertiser]).advertiser(self.advertiser)
+
+    def delivery_context(self, context: Mapping[str, Any]) -> DeliveryContext:
+        """The step's view of the advertiser, with Airflow's connections, held by this DAG run."""
+        from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
+        from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+
+        run = context["dag_run"]
+        return DeliveryContext(
+            config=self.advertiser_config(),
+            connections=AirflowConnections(),
+            holder=f"{run.dag_id}/{run.run_id}",
+            progress=log_progress(),
+        )
+
+
+@contextmanager
+def task_errors() -> Iterator[None]:
+    """Let Airflow retry what may pass, and fail at once what can't: the type of the error decides."""
+    try:
+        yield
+    except TikTokOfflineError as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+
+
+def log_progress() -> Progress:
+    """Progress as a line in the task's log, at most one every ten seconds."""
+    clock = system_clock()
+    last = clock.monotonic()
+
+    def told(step: str, done: int, total: int | None) -> None:
+        nonlocal last
+        now = clock.monotonic()
+        if now - last < _PROGRESS_EVERY:
+            return
+        last = now
+        if total:
+            log.info("%s: %s of %s (%.0f %%)", step, f"{done:,}", f"{total:,}", 100 * done / total)
+        else:
+            log.info("%s: %s", step, f"{done:,}")
+
+    return told
