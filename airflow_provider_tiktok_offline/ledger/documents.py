@@ -56,6 +56,16 @@ def create(objects: ObjectStore, path: str, document: Document) -> bool:
     return found is not None and found[0].get(_WRITER) == mine[_WRITER]
 
 
+def swap(objects: ObjectStore, path: str, document: Document, version: str) -> bool:
+    """Replace the document if it still has that version; False if another writer came first."""
+    mine = {**document, _WRITER: secrets.token_hex(8)}
+    if objects.replace(path, encode(mine), version):
+        return True
+    # The answer to a swap that was done may have been lost, and the client's own retry refused.
+    found = read(objects, path)
+    return found is not None and found[0].get(_WRITER) == mine[_WRITER]
+
+
 def change(
     objects: ObjectStore, path: str, clock: Clock, edit: Callable[[Document], Document | None]
 ) -> tuple[Document, bool]:
@@ -76,12 +86,7 @@ def change(
         after = edit(dict(before))
         if after is None:
             return before, False
-        after[_WRITER] = secrets.token_hex(8)
-        if objects.replace(path, encode(after), version):
-            return after, True
-        # The answer to a swap that was done may have been lost, and the client's own retry refused.
-        again = read(objects, path)
-        if again is not None and again[0].get(_WRITER) == after[_WRITER]:
+        if swap(objects, path, after, version):
             return after, True
     raise AssertionError("attempts() ends by raising")
 
