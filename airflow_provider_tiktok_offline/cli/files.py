@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +19,7 @@ from airflow_provider_tiktok_offline.cli.options import (
     examples,
     moment,
 )
-from airflow_provider_tiktok_offline.cli.running import REFUSED, output, warn
+from airflow_provider_tiktok_offline.cli.running import REFUSED, output, print_lines, warn
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -150,8 +149,7 @@ def events(
             where=str(directory),
             todo="Make one: tiktok-offline prepare FILE --output DIR.",
         )
-    lines = PreparedEvents.open(DirectoryParts(directory)).json_lines()
-    sys.stdout.buffer.writelines(f"{line}\n".encode() for line in lines)
+    print_lines(PreparedEvents.open(DirectoryParts(directory)).json_lines())
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -28,10 +28,6 @@ def guarded(command: Callable[[], object]) -> None:
         if _debugging():
             raise
         _fail(str(error), error.exit_code)
-    except BrokenPipeError:
-        # Whoever read our output has gone, as `| head` does.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(0) from None
     except KeyboardInterrupt:
         _fail("interrupted; the same command goes on from where it stopped.", 130)
     except Exception as error:
@@ -40,6 +36,15 @@ def guarded(command: Callable[[], object]) -> None:
         _fail(
             f"unexpected {type(error).__name__}. Run it again as `tiktok-offline --debug ...` to see where.", UNUSABLE
         )
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print many lines; a reader that goes away, as ``| head`` does, ends it quietly."""
+    try:
+        sys.stdout.buffer.writelines(f"{line}\n".encode() for line in lines)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def output() -> Console:

@@ -104,7 +104,7 @@ def deliver(context: DeliveryContext, what: str, *, as_of: datetime | None, retr
     opened = open_delivery()
     delivery_id = opened["delivery_id"]
     if retry_refused and opened["closed"]:
-        context.deliveries.reopen(delivery_id)
+        context.deliveries.reopen(delivery_id, reason="--retry-refused")
         opened = open_delivery()
     try:
         if not opened["closed"]:
