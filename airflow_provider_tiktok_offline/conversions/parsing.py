@@ -197,8 +197,11 @@ def _not_utf8(data: bytes, scan: Scan, keep: Flags) -> Flags:
     high = np.maximum.reduceat(scan.bytes, scan.starts) > 127
     wrong = np.zeros(len(scan.ends), dtype=bool)
     candidates = np.flatnonzero(high & keep)
-    lines = [data[start:end] for start, end in zip(scan.starts[candidates], scan.ends[candidates], strict=True)]
-    wrong[candidates] = pl.Series(lines, dtype=pl.Binary).cast(pl.String, strict=False).is_null().to_numpy()
+    for line in candidates:
+        try:
+            data[scan.starts[line] : scan.ends[line]].decode()
+        except UnicodeDecodeError:
+            wrong[line] = True
     return wrong
 
 
