@@ -68,7 +68,8 @@ class Published:
 
     Attributes:
         outcome: ``delivered``; ``already_delivered`` (the same content lies there: nothing was written);
-            ``nothing_new`` (no row is left); ``queued`` (another file went out today) or ``carried_over`` (too few rows): it goes out
+            ``nothing_new`` (no row is left); ``queued`` (another file went out today) or ``carried_over`` (too few
+            rows): it goes out
             with the next file.
         record: the day's file, where there is one.
     """

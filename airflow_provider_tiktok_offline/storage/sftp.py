@@ -136,6 +136,7 @@ class SftpFiles:
         mode = "wb" if ours else "xb"
         written = 0
         resumes = _RESUMES if source is not None else 0
+        handle: Any = None
         while True:
             try:
                 handle = self._session.run(open_handle(self._session.client, path, mode), uri)
@@ -164,7 +165,7 @@ class SftpFiles:
                         continue
                 full = isinstance(fault.__cause__, asyncssh.SFTPFailure) and self._free_bytes(target) == 0
                 if ours or cut:
-                    self._clean_up(path, uri, fault)
+                    self._clean_up(path, uri, fault, handle)
                 if full:
                     raise StorageUnavailableError(
                         "the server's disk is full.", where=uri, todo="Have space freed, run again."
@@ -233,9 +234,13 @@ class SftpFiles:
             raise StorageUnavailableError(f"the server holds {stamp.size} bytes of {written} sent.", where=stamp.uri)
         return stamp
 
-    def _clean_up(self, path: str, uri: str, fault: BaseException) -> None:
+    def _clean_up(self, path: str, uri: str, fault: BaseException, handle: Any) -> None:
         """Remove what a failed write left, over a new session if the old one is lost."""
         try:
+            if handle is not None and not self._session.lost:
+                # A file that is still open goes on filling the disk after it was removed.
+                with contextlib.suppress(StorageError):
+                    self._session.run(handle.close(), uri)
             if self._session.lost:
                 self._session.connect()
             with contextlib.suppress(FileMissingError):

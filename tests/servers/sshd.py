@@ -100,12 +100,12 @@ class StaticConnections:
 
 
 @contextlib.contextmanager
-def sshd(*, password: str | None = None, options: str = "") -> Iterator[Sshd]:
+def sshd(*, password: str | None = None, subsystem: str = "internal-sftp") -> Iterator[Sshd]:
     """Start OpenSSH's sshd with its internal SFTP server on 127.0.0.1, and stop it at the end.
 
     :param password: also let the current user in by this password. The server then runs in a mount namespace of
         its own with a shadow file of its own, so that nothing of the machine changes; that needs root.
-    :param options: further lines of sshd_config.
+    :param subsystem: the SFTP server and its options.
     :raises SshdMissingError: if OpenSSH is not installed (``apt-get install openssh-server``).
     """
     server = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -131,11 +131,11 @@ def sshd(*, password: str | None = None, options: str = "") -> Iterator[Sshd]:
                 f"HostKey {root / 'host_key'}\n"
                 f"PidFile {root / 'sshd.pid'}\n"
                 f"AuthorizedKeysFile {root / 'authorized_keys'}\n"
-                "Subsystem sftp internal-sftp\n"
+                f"Subsystem sftp {subsystem}\n"
                 "PermitRootLogin yes\nStrictModes no\nUsePAM no\nPubkeyAuthentication yes\n"
                 f"PasswordAuthentication {'no' if password is None else 'yes'}\n"
                 "KbdInteractiveAuthentication no\nUseDNS no\nLogLevel VERBOSE\n"
-                "MaxStartups 1000\nMaxSessions 100\nPerSourceMaxStartups none\n" + options + "\n"
+                "MaxStartups 1000\nMaxSessions 100\nPerSourceMaxStartups none\n"
             )
             command = [server, "-D", "-f", str(config), "-E", str(log)]
             if password is not None:
