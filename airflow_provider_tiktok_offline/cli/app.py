@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from airflow_provider_tiktok_offline import __version__
-from airflow_provider_tiktok_offline.cli import auth, config, doctor, event_sets, files, sample, simulator
+from airflow_provider_tiktok_offline.cli import (
+    auth,
+    config,
+    doctor,
+    event_sets,
+    files,
+    ledger,
+    sample,
+    simulator,
+    upload,
+)
 from airflow_provider_tiktok_offline.cli.running import DEBUG_VARIABLE
 
 app = typer.Typer(
@@ -42,7 +52,12 @@ def _main(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for _module in (files, sample, simulator, doctor):
+for _module in (files, upload, sample, simulator, doctor):
     _module.register(app)
-for _name, _group in (("config", config.app), ("auth", auth.app), ("event-sets", event_sets.app)):
+for _name, _group in (
+    ("config", config.app),
+    ("auth", auth.app),
+    ("event-sets", event_sets.app),
+    ("ledger", ledger.app),
+):
     app.add_typer(_group, name=_name)

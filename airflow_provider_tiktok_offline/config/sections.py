@@ -186,7 +186,7 @@ class LedgerConfig(Strict):
     Attributes:
         retention_days: days that event keys are kept; at least lookback_days + 2.
         record_months: months that the record of a delivery is kept.
-        secret_conn_id: connection whose password is the ledger's secret (32 bytes, base64); without one it lies beside
+        secret_conn_id: connection whose password is the ledger's secret (64 hex digits); without one it lies beside
             the ledger.
         heartbeat_seconds: how often a run says that it still works on its delivery.
         lease_seconds: a run that has not said so for this long has lost its delivery.
