@@ -6,18 +6,15 @@ A delivery uses it in this order::
     state = deliveries.enter(delivery_id(advertiser, digest), holder, ...)
     ledger = Ledger.open(objects, event_set_id, identity=..., clock=clock)
     ledger.use_route(route)
-    verdict = ledger.claim(state.id, frame, now=..., lookback=...)
-    ledger.write_plan_part(state.id, index, what is new or held)
-    plan = ledger.write_plan(state.id, {index: events})
-    ...
-    ledger.claim(state.id, what receipts.settled() leaves of plan.part(index))   # "own" and "new" may be sent
-    with ledger.receipts(state.id, index, holder) as receipts:
-        ...
-    ledger.settle(state.id)
-    deliveries.close(state.id, holder)
+    plan = ledger.dedupe(state.id, ((i, frame_i) for each prepared part), route=..., now=..., lookback=...)
+    for i in plan.parts:
+        with ledger.receipts(state.id, i, holder) as receipts:
+            ...  # plan.part(i) without what receipts.settled() knows; in doubt only within ledger.retry_window
+    settlement = ledger.settle(state.id)
+    deliveries.save(state, status="closed" or "failed", steps=...)
 
 ``frame`` has ``event_key`` (``ledger.keys(event_ids)``), ``content`` and ``event_time``. The modules:
-:mod:`~.ledger` (claim, plan, settle), :mod:`~.deliveries`, :mod:`~.receipts`, :mod:`~.records`,
+:mod:`~.ledger` (dedupe, plan, settle), :mod:`~.deliveries`, :mod:`~.receipts`, :mod:`~.records`,
 :mod:`~.corrections` (adopt, reopen, resolve, mark erroneous, switch route, acknowledge an identity),
 :mod:`~.rebuilding`, :mod:`~.maintenance`, :mod:`~.inspection`.
 """

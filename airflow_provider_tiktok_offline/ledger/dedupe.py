@@ -25,12 +25,7 @@ KEYS_SCHEMA = pl.Schema(
         "day": pl.Date(),
     }
 )
-_LOOKED_AT = ["event_key", "content", "outcome", "first_attempt_at", "seq"]
-
-#: Outcomes after which an event is never sent again; ``released`` may be sent.
-SENT = ("accepted", "adopted")
-#: All verdicts; an event under one of the first two is this delivery's to send.
-VERDICTS = ("new", "own", "held", "already_sent", "changed_after_sent", "refused", "unconfirmed", "expired")
+_LOOKED_AT = ["event_key", "content", "outcome", "first_attempt_at", "delivery_id", "seq"]
 
 
 @dataclass(slots=True)
@@ -44,11 +39,6 @@ class Memory:
     rows: pl.DataFrame | None = None
     seen: frozenset[DataFile] = frozenset()
 
-    @staticmethod
-    def none() -> pl.DataFrame:
-        """No row."""
-        return pl.DataFrame(schema={name: KEYS_SCHEMA[name] for name in _LOOKED_AT})
-
     def refresh(self, table: WitnessedTable, snapshot: Snapshot) -> pl.DataFrame:
         """The newest row of every event of the batch that the ledger knows."""
         files = frozenset(snapshot.files)
@@ -61,7 +51,7 @@ class Memory:
             self.rows = found if self.rows is None else pl.concat([self.rows, found])
             self.seen = files
         if self.rows is None:
-            return self.none()
+            return pl.DataFrame(schema={name: KEYS_SCHEMA[name] for name in _LOOKED_AT})
         return self.rows.sort("seq").unique("event_key", keep="last")
 
 
@@ -69,6 +59,7 @@ def verdicts(
     frame: pl.DataFrame,
     known: pl.DataFrame,
     *,
+    delivery_id: str,
     own: pl.Series,
     held: pl.Series,
     now: datetime,
@@ -77,48 +68,49 @@ def verdicts(
     send_from: datetime | None,
     retry_refused: bool,
 ) -> pl.DataFrame:
-    """``verdict`` and, of events in doubt, ``first_attempt_at`` of every row, in the frame's order.
+    """``verdict`` and ``first_attempt_at`` of every row, in the frame's order.
 
     :param frame: ``event_key``, ``content`` (keyed), ``event_time`` (epoch seconds).
     :param known: the newest row of each known event, from :class:`Memory`.
     :param own: keys that this delivery has claimed already; ``held``: those of other living deliveries.
     """
     outcome = pl.col("outcome")
-    sent = outcome.is_in(SENT)
-    doubt = outcome == "in_doubt"
-    too_old = pl.lit(False) if lookback is None else pl.col("event_time") < oldest(now, lookback)
-    before = pl.lit(False) if send_from is None else pl.col("event_time") < int(send_from.timestamp())
+    sent = outcome.is_in(["accepted", "adopted"])
     joined = frame.join(
-        known.select("event_key", "outcome", "first_attempt_at", known_content="content"),
+        known.select("event_key", "outcome", "first_attempt_at", "delivery_id", known_content="content"),
         on="event_key",
         how="left",
         maintain_order="left",
     )
+    too_old = pl.lit(False) if lookback is None else pl.col("event_time") < _oldest(now, lookback)
+    before = pl.lit(False) if send_from is None else pl.col("event_time") < int(send_from.timestamp())
+    retry = pl.col("first_attempt_at") > now - retry_window
     return joined.select(
         verdict=pl.when(sent & (pl.col("content") != pl.col("known_content")))
         .then(pl.lit("changed_after_sent"))
-        .when(sent | (before & ~doubt.fill_null(False)))
+        .when(sent & (pl.col("delivery_id") == delivery_id))
+        .then(pl.lit("accepted"))
+        .when(sent)
         .then(pl.lit("already_sent"))
         .when((outcome == "refused") & (not retry_refused))
         .then(pl.lit("refused"))
-        .when(_among(held))
+        .when(before)
+        .then(pl.lit("already_sent"))
+        .when(pl.col("event_key").is_in(held.implode()))
         .then(pl.lit("held"))
-        .when(doubt & (pl.col("first_attempt_at") <= now - retry_window))
-        .then(pl.lit("unconfirmed"))
+        .when((outcome == "in_doubt") & (~retry | too_old))
+        .then(pl.lit("in_doubt_old"))
         .when(too_old)
         .then(pl.lit("expired"))
-        .when(_among(own))
+        .when(outcome == "in_doubt")
+        .then(pl.lit("in_doubt"))
+        .when(pl.col("event_key").is_in(own.implode()))
         .then(pl.lit("own"))
         .otherwise(pl.lit("new")),
-        first_attempt_at=pl.when(doubt).then("first_attempt_at"),
+        first_attempt_at=pl.when(outcome == "in_doubt").then("first_attempt_at"),
     )
 
 
-def oldest(now: datetime, lookback: timedelta) -> int:
-    """The first second, since the epoch, of the oldest UTC day that still counts."""
+def _oldest(now: datetime, lookback: timedelta) -> int:
     day = now.astimezone(UTC).date() - lookback
     return int(datetime.combine(day, time(0), UTC).timestamp())
-
-
-def _among(keys: pl.Series) -> pl.Expr:
-    return pl.col("event_key").is_in(keys.implode()) if len(keys) else pl.lit(False)

@@ -39,7 +39,7 @@ class DeliveryState:
         uri, file_name, size: the file.
         steps: step name -> its result, small JSON.
         opened_at, updated_at: first and last change.
-        reason: why it failed or was reopened.
+        reason: why it was reopened.
     """
 
     id: str
@@ -149,45 +149,6 @@ class Deliveries:
             return {**document, **taken.to_dict()}
 
         return DeliveryState.from_dict(documents.change(self._objects, _path(delivery_id), self._clock, take)[0])
-
-    def resume(self, delivery_id: str, holder: str) -> DeliveryState:
-        """Come back to a delivery that is there, or take it over; a closed one is returned as it is.
-
-        :raises LedgerMissingError: if there is none.
-        :raises DeliveryHeldError: while another holder is alive.
-        """
-        state = self.get(delivery_id)
-        return self.enter(
-            delivery_id,
-            holder,
-            advertiser=state.advertiser,
-            route=state.route,
-            digest=state.digest,
-            uri=state.uri,
-            file_name=state.file_name,
-            size=state.size,
-            as_of=state.as_of,
-        )
-
-    def close(self, delivery_id: str, holder: str) -> DeliveryState:
-        """Nothing is left to do.
-
-        :raises DeliveryHeldError: if another run holds it.
-        """
-        return self._leave(delivery_id, holder, "closed", None)
-
-    def fail(self, delivery_id: str, holder: str, reason: str) -> DeliveryState:
-        """The run ended with something left to do; the next one may take it up at once.
-
-        :raises DeliveryHeldError: if another run holds it.
-        """
-        return self._leave(delivery_id, holder, "failed", reason)
-
-    def _leave(self, delivery_id: str, holder: str, status: Status, reason: str | None) -> DeliveryState:
-        state = self.get(delivery_id)
-        if state.status == status:
-            return state
-        return self.save(replace(state, holder=holder), status=status, reason=reason)
 
     def heartbeat(self, state: DeliveryState) -> DeliveryState:
         """Say that the holder is alive.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,19 +11,14 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
-from airflow_provider_tiktok_offline.ledger import dedupe, documents, identity, keying, plan
-from airflow_provider_tiktok_offline.ledger.claims import Claim, ClaimBook, Claims
+from airflow_provider_tiktok_offline.ledger import documents, identity, keying, plan
+from airflow_provider_tiktok_offline.ledger.claims import Claim, ClaimBook, Claims, taken_over
+from airflow_provider_tiktok_offline.ledger.dedupe import Memory, verdicts
 from airflow_provider_tiktok_offline.ledger.deliveries import Deliveries, alive
 from airflow_provider_tiktok_offline.ledger.plan import Plan
 from airflow_provider_tiktok_offline.ledger.receipts import PartReceipts
 from airflow_provider_tiktok_offline.ledger.records import Records
-from airflow_provider_tiktok_offline.ledger.settlement import (
-    Settlement,
-    Settler,
-    carried,
-    plans_folder,
-    receipts_folder,
-)
+from airflow_provider_tiktok_offline.ledger.settlement import Settlement, Settler, carried, receipts_folder
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
@@ -31,6 +26,8 @@ from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 RETRY_WINDOW = timedelta(hours=44)
 #: Small files in the keys table beyond which a settlement merges them.
 _MANY_FILES = 128
+#: Events that one look at the ledger is made for.
+_BATCH_EVENTS = 4_000_000
 
 
 class Ledger:
@@ -54,10 +51,8 @@ class Ledger:
         self.table = WitnessedTable(objects, f"{self.root}/keys", clock)
         self.claims = Claims(objects, self.root, clock)
         self.records = Records(objects, f"{identity.root_of(meta.event_set_id)}/records", clock)
-        self._settler = Settler(objects, self.root, self.table, self.claims, clock)
+        self._settler = Settler(objects, self.root, self.table, clock)
         self._secret = secret
-        self._tokens: dict[str, str] = {}
-        self._epochs: dict[str, str | None] = {}
 
     @classmethod
     def init(
@@ -148,109 +143,90 @@ class Ledger:
         """Fingerprints (``event_key``, ``content``) as the ledger keeps them."""
         return keying.content_keys(self._secret, frame)
 
-    def claim(
+    def dedupe(
         self,
         delivery_id: str,
-        frame: pl.DataFrame,
+        parts: Iterable[tuple[int, pl.DataFrame]],
         *,
+        route: str,
         now: datetime,
         lookback: timedelta | None,
         retry_refused: bool = False,
-    ) -> pl.Series:
-        """Each event's verdict (:data:`~.dedupe.VERDICTS`); what is ``new`` is this delivery's from now on.
+    ) -> Plan:
+        """Make the delivery's plan, or return the one that is under way.
 
-        What was claimed before and is still held is ``own``; what is in doubt since less than :attr:`retry_window` is
-        ``new`` to whoever claims it next. Asking again gives the same answer, so a step that broke off is repeated.
+        A plan stays as it is until every event of it has an answer; the next call then makes a new one, which takes up
+        what was held before.
 
-        :param frame: ``event_key``, ``content`` (Binary), ``event_time`` (epoch seconds); each key once.
-        :param retry_refused: what TikTok refused before may be sent again.
+        :param parts: index of each prepared part and its frame (``event_key``, ``content``, ``event_time``), in order.
         :raises LedgerBusyError: if other writers came first each time.
         """
-        keyed = self._keyed(frame)
-        memory = dedupe.Memory(keyed.select("event_key"))
-        for _ in documents.attempts(self.clock, f"{self.objects.uri}/{self.claims.path}"):
-            book = self._living(delivery_id)
-            own = book.claims.get(delivery_id)
-            judged = self._judge(keyed, memory, book, delivery_id, now, lookback, retry_refused)
-            wanted = pl.concat([keyed, judged], how="horizontal").filter(pl.col("verdict") == "new")
-            if wanted.is_empty():
-                epoch = None if own is None else own.epoch
-            else:
-                epoch = self.claims.enter(book, delivery_id, wanted)
-                if epoch is None:
-                    continue
-            self._epochs[delivery_id] = epoch
-            return judged.get_column("verdict")
-        raise AssertionError("attempts() ends by raising")
+        found = self._live_plan(delivery_id)
+        if found is not None:
+            return found
+        planning = _Planning(
+            delivery_id=delivery_id, route=route, now=now, lookback=lookback, retry_refused=retry_refused,
+            draft=plan.Draft(self.objects, self.root, delivery_id, self._next_round(delivery_id)),
+        )  # fmt: skip
+        batch: list[tuple[int, pl.DataFrame]] = []
+        events = 0
+        for index, frame in parts:
+            batch.append((index, frame))
+            events += frame.height
+            if events >= _BATCH_EVENTS:
+                self._plan_batch(planning, batch)
+                batch, events = [], 0
+        self._plan_batch(planning, batch)
+        return planning.draft.close(epoch=planning.epoch or "", route=route)
 
     def look(
-        self, frame: pl.DataFrame, *, now: datetime, lookback: timedelta | None, delivery_id: str | None = None
+        self, frame: pl.DataFrame, *, now: datetime, lookback: timedelta | None, delivery_id: str = ""
     ) -> pl.Series:
-        """What :meth:`claim` would say; nothing is written."""
+        """Each event's verdict as :meth:`dedupe` would find it; nothing is written."""
         keyed = self._keyed(frame)
-        memory = dedupe.Memory(keyed.select("event_key"))
-        book = self.claims.read()
-        return self._judge(keyed, memory, book, delivery_id or "", now, lookback, False).get_column("verdict")
+        memory = Memory(keyed.select("event_key"))
+        judged = self._judge(keyed, memory, self.claims.read(), delivery_id, now, lookback, False)
+        return judged.get_column("verdict")
 
-    def write_plan_part(self, delivery_id: str, part_index: int, frame: pl.DataFrame) -> None:
-        """Write one part of the plan in the making.
+    def plan(self, delivery_id: str) -> Plan:
+        """The delivery's newest plan.
 
-        :param frame: ``row`` (index in the prepared part), ``event_key``, ``content`` (Binary), ``held``.
+        :raises LedgerDamagedError: if none was made.
         """
-        token = self._tokens.setdefault(delivery_id, plan.new_token())
-        content = self.contents(frame)
-        plan.write_part(self.objects, self._plans(delivery_id), token, part_index, frame.with_columns(content=content))
-
-    def write_plan(self, delivery_id: str, events: Mapping[int, int]) -> Plan:
-        """Fix the plan from the parts just written, unless another try has fixed one first; the plan that counts.
-
-        :param events: part index -> events in it.
-        """
-        token = self._tokens.pop(delivery_id, plan.new_token())
-        state = self.deliveries.find(delivery_id)
-        route = state.route if state is not None else self.meta.route or "tiktok"
-        plan.fix(self.objects, self._plans(delivery_id), token, route, events)
-        return self._planned(delivery_id)
-
-    def plan(self, delivery_id: str) -> Plan | None:
-        """The delivery's plan, or None if none was made."""
-        return plan.read(self.objects, self._plans(delivery_id), delivery_id)
+        rounds = plan.rounds(self.objects, self.root, delivery_id)
+        return plan.read(self.objects, self.root, delivery_id, rounds[-1] if rounds else 0)
 
     def receipts(self, delivery_id: str, part_index: int, holder: str) -> PartReceipts:
-        """The receipts of one part of the plan.
+        """The receipts of one part of the newest plan, to be used as a context manager.
 
-        After :meth:`claim`, attempts are good as long as that claim is: once another delivery took it over, nothing
-        more may be sent.
-
-        :raises LedgerDamagedError: if there is no plan.
+        :raises LedgerBusyError: if another delivery took the claims over.
         """
-        found = self._planned(delivery_id)
-        if delivery_id not in self._epochs:
-            claim = self.claims.read().claims.get(delivery_id)
-            self._epochs[delivery_id] = None if claim is None else claim.epoch
-        epoch = self._epochs[delivery_id]
+        found = self.plan(delivery_id)
+
+        def fence() -> None:
+            self.claims.fence(delivery_id, found.epoch)
+
         return PartReceipts(
             self.objects,
             receipts_folder(self.root, found, part_index),
             holder,
             clock=self.clock,
-            fence=lambda: self.claims.fence(delivery_id, epoch),
-            carried=carried(found, part_index, self.claims.doubts_of(delivery_id)),
+            fence=fence,
+            carried=carried(found, part_index),
         )
 
     def settle(self, delivery_id: str) -> Settlement:
-        """Fold the delivery's receipts into the keys table; a finished one claims nothing more. Idempotent.
+        """Fold the delivery's receipts into the keys table; what has an answer is claimed no more. Idempotent.
 
-        What has no answer stays claimed until the delivery's lease expires, so that a retry goes on where it stopped.
-
-        :raises LedgerDamagedError: if there is no plan.
+        What has none stays claimed until the delivery's lease expires, so that a retry goes on where it stopped.
         """
-        found = self._planned(delivery_id)
-        self._settler.fold(found)
+        for round_ in plan.rounds(self.objects, self.root, delivery_id):
+            found = plan.read(self.objects, self.root, delivery_id, round_)
+            self._settler.fold(found)
+        found = self.plan(delivery_id)
         settlement = self._settler.summary(found)
-        claim = self.claims.read().claims.get(delivery_id)
-        if settlement.finished and claim is not None:
-            self.claims.remove(claim)
+        if settlement.finished:
+            self.claims.remove(delivery_id, found.round)
         if len(self.table.snapshot().files) > _MANY_FILES:
             self.table.compact()
         return settlement
@@ -261,50 +237,71 @@ class Ledger:
         if claim is not None:
             self._take_over(claim)
 
-    def record(self, record: Mapping[str, Any]) -> None:
-        """Keep a delivery record; see :class:`~.records.Records`."""
-        self.records.append({"event_set_id": self.event_set_id, **record})
-
     def _keyed(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame.select("event_key", "event_time").with_columns(content=self.contents(frame))
 
-    def _plans(self, delivery_id: str) -> str:
-        return plans_folder(self.root, delivery_id)
+    def _live_plan(self, delivery_id: str) -> Plan | None:
+        rounds = plan.rounds(self.objects, self.root, delivery_id)
+        claim = self.claims.read().claims.get(delivery_id)
+        if rounds and claim is not None and not claim.broken and claim.round == rounds[-1]:
+            return plan.read(self.objects, self.root, delivery_id, rounds[-1])
+        return None
 
-    def _planned(self, delivery_id: str) -> Plan:
-        found = self.plan(delivery_id)
-        if found is None:
-            raise LedgerDamagedError(
-                "the delivery has no plan", where=delivery_id, todo="Run its dedupe step; nothing was sent."
+    def _next_round(self, delivery_id: str) -> int:
+        return 1 + max(plan.rounds(self.objects, self.root, delivery_id), default=-1)
+
+    def _plan_batch(self, planning: _Planning, batch: list[tuple[int, pl.DataFrame]]) -> None:
+        if not batch:
+            return
+        keyed = self._keyed(pl.concat([frame.select("event_key", "content", "event_time") for _, frame in batch]))
+        judged = pl.concat([keyed, self._claim(planning, keyed)], how="horizontal")
+        start = 0
+        for index, frame in batch:
+            planning.draft.add(index, judged.slice(start, frame.height))
+            start += frame.height
+
+    def _claim(self, planning: _Planning, keyed: pl.DataFrame) -> pl.DataFrame:
+        memory = Memory(keyed.select("event_key"))
+        delivery_id, round_ = planning.delivery_id, planning.draft.round
+        for _ in documents.attempts(self.clock, f"{self.objects.uri}/{self.root}/claims.json"):
+            book = self._living(delivery_id, round_)
+            own = book.claims.get(delivery_id)
+            if planning.epoch is not None and (own is None or own.epoch != planning.epoch):
+                raise taken_over(delivery_id)
+            if own is not None:
+                planning.epoch = own.epoch
+            judged = self._judge(
+                keyed, memory, book, delivery_id, planning.now, planning.lookback, planning.retry_refused
             )
-        return found
+            mine = keyed.filter(judged["verdict"].is_in(["new", "in_doubt"]))["event_key"]
+            if mine.is_empty():
+                return judged
+            epoch = self.claims.enter(book, delivery_id, round_, mine, route=planning.route, epoch=planning.epoch)
+            if epoch is not None:
+                planning.epoch = epoch
+                return judged
+        raise AssertionError("attempts() ends by raising")
 
     def _judge(
         self,
         keyed: pl.DataFrame,
-        memory: dedupe.Memory,
+        memory: Memory,
         book: ClaimBook,
         delivery_id: str,
         now: datetime,
         lookback: timedelta | None,
         retry_refused: bool,
     ) -> pl.DataFrame:
-        own = self.claims.events_of(book.claims.get(delivery_id))["event_key"]
-        others = [self.claims.events_of(claim) for key, claim in book.claims.items() if key != delivery_id]
-        held = pl.concat([own.clear(), *(events["event_key"] for events in others)])
+        own = book.claims.get(delivery_id)
+        others = [self.claims.keys_of(claim) for key, claim in book.claims.items() if key != delivery_id]
         # Only after the claims: a claim goes when its outcome stands in the table, never before.
-        snapshot = self.table.snapshot()
-        # What is claimed already can't have been sent by another since: the table need not be searched for it.
-        known = (
-            memory.none()
-            if len(own) and keyed["event_key"].is_in(own.implode()).all()
-            else memory.refresh(self.table, snapshot)
-        )
-        return dedupe.verdicts(
+        known = memory.refresh(self.table, self.table.snapshot())
+        return verdicts(
             keyed,
             known,
-            own=own,
-            held=held,
+            delivery_id=delivery_id,
+            own=_NO_KEYS if own is None else self.claims.keys_of(own),
+            held=pl.concat([_NO_KEYS, *others]),
             now=now,
             lookback=lookback,
             retry_window=self.retry_window,
@@ -312,14 +309,14 @@ class Ledger:
             retry_refused=retry_refused,
         )
 
-    def _living(self, delivery_id: str) -> ClaimBook:
-        """The claims, once those of dead deliveries, and a broken one of one's own, were closed."""
+    def _living(self, delivery_id: str, round_: int) -> ClaimBook:
+        """The claims, once those of dead deliveries were taken over and one's own old rounds closed."""
         while True:
             book = self.claims.read()
             dead = [
                 claim
                 for claim in book.claims.values()
-                if (claim.broken if claim.delivery_id == delivery_id else self._dead(claim))
+                if (claim.round != round_ or claim.broken if claim.delivery_id == delivery_id else self._dead(claim))
             ]
             if not dead:
                 return book
@@ -336,9 +333,21 @@ class Ledger:
         return not alive(state, now)
 
     def _take_over(self, claim: Claim) -> None:
-        # First forbid, then read: whoever recorded an attempt before is seen here, whoever records one later is told.
         self.claims.break_(claim)
-        found = self.plan(claim.delivery_id)
-        if found is not None:
-            self._settler.fold(found)
-        self.claims.remove(claim)
+        for round_ in plan.rounds(self.objects, self.root, claim.delivery_id):
+            self._settler.fold(plan.read(self.objects, self.root, claim.delivery_id, round_))
+        self.claims.remove(claim.delivery_id, claim.round)
+
+
+_NO_KEYS = pl.Series("event_key", [], dtype=pl.Binary)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Planning:
+    delivery_id: str
+    route: str
+    now: datetime
+    lookback: timedelta | None
+    retry_refused: bool
+    draft: plan.Draft
+    epoch: str | None = None

@@ -1,19 +1,33 @@
-"""The plan of a delivery: which events of which prepared part are to be sent, fixed before the first one leaves."""
+"""The plan of a delivery: which events of which prepared part are sent, fixed before the first one leaves."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import polars as pl
 
-from airflow_provider_tiktok_offline.errors import FileMissingError, LedgerDamagedError
+from airflow_provider_tiktok_offline.errors import LedgerDamagedError
 from airflow_provider_tiktok_offline.ledger import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
-#: Columns of a part of a plan.
-COLUMNS = pl.Schema({"row": pl.UInt32(), "event_key": pl.Binary(), "content": pl.Int64(), "held": pl.Boolean()})
+#: The verdicts of dedupe under which an event is sent.
+SENT_VERDICTS = ("new", "own", "in_doubt")
+#: All verdicts, in the order they are looked at.
+VERDICTS = (
+    "accepted", "refused", "already_sent", "changed_after_sent", "expired", "held", "in_doubt_old", *SENT_VERDICTS,
+)  # fmt: skip
+
+PLAN_COLUMNS = pl.Schema(
+    {
+        "row": pl.UInt32(),
+        "event_key": pl.Binary(),
+        "content": pl.Int64(),
+        "verdict": pl.String(),
+        "first_attempt_at": pl.Datetime("us", "UTC"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,93 +36,124 @@ class Plan:
 
     Attributes:
         delivery_id: the delivery.
-        token: what its parts and receipts are filed under; a reopened delivery's next plan has another.
+        round: which planning round; a new one takes up what was held.
+        epoch: the claim's, that the plan is good for.
         route: by which way it goes.
+        counts: verdict -> events, of all events of the file.
+        parts: index of each prepared part that has something to send, in order.
         events: part index -> events to send.
     """
 
     delivery_id: str
-    token: str
+    round: int
+    epoch: str
     route: str
+    counts: dict[str, int]
+    parts: tuple[int, ...]
     events: dict[int, int]
-    _folder: str
+    _files: dict[int, str]
     _objects: ObjectStore
 
     @property
-    def parts(self) -> list[int]:
-        """The parts that have something to send, in order."""
-        return [index for index, count in sorted(self.events.items()) if count]
+    def to_send(self) -> int:
+        """Events that the plan sends."""
+        return sum(self.events.values())
 
     def part(self, index: int) -> pl.DataFrame:
-        """What is to be sent of a prepared part: :data:`COLUMNS`; ``row`` is the event's index in the part.
+        """What is sent of a prepared part: ``row`` (its index in the part), ``event_key``, ``first_attempt_at``."""
+        return (
+            self.verdicts(index)
+            .filter(pl.col("verdict").is_in(SENT_VERDICTS))
+            .select("row", "event_key", "content", "first_attempt_at")
+        )
 
-        ``held`` events were claimed by another delivery when the plan was made.
-
-        :raises LedgerDamagedError: if the part is missing or cut off.
-        """
-        if not self.events.get(index):
-            return pl.DataFrame(schema=COLUMNS)
-        path = part_path(self._folder, self.token, index)
+    def verdicts(self, index: int) -> pl.DataFrame:
+        """Every event of a prepared part with its verdict, in the part's order: :data:`PLAN_COLUMNS`."""
+        path = self._files[index]
         try:
             with self._objects.open_read(path) as stream:
-                frame = pl.read_parquet(stream)
-        except (pl.exceptions.PolarsError, OSError, FileMissingError) as error:
+                return pl.read_parquet(stream)
+        except (pl.exceptions.PolarsError, OSError) as error:
             raise LedgerDamagedError(
                 f"a part of the plan can't be read ({type(error).__name__})",
                 where=f"{self._objects.uri}/{path}",
                 todo="Nothing was sent of it. Restore the object.",
             ) from None
-        if frame.height != self.events[index]:
-            raise LedgerDamagedError("a part of the plan was changed", where=f"{self._objects.uri}/{path}")
-        return frame
+
+    def all_parts(self) -> Iterator[int]:
+        """The index of every prepared part, with or without something to send."""
+        return iter(sorted(self._files))
 
 
-def new_token() -> str:
-    """A name for one try at making a plan."""
-    return secrets.token_hex(6)
+def folder(root: str, delivery_id: str) -> str:
+    """Where the plans of a delivery lie."""
+    return f"{root}/plans/{delivery_id}"
 
 
-def part_path(folder: str, token: str, index: int) -> str:
-    """Where one part of a plan lies."""
-    return f"{folder}/{token}/{index:06d}.parquet"
+def rounds(objects: ObjectStore, root: str, delivery_id: str) -> list[int]:
+    """The planning rounds that have a plan, in order."""
+    paths = objects.list(folder(root, delivery_id))
+    return sorted(int(path.split("/")[-2]) for path in paths if path.endswith("/manifest.json"))
 
 
-def write_part(objects: ObjectStore, folder: str, token: str, index: int, frame: pl.DataFrame) -> None:
-    """Write one part of a plan in the making."""
-    with objects.open_write(part_path(folder, token, index)) as stream:
-        frame.select(COLUMNS.keys()).write_parquet(stream)
+@dataclass(slots=True)
+class Draft:
+    """A plan in the making: its parts are written under names of its own, then the manifest is created, once."""
+
+    objects: ObjectStore
+    root: str
+    delivery_id: str
+    round: int
+    _token: str = field(default_factory=lambda: secrets.token_hex(6))
+    _files: dict[int, str] = field(default_factory=dict)
+    _events: dict[int, int] = field(default_factory=dict)
+    _counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
+
+    def add(self, index: int, judged: pl.DataFrame) -> None:
+        """Write the verdicts of one prepared part, in its order."""
+        path = f"{folder(self.root, self.delivery_id)}/{self.round:04d}/{self._token}-{index:06d}.parquet"
+        with self.objects.open_write(path) as stream:
+            judged.with_row_index("row").select(PLAN_COLUMNS.keys()).write_parquet(stream)
+        self._files[index] = path
+        self._events[index] = judged.filter(pl.col("verdict").is_in(SENT_VERDICTS)).height
+        for verdict, count in judged["verdict"].value_counts().iter_rows():
+            self._counts[verdict] += count
+
+    def close(self, *, epoch: str, route: str) -> Plan:
+        """Fix the plan; if another try of the same delivery has fixed one first, it is that one."""
+        documents.create(
+            self.objects,
+            f"{folder(self.root, self.delivery_id)}/{self.round:04d}/manifest.json",
+            {
+                "epoch": epoch,
+                "route": route,
+                "counts": self._counts,
+                "events": {str(index): count for index, count in self._events.items()},
+                "files": {str(index): path for index, path in self._files.items()},
+            },
+        )
+        return read(self.objects, self.root, self.delivery_id, self.round)
 
 
-def fix(objects: ObjectStore, folder: str, token: str, route: str, events: Mapping[int, int]) -> None:
-    """Make the parts written under ``token`` the delivery's plan, unless it has one."""
-    written = {str(index): count for index, count in sorted(events.items())}
-    documents.create(objects, _manifest(folder), {"token": token, "route": route, "events": written})
+def read(objects: ObjectStore, root: str, delivery_id: str, round_: int) -> Plan:
+    """The plan of one round.
 
-
-def read(objects: ObjectStore, folder: str, delivery_id: str) -> Plan | None:
-    """The delivery's plan, or None."""
-    found = documents.read(objects, _manifest(folder))
+    :raises LedgerDamagedError: if there is none.
+    """
+    path = f"{folder(root, delivery_id)}/{round_:04d}/manifest.json"
+    found = documents.read(objects, path)
     if found is None:
-        return None
+        raise LedgerDamagedError("there is no plan", where=f"{objects.uri}/{path}", todo="Run the dedupe step first.")
     manifest = found[0]
+    events = {int(index): count for index, count in manifest["events"].items()}
     return Plan(
         delivery_id=delivery_id,
-        token=manifest["token"],
+        round=round_,
+        epoch=manifest["epoch"],
         route=manifest["route"],
-        events={int(index): count for index, count in manifest["events"].items()},
-        _folder=folder,
+        counts=manifest["counts"],
+        parts=tuple(index for index in sorted(events) if events[index]),
+        events=events,
+        _files={int(index): path for index, path in manifest["files"].items()},
         _objects=objects,
     )
-
-
-def put_away(objects: ObjectStore, folder: str) -> None:
-    """Make room for a new plan; the old one is kept beside its parts."""
-    found = objects.get(_manifest(folder))
-    if found is not None:
-        token = documents.decode(found[0], folder)["token"]
-        objects.put(f"{folder}/{token}/manifest.json", found[0])
-        objects.delete(_manifest(folder))
-
-
-def _manifest(folder: str) -> str:
-    return f"{folder}/manifest.json"

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
 from airflow_provider_tiktok_offline.clock import Clock
-from airflow_provider_tiktok_offline.ledger import documents, receipts
-from airflow_provider_tiktok_offline.ledger.claims import Claims
+from airflow_provider_tiktok_offline.ledger import documents, plan, receipts
 from airflow_provider_tiktok_offline.ledger.dedupe import KEYS_SCHEMA
 from airflow_provider_tiktok_offline.ledger.plan import Plan
-from airflow_provider_tiktok_offline.ledger.receipts import read_outcomes
 from airflow_provider_tiktok_offline.ledger.table import CommitConflict, Snapshot, WitnessedTable
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
@@ -30,20 +28,23 @@ class Settlement:
     """What became of a delivery's plan.
 
     Attributes:
-        delivery_id: the delivery.
+        delivery_id, round: the plan.
         planned: events that it sends; the sum of the next four.
         accepted, refused: with a definite answer.
         in_doubt: sent without a definite answer.
         not_sent: never left, or definitely not taken.
+        verdicts: verdict -> events, of all events of the file, as the plan found them.
         request_ids: TikTok's ids of the answered requests.
     """
 
     delivery_id: str
+    round: int
     planned: int
     accepted: int
     refused: int
     in_doubt: int
     not_sent: int
+    verdicts: dict[str, int] = field(default_factory=dict)
     request_ids: tuple[str, ...] = ()
 
     @property
@@ -53,21 +54,20 @@ class Settlement:
 
 
 class Settler:
-    """Folds the receipts of one plan.
+    """Folds the receipts of one planning round.
 
-    :param root: the ledger's folder.
+    :param root: the ledger's folder; ``generation`` that of its tables.
     """
 
-    def __init__(self, objects: ObjectStore, root: str, table: WitnessedTable, claims: Claims, clock: Clock) -> None:
+    def __init__(self, objects: ObjectStore, root: str, table: WitnessedTable, clock: Clock) -> None:
         self._objects = objects
         self._root = root
         self._table = table
-        self._claims = claims
         self._clock = clock
 
     def fold(self, found: Plan) -> None:
-        """Bring the keys table up to the plan's receipts."""
-        app_id = f"settle:{found.delivery_id}:{found.token}"
+        """Bring the keys table up to the round's receipts."""
+        app_id = f"settle:{found.delivery_id}:{found.round}"
         for _ in documents.attempts(self._clock, f"{self._objects.uri}/{self._table.path}"):
             with suppress(CommitConflict):
                 while not self._folded(found, app_id):
@@ -89,20 +89,19 @@ class Settler:
 
     def summary(self, found: Plan) -> Settlement:
         """Count what became of the plan."""
-        planned = sum(found.events.values())
         counts = {"accepted": 0, "refused": 0, "in_doubt": 0}
-        doubts = self._claims.doubts_of(found.delivery_id)
         request_ids: list[str] = []
         for part in found.parts:
             paths = self._objects.list(receipts_folder(self._root, found, part))
-            outcomes = read_outcomes(self._objects, paths, carried(found, part, doubts))
-            for outcome, count in outcomes["outcome"].value_counts().iter_rows():
+            for outcome, count in outcomes_of(self._objects, found, part, paths)["outcome"].value_counts().iter_rows():
                 counts[outcome] += count
             request_ids.extend(receipts.read_request_ids(self._objects, paths))
         return Settlement(
             delivery_id=found.delivery_id,
-            planned=planned,
-            not_sent=planned - sum(counts.values()),
+            round=found.round,
+            planned=found.to_send,
+            not_sent=found.to_send - sum(counts.values()),
+            verdicts=found.counts,
             request_ids=tuple(request_ids),
             **counts,
         )
@@ -116,7 +115,7 @@ class Settler:
         }
 
     def _path(self, found: Plan, number: int) -> str:
-        return f"{plans_folder(self._root, found.delivery_id)}/{found.token}/settle-{number:06d}.json"
+        return f"{plan.folder(self._root, found.delivery_id)}/{found.round:04d}/settle-{number:06d}.json"
 
     def _begin(self, found: Plan, number: int) -> dict[str, list[str]]:
         documents.create(self._objects, self._path(found, number), {"receipts": self._present(found)})
@@ -130,14 +129,12 @@ class Settler:
         self, found: Plan, folded: dict[str, list[str]], intent: dict[str, list[str]], snapshot: Snapshot
     ) -> Any:
         now = self._clock.now()
-        doubts = self._claims.doubts_of(found.delivery_id)
 
         def rows() -> Iterator[pa.RecordBatch]:
             for part in found.parts:
                 folder = receipts_folder(self._root, found, part)
-                left = carried(found, part, doubts)
                 before, after = (
-                    read_outcomes(self._objects, [f"{folder}/{name}" for name in names.get(str(part), [])], left)
+                    outcomes_of(self._objects, found, part, [f"{folder}/{name}" for name in names.get(str(part), [])])
                     for names in (folded, intent)
                 )
                 changed = after.join(before, on=["event_key", "outcome"], how="anti", nulls_equal=True)
@@ -153,17 +150,17 @@ class Settler:
 
 def receipts_folder(root: str, found: Plan, part: int) -> str:
     """Where the receipts of one part of a plan lie."""
-    return f"{root}/receipts/{found.delivery_id}/{found.token}/{part:06d}"
+    return f"{root}/receipts/{found.delivery_id}/{found.round:04d}/{part:06d}"
 
 
-def plans_folder(root: str, delivery_id: str) -> str:
-    """Where the plan of a delivery lies."""
-    return f"{root}/plans/{delivery_id}"
+def outcomes_of(objects: ObjectStore, found: Plan, part: int, paths: list[str]) -> pl.DataFrame:
+    """What receipts say of the events of one part, those in doubt from before included."""
+    return receipts.read_outcomes(objects, paths, carried(found, part))
 
 
-def carried(found: Plan, part: int, doubts: pl.DataFrame) -> pl.DataFrame:
-    """Those of a delivery's doubts from before that belong to one part."""
-    return doubts if doubts.is_empty() else doubts.join(found.part(part), on="event_key", how="semi")
+def carried(found: Plan, part: int) -> pl.DataFrame:
+    """The events of a part that an earlier delivery or round left in doubt."""
+    return found.part(part).filter(pl.col("first_attempt_at").is_not_null()).select("event_key", "first_attempt_at")
 
 
 def rows_of(frame: pl.DataFrame, *, now: Any, delivery_id: str, route: str, seq: int) -> list[pa.RecordBatch]:
