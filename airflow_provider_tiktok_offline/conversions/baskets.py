@@ -52,8 +52,8 @@ class Baskets:
     ) -> None:
         """Move rows of orders that began in this or an earlier part beside that part."""
         rows = pl.read_parquet(self._path(number)).filter(~pl.col("line").is_in(_between(gone, bound).tolist()))
-        low, high = np.searchsorted(repeats.later["line"], [bound[0], bound[1] + 1])
-        links = pl.DataFrame({"line": repeats.later["line"][low:high], "head": repeats.later["first"][low:high]})
+        low, high = np.searchsorted(repeats.later.line, [bound[0], bound[1] + 1])
+        links = pl.DataFrame({"line": repeats.later.line[low:high], "head": repeats.heads[low:high]})
         linked = rows.join(links, on="line", how="left", maintain_order="left")
         linked.filter(pl.col("head").is_null()).drop("head").write_parquet(self._path(number))
         moved = linked.filter(pl.col("head").is_not_null())

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from .duplicates import ROW, Rows
 from .events import Identities, stage
 from .identity import content_numbers, id_bytes
+from .keys import Keys, mix
 from .parsing import parse
 from .reader import Block
 from .rejects import rejected_lines, rejects_text
@@ -36,7 +36,7 @@ class Outcome:
     """One block, judged."""
 
     tally: Tally
-    rows: Rows
+    keys: Keys
     staged: pl.DataFrame | None
     rejects: bytes
     repair: list[tuple[bytes, str]]
@@ -85,50 +85,41 @@ class BlockWorker:
         header, settings = self._book.header, self._book.settings
         parsed = parse(block, header.width, header.delimiter.encode(), settings.limits.row_characters)
         judged = self._book.judge(parsed)
-        classes = judged.classes
-        rows = None if not classes.any() else np.flatnonzero(classes == VALID)
+        rows = np.flatnonzero(judged.classes == VALID) if judged.classes.any() else None
         identities = Identities(judged, rows, settings)
-        texts = identities.texts()
         picked = slice(None) if rows is None else rows
         content = content_numbers(judged.epoch[picked], judged.units[picked])
         wanted = self._wanted
-        staged = stage(judged, rows, self._event_texts(identities, texts), content, settings) if wanted.events else None
         verdicts = None
         if wanted.verdicts:
-            ids = texts.to_frame("text").select(id_bytes(pl.col("text"))).to_series()
+            ids = identities.event_texts().to_frame("text").select(id_bytes(pl.col("text"))).to_series()
             verdicts = block_verdicts(judged, parsed.faults, judged.lines[picked], ids, content)
         return Outcome(
             tally_block(judged, parsed.faults),
-            self._keys(judged, identities, texts, content, picked),
-            staged,
+            self._keys(judged, identities, content, rows),
+            stage(judged, rows, identities.event_texts(), content, settings) if wanted.events else None,
             rejects_text(judged, parsed.faults) if wanted.rejects else b"",
             rejected_lines(block, judged, parsed.faults) if wanted.repair else [],
             verdicts,
         )
 
-    def _event_texts(self, identities: Identities, texts: pl.Series) -> pl.Series:
-        if self._book.settings.basket == "row":
-            return texts
-        order = identities.order_texts()
-        return pl.select(pl.coalesce(order, texts)).to_series()
-
     def _keys(
-        self, judged: Judged, identities: Identities, texts: pl.Series, content: npt.NDArray[np.uint64], picked: object
-    ) -> Rows:
-        keys = np.empty(identities.height, dtype=ROW)
-        first, second = self._seeds
-        keys["high"] = texts.hash(first).to_numpy()
-        keys["low"] = texts.hash(second).to_numpy()
+        self,
+        judged: Judged,
+        identities: Identities,
+        content: npt.NDArray[np.uint64],
+        rows: npt.NDArray[np.int64] | None,
+    ) -> Keys:
+        keys = Keys.empty(identities.height)
+        keys.high[:], keys.low[:] = (identities.numbers(seed) for seed in self._seeds)
         if self._orders:
-            hashed = identities.order_texts().hash(first).to_numpy()
-            keys["order"] = np.where(identities.with_order, hashed | np.uint64(1), 0)
-        else:
-            keys["order"] = 0
-        keys["content"] = content
-        keys["units"] = judged.units[picked]  # type: ignore[call-overload]
-        keys["line"] = judged.lines[picked]  # type: ignore[call-overload]
+            order = mix(identities.order_numbers(self._seeds[0]))
+            keys.order[:] = np.where(identities.with_order, order | np.uint64(1), 0)
+        keys.content[:] = content
+        picked = slice(None) if rows is None else rows
+        keys.units[:], keys.line[:] = judged.units[picked], judged.lines[picked]
         currency = judged.values["currency"]
-        keys["currency"] = self.currencies.codes(currency if isinstance(picked, slice) else currency.gather(picked))
+        keys.currency[:] = self.currencies.codes(currency if rows is None else currency.gather(rows))
         return keys
 
 

@@ -52,10 +52,12 @@ def blank_where(cells: pl.Series, wrong: pl.Series) -> pl.Series:
 def store_code_faults(cells: pl.Series, *, markup: bool) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
     """The rules that store codes break, with the rows.
 
-    :param markup: whether a ``<``, ``>`` or URL can occur at all.
+    :param markup: whether a ``<``, ``>`` or ``://`` can occur at all.
     """
     if (cells.str.len_bytes() > _MOST_STORE_CODE).any():
         yield "store_code_length", (cells.str.len_chars() > _MOST_STORE_CODE).to_numpy()
     if markup:
         yield "store_code_characters", cells.str.contains("[<>]").to_numpy()
         yield "store_code_url", cells.str.contains(r"(?i)://|^www\.").to_numpy()
+    elif (cells.str.starts_with("w") | cells.str.starts_with("W")).any():
+        yield "store_code_url", cells.str.contains(r"(?i)^www\.").to_numpy()

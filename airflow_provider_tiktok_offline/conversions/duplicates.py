@@ -13,58 +13,44 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from .amounts import sum_units
-
-Numbers = npt.NDArray[np.int64]
+from .keys import Keys, Numbers, repeated
 
 _PARTITION_BITS = 7
 #: Rows held before the first of them go to disk.
 _HELD = 400_000
-#: What a row leaves behind.
-ROW = np.dtype(
-    [
-        ("high", "<u8"),
-        ("low", "<u8"),
-        ("order", "<u8"),
-        ("content", "<u8"),
-        ("units", "<i8"),
-        ("line", "<i8"),
-        ("currency", "<i4"),
-    ]
-)
-Rows = npt.NDArray[np.void]
 
 
 @dataclass(slots=True)
 class Repeats:
-    """What was found once the whole file was seen.
+    """What was found once the whole file was seen, each in the order of the file.
 
     Attributes:
-        duplicates: rows (of dtype ROW) that repeat an earlier line.
+        duplicates: rows that repeat an earlier line.
         collisions: rows with the id of an earlier line and another time or amount.
         repeated_amounts: lines of orders whose rows all repeat one amount.
         at_stake: what those repetitions add up to, in millionths.
-        later: lines of an order behind its first, with the line of that first one.
+        later: rows of an order behind its first.
+        heads: for each of them the line of that first row.
     """
 
-    duplicates: Rows
-    collisions: Rows
+    duplicates: Keys
+    collisions: Keys
     repeated_amounts: Numbers
     at_stake: int
-    later: dict[str, Numbers]
-    later_rows: Rows
+    later: Keys
+    heads: Numbers
 
 
 @dataclass(slots=True)
 class _Found:
-    duplicates: list[Rows] = field(default_factory=list)
-    collisions: list[Rows] = field(default_factory=list)
+    duplicates: list[Keys] = field(default_factory=list)
+    collisions: list[Keys] = field(default_factory=list)
     repeated: list[Numbers] = field(default_factory=list)
     at_stake: int = 0
-    later: list[Rows] = field(default_factory=list)
+    later: list[Keys] = field(default_factory=list)
     heads: list[Numbers] = field(default_factory=list)
 
 
@@ -80,12 +66,13 @@ class RepeatFinder:
         self._parent = directory
         self._directory: Path | None = None
         self._files: list[BinaryIO] = []
-        self._held: list[Rows] = []
+        self._sizes: list[list[int]] = []
+        self._held: list[Keys] = []
         self._count = 0
         self._amounts = amounts
         self._orders = orders
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: Keys) -> None:
         """Take the valid rows of the next block."""
         self._held.append(rows)
         self._count += len(rows)
@@ -93,87 +80,92 @@ class RepeatFinder:
             self._spill()
 
     def _spill(self) -> None:
+        partitions = 1 << _PARTITION_BITS
         if self._directory is None:
             self._directory = Path(tempfile.mkdtemp(prefix="repeats-", dir=self._parent))
-            self._files = [(self._directory / f"{number:03}").open("w+b") for number in range(1 << _PARTITION_BITS)]
-        rows = np.concatenate(self._held)
-        group = np.where(rows["order"] != 0, rows["order"], rows["high"])
+            self._files = [(self._directory / f"{number:03}").open("w+b") for number in range(partitions)]
+            self._sizes = [[] for _ in range(partitions)]
+        rows = Keys.joined(self._held)
+        group = np.where(rows.order != 0, rows.order, rows.high)
         partition = (group >> np.uint64(64 - _PARTITION_BITS)).astype(np.uint8)
-        order = np.argsort(partition, kind="stable")
-        rows = rows[order]
-        bounds = np.searchsorted(partition[order], np.arange((1 << _PARTITION_BITS) + 1))
+        rows = rows.take(np.argsort(partition, kind="stable"))
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(partition, minlength=partitions))])
         for number, file in enumerate(self._files):
-            if bounds[number] < bounds[number + 1]:
-                file.write(memoryview(rows[bounds[number] : bounds[number + 1]]).cast("B"))
+            own = rows.matrix[:, bounds[number] : bounds[number + 1]]
+            if own.shape[1]:
+                file.write(own.tobytes())
+                self._sizes[number].append(own.shape[1])
         self._held, self._count = [], 0
+
+    def _partition(self, number: int) -> Keys:
+        file = self._files[number]
+        file.seek(0)
+        parts = []
+        for size in self._sizes[number]:
+            parts.append(
+                Keys(np.frombuffer(file.read(size * Keys.empty(1).matrix.nbytes), np.uint64).reshape(-1, size))
+            )
+        return Keys.joined(parts)
 
     def find(self) -> Repeats:
         """Everything that was found; call once, at the end."""
         found = _Found()
         if self._directory is None:
-            self._find_in(np.concatenate([np.empty(0, dtype=ROW), *self._held]), found)
+            self._find_in(Keys.joined(self._held), found)
         else:
             if self._held:
                 self._spill()
-            for file in self._files:
-                file.seek(0)
-                self._find_in(np.frombuffer(file.read(), dtype=ROW), found)
-        nothing = np.empty(0, dtype=ROW)
-        later = np.concatenate([nothing, *found.later])
-        heads = np.concatenate([np.empty(0, dtype=np.int64), *found.heads])
-        order = np.argsort(later["line"], kind="stable")
+            for number in range(len(self._files)):
+                self._find_in(self._partition(number), found)
+        no_lines = np.empty(0, dtype=np.int64)
+        later = Keys.joined(found.later)
+        heads = np.concatenate([no_lines, *found.heads])
+        order = np.argsort(later.line, kind="stable")
         return Repeats(
-            np.sort(np.concatenate([nothing, *found.duplicates]), order="line"),
-            np.sort(np.concatenate([nothing, *found.collisions]), order="line"),
-            np.sort(np.concatenate([np.empty(0, dtype=np.int64), *found.repeated])),
+            Keys.joined(found.duplicates).by_line(),
+            Keys.joined(found.collisions).by_line(),
+            np.sort(np.concatenate([no_lines, *found.repeated])),
             found.at_stake,
-            {"line": later["line"][order], "first": heads[order]},
-            later[order],
+            later.take(order),
+            heads[order],
         )
 
-    def _find_in(self, rows: Rows, found: _Found) -> None:
-        if not len(rows):
-            return
+    def _find_in(self, rows: Keys, found: _Found) -> None:
         single = np.ones(len(rows), dtype=bool)
-        twice = pl.Series(rows["high"]).is_duplicated().to_numpy()
-        if twice.any():
-            candidates = rows[twice]
-            frame = pl.DataFrame({name: candidates[name] for name in ("high", "low", "content", "line")})
-            firsts = (
-                frame.with_row_index("row")
-                .sort("line")
-                .with_columns(
-                    first=pl.col("line").first().over("high", "low"),
-                    known=pl.col("content").first().over("high", "low"),
-                )
-                .sort("row")
-            )
-            repeats = (firsts["line"] != firsts["first"]).to_numpy()
-            same = (firsts["content"] == firsts["known"]).to_numpy()
-            found.duplicates.append(candidates[repeats & same])
-            found.collisions.append(candidates[repeats & ~same])
+        twice = repeated(rows.high)
+        if twice is not None:
+            candidates = rows.take(twice)
+            identity = ("high", "low")
+            frame = pl.DataFrame({name: getattr(candidates, name) for name in (*identity, "content", "line")})
+            first_row = pl.col("content").sort_by("line").first().over(identity)
+            firsts = frame.select(first=pl.col("line").min().over(identity), known=first_row)
+            repeats = candidates.line != firsts["first"].to_numpy()
+            same = candidates.content == firsts["known"].to_numpy()
+            found.duplicates.append(candidates.take(repeats & same))
+            found.collisions.append(candidates.take(repeats & ~same))
             single[np.flatnonzero(twice)[repeats]] = False
         if self._amounts or self._orders:
-            self._find_orders(rows[single & (rows["order"] != 0)], found)
+            self._find_orders(rows, single & (rows.order != 0), found)
 
-    def _find_orders(self, rows: Rows, found: _Found) -> None:
-        several = pl.Series(rows["order"]).is_duplicated().to_numpy()
-        if not several.any():
+    def _find_orders(self, rows: Keys, looked_at: np.ndarray, found: _Found) -> None:
+        several = repeated(rows.order if looked_at.all() else rows.order[looked_at])
+        if several is None:
             return
-        rows = rows[several]
-        rows = rows[np.argsort(rows["line"], kind="stable")]
-        frame = pl.DataFrame({name: rows[name] for name in ("order", "units", "line")}).with_columns(
-            first=pl.col("line").first().over("order"),
-            same=(pl.col("units").min() == pl.col("units").max()).over("order"),
+        places = np.flatnonzero(looked_at)[several]
+        rows = rows.take(places).by_line()
+        frame = pl.DataFrame({"order": rows.order, "units": rows.units, "line": rows.line}).select(
+            first=pl.col("line").min().over("order"),
+            same=(pl.col("units").min().over("order") == pl.col("units").max().over("order")),
         )
-        later = (frame["line"] != frame["first"]).to_numpy()
+        heads = frame["first"].to_numpy()
+        later = rows.line != heads
         if self._orders:
-            found.later.append(rows[later])
-            found.heads.append(frame["first"].to_numpy()[later])
+            found.later.append(rows.take(later))
+            found.heads.append(heads[later])
         if self._amounts:
             same = frame["same"].to_numpy()
-            found.repeated.append(rows["line"][same])
-            found.at_stake += sum_units(rows["units"][same & later])
+            found.repeated.append(rows.line[same])
+            found.at_stake += sum_units(rows.units[same & later])
 
     def close(self) -> None:
         """Remove what was put on disk."""

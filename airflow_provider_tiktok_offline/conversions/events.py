@@ -9,8 +9,11 @@ import numpy as np
 import polars as pl
 
 from .amounts import canonical
+from .columns import PHONE_COLUMNS
 from .digests import from_hex, sha256
-from .identity import id_bytes, id_text, phone_identifier, text_with_order, text_without_order
+from .identity import canonical_event, id_bytes, id_text, phone_identifier, text_with_order, text_without_order
+from .keys import Hashes, hash_columns
+from .records import Positions
 from .rules import Judged
 from .settings import ConversionSettings
 
@@ -39,68 +42,77 @@ class Identities:
     """What the event ids of a block's valid rows are made of.
 
     :param judged: the block.
-    :param rows: positions of its valid rows.
+    :param rows: positions of its valid rows; None for all.
     """
 
-    def __init__(self, judged: Judged, rows: np.ndarray | None, settings: ConversionSettings) -> None:
+    def __init__(self, judged: Judged, rows: Positions | None, settings: ConversionSettings) -> None:
         self._settings = settings
         self._judged = judged
         self._rows = rows
         self.height = len(judged.lines) if rows is None else len(rows)
         blank = pl.Series([""], dtype=pl.String)
-        names = {"event", "store_code", "order_id", "product_id", *settings.event_identity}
-        self._frame = pl.DataFrame(
-            {
-                name: self._pick(judged.values[name]) if name in judged.values else blank.new_from_index(0, self.height)
-                for name in sorted(names)
-            }
-        )
+        names = {"store_code", "order_id", "product_id", *settings.event_identity}
+        columns = {
+            name: self._pick(judged.values[name]) if name in judged.values else blank.new_from_index(0, self.height)
+            for name in sorted(names)
+        }
+        event = canonical_event(pl.col("event"))
+        columns["event"] = self._pick(judged.values["event"]).to_frame("event").select(event).to_series()
+        self._frame = pl.DataFrame(columns)
         self.with_order = (self._frame["order_id"] != "").to_numpy()
 
     def _pick(self, values: pl.Series) -> pl.Series:
         return values if self._rows is None else values.gather(self._rows)
 
-    def texts(self) -> pl.Series:
-        """The text that each row's own id is the hash of."""
+    def event_texts(self) -> pl.Series:
+        """The text that each row's event id is the hash of: the order's where orders are events."""
+        order = ("store_code", "order_id")
+        text = text_with_order(order if self._settings.basket == "order" else self._settings.event_identity)
         if self.with_order.all():
-            return self._frame.select(text_with_order(self._settings.event_identity)).to_series()
-        orderless = self._orderless_texts()
+            return self._frame.select(text).to_series()
         if not self.with_order.any():
-            return orderless
-        text = text_with_order(self._settings.event_identity)
-        return (
-            self._frame.with_columns(orderless=orderless)
-            .select(pl.when(pl.col("order_id") != "").then(text).otherwise("orderless"))
-            .to_series()
-        )
+            return self._orderless_texts(None)
+        without = np.flatnonzero(~self.with_order)
+        return self._frame.select(text).to_series().scatter(without, self._orderless_texts(without))
 
-    def order_texts(self) -> pl.Series:
-        """The text of each row's order; null where it has none."""
-        text = text_with_order(["store_code", "order_id"])
-        return self._frame.select(pl.when(pl.col("order_id") != "").then(text)).to_series()
+    def numbers(self, seed: int) -> Hashes:
+        """Each row's own identity as a number under a secret."""
+        if not self.with_order.any():
+            return self._orderless_texts(None).hash(seed).to_numpy()
+        numbers = hash_columns([self._frame[name] for name in ("event", *self._settings.event_identity)], seed)
+        if not self.with_order.all():
+            without = np.flatnonzero(~self.with_order)
+            numbers[without] = self._orderless_texts(without).hash(seed).to_numpy()
+        return numbers
 
-    def _orderless_texts(self) -> pl.Series:
-        rows = slice(None) if self._rows is None else self._rows
-        first = [
-            expression
-            for name, reading in self._judged.emails + self._judged.phones
-            for expression in self._identifier(name, reading)
-        ]
+    def order_numbers(self, seed: int) -> Hashes:
+        """Each row's order as a number under a secret; of no meaning where it has none."""
+        return hash_columns([self._frame[name] for name in ("event", "store_code", "order_id")], seed)
+
+    def _orderless_texts(self, rows: Positions | None) -> pl.Series:
+        frame = self._frame if rows is None else self._frame[rows]
+        within: slice | Positions = slice(None) if rows is None else rows
+        valid = slice(None) if self._rows is None else self._rows
+
+        def pick(cells: pl.Series) -> pl.Series:
+            picked = self._pick(cells)
+            return picked if rows is None else picked.gather(rows)
+
+        first = []
+        for name, reading in self._judged.emails + self._judged.phones:
+            normal = pick(reading["normal"])
+            if name in PHONE_COLUMNS:
+                normal = normal.to_frame("normal").select(phone_identifier(pl.col("normal"))).to_series()
+            first += [normal, pick(reading["digest"])]
         return (
-            self._frame.with_columns(
-                epoch=pl.Series(self._judged.epoch[rows]).cast(pl.String),
-                units=pl.Series(self._judged.units[rows]),
+            frame.with_columns(
+                epoch=pl.Series(self._judged.epoch[valid][within]).cast(pl.String),
+                units=pl.Series(self._judged.units[valid][within]),
             )
             .with_columns(amount=canonical(pl.col("units")), identifier=pl.select(pl.coalesce(*first)).to_series())
             .select(text_without_order())
             .to_series()
         )
-
-    def _identifier(self, name: str, reading: pl.DataFrame) -> list[pl.Series]:
-        normal, digest = self._pick(reading["normal"]), self._pick(reading["digest"])
-        if name.startswith("phone"):
-            normal = normal.to_frame("normal").select(phone_identifier(pl.col("normal"))).to_series()
-        return [normal, digest]
 
 
 def stage(

@@ -13,6 +13,7 @@ import polars as pl
 
 from .columns import CANONICAL_EVENT
 from .digests import sha256
+from .keys import mix
 
 RECIPE = "v1"
 _SEPARATOR = "\x1f"
@@ -25,14 +26,14 @@ def canonical_event(event: pl.Expr) -> pl.Expr:
 
 
 def text_with_order(columns: Sequence[str]) -> pl.Expr:
-    """What is hashed where there is an order_id: ``event`` and the identity columns."""
-    return pl.concat_str([canonical_event(pl.col("event")), *map(pl.col, columns)], separator=_SEPARATOR)
+    """What is hashed where there is an order_id: the canonical ``event`` and the identity columns."""
+    return pl.concat_str(["event", *columns], separator=_SEPARATOR)
 
 
 def text_without_order() -> pl.Expr:
     """What is hashed where there is none: time, amount, store, product and the first identifier."""
     fields = ["epoch", "amount", "store_code", "product_id", "identifier"]
-    return pl.concat_str([canonical_event(pl.col("event")), *map(pl.col, fields)], separator=_SEPARATOR)
+    return pl.concat_str(["event", *fields], separator=_SEPARATOR)
 
 
 def phone_identifier(normal: pl.Expr) -> pl.Expr:
@@ -55,16 +56,6 @@ def content_numbers(epoch: npt.NDArray[np.int64], units: npt.NDArray[np.int64]) 
 
     Sixty-four bits, mixed as SplitMix64 does; the ledger keeps it, so it never changes.
     """
-    mixed = _mix(epoch.astype(np.uint64))
+    mixed = mix(epoch.astype(np.uint64))
     mixed ^= units.astype(np.uint64)
-    return _mix(mixed)
-
-
-def _mix(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
-    mixed ^= mixed >> np.uint64(30)
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(27)
-    mixed *= np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    return mixed
+    return mix(mixed)

@@ -30,12 +30,14 @@ class Screens:
         edges: white space next to a delimiter or a line end.
         control: control characters other than tab and line ends.
         markup: ``<``, ``>`` or ``:/``.
+        returns: how many carriage returns there are.
     """
 
     ascii: bool
     edges: bool
     control: bool
     markup: bool
+    returns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +59,20 @@ class Parsed:
     quoted: bool = False
 
 
-def screen(data: bytes, delimiter: bytes) -> Screens:
+def screen(block: Block, delimiter: bytes) -> Screens:
     """Look at the bytes of a block."""
+    data = block.data
     whole = np.frombuffer(data, dtype=np.uint8)
     separator = ord(delimiter)
-    edges = control = False
-    previous_space = previous_mark = False
-    ascii_only = data.isascii()
-    tabs_allowed = separator != _TAB
+    edges = previous_space = previous_mark = False
+    low_bytes = 0
     for start in range(0, len(whole), _SCREENED):
         chunk = whole[start : start + _SCREENED]
         low = chunk < _SPACE
-        marks = (chunk == separator) | low
-        spaces = chunk == _SPACE
+        low_bytes += int(np.count_nonzero(low))
         if not edges:
+            marks = (chunk == separator) | low
+            spaces = chunk == _SPACE
             edges = bool(
                 (marks[1:] & spaces[:-1]).any()
                 or (spaces[1:] & marks[:-1]).any()
@@ -78,19 +80,20 @@ def screen(data: bytes, delimiter: bytes) -> Screens:
                 or (previous_mark and spaces[0])
             )
             previous_space, previous_mark = bool(spaces[-1]), bool(marks[-1])
-        if not control:
-            lines = chunk == _NEW_LINE
-            odd = int(np.count_nonzero(low)) - int(np.count_nonzero(lines))
-            if odd:
-                odd -= int(np.count_nonzero(chunk == _RETURN))
-            if odd:
-                tabs = int(np.count_nonzero(chunk == _TAB))
-                edges = edges or (tabs_allowed and tabs > 0)
-                control = odd != tabs
-    if b'"' in data:
+    returns = tabs = 0
+    if low_bytes > block.count:
+        returns = int(np.count_nonzero(whole == _RETURN))
+        tabs = int(np.count_nonzero(whole == _TAB))
+        edges = edges or (tabs > 0 and separator != _TAB)
+    if block.quoted:
         edges = edges or b'" ' in data or b' "' in data
-    markup = b"<" in data or b">" in data or b":/" in data or b"www." in data.lower()
-    return Screens(ascii_only, edges or not ascii_only, control, markup)
+    return Screens(
+        ascii=data.isascii(),
+        edges=edges or not data.isascii(),
+        control=low_bytes > block.count + returns + tabs,
+        markup=b"<" in data or b">" in data or b":/" in data,
+        returns=returns,
+    )
 
 
 def parse(block: Block, columns: int, delimiter: bytes, row_characters: int) -> Parsed:
@@ -99,10 +102,10 @@ def parse(block: Block, columns: int, delimiter: bytes, row_characters: int) -> 
     :param columns: how many fields a row has.
     :param row_characters: the longest row that is taken.
     """
-    screens = screen(block.data, delimiter)
-    count = block.data.count(b"\n")
-    returns = block.data.count(b"\r")
-    simple = not (block.quoted or screens.control or (returns and returns != block.data.count(b"\r\n")))
+    screens = screen(block, delimiter)
+    count = block.count
+    stray_returns = screens.returns and screens.returns != block.data.count(b"\r\n")
+    simple = not (block.quoted or screens.control or stray_returns)
     if simple and not _has_long_line(block.data, row_characters):
         try:
             frame = _read(block.data, columns, delimiter, quoted=False)
@@ -116,6 +119,9 @@ def parse(block: Block, columns: int, delimiter: bytes, row_characters: int) -> 
 
 
 def _has_long_line(data: bytes, most: int) -> bool:
+    half = max(most // 2, 1)
+    if all(data.find(b"\n", start, start + half) >= 0 for start in range(0, len(data) - half, half)):
+        return False
     ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE)
     return bool(ends[0] > most or (np.diff(ends) > most + 1).any())
 
@@ -172,7 +178,7 @@ def _parse_odd(block: Block, columns: int, delimiter: bytes, row_characters: int
     set_aside("blank_line", (lengths - ends_with_return) == 0)
     set_aside("quoting", scan.odd | ~scan.well_quoted(each, each))
     set_aside(
-        "control_character", _with_control(scan, ends_with_return) if screens.control or b"\r" in block.data else ~keep
+        "control_character", _with_control(scan, ends_with_return) if screens.control or screens.returns else ~keep
     )
     set_aside("field_count", scan.fields(each, each) != columns)
     if not screens.ascii:

@@ -185,7 +185,7 @@ class _Pass:
                 verdicts.close()
         events = self.tally.rows[VALID]
         if self.settings.basket == "order":
-            events -= len(repeats.later_rows)
+            events -= len(repeats.later)
         return self._report(reader, header, events, clock.monotonic() - started)
 
     def _tick(self, done: int) -> None:
@@ -222,7 +222,7 @@ class _Pass:
         def take() -> None:
             outcome = waiting.popleft().result()
             self.tally.merge(outcome.tally)
-            finder.add(outcome.rows)
+            finder.add(outcome.keys)
             if writer is not None and outcome.staged is not None:
                 writer.add(outcome.staged)
             if self.sinks.rejects is not None:
@@ -253,21 +253,21 @@ class _Pass:
             (REJECTED, repeats.collisions, "id_collision"),
         ):
             if len(rows):
-                self.tally.move(target, rows["units"], names, rows["currency"])
+                self.tally.move(target, rows.units, names, rows.currency)
                 severity = book.severity(rule)
                 if severity != "off":
-                    self.tally.add_issue(rule, None, severity, rows["line"])
+                    self.tally.add_issue(rule, None, severity, rows.line)
         severity = book.severity("amount_repeated")
         if len(repeats.repeated_amounts) and repeats.at_stake and severity != "off":
             self.tally.add_issue(
                 "amount_repeated", book.label("transaction_amount"), severity, repeats.repeated_amounts,
                 value=decimal_text(repeats.at_stake),
             )  # fmt: skip
-        if self.settings.amount == "order" and len(repeats.later_rows):
-            self.tally.move_value(None, repeats.later_rows["units"], names, repeats.later_rows["currency"])
+        if self.settings.amount == "order" and len(repeats.later):
+            self.tally.move_value(None, repeats.later.units, names, repeats.later.currency)
 
     def _report_collisions(self, repeats: Repeats, reader: FileReader, header: Header) -> None:
-        lines = repeats.collisions["line"]
+        lines = repeats.collisions.line
         if not len(lines):
             return
         if self.sinks.rejects is not None:
@@ -282,7 +282,7 @@ class _Pass:
         repair = RepairWriter(self.sinks.repair, self.header_line, header.delimiter, head=False)
         for block in blocks:
             if isinstance(block, Block):
-                last = block.first_line + block.data.count(b"\n")
+                last = block.first_line + block.count
                 here = {line: "id_collision" for line in wanted if block.first_line <= line < last}
                 repair.write(raw_lines(block, here))
 

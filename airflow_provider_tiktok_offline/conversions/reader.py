@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from airflow_provider_tiktok_offline.errors import InputFileError
 
-from .records import Span, resolve_spans
+from .records import Span, count_lines, resolve_spans
 from .settings import Limits
 from .source import ByteSource
 
@@ -34,12 +34,14 @@ class Block:
         first_line: number of the first of them; the header is line 1.
         spans: records that quotes stretch over several lines, as (first, last) line offsets.
         quoted: whether a quote occurs.
+        count: how many lines there are.
     """
 
     data: bytes
     first_line: int
     spans: tuple[Span, ...]
     quoted: bool
+    count: int
 
 
 class FileReader:
@@ -186,7 +188,7 @@ class FileReader:
             if len(pending) > max(most, self._block_bytes) * 2:
                 raise self._fault("binary_file", "a line without end.", "Check that this is a delimited file.")
             return
-        data = bytes(pending[:end])
+        data = bytes(memoryview(pending)[:end])
         quoted = b'"' in data
         spans: tuple[Span, ...] = ()
         if quoted:
@@ -195,8 +197,8 @@ class FileReader:
                 data = data[:open_at]
         if data:
             del pending[: len(data)]
-            block = Block(data, self._lines + 1, spans, quoted)
-            self._lines += data.count(b"\n")
+            block = Block(data, self._lines + 1, spans, quoted, count_lines(data))
+            self._lines += block.count
             if self._lines - 1 > self._limits.rows:
                 raise self._fault(
                     "too_many_rows",

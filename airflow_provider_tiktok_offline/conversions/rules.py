@@ -45,6 +45,9 @@ RULE_NAMES = tuple(RULES)
 REASONS = tuple(EXCLUSIONS)
 _NOT_SENT = frozenset(column.name for column in COLUMNS if not column.sent)
 _DAY = 86_400
+_LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
+#: Columns whose own pattern tells placeholders from values.
+_NUMBERS = frozenset({"zip", "quantity", "product_price"})
 _WEAKER: Mapping[Severity, Severity] = {"error": "note", "warning": "note", "note": "note", "off": "off"}
 
 
@@ -150,6 +153,7 @@ class _Judgement:
         self.rows = parsed.frame.height
         self.found: list[Issue] = []
         self.values: dict[str, pl.Series] = {}
+        self.short: set[str] = set()
         self.nothing = np.zeros(self.rows, dtype=bool)
 
     def add(self, rule: str, column: str | None, wrong: Flags | pl.Series, severity: Severity | None = None) -> None:
@@ -166,6 +170,7 @@ class _Judgement:
         return self.parsed.frame[str(self.book.header.others[name])].str.strip_chars()
 
     def result(self) -> Judged:
+        self.short = self._columns_with_short_cells()
         for name in self.book.columns:
             self.values[name] = self._cells(name)
         filtered, no_consent = self._filtered(), self._without_consent()
@@ -212,6 +217,13 @@ class _Judgement:
             issue.rows = issue.rows[~excluded[issue.rows]]
         return [issue for issue in self.found if len(issue.rows)]
 
+    def _columns_with_short_cells(self) -> set[str]:
+        """Columns in which a placeholder can stand at all."""
+        places = self.book.header.places
+        short = pl.all().str.strip_chars() if self.parsed.screens.edges else pl.all()
+        found = self.parsed.frame.select(short.str.len_bytes().is_between(1, _LONGEST_PLACEHOLDER).any())
+        return {name for name, place in places.items() if self.rows and found[str(place)][0]}
+
     def _cells(self, name: str) -> pl.Series:
         """A programme column, trimmed, placeholders blanked."""
         constant = self.settings.constants.get(name)
@@ -226,21 +238,25 @@ class _Judgement:
                 cells = trimmed
         if name in EMAIL_COLUMNS or name in PHONE_COLUMNS:
             return cells
+        if name not in self.short or name in _NUMBERS:
+            return cells
+        return self._without_placeholders(name, cells)
+
+    def _without_placeholders(self, name: str, cells: pl.Series) -> pl.Series:
         lengths = cells.str.len_bytes()
-        rows = ((lengths > 0) & (lengths <= 4)).arg_true()
-        if not len(rows):
-            return cells
+        rows = ((lengths > 0) & (lengths <= _LONGEST_PLACEHOLDER)).arg_true()
         short = cells.gather(rows)
-        says_nothing = short.str.to_lowercase().is_in(PLACEHOLDERS)
-        if not says_nothing.any():
+        blanked = rows.filter(short.str.to_lowercase().is_in(PLACEHOLDERS))
+        if not len(blanked):
             return cells
-        blanked = rows.filter(says_nothing)
         wrong = self.nothing.copy()
         wrong[blanked.to_numpy()] = True
-        is_name = name in ("first_name", "last_name")
+        if name in ("first_name", "last_name"):
+            self.add("placeholder_name", name, wrong)
+            return cells
         if name not in ("transaction_category", "transaction_timestamp", "transaction_amount"):
-            self.add("placeholder_name" if is_name else "placeholder", name, wrong)
-        return cells.scatter(blanked, "") if not is_name else cells
+            self.add("placeholder", name, wrong)
+        return cells.scatter(blanked, "")
 
     def _filtered(self) -> Flags:
         filtered = self.nothing.copy()
@@ -399,8 +415,11 @@ class _Judgement:
     def _others(self) -> None:
         values = self.values
         for name, rule in cell_rules.PATTERN_RULES:
-            if name in values and self.book.severity(rule, name) != "off":
+            if name in values:
                 wrong = cell_rules.breaks_pattern(values[name], name, self.settings.decimal)
+                if name in _NUMBERS and wrong.any():
+                    values[name] = self._without_placeholders(name, values[name])
+                    wrong &= values[name] != ""
                 if wrong.any():
                     self.add(rule, name, wrong)
                     if name in ("quantity", "product_price"):

@@ -71,12 +71,12 @@ class PartWriter:
         if self._count:
             self._write(pl.concat(self._pending))
         self._pending = []
-        gone = np.sort(np.concatenate([repeats.duplicates["line"], repeats.collisions["line"]]))
+        gone = np.sort(np.concatenate([repeats.duplicates.line, repeats.collisions.line]))
         if self._baskets is not None:
             for rows in self._baskets.events(self._bounds, gone, repeats):
                 self._put(rows)
             return
-        without_value = repeats.later["line"] if self._settings.amount == "order" else np.empty(0, dtype=np.int64)
+        without_value = repeats.later.line if self._settings.amount == "order" else np.empty(0, dtype=np.int64)
         for part, (first, last) in zip(self._parts, self._bounds, strict=True):
             left_out = _between(gone, first, last)
             valueless = _between(without_value, first, last)
@@ -110,6 +110,7 @@ class PartWriter:
             "basket": self._settings.basket,
             "amount": self._settings.amount,
             "send_fields": sorted(self._settings.send_fields),
+            "settings": self._settings.fingerprint(),
             "rows": report.rows_valid,
             "events": sum(part["events"] for part in self._parts),
             "parts": self._parts,

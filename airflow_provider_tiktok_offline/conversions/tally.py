@@ -77,7 +77,7 @@ class Tally:
             self._counts[key] += count - len(other._lines[key])
 
     def move(
-        self, target: int, units: npt.NDArray[np.int64], currencies: Mapping[int, str], codes: npt.NDArray[np.int32]
+        self, target: int, units: npt.NDArray[np.int64], currencies: Mapping[int, str], codes: npt.NDArray[np.int64]
     ) -> None:
         """Take rows that were thought valid into another class."""
         self.rows[VALID] -= len(units)
@@ -89,7 +89,7 @@ class Tally:
         target: int | None,
         units: npt.NDArray[np.int64],
         currencies: Mapping[int, str],
-        codes: npt.NDArray[np.int32],
+        codes: npt.NDArray[np.int64],
     ) -> None:
         """Take value from the valid rows into another class, or away."""
         for code in np.unique(codes).tolist():

@@ -91,8 +91,8 @@ class VerdictWriter:
 
     def _final(self, frame: pl.DataFrame, repeats: Repeats) -> pa.Table:
         lines = frame["line"].to_numpy()
-        duplicate = np.isin(lines, repeats.duplicates["line"])
-        collision = np.isin(lines, repeats.collisions["line"])
+        duplicate = np.isin(lines, repeats.duplicates.line)
+        collision = np.isin(lines, repeats.collisions.line)
         names = dict(enumerate(CLASSES))
         final = frame.with_columns(duplicate=pl.Series(duplicate), collision=pl.Series(collision)).select(
             "line",

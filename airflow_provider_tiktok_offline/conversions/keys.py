@@ -1,0 +1,108 @@
+"""What each valid row leaves behind for the look over the whole file: seven numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+Numbers = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+_FIELDS = 7
+
+
+class Keys:
+    """Seven numbers a row, field by field.
+
+    ``high`` and ``low`` are its identity's 128 bits, ``order`` its order's 64 (0 without one), ``content`` the
+    fingerprint of time and amount; ``units``, ``line`` and ``currency`` are its amount, line and currency's number.
+
+    :param matrix: one row a field.
+    """
+
+    __slots__ = ("matrix",)
+
+    def __init__(self, matrix: Hashes) -> None:
+        self.matrix = matrix
+
+    @classmethod
+    def empty(cls, rows: int = 0) -> Keys:
+        """So many rows of zeros."""
+        return cls(np.zeros((_FIELDS, rows), dtype=np.uint64))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Keys]) -> Keys:
+        """All rows of several, one behind the other."""
+        return cls(np.concatenate([part.matrix for part in parts], axis=1)) if parts else cls.empty()
+
+    def __len__(self) -> int:
+        return int(self.matrix.shape[1])
+
+    @property
+    def high(self) -> Hashes:
+        return self.matrix[0]
+
+    @property
+    def low(self) -> Hashes:
+        return self.matrix[1]
+
+    @property
+    def order(self) -> Hashes:
+        return self.matrix[2]
+
+    @property
+    def content(self) -> Hashes:
+        return self.matrix[3]
+
+    @property
+    def units(self) -> Numbers:
+        return self.matrix[4].view(np.int64)
+
+    @property
+    def line(self) -> Numbers:
+        return self.matrix[5].view(np.int64)
+
+    @property
+    def currency(self) -> Numbers:
+        return self.matrix[6].view(np.int64)
+
+    def take(self, rows: npt.NDArray[np.bool_] | Numbers) -> Keys:
+        """Some of the rows."""
+        return Keys(self.matrix[:, rows])
+
+    def by_line(self) -> Keys:
+        """The rows in the order of the file."""
+        return self.take(np.argsort(self.line, kind="stable"))
+
+
+def repeated(numbers: Hashes) -> npt.NDArray[np.bool_] | None:
+    """Which numbers occur more than once; None where none does."""
+    ordered = np.sort(numbers)
+    again = ordered[1:] == ordered[:-1]
+    if not again.any():
+        return None
+    several = np.unique(ordered[1:][again])
+    places = np.minimum(np.searchsorted(several, numbers), len(several) - 1)
+    found: npt.NDArray[np.bool_] = several[places] == numbers
+    return found
+
+
+def hash_columns(columns: Sequence[pl.Series], seed: int) -> Hashes:
+    """One number a row for the values of several text columns, hashed under a secret."""
+    mixed = np.full(len(columns[0]), seed, dtype=np.uint64)
+    for column in columns:
+        mixed = mix(mixed ^ column.hash(seed).to_numpy())
+    return mixed
+
+
+def mix(numbers: Hashes) -> Hashes:
+    """SplitMix64: every bit of a number reaches every bit of the result."""
+    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
+    mixed ^= mixed >> np.uint64(30)
+    mixed *= np.uint64(0xBF58476D1CE4E5B9)
+    mixed ^= mixed >> np.uint64(27)
+    mixed *= np.uint64(0x94D049BB133111EB)
+    mixed ^= mixed >> np.uint64(31)
+    return mixed
