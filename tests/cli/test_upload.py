@@ -1,0 +1,189 @@
+"""``upload``: the whole of a delivery by one command, against the simulator."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pytest
+
+from airflow_provider_tiktok_offline.simulator.faults import Fault
+from tests.cli.test_files import AS_OF, MAIL, PHONE, rows
+from tests.servers.simulator import ADVERTISER_ID, EVENT_SET_ID
+
+
+@pytest.fixture
+def shop(cli, tiktok):
+    """A live advertiser with a ledger and a file of 30 rows; ``upload`` arguments that reach the simulator."""
+    settings = {
+        "name": "shop",
+        "advertiser_id": ADVERTISER_ID,
+        "event_set_id": EVENT_SET_ID,
+        "mode": "live",
+        "currency": "USD",
+        "phone_region": "US",
+        "state_uri": str(cli.home / "state"),
+        "source": {"path": "/in/sales.csv"},
+    }
+    (cli.home / "advertisers.yaml").write_text(json.dumps({"advertisers": [settings]}))
+    (cli.home / "sales.csv").write_text(rows(30))
+    cli.done("ledger", "init", "--config", "advertisers.yaml")
+    return ("--config", "advertisers.yaml", "--advertiser", "shop", "--api-url", tiktok.url)
+
+
+def _prepared_ids(cli, what="sales.csv"):
+    cli.done("prepare", what, "--config", "advertisers.yaml", "--output", "prepared", "--as-of", AS_OF)
+    return {json.loads(line)["event_id"] for line in cli.done("events", "prepared").splitlines()}
+
+
+def test_a_file_is_delivered_once(cli, tiktok, shop):
+    """The same command a second time sends nothing, and says so."""
+    assert "events accepted" in cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    assert set(tiktok.event_ids()) == _prepared_ids(cli)
+    requests = tiktok.control.summary().requests
+    assert "delivered already" in cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    assert tiktok.control.summary().requests == requests
+
+
+def test_what_was_sent_in_another_file_is_not_sent_again(cli, tiktok, shop):
+    """The ledger knows transactions, not files."""
+    cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    (cli.home / "more.csv").write_text(rows(40))
+    summary = json.loads(cli.done("upload", "more.csv", *shop, "--as-of", AS_OF, "--json"))
+    assert summary["events"] == {"already_sent": 30, "accepted": 10}
+    assert max(tiktok.times_received().values()) == 1
+
+
+def test_a_prepared_directory_is_delivered(cli, tiktok, shop):
+    """It may be prepared on another machine; its file counts as delivered afterwards."""
+    expected = _prepared_ids(cli)
+    cli.done("upload", "prepared", *shop)
+    assert set(tiktok.event_ids()) == expected
+    assert "delivered already" in cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    assert "delivered already" in cli.done("upload", "prepared", *shop)
+
+
+def test_a_directory_prepared_with_other_settings_is_refused(cli, tiktok, shop):
+    """Its events would carry another currency."""
+    _prepared_ids(cli)
+    file = cli.home / "advertisers.yaml"
+    file.write_text(file.read_text().replace("USD", "EUR"))
+    assert "other settings" in cli.error("upload", "prepared", *shop)
+    assert tiktok.control.summary().requests == 0
+
+
+def test_people_who_opted_out_since_it_was_prepared_stop_a_directory(cli, tiktok, shop):
+    """Prepared again, their rows are left out."""
+    file = cli.home / "advertisers.yaml"
+    (cli.home / "opt-outs.txt").write_text("somebody.else@example.com\n")
+    content = json.loads(file.read_text())
+    content["advertisers"][0]["suppression"] = {"uri": str(cli.home / "opt-outs.txt")}
+    file.write_text(json.dumps(content))
+    _prepared_ids(cli)
+    (cli.home / "opt-outs.txt").write_text(f"{MAIL}\n")
+    assert "opted out since" in cli.error("upload", "prepared", *shop, code=1)
+    summary = json.loads(cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF, "--json"))
+    assert summary["rows"]["excluded"] == {"suppressed": 30}
+    assert tiktok.control.summary().events_received == 0
+
+
+def test_a_dry_run_sends_nothing_and_can_be_repeated(cli, tiktok, shop):
+    """It says what would be sent; the file is delivered for the first time afterwards."""
+    for _ in range(2):
+        summary = json.loads(cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF, "--dry-run", "--json"))
+        assert summary["events"] == {"would_send": 30}
+    assert tiktok.control.summary().requests == 0
+    summary = json.loads(cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF, "--json"))
+    assert summary["events"] == {"accepted": 30}
+
+
+def test_without_a_ledger_nothing_is_sent(cli, tiktok, shop):
+    """An empty ledger would mean to send everything again."""
+    file = cli.home / "advertisers.yaml"
+    file.write_text(file.read_text().replace("/state", "/elsewhere"))
+    assert "tiktok-offline ledger init" in cli.error("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    assert tiktok.control.summary().requests == 0
+
+
+def test_a_bad_token_is_one_error_and_the_next_try_delivers(cli, tiktok, shop):
+    """Nothing of it is recorded as sent or refused."""
+    args = ("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    assert "40105" in cli.error(*args, TIKTOK_ACCESS_TOKEN="wrong")
+    assert "TIKTOK_ACCESS_TOKEN" in cli.error(*args, TIKTOK_ACCESS_TOKEN="")
+    cli.done(*args)
+    assert set(tiktok.event_ids().values()) == {1}
+    assert len(tiktok.event_ids()) == 30
+
+
+def test_rows_above_the_gate_stop_the_delivery(cli, tiktok, shop):
+    """With exit code 1, and nothing sent."""
+    (cli.home / "bad.csv").write_text(rows(10, line_3=f"{MAIL},Purchase,2026-02-30,5.00,{PHONE},o-2"))
+    assert "max_rejected_ratio" in cli.error("upload", "bad.csv", *shop, "--as-of", AS_OF, code=1)
+    assert tiktok.control.summary().requests == 0
+
+
+def test_refused_events_are_told_by_the_exit_code_and_sent_again_on_request(cli, tiktok, shop):
+    """The good ones are delivered; --retry-refused sends the others once they are wanted."""
+    bad = sorted(_prepared_ids(cli))[0]
+    tiktok.control.add(
+        Fault(kind="refuse", event_ids=[bad], code=40002, message="data.{index}.event_time: Invalid value.", count=None)
+    )
+    result = cli("upload", "sales.csv", *shop, "--as-of", AS_OF, "--json")
+    assert result.returncode == 1
+    assert json.loads(result.stdout)["events"] == {"accepted": 29, "refused": 1}
+    tiktok.control.clear_faults()
+    again = cli("upload", "sales.csv", *shop, "--as-of", AS_OF, "--json")
+    assert json.loads(again.stdout)["already_closed"]
+    cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF, "--retry-refused")
+    assert len(tiktok.event_ids()) == 30
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_an_interrupted_upload_goes_on_by_the_same_command(cli, tiktok, shop, stop):
+    """Each transaction is held once, and what was accepted before the flush is sent again under the same id at most."""
+    file = cli.home / "advertisers.yaml"
+    content = json.loads(file.read_text())
+    content["advertisers"][0]["upload"] = {"batch_events": 10, "in_flight": 1, "requests_per_second": 2}
+    file.write_text(json.dumps(content))
+    (cli.home / "long.csv").write_text(rows(100))
+    process = cli.start("upload", "long.csv", *shop, "--as-of", AS_OF)
+    while tiktok.control.summary().events_held < 30:
+        assert process.poll() is None, process.stderr.read()
+    process.send_signal(stop)
+    _, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors
+    content["advertisers"][0]["upload"] = {}
+    file.write_text(json.dumps(content))
+    cli.done("upload", "long.csv", *shop, "--as-of", AS_OF)
+    assert set(tiktok.event_ids().values()) == {1}
+    assert len(tiktok.event_ids()) == 100
+
+
+def test_two_uploads_at_once_are_kept_apart(cli, tiktok, shop):
+    """The second says that the first is at work."""
+    tiktok.control.add(Fault(kind="delay", delay_seconds=20))
+    first = cli.start("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    while tiktok.control.summary().faults_happened < 1:
+        assert first.poll() is None, first.stderr.read()
+    assert "another tiktok-offline" in cli.error("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    first.kill()
+    first.communicate()
+
+
+def test_no_customers_value_and_no_secret_is_kept_or_shown(cli, tiktok, shop):
+    """Neither in the state directory nor in what is printed."""
+    result = cli("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    left = [file.read_bytes() for file in (cli.home / "state").rglob("*") if file.is_file()]
+    assert left
+    shown = (result.stdout + result.stderr).encode()
+    for secret in (MAIL, PHONE, PHONE[1:], "lovelace", cli.environ["TIKTOK_ACCESS_TOKEN"]):
+        assert all(secret.encode() not in one for one in [shown, *left])
+
+
+def test_an_advertiser_of_the_liveramp_route_is_pointed_there(cli, shop):
+    """Its file is delivered by another command."""
+    file = cli.home / "advertisers.yaml"
+    content = json.loads(file.read_text())
+    content["advertisers"][0] |= {"route": "liveramp", "liveramp": {"destination": "/out"}, "currency": None}
+    file.write_text(json.dumps(content))
+    assert "tiktok-offline liveramp deliver" in cli.error("upload", "sales.csv", *shop)
