@@ -155,7 +155,8 @@ class FeedBook:
 
     def of_delivery(self, delivery_id: str) -> DayRecord | None:
         """The file that a delivery went out in, or was being written for; None if neither."""
-        return self._pointed(f"{self._root}/of/{delivery_id}", "delivered", "writing")
+        record = self._pointed(f"{self._root}/of/{delivery_id}", "delivered", "writing")
+        return record if record is not None and delivery_id in record.deliveries else None
 
     def _pointed(self, path: str, *statuses: str) -> DayRecord | None:
         found = self._objects.get(path)
@@ -171,6 +172,11 @@ class FeedBook:
         :raises DeliveryHeldError: while another writer is alive.
         :raises FeedError: if the file's name stands for other content.
         """
+        record = replace(record, lease_until=self._clock.now() + self._lease)
+        path = self._day(record.day)
+        there = self.day(record.day)
+        if there is not None:
+            self._refuse_taken(there)
         named = self._objects.get(f"{self._root}/names/{record.file_name}")
         if named is not None and named[0].decode() != record.sha256:
             raise FeedError(
@@ -178,8 +184,6 @@ class FeedBook:
                 where=record.file_name,
                 todo="A name is used once; put the day into liveramp.file_name.",
             )
-        record = replace(record, lease_until=self._clock.now() + self._lease)
-        path = self._day(record.day)
         for delivery in record.deliveries:
             self._objects.put(f"{self._root}/of/{delivery}", record.day.encode())
         if documents.create(self._objects, path, record.to_dict()):
@@ -190,12 +194,7 @@ class FeedBook:
             nonlocal resumed
             found = DayRecord.from_dict(document)
             resumed = found.status == "writing"
-            if found.status in ("delivered", "rejected"):
-                raise DayTakenError(
-                    f"a file was delivered on {record.day} already; LiveRamp takes one a day.",
-                    where=f"feed {self._feed}",
-                    todo="It goes out with the next day's file.",
-                )
+            self._refuse_taken(found)
             if resumed and found.holder != record.holder and self._clock.now() < found.lease_until:
                 raise DeliveryHeldError(
                     f"{found.holder} writes the file of {record.day}.",
@@ -205,6 +204,14 @@ class FeedBook:
             return record.to_dict()
 
         return DayRecord.from_dict(documents.change(self._objects, path, self._clock, take)[0]), resumed
+
+    def _refuse_taken(self, record: DayRecord) -> None:
+        if record.status in ("delivered", "rejected"):
+            raise DayTakenError(
+                f"a file was delivered on {record.day} already; LiveRamp takes one a day.",
+                where=f"feed {self._feed}",
+                todo="It goes out with the next day's file.",
+            )
 
     def keep(self, record: DayRecord) -> None:
         """Say that the writer is alive.

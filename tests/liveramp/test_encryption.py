@@ -1,0 +1,137 @@
+"""OpenPGP, round trip with GnuPG."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_tiktok_offline.errors import ConfigError, FileChangedError
+from airflow_provider_tiktok_offline.liveramp.encryption import encrypted, load_recipient
+
+NOW = datetime.now(UTC)
+
+
+class GnuPG:
+    """A key ring of its own."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(mode=0o700)
+        self._environment = {**os.environ, "GNUPGHOME": str(home)}
+        self.run("--quick-generate-key", "Feed <feed@example.com>", "rsa2048", "cert", "2y")
+        self.primary = self._fingerprints()[0]
+        self.subkeys: list[str] = []
+        for life in ("1y", "3d"):
+            self.run("--quick-add-key", self.primary, "cv25519", "encr", life)
+            (new,) = [one for one in self._fingerprints() if one not in (self.primary, *self.subkeys)]
+            self.subkeys.append(new)
+        self.public = self.run("--armor", "--export", self.primary)
+        self.private = self.run("--armor", "--export-secret-keys", self.primary)
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
+        command = ["gpg", "--batch", "--passphrase", "", "--pinentry-mode", "loopback", *arguments]
+        return subprocess.run(command, env=self._environment, input=stdin, capture_output=True, check=True).stdout
+
+    def _fingerprints(self) -> list[str]:
+        listing = self.run("--list-keys", "--with-colons", "--with-subkey-fingerprint").decode()
+        return [line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr")]
+
+    def recipients_of(self, message: bytes) -> str:
+        return self.run("--list-packets", stdin=message).decode()
+
+    def stop(self) -> None:
+        subprocess.run(["gpgconf", "--kill", "all"], env=self._environment, check=False)
+
+
+@pytest.fixture(scope="module")
+def gnupg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GnuPG]:
+    assert shutil.which("gpg"), "GnuPG is needed: install the package gnupg"
+    ring = GnuPG(tmp_path_factory.mktemp("pgp") / "home")
+    yield ring
+    ring.stop()
+
+
+def test_gnupg_reads_what_was_encrypted(gnupg: GnuPG) -> None:
+    """A stream of many chunks comes back byte for byte, encrypted to the newest sub-key alone."""
+    recipient = load_recipient(gnupg.public, fingerprint=gnupg.primary, now=NOW, where="key.asc")
+    chunks = [os.urandom(700_001) for _ in range(12)]
+    message = b"".join(encrypted(iter(chunks), recipient))
+    assert gnupg.run("--decrypt", stdin=message) == b"".join(chunks)
+    packets = gnupg.recipients_of(message)
+    assert packets.count(":pubkey enc packet:") == 1
+    assert recipient.key[-16:].upper() in packets
+
+
+def test_the_configured_sub_key_is_used(gnupg: GnuPG) -> None:
+    """A sub-key's fingerprint, or its id, chooses it, in any way of writing."""
+    wanted = gnupg.subkeys[0]
+    for written in (wanted, wanted.lower(), wanted[-16:], " ".join(wanted[i : i + 4] for i in range(0, 40, 4))):
+        recipient = load_recipient(gnupg.public, fingerprint=written, now=NOW, where="key.asc")
+        assert recipient.key == wanted.lower()
+        message = b"".join(encrypted([b"x"], recipient))
+        assert wanted[-16:] in gnupg.recipients_of(message)
+
+
+def test_an_expired_sub_key_is_passed_over(gnupg: GnuPG) -> None:
+    """After its expiry another usable sub-key is taken; asked for by name it is refused."""
+    later = NOW + timedelta(days=10)
+    short = next(key for key in gnupg.subkeys if not load_ok(gnupg, key, later))
+    chosen = load_recipient(gnupg.public, fingerprint=None, now=later, where="key.asc")
+    assert chosen.key != short.lower()
+    with pytest.raises(ConfigError, match="no sub-key that can encrypt now"):
+        load_recipient(gnupg.public, fingerprint=short, now=later, where="key.asc")
+
+
+def load_ok(gnupg: GnuPG, fingerprint: str, now: datetime) -> bool:
+    try:
+        load_recipient(gnupg.public, fingerprint=fingerprint, now=now, where="key.asc")
+    except ConfigError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("case", "said"), [("expired", "has expired"), ("other", "no key of the configured"), ("secret", "private key")]
+)
+def test_keys_that_must_not_be_used(gnupg: GnuPG, case: str, said: str) -> None:
+    """Expired, another fingerprint (an old key of LiveRamp's), a private key."""
+    text = gnupg.private if case == "secret" else gnupg.public
+    now = NOW + timedelta(days=3 * 365) if case == "expired" else NOW
+    fingerprint = "0" * 40 if case == "other" else None
+    with pytest.raises(ConfigError, match=said):
+        load_recipient(text, fingerprint=fingerprint, now=now, where="key.asc")
+
+
+def test_what_is_no_key_is_refused() -> None:
+    """Any other file."""
+    for text in (b"", b"ssh-ed25519 AAAA", b"\x00\x01"):
+        with pytest.raises(ConfigError):
+            load_recipient(text, fingerprint=None, now=NOW, where="key.asc")
+
+
+def test_a_broken_source_gives_no_finished_message(gnupg: GnuPG) -> None:
+    """The source's own error comes through, and what was written can't be decrypted."""
+    recipient = load_recipient(gnupg.public, fingerprint=None, now=NOW, where="key.asc")
+
+    def broken() -> Iterator[bytes]:
+        yield os.urandom(3_000_000)
+        raise FileChangedError("changed")
+
+    seen: list[bytes] = []
+    with pytest.raises(FileChangedError):
+        seen.extend(encrypted(broken(), recipient))
+    with pytest.raises(subprocess.CalledProcessError):
+        gnupg.run("--decrypt", stdin=b"".join(seen))
+
+
+def test_a_stream_left_early_leaves_no_process(gnupg: GnuPG) -> None:
+    """Closing the stream ends the helper."""
+    recipient = load_recipient(gnupg.public, fingerprint=None, now=NOW, where="key.asc")
+    stream = encrypted(iter([os.urandom(1_000_000)] * 50), recipient)
+    next(stream)
+    stream.close()  # type: ignore[attr-defined]

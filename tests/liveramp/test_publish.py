@@ -1,0 +1,276 @@
+"""Delivering a feed file to a real SFTP server: once a day, once a content, whole."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.errors import (
+    ConfigError,
+    DeliveryHeldError,
+    FeedError,
+    FileChangedError,
+    HostKeyError,
+    PartialFileError,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+)
+from airflow_provider_tiktok_offline.liveramp.book import FeedBook
+from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published, publish, settle_earlier
+from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
+from tests.liveramp.rows import feed, row, source_of, text
+from tests.servers.proxy import CuttingProxy, cutting_proxy
+from tests.servers.sshd import Sshd, StaticConnections
+
+
+class Desk:
+    """Everything a delivery needs, with a file of so many rows."""
+
+    def __init__(self, server: Sshd, book: FeedBook, clock: ManualClock, outbox: Path, inbox: Path) -> None:
+        self.server, self.book, self.clock, self.outbox, self.inbox = server, book, clock, outbox, inbox
+        self.connection: Connection = server.connection()
+        self.destination = Destination(
+            folder_uri=server.uri(outbox), template="{{ feed }}_{{ day }}.psv", feed="shop", delimiter="|"
+        )
+        self.made = 0
+
+    def file(self, numbers: range = range(40)) -> FeedFile:
+        self.made += 1
+        return FeedFile(feed(), [source_of(self.inbox / f"{self.made}.psv", text(map(row, numbers)))])
+
+    def publish(self, file: FeedFile, *, holder: str = "dag/one", **changes: Any) -> Published:
+        return publish(
+            file,
+            replace(self.destination, **changes),
+            (f"d-{self.made}",),
+            book=self.book,
+            connections=StaticConnections(self.connection),
+            clock=self.clock,
+            holder=holder,
+        )
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.outbox.iterdir())
+
+
+@pytest.fixture
+def desk(server: Sshd, book: FeedBook, clock: ManualClock, outbox: Path, tmp_path: Path) -> Desk:
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    return Desk(server, book, clock, outbox, inbox)
+
+
+@pytest.fixture
+def proxy(server: Sshd, desk: Desk) -> Iterator[CuttingProxy]:
+    with cutting_proxy(server.port) as running:
+        desk.connection = server.connection(port=running.port)
+        yield running
+
+
+def test_a_delivered_file_is_noted_with_its_figures(desk: Desk) -> None:
+    """The file lies there under the day's name; rows, bytes and both digests are in the book."""
+    file = desk.file()
+    done = desk.publish(file)
+    content = (desk.outbox / "shop_2026-11-22.psv").read_bytes()
+    assert done.outcome == "delivered"
+    assert done.record is not None
+    assert content == text(map(row, range(40)))
+    assert (done.record.rows, done.record.bytes) == (40, len(content))
+    assert done.record.stored_sha256 == done.record.sha256 == file.sha256
+
+
+@pytest.mark.parametrize("options", [{"staged": True}, {"temporary_name": True}, {"gzip": True, "staged": True}])
+def test_staged_renamed_and_compressed_deliveries_hold_the_same_rows(desk: Desk, options: dict[str, Any]) -> None:
+    """Every way ends in one file of the same content, and no temporary one anywhere."""
+    desk.publish(desk.file(), **options)
+    (path,) = desk.outbox.iterdir()
+    content = path.read_bytes()
+    assert (gzip.decompress(content) if path.suffix == ".gz" else content) == text(map(row, range(40)))
+
+
+def test_the_same_content_again_writes_nothing(desk: Desk) -> None:
+    """Today or any later day, compressed or not: nothing is written."""
+    desk.publish(desk.file())
+    assert desk.publish(desk.file()).outcome == "already_delivered"
+    desk.clock.advance(timedelta(days=1))
+    again = desk.publish(desk.file(), gzip=True, holder="dag/two")
+    assert again.outcome == "already_delivered"
+    assert desk.names() == ["shop_2026-11-22.psv"]
+
+
+def test_a_second_file_waits_for_the_next_day(desk: Desk) -> None:
+    """One file a real UTC day: other content is queued, and goes out tomorrow."""
+    desk.publish(desk.file(range(40)))
+    other = range(100, 150)
+    assert desk.publish(desk.file(other)).outcome == "queued"
+    desk.clock.advance(timedelta(days=1))
+    assert desk.publish(desk.file(other)).outcome == "delivered"
+    assert desk.names() == ["shop_2026-11-22.psv", "shop_2026-11-23.psv"]
+
+
+def test_no_rows_make_no_file(desk: Desk) -> None:
+    """Nothing left after dedupe: no file, and the day stays free."""
+    assert desk.publish(desk.file(range(0))).outcome == "nothing_new"
+    assert desk.names() == []
+    assert desk.publish(desk.file()).outcome == "delivered"
+
+
+def test_fewer_rows_than_liveramp_takes(desk: Desk) -> None:
+    """Sent, carried over or refused, as configured."""
+    few = range(10)
+    assert desk.publish(desk.file(few), below_minimum="carry_over").outcome == "carried_over"
+    with pytest.raises(FeedError, match="10 rows are fewer"):
+        desk.publish(desk.file(few), below_minimum="fail")
+    assert desk.names() == []
+    assert desk.publish(desk.file(few), below_minimum="send").outcome == "delivered"
+
+
+def test_a_file_that_someone_else_put_there_is_not_replaced(desk: Desk) -> None:
+    """A name that is taken at the destination stops the delivery."""
+    (desk.outbox / "shop_2026-11-22.psv").write_bytes(b"theirs")
+    with pytest.raises(StorageError, match="already"):
+        desk.publish(desk.file())
+    assert (desk.outbox / "shop_2026-11-22.psv").read_bytes() == b"theirs"
+
+
+def test_wrong_host_key_password_and_folder_are_clear_and_the_next_try_succeeds(desk: Desk) -> None:
+    """One clear error each; corrected, the same delivery goes through."""
+    right = desk.connection
+    other = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII"
+    desk.connection = replace(right, extra={**right.extra, "host_key": other})
+    with pytest.raises(HostKeyError):
+        desk.publish(desk.file())
+    desk.connection = replace(right, password="wrong", extra={"host_key": desk.server.host_key})
+    with pytest.raises(StorageDeniedError):
+        desk.publish(desk.file())
+    desk.connection = right
+    with pytest.raises(ConfigError, match="folder does not exist"):
+        desk.publish(desk.file(), folder_uri=desk.server.uri(desk.outbox / "missing"))
+    assert desk.publish(desk.file()).outcome == "delivered"
+
+
+def test_a_file_that_changes_while_it_is_read_leaves_nothing(desk: Desk) -> None:
+    """The source changes between two reads: an error, no file; restored, the next try succeeds."""
+    file = desk.file(range(4000))
+    path = desk.inbox / f"{desk.made}.psv"
+    before = path.read_bytes()
+    measure = file.measure
+
+    def measure_then_change() -> None:
+        measure()
+        path.write_bytes(before.replace(b"person3999@", b"person3998@"))
+
+    file.measure = measure_then_change  # type: ignore[method-assign]
+    with pytest.raises(FileChangedError):
+        desk.publish(file)
+    assert desk.names() == []
+    path.write_bytes(before)
+    assert desk.publish(desk.file(range(4000))).outcome == "delivered"
+
+
+def test_a_cut_upload_is_retried_to_one_whole_file(desk: Desk, proxy: CuttingProxy) -> None:
+    """The partial file is removed at once; the next try delivers under the same name."""
+    proxy.cut_after(60_000)
+    with pytest.raises(StorageUnavailableError):
+        desk.publish(desk.file(range(4000)))
+    assert desk.names() == []
+    assert desk.publish(desk.file(range(4000))).outcome == "delivered"
+    assert (desk.outbox / "shop_2026-11-22.psv").read_bytes() == text(map(row, range(4000)))
+
+
+def test_a_partial_file_is_reported_then_replaced(desk: Desk, proxy: CuttingProxy) -> None:
+    """With the server gone the part stays and is said; the next try replaces it."""
+    proxy.cut_after(60_000, then_dead=True)
+    with pytest.raises(PartialFileError):
+        desk.publish(desk.file(range(4000)))
+    assert desk.names() == ["shop_2026-11-22.psv"]
+    proxy.revive()
+    assert desk.publish(desk.file(range(4000))).outcome == "delivered"
+    assert (desk.outbox / "shop_2026-11-22.psv").read_bytes() == text(map(row, range(4000)))
+
+
+def test_a_writer_that_died_after_its_last_byte_is_not_repeated(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole file lies there but nobody noted it: the next try notes it and leaves it untouched."""
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedBook, "finish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            desk.publish(desk.file())
+    path = desk.outbox / "shop_2026-11-22.psv"
+    os.utime(path, (1, 1))
+    assert desk.publish(desk.file()).outcome == "delivered"
+    assert path.stat().st_mtime == 1
+
+
+def _die(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_earlier_days_writer_is_settled(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past midnight: a whole file counts for its day, a part is removed and its day given up."""
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedBook, "finish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            desk.publish(desk.file())
+    record = desk.book.of_delivery("d-1")
+    assert record is not None
+    connections = StaticConnections(desk.connection)
+    desk.clock.advance(timedelta(days=1))
+    done = settle_earlier(record, desk.destination, book=desk.book, connections=connections)
+    assert done is not None
+    assert done.status == "delivered"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedBook, "finish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            desk.publish(desk.file(range(200, 300)))
+    record = desk.book.of_delivery("d-2")
+    assert record is not None
+    (desk.outbox / record.file_name).write_bytes(b"a part")
+    assert settle_earlier(record, desk.destination, book=desk.book, connections=connections) is None
+    assert desk.names() == ["shop_2026-11-22.psv"]
+    assert desk.book.of_delivery("d-2") is None
+
+
+def test_two_runs_at_once_write_one_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a writer is alive another waits; once its lease has expired the other takes over."""
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedBook, "finish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            desk.publish(desk.file())
+    other = range(500, 600)
+    with pytest.raises(DeliveryHeldError):
+        desk.publish(desk.file(other), holder="dag/two")
+    desk.clock.advance(timedelta(minutes=10))
+    assert desk.publish(desk.file(other), holder="dag/two").outcome == "delivered"
+    assert (desk.outbox / "shop_2026-11-22.psv").read_bytes() == text(map(row, other))
+
+
+def test_a_file_that_liveramp_rejected_goes_out_again_on_another_day(desk: Desk) -> None:
+    """Its day stays used; its content may be delivered again."""
+    desk.publish(desk.file())
+    desk.book.reject("2026-11-22", "wrong time zone")
+    assert desk.publish(desk.file()).outcome == "queued"
+    desk.clock.advance(timedelta(days=1))
+    assert desk.publish(desk.file()).outcome == "delivered"
+    assert desk.names() == ["shop_2026-11-22.psv", "shop_2026-11-23.psv"]
+    assert [record.status for record in desk.book.days()] == ["rejected", "delivered"]
+
+
+def test_the_queue_keeps_its_order(desk: Desk) -> None:
+    """First in, first out; asking twice changes nothing."""
+    for name in ("d-b", "d-a", "d-b"):
+        desk.book.queue(name, "another file went out today")
+        desk.clock.advance(timedelta(minutes=1))
+    assert desk.book.queued() == ["d-b", "d-a"]
+    desk.book.unqueue(["d-b"])
+    assert desk.book.queued() == ["d-a"]
