@@ -11,6 +11,8 @@ import polars as pl
 from .amounts import canonical
 from .columns import PHONE_COLUMNS
 from .digests import from_hex, sha256
+from .event_json import escape
+from .event_json import to_json as to_json
 from .identity import canonical_event, id_bytes, id_text, phone_identifier, text_with_order, text_without_order
 from .keys import Hashes, hash_columns
 from .records import Positions
@@ -26,7 +28,6 @@ CONTENT_FIELDS = {
     "price": ("product_price", True),
     "quantity": ("quantity", True),
 }
-_ODD_CHARACTER = r'["\\\x00-\x1f]'
 
 
 def digests_of(reading: pl.DataFrame) -> pl.Series:
@@ -190,18 +191,6 @@ def _item(judged: Judged, pick: object, settings: ConversionSettings) -> pl.Seri
     return pl.DataFrame(fields).select(pl.when(body != "").then(pl.lit("{") + body + pl.lit("}"))).to_series()
 
 
-def escape(cells: pl.Series) -> pl.Series:
-    """Texts as they stand between the quotes of a JSON string."""
-    if not cells.str.contains(_ODD_CHARACTER).any():
-        return cells
-    return (
-        cells.str.replace_all("\\", "\\\\", literal=True)
-        .str.replace_all('"', '\\"', literal=True)
-        .str.replace_all("\t", "\\t", literal=True)
-        .str.replace_all(r"[\x00-\x1f]", " ")
-    )
-
-
 def finished(staged: pl.DataFrame, *, content_type: bool) -> pl.DataFrame:
     """Staged rows as events: ids and amounts as text, one event a row."""
     frame = staged.with_columns(
@@ -220,46 +209,3 @@ def finished(staged: pl.DataFrame, *, content_type: bool) -> pl.DataFrame:
 def _big_endian(numbers: pl.Series) -> pl.Series:
     data = numbers.to_numpy().astype(">u8").tobytes()
     return pl.Series("content", [data[start : start + 8] for start in range(0, len(data), 8)], dtype=pl.Binary)
-
-
-def to_json(events: pl.DataFrame) -> pl.Series:
-    """One item of a request's ``data[]`` per event, as JSON text.
-
-    :param events: a frame as :meth:`.prepared.PreparedEvents.read` gives it.
-    """
-    names = set(events.columns)
-    ready = events.with_columns(
-        escape(events[name].fill_null("")).alias(name) for name in ("order_id", "shop_id") if name in names
-    )
-
-    def text(name: str, key: str | None = None) -> pl.Expr:
-        filled = pl.when(pl.col(name).fill_null("") != "")
-        return filled.then(pl.lit(f'"{key or name}":"') + pl.col(name) + pl.lit('"'))
-
-    def digests(field: str) -> pl.Expr:
-        columns = sorted(name for name in names if name.startswith(f"{field}_") and name[-1].isdigit())
-        if not columns:
-            return pl.lit(None, dtype=pl.String)
-        quoted = [pl.lit('"') + pl.col(name).bin.encode("hex") + pl.lit('"') for name in columns]
-        joined = pl.concat_str(quoted, separator=",", ignore_nulls=True)
-        return pl.when(joined != "").then(pl.lit(f'"{field}":[') + joined + pl.lit("]"))
-
-    properties = [
-        pl.lit('"value":') + pl.col("value") if "value" in names else None,
-        *(text(name) for name in ("currency", "order_id", "shop_id", "content_type") if name in names),
-        pl.lit('"contents":') + pl.col("contents") if "contents" in names else None,
-    ]
-    body = pl.concat_str([part for part in properties if part is not None], separator=",", ignore_nulls=True)
-    user = pl.concat_str([digests("email"), digests("phone")], separator=",", ignore_nulls=True)
-    item = pl.concat_str(
-        [
-            pl.lit('"event":"') + pl.col("event") + pl.lit('"'),
-            pl.lit('"event_time":') + pl.col("event_time").cast(pl.String),
-            text("event_id"),
-            pl.lit('"user":{') + user + pl.lit("}"),
-            pl.when(body != "").then(pl.lit('"properties":{') + body + pl.lit("}")),
-        ],
-        separator=",",
-        ignore_nulls=True,
-    )
-    return ready.select((pl.lit("{") + item + pl.lit("}")).alias("item")).to_series()
