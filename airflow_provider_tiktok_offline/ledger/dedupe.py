@@ -25,6 +25,10 @@ KEYS_SCHEMA = pl.Schema(
         "day": pl.Date(),
     }
 )
+#: Outcomes after which an event is not sent again: taken by TikTok or LiveRamp, recorded as delivered by other means,
+#: or in doubt and taken for sent by a person. An event that was ``released`` may be sent.
+SENT = ("accepted", "adopted", "assumed")
+
 _LOOKED_AT = ["event_key", "content", "outcome", "first_attempt_at", "delivery_id", "seq"]
 
 
@@ -75,7 +79,7 @@ def verdicts(
     :param own: keys that this delivery has claimed already; ``held``: those of other living deliveries.
     """
     outcome = pl.col("outcome")
-    sent = outcome.is_in(["accepted", "adopted"])
+    sent = outcome.is_in(SENT)
     joined = frame.join(
         known.select("event_key", "outcome", "first_attempt_at", "delivery_id", known_content="content"),
         on="event_key",

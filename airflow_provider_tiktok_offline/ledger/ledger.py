@@ -50,7 +50,7 @@ class Ledger:
         self.root = f"{identity.root_of(meta.event_set_id)}/{meta.generation}"
         self.table = WitnessedTable(objects, f"{self.root}/keys", clock)
         self.claims = Claims(objects, self.root, clock)
-        self.records = Records(objects, f"{identity.root_of(meta.event_set_id)}/records", clock)
+        self.records = Records(objects, f"{self.root}/records", clock)
         self._settler = Settler(objects, self.root, self.table, clock)
         self._secret = secret
 
@@ -308,6 +308,22 @@ class Ledger:
             send_from=self.send_from,
             retry_refused=retry_refused,
         )
+
+    def close_dead_claims(self) -> ClaimBook:
+        """Take over what dead deliveries had claimed, and fold their receipts; the claims that are left."""
+        return self._living("", 0)
+
+    def held_keys(self) -> pl.Series:
+        """Every event that some delivery holds now."""
+        return pl.concat([_NO_KEYS, *(self.claims.keys_of(claim) for claim in self.claims.read().claims.values())])
+
+    def known_deliveries(self) -> list[str]:
+        """The deliveries that have a plan, receipts or claims here."""
+        found = set()
+        for kind in ("plans", "receipts", "claims"):
+            folder = f"{self.root}/{kind}/"
+            found |= {path.removeprefix(folder).partition("/")[0] for path in self.objects.list(folder.rstrip("/"))}
+        return sorted(found)
 
     def _living(self, delivery_id: str, round_: int) -> ClaimBook:
         """The claims, once those of dead deliveries were taken over and one's own old rounds closed."""

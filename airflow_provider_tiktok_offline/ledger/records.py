@@ -72,6 +72,14 @@ class Records:
                 self.table.append(frame, snapshot, app_id=app_id, transaction=0)
                 return
 
+    def carry(self, rows: pl.DataFrame) -> None:
+        """Take over the records of a ledger that was put aside into this empty one; done twice is done once."""
+        snapshot = self.table.snapshot()
+        if snapshot.transaction("carry") < 0:
+            with_day = rows.with_columns(day=pl.col("recorded_at").dt.date()).select(SCHEMA.keys())
+            with suppress(CommitConflict):
+                self.table.append(with_day, snapshot, app_id="carry", transaction=0)
+
     def read(self, *, since: date | None = None, until: date | None = None) -> pl.DataFrame:
         """The records of some days (UTC, both ends included), oldest first."""
         files = [

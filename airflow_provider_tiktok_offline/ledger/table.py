@@ -104,6 +104,13 @@ class WitnessedTable:
         """Whether anything of the table is there."""
         return self._objects.get(self._witness) is not None or bool(self._objects.list(f"{self.path}/_delta_log"))
 
+    def commits(self) -> int:
+        """How many commits the table has seen beyond its creation, whatever state it is in."""
+        witness = documents.read(self._objects, self._witness)
+        entries = (_LOG_ENTRY.search(path) for path in self._objects.list(f"{self.path}/_delta_log"))
+        newest = max((int(entry.group(1)) for entry in entries if entry), default=0)
+        return max(newest, 0 if witness is None else witness[0]["version"])
+
     def snapshot(self) -> Snapshot:
         """The newest version, held against the witness, its log and its files.
 
@@ -214,7 +221,7 @@ class WitnessedTable:
         return len(gone)
 
     def trim_log(self) -> None:
-        """Write a checkpoint and drop log entries from before the oldest one that must stay (30 days)."""
+        """Write a checkpoint and drop the log's entries from before it."""
         table = self._load()
         with self._mapped():
             table.create_checkpoint()

@@ -1,0 +1,133 @@
+"""Looking into the ledger: its state, an event's history, a day's deliveries, everything as one file."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.ledger.dedupe import KEYS_SCHEMA
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+from airflow_provider_tiktok_offline.ledger.ledger import Ledger
+
+_ROWS = [name for name in KEYS_SCHEMA if name != "day"]
+
+
+def status(ledger: Ledger) -> dict[str, Any]:
+    """What the ledger is and holds, as small JSON.
+
+    ``events`` counts rows by outcome; ``claims`` names the deliveries that hold events and how many.
+    """
+    snapshot = ledger.table.snapshot()
+    days = sorted({file.day for file in snapshot.files})
+    counted = (
+        ledger.table.collect(
+            ledger.table.scan(snapshot.files, ["outcome", "first_attempt_at"])
+            .group_by("outcome")
+            .agg(events=pl.len(), oldest=pl.col("first_attempt_at").min())
+        )
+        if snapshot.files
+        else pl.DataFrame(schema={"outcome": pl.String, "events": pl.UInt32, "oldest": pl.Datetime})
+    )
+    claims = ledger.claims.read().claims.values()
+    return {
+        "event_set_id": ledger.event_set_id,
+        "generation": ledger.meta.generation,
+        "recipe": ledger.meta.recipe,
+        "route": ledger.meta.route,
+        "send_from": _text(ledger.send_from),
+        "version": snapshot.version,
+        "files": len(snapshot.files),
+        "rows": snapshot.rows,
+        "first_day": days[0] if days else None,
+        "last_day": days[-1] if days else None,
+        "events": {outcome: count for outcome, count, _ in counted.sort("outcome").iter_rows()},
+        "oldest_in_doubt": _text(next((o for name, _, o in counted.iter_rows() if name == "in_doubt"), None)),
+        "claims": {claim.delivery_id: len(ledger.claims.keys_of(claim)) for claim in claims},
+    }
+
+
+def files(ledger: Ledger, advertiser: str) -> list[DeliveryState]:
+    """The advertiser's deliveries, oldest first."""
+    return ledger.deliveries.list(advertiser)
+
+
+def show(ledger: Ledger, event_id: str) -> pl.DataFrame:
+    """Everything the ledger knows of one event, oldest first, and the delivery that holds it now, if one does."""
+    key = ledger.keys(pl.Series([event_id]))
+    known = _history(ledger, key)
+    holding = [
+        claim.delivery_id
+        for claim in ledger.claims.read().claims.values()
+        if ledger.claims.keys_of(claim).is_in(key.implode()).any()
+    ]
+    held = pl.DataFrame(
+        {"outcome": ["claimed"] * len(holding), "delivery_id": holding},
+        schema={"outcome": pl.String, "delivery_id": pl.String},
+    )
+    return pl.concat([known, held], how="diagonal").drop("event_key", "content")
+
+
+def sent(ledger: Ledger, event_ids: pl.Series) -> pl.DataFrame:
+    """What became of each event id: ``event_id``, ``outcome`` (null: unknown), ``recorded_at``, ``delivery_id``."""
+    asked = pl.DataFrame({"event_id": event_ids, "event_key": ledger.keys(event_ids)})
+    newest = _history(ledger, asked["event_key"]).unique("event_key", keep="last", maintain_order=True)
+    return asked.join(
+        newest.select("event_key", "outcome", "recorded_at", "delivery_id", "route"),
+        on="event_key",
+        how="left",
+        maintain_order="left",
+    ).drop("event_key")
+
+
+def day(ledger: Ledger, of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What was recorded on one day (UTC): events by delivery and outcome, and the delivery records."""
+    chosen = [file for file in ledger.table.snapshot().files if file.day == of.isoformat()]
+    counted = (
+        ledger.table.collect(
+            ledger.table.scan(chosen, ["delivery_id", "route", "outcome"])
+            .group_by("delivery_id", "route", "outcome")
+            .agg(events=pl.len())
+        ).sort("delivery_id", "outcome")
+        if chosen
+        else pl.DataFrame(
+            schema={"delivery_id": pl.String, "route": pl.String, "outcome": pl.String, "events": pl.UInt32}
+        )
+    )
+    return counted, ledger.records.read(since=of, until=of)
+
+
+def export(ledger: Ledger, to: Path) -> int:
+    """Write every row to one Parquet or CSV file (keys as hex digits); how many.
+
+    :raises ConfigError: for another ending than ``.parquet`` or ``.csv``.
+    """
+    snapshot = ledger.table.snapshot()
+    rows = (
+        ledger.table.scan(snapshot.files, _ROWS)
+        if snapshot.files
+        else pl.LazyFrame(schema={name: KEYS_SCHEMA[name] for name in _ROWS})
+    ).with_columns(pl.col("event_key").bin.encode("hex"))
+    if to.suffix == ".parquet":
+        rows.sink_parquet(to)
+    elif to.suffix == ".csv":
+        rows.sink_csv(to)
+    else:
+        raise ConfigError(f"{to.suffix or 'no ending'!r} is no format of export", where=str(to), todo="Use .parquet.")
+    return snapshot.rows
+
+
+def _history(ledger: Ledger, keys: pl.Series) -> pl.DataFrame:
+    chosen = ledger.table.snapshot().files
+    if not chosen:
+        return pl.DataFrame(schema={name: KEYS_SCHEMA[name] for name in _ROWS})
+    wanted = keys.alias("event_key").to_frame().lazy()
+    found = ledger.table.collect(ledger.table.scan(chosen, _ROWS).join(wanted, on="event_key", how="semi"))
+    return found.sort("seq")
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

@@ -1,0 +1,78 @@
+"""Keeping the ledger small: what is too old to matter goes, small files are merged, what nothing needs is removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from airflow_provider_tiktok_offline.ledger.deliveries import alive
+from airflow_provider_tiktok_offline.ledger.ledger import Ledger
+
+#: A transaction can be delivered again for its lookback; two days more cover time zones and a late run.
+SAFETY_DAYS = 2
+_MONTH = timedelta(days=31)
+#: Files that no version of the last hours needs are removed; a reader may take that long.
+_VACUUM_HOURS = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """What :func:`expire` removed.
+
+    Attributes:
+        keys, records: rows of the two tables.
+        deliveries: states of deliveries.
+        objects: plans, receipts and lists of claims.
+    """
+
+    keys: int
+    records: int
+    deliveries: int
+    objects: int
+
+
+def expire(
+    ledger: Ledger, *, retention_days: int = 90, lookback_days: int | None = 28, record_months: int = 25
+) -> Expired:
+    """Forget keys older than the retention, in real time, and everything else when its own time is over.
+
+    The retention is never less than ``lookback_days`` + 2. If all keys are that old, they stay: an idle event set needs
+    no room, and a clock that is wrong must not empty the ledger.
+
+    :param lookback_days: None keeps keys for the retention alone.
+    :param record_months: how long delivery records and the states of deliveries are kept.
+    """
+    now = ledger.clock.now()
+    days = max(retention_days, (lookback_days or 0) + SAFETY_DAYS)
+    oldest = (now - timedelta(days=days)).date()
+    files = ledger.table.snapshot().files
+    keys = ledger.table.delete_before(oldest) if any(file.day >= oldest.isoformat() for file in files) else 0
+    records = ledger.records.table.delete_before((now - record_months * _MONTH).date())
+    claimed = ledger.close_dead_claims().claims
+    objects = 0
+    deliveries = 0
+    for delivery_id in ledger.known_deliveries():
+        state = ledger.deliveries.find(delivery_id)
+        if delivery_id in claimed or (state is not None and alive(state, now)):
+            continue
+        if state is None or state.updated_at < now - timedelta(days=days):
+            for kind in ("plans", "receipts", "claims"):
+                objects += ledger.objects.delete_all(f"{ledger.root}/{kind}/{delivery_id}")
+        if state is not None and state.updated_at < now - record_months * _MONTH:
+            ledger.deliveries.forget(state)
+            deliveries += 1
+    return Expired(keys=keys, records=records, deliveries=deliveries, objects=objects)
+
+
+def compact(ledger: Ledger) -> int:
+    """Merge small files of both tables and shorten their logs; how many files went."""
+    gone = 0
+    for table in (ledger.table, ledger.records.table):
+        gone += table.compact()
+        table.trim_log()
+    return gone
+
+
+def vacuum(ledger: Ledger, *, retention_hours: int = _VACUUM_HOURS) -> int:
+    """Remove files that no version of the last hours needs; how many."""
+    return sum(table.vacuum(retention_hours) for table in (ledger.table, ledger.records.table))
