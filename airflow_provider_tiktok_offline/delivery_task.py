@@ -56,6 +56,8 @@ class DeliveryTask:
         from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
         from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 
+        # asyncssh tells every step of every login at INFO.
+        logging.getLogger("asyncssh").setLevel(logging.WARNING)
         run = context["dag_run"]
         return DeliveryContext(
             config=self.advertiser_config(),

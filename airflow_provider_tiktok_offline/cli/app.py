@@ -11,6 +11,7 @@ from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.cli import (
     auth,
     config,
+    demo,
     doctor,
     event_sets,
     files,
@@ -52,7 +53,7 @@ def _main(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for _module in (files, upload, sample, simulator, doctor):
+for _module in (files, upload, sample, simulator, demo, doctor):
     _module.register(app)
 for _name, _group in (
     ("config", config.app),

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -54,10 +54,9 @@ def demo(
     with ExitStack() as stack:
         place = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tiktok-offline-demo-")))
         place.mkdir(parents=True, exist_ok=True)
-        status = stack.enter_context(messages().status("Starting"))
-        stage = Stage(place.resolve(), rows, tell=lambda text: status.update(text))
+        stage = Stage(place.resolve(), rows, tell=stack.enter_context(_progress()))
         runs = stage.play()
-        status.update("Counting what TikTok holds")
+        stage.tell("Counting what TikTok holds")
         stage.check(runs)
         from airflow_provider_tiktok_offline.cli.demo_telling import tell
 
@@ -95,7 +94,7 @@ class Stage:
 
     place: Path
     rows: int
-    tell: Any
+    tell: Callable[[str], None]
     clock: SystemClock = field(default_factory=system_clock)
     api_url: str = ""
 
@@ -122,10 +121,10 @@ class Stage:
             self._write_dag()
             self._make_ledger()
             environment = {**os.environ, **self._airflow(), **self._connections(server)}
-            self.tell("Making Airflow's database (SQLite)")
             with (self.place / "airflow.log").open("w") as log:
+                self.tell("Making Airflow's database (SQLite)")
+                airflow = stack.enter_context(_Runs(self.dags / f"{DAG_ID}.py", environment, log))
                 _checked([sys.executable, "-m", "airflow", "db", "migrate"], environment, log)
-                airflow = stack.enter_context(_runs(self.dags / f"{DAG_ID}.py", environment, log))
                 runs = [self._first_run(airflow, server), self._run(airflow, "The same day again")]
                 self._export_again()
                 runs.append(self._run(airflow, "The same rows, exported again in another order"))
@@ -148,8 +147,8 @@ class Stage:
         differing = [key for key in expected.events.keys() & self.held.keys() if expected.events[key] != self.held[key]]
         if missing or extra or differing:
             raise DemoError(
-                f"TikTok's side does not hold what the file demands: {len(missing)} events are missing, {len(extra)} too"
-                f" many, {len(differing)} differ.",
+                f"TikTok's side does not hold what the file demands: {len(missing)} events are missing,"
+                f" {len(extra)} too many, {len(differing)} differ.",
                 todo=f"See {self._log_kept()}.",
             )
         if {run.taken for run in runs} != {len(expected.events)} or len({run.requests for run in runs}) != 1:
@@ -166,19 +165,19 @@ class Stage:
         shutil.copy(found, kept)
         return kept
 
-    def _first_run(self, airflow: subprocess.Popen[str], server: DemoSftp) -> DemoRun:
+    def _first_run(self, airflow: _Runs, server: DemoSftp) -> DemoRun:
         self.tell("Airflow waits for the day's file")
-        _ask(airflow, self._request(0))
+        airflow.ask(self._request(0))
         if not server.listed.wait(120):
             raise DemoError("the sensor never looked into the SFTP folder.", todo=f"See {self._log_kept()}.")
         self._deliver(self.sample.read_bytes())
         self.tell("The file has come: validate, normalise and hash, dedupe, upload")
-        return self._ended("The file arrives while Airflow waits", _answer(airflow))
+        return self._ended("The file arrives while Airflow waits", airflow.answer())
 
-    def _run(self, airflow: subprocess.Popen[str], title: str) -> DemoRun:
+    def _run(self, airflow: _Runs, title: str) -> DemoRun:
         self.tell(f"Another run: {title.lower()}")
-        _ask(airflow, self._request(1 if "day" in title else 2))
-        return self._ended(title, _answer(airflow))
+        airflow.ask(self._request(1 if "day" in title else 2))
+        return self._ended(title, airflow.answer())
 
     def _request(self, number: int) -> dict[str, Any]:
         moment = self.clock.now().replace(microsecond=number)
@@ -304,61 +303,66 @@ def _example_dag() -> Path:
 
 
 @contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """What is going on: one changing line in a terminal, a line each elsewhere."""
+    console = messages()
+    if not console.is_terminal:
+        yield console.print
+        return
+    with console.status("") as status:
+        yield status.update
+
+
+@contextmanager
 def _simulator() -> Iterator[str]:
     """The simulator in a process of its own; gives its URL."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"{_PACKAGE}.simulator", "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    with process, process.stdout:
+    command = [sys.executable, "-m", f"{_PACKAGE}.simulator", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            url = process.stdout.readline().strip()
+            url = next(iter(process.stdout or ()), "").strip()
             if not url:
                 raise DemoError(f"the simulator ended with exit code {process.wait()}.")
             yield url
         finally:
             process.terminate()
-            process.wait(30)
 
 
-@contextmanager
-def _runs(dag_file: Path, environment: dict[str, str], log: IO[str]) -> Iterator[subprocess.Popen[str]]:
-    """A process that runs the DAG when asked."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"{_PACKAGE}.cli.demo_runs", str(dag_file), DAG_ID],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+class _Runs:
+    """A process that runs a DAG when asked; what Airflow writes goes to the log."""
 
+    def __init__(self, dag_file: Path, environment: dict[str, str], log: IO[str]) -> None:
+        self._log = log
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{_PACKAGE}.cli.demo_runs", str(dag_file), DAG_ID],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
-def _ask(process: subprocess.Popen[str], request: dict[str, Any]) -> None:
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(request) + "\n")
-    process.stdin.flush()
+    def __enter__(self) -> _Runs:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
 
-def _answer(process: subprocess.Popen[str]) -> dict[str, Any] | None:
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith(MARK):
-            answer: dict[str, Any] = json.loads(line.removeprefix(MARK))
-            return answer
-    return None
+    def ask(self, request: dict[str, Any]) -> None:
+        """Start a run."""
+        if self._process.stdin is not None:
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+
+    def answer(self) -> dict[str, Any] | None:
+        """How the run ended; None if the process ended first."""
+        for line in self._process.stdout or ():
+            if line.startswith(MARK):
+                answer: dict[str, Any] = json.loads(line.removeprefix(MARK))
+                return answer
+            self._log.write(line)
+            self._log.flush()
+        return None
 
 
 def _checked(command: list[str], environment: dict[str, str], log: IO[str]) -> None:

@@ -48,8 +48,7 @@ def recount(path: Path, *, as_of: datetime, lookback_days: int = 28) -> Recount:
     """
     found = Recount()
     rows = _rows(path.read_bytes())
-    header = next(rows)
-    assert header is not None
+    header = next(rows) or []
     oldest = as_of.astimezone(UTC).date() - timedelta(days=lookback_days)
     for cells in rows:
         judged = None if cells is None or len(cells) != len(header) else _event(dict(zip(header, cells, strict=True)))
@@ -65,12 +64,13 @@ def recount(path: Path, *, as_of: datetime, lookback_days: int = 28) -> Recount:
             found.events[judged["event_id"]] = judged
             found.classes["valid"] += 1
         else:
-            same = all(
-                part(judged) == part(earlier)
-                for part in (lambda one: one["event_time"], lambda one: one["properties"]["value"])
-            )
+            same = _content(judged) == _content(earlier)
             found.classes["duplicate" if same else "rejected"] += 1
     return found
+
+
+def _content(event: dict[str, Any]) -> tuple[int, Decimal]:
+    return event["event_time"], event["properties"]["value"]
 
 
 def _rows(content: bytes) -> Iterator[list[str] | None]:

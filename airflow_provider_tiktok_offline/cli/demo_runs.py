@@ -17,6 +17,8 @@ MARK = "@@run@@"
 def main() -> None:
     """Read requests until there are no more."""
     dag_file, dag_id = sys.argv[1:]
+    # The part of Airflow that takes longest to import; there is time for it while the database is made.
+    import airflow.api_fastapi.execution_api.app  # noqa: F401
     from airflow.dag_processing.dagbag import DagBag
 
     bag = DagBag(dag_file, bundle_name="dags-folder")

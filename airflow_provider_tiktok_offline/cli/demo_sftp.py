@@ -47,7 +47,7 @@ def sftp_server(root: Path, keys: Path) -> Iterator[DemoSftp]:
 
     class Files(asyncssh.SFTPServer):
         def __init__(self, channel: Any) -> None:
-            super().__init__(channel, chroot=str(root))
+            super().__init__(channel, chroot=str(root).encode())
 
         def scandir(self, path: bytes) -> Any:
             listed.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -54,11 +55,19 @@ def _rejected(stage: Stage) -> Table:
 
 
 def _runs(runs: list[DemoRun]) -> Table:
-    table = Table("run", *_STEPS, "events sent", title="Runs of the DAG, seconds a step", title_justify="left")
-    before = 0
-    for run in runs:
-        table.add_row(run.title, *(_seconds(run, step) for step in _STEPS), f"{run.taken - before:,}")
-        before = run.taken
+    table = Table(title="Runs of the DAG, seconds a step", title_justify="left")
+    table.add_column("")
+    for number, _ in enumerate(runs, start=1):
+        table.add_column(f"run {number}", justify="right")
+    for step in _STEPS:
+        table.add_row(step, *(_seconds(run, step) for run in runs))
+    taken = [0, *(run.taken for run in runs)]
+    sent = [after - before for before, after in pairwise(taken)]
+    table.add_row("[bold]events sent", *(f"[bold]{count:,}" for count in sent))
+    table.caption = "\n".join(
+        f"run {number}: {run.title[0].lower()}{run.title[1:]}" for number, run in enumerate(runs, 1)
+    )
+    table.caption_justify = "left"
     return table
 
 

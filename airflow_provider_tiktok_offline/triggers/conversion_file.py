@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date
 from typing import Any
@@ -96,6 +97,7 @@ class ConversionFileTrigger(BaseEventTrigger):
         from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
         from airflow_provider_tiktok_offline.delivery.find import day_of_file, find
 
+        logging.getLogger("asyncssh").setLevel(logging.WARNING)
         ctx = DeliveryContext(
             config=AdvertiserConfig.model_validate(self.settings),
             connections=AirflowConnections(),
