@@ -1,0 +1,298 @@
+"""What the ledger says of an event, through all that can happen to it."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.errors import (
+    ConfigError,
+    LedgerBusyError,
+    LedgerDamagedError,
+    LedgerMissingError,
+    LedgerVersionError,
+)
+from airflow_provider_tiktok_offline.ledger import Ledger
+from airflow_provider_tiktok_offline.ledger.corrections import acknowledge_identity, switch_route
+from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from tests.ledger.world import EVENT_SET, IDENTITY, LEASE, LOOKBACK, START, World, event_id
+
+
+def test_missing_ledger_stops(objects: ObjectStore) -> None:
+    """Without init nothing can be opened: an empty ledger would send everything again."""
+    with pytest.raises(LedgerMissingError, match="ledger init"):
+        Ledger.open(objects, EVENT_SET, identity=IDENTITY, clock=ManualClock(START))
+
+
+def test_init_again_keeps_what_is_there(world: World) -> None:
+    """A second init forgets nothing."""
+    world.deliver("monday", range(5))
+    Ledger.init(world.objects, EVENT_SET, identity=IDENTITY, clock=world.clock)
+    assert world.verdicts(range(5)) == {"already_sent": 5}
+
+
+def test_event_key_is_keyed_sha256(world: World) -> None:
+    """The key is the first 16 bytes of SHA-256 over secret and event id."""
+    found = world.objects.get(f"event_sets/{EVENT_SET}/secret")
+    assert found is not None
+    expected = [hashlib.sha256(found[0] + event_id(n).encode()).digest()[:16] for n in range(100)]
+    assert world.ledger().keys(pl.Series([event_id(n) for n in range(100)])).to_list() == expected
+
+
+def test_two_ledgers_give_one_event_different_keys(world: World) -> None:
+    """Another event set's secret makes other keys of the same event ids."""
+    other = Ledger.init(world.objects, "7000000000000000002", identity=IDENTITY, clock=world.clock)
+    ids = pl.Series([event_id(1)])
+    assert world.ledger().keys(ids).to_list() != other.keys(ids).to_list()
+
+
+def test_accepted_is_already_sent_for_others(world: World) -> None:
+    """What one file delivered is passed over in the next."""
+    world.deliver("monday", range(10))
+    second = world.deliver("tuesday", range(5, 15))
+    assert (second.planned, second.accepted) == (5, 5)
+    assert second.verdicts["already_sent"] == 5
+    world.each_once(range(15))
+
+
+def test_other_amount_is_changed_after_sent(world: World) -> None:
+    """An event that was sent with another amount is reported, not sent."""
+    world.deliver("monday", range(3))
+    assert world.verdicts(range(3), amount="11.00") == {"changed_after_sent": 3}
+
+
+def test_too_old_is_expired(world: World) -> None:
+    """A transaction older than the lookback, in real time, is not planned."""
+    assert world.verdicts([1], age=timedelta(days=30)) == {"expired": 1}
+    assert world.verdicts([1], age=timedelta(days=27)) == {"new": 1}
+
+
+def test_claimed_by_a_living_delivery_is_held(world: World) -> None:
+    """What another open delivery has claimed is left to it."""
+    first, second = world.enter("monday", "run-1"), world.enter("tuesday", "run-2")
+    world.plan(first, range(5))
+    assert world.plan(second, range(8)).counts["held"] == 5
+
+
+def test_held_is_taken_up_by_the_next_round(world: World) -> None:
+    """Once the other delivery has let go, a retry's new plan takes what is left."""
+    first, second = world.enter("monday", "run-1"), world.enter("tuesday", "run-2")
+    world.plan(first, range(5))
+    world.plan(second, range(8))
+    world.send(second, range(8))
+    world.ledger().settle(second)
+    world.ledger().release(first)
+    assert world.plan(second, range(8)).counts["new"] == 5
+    world.send(second, range(8))
+    world.each_once(range(8))
+
+
+def test_plan_stays_as_it_is(world: World) -> None:
+    """Dedupe of a delivery under way returns the same plan, whatever happened beside it."""
+    first = world.enter("monday")
+    made = world.plan(first, range(5))
+    world.deliver("tuesday", range(5, 9))
+    again = world.plan(first, range(9))
+    assert (again.round, again.counts) == (made.round, made.counts)
+    assert again.part(0).equals(made.part(0))
+
+
+def test_dedupe_that_broke_off_finds_its_own_claims(world: World) -> None:
+    """A dedupe killed between claim and plan is repeated without losing an event."""
+    delivery = world.enter("monday")
+    frame = world.frame(range(5))
+
+    def parts():  # type: ignore[no-untyped-def]
+        yield 0, frame.head(2)
+        yield 1, frame.tail(3)
+        raise KeyboardInterrupt
+
+    ledger = world.ledger()
+    with pytest.raises(KeyboardInterrupt):
+        ledger.dedupe(delivery, parts(), route="tiktok", now=world.clock.now(), lookback=LOOKBACK)
+    assert sum(world.plan(delivery, range(5)).events.values()) == 5
+
+
+def test_expired_lease_lets_another_take_over(world: World) -> None:
+    """What a dead delivery claimed and never sent goes out with another one."""
+    first = world.enter("monday", "run-1")
+    world.plan(first, range(5))
+    world.clock.advance(timedelta(seconds=LEASE + 1))
+    world.deliver("tuesday", range(5))
+    world.each_once(range(5))
+
+
+def test_paused_sender_is_stopped_after_the_take_over(world: World) -> None:
+    """A sender that wakes after its claims were taken over may not send."""
+    first = world.enter("monday", "run-1")
+    planned = world.plan(first, range(5))
+    paused = world.ledger().receipts(first, 0, "run-1")
+    world.clock.advance(timedelta(seconds=LEASE + 1))
+    world.deliver("tuesday", range(5))
+    with pytest.raises(LedgerBusyError, match="took over"):
+        paused.attempted(planned.part(0)["event_key"])
+    paused.close()
+    world.each_once(range(5))
+
+
+def test_old_plan_is_void_though_the_delivery_claimed_anew(world: World) -> None:
+    """A paused first try is stopped also where the same delivery planned again after the take-over."""
+    first = world.enter("monday", "run-1")
+    planned = world.plan(first, range(5))
+    paused = world.ledger().receipts(first, 0, "run-1")
+    world.clock.advance(timedelta(seconds=LEASE + 1))
+    world.deliver("tuesday", range(3))
+    world.enter("monday", "run-1")
+    assert world.plan(first, range(5)).counts["new"] == 2
+    with pytest.raises(LedgerBusyError):
+        paused.attempted(planned.part(0)["event_key"])
+    paused.close()
+
+
+def test_in_doubt_is_retried_within_44_hours_only(world: World) -> None:
+    """An event without an answer may be tried again by itself until 44 hours after its first attempt."""
+    first = world.enter("monday", "run-1")
+    world.plan(first, range(3))
+    world.send(first, range(3), answer=False)
+    world.ledger().settle(first)
+    world.clock.advance(timedelta(hours=43))
+    assert world.verdicts(range(3), first) == {"in_doubt": 3}
+    world.clock.advance(timedelta(hours=2))
+    assert world.verdicts(range(3), first) == {"in_doubt_old": 3}
+
+
+def test_first_attempt_is_remembered_across_deliveries(world: World) -> None:
+    """A second try by another delivery does not start the 44 hours anew."""
+    first = world.enter("monday", "run-1")
+    world.plan(first, [1])
+    world.send(first, [1], answer=False)
+    world.clock.advance(timedelta(hours=40))
+    second = world.enter("tuesday", "run-2")
+    assert world.plan(second, [1]).counts["in_doubt"] == 1
+    world.send(second, [1], answer=False)
+    settlement = world.ledger().settle(second)
+    assert settlement.in_doubt == 1
+    world.clock.advance(timedelta(hours=5))
+    assert world.verdicts([1], second) == {"in_doubt_old": 1}
+
+
+def test_settlement_adds_up(world: World) -> None:
+    """Every planned event is accepted, refused, in doubt or not sent."""
+    delivery = world.enter("monday")
+    keys = world.plan(delivery, range(20)).part(0)["event_key"]
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        receipts.attempted(keys[:10])
+        receipts.accepted(keys[:4], "a")
+        receipts.refused(keys[4:6], 40002, "user.email", "b")
+        receipts.released(keys[6:7])
+    found = world.ledger().settle(delivery)
+    assert (found.planned, found.accepted, found.refused, found.in_doubt, found.not_sent) == (20, 4, 2, 3, 11)
+    assert found.request_ids == ("a", "b")
+
+
+def test_settling_twice_changes_nothing(world: World) -> None:
+    """Settling is idempotent, also by another process, and goes on where more receipts came."""
+    delivery = world.enter("monday")
+    world.plan(delivery, range(6))
+    world.send(delivery, range(3))
+    world.ledger().settle(delivery)
+    version = world.ledger().table.snapshot().version
+    world.ledger().settle(delivery)
+    assert world.ledger().table.snapshot().version == version
+    world.send(delivery, range(6))
+    world.ledger().settle(delivery)
+    assert world.ledger().table.snapshot().rows == 6
+
+
+def test_refused_is_not_sent_again_unless_asked(world: World) -> None:
+    """A refused event stays refused for every file, until somebody asks for a retry."""
+    delivery = world.enter("monday")
+    keys = world.plan(delivery, [1]).part(0)["event_key"]
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        receipts.attempted(keys)
+        receipts.refused(keys, 40002, "user.email", "b")
+    world.ledger().settle(delivery)
+    world.deliveries.save(world.deliveries.get(delivery), status="closed")
+    other = world.enter("tuesday")
+    assert world.plan(other, [1]).counts["refused"] == 1
+    again = world.ledger().dedupe(
+        other, [(0, world.frame([1]))], route="tiktok", now=world.clock.now(), lookback=LOOKBACK, retry_refused=True
+    )
+    assert again.counts["new"] == 1
+
+
+def test_newer_schema_is_refused(world: World) -> None:
+    """A ledger that a newer package wrote is not touched."""
+    path = f"event_sets/{EVENT_SET}/meta.json"
+    found = world.objects.get(path)
+    assert found is not None
+    world.objects.put(path, found[0].replace(b'"schema":1', b'"schema":2'))
+    with pytest.raises(LedgerVersionError, match="newer package"):
+        world.ledger()
+
+
+def test_changed_identity_is_refused_until_acknowledged(world: World) -> None:
+    """Settings that enter the event id can't change in silence; the cut-over makes the past count as sent."""
+    changed = {**IDENTITY, "basket": "order"}
+    with pytest.raises(LedgerVersionError, match="basket"):
+        Ledger.open(world.objects, EVENT_SET, identity=changed, clock=world.clock)
+    acknowledge_identity(
+        world.objects, EVENT_SET, settings=changed, send_from=world.clock.now() - timedelta(hours=2),
+        reason="baskets from today", actor="cli/test", clock=world.clock,
+    )  # fmt: skip
+    opened = Ledger.open(world.objects, EVENT_SET, identity=changed, clock=world.clock)
+    assert opened.send_from == datetime(2026, 3, 2, 4, tzinfo=UTC)
+    frame = pl.DataFrame(
+        {
+            "event_key": opened.keys(pl.Series([event_id(1), event_id(2)])),
+            "content": [b"1", b"2"],
+            "event_time": [int((START - timedelta(hours=h)).timestamp()) for h in (3, 1)],
+        }
+    )
+    verdicts = opened.look(frame, now=world.clock.now(), lookback=LOOKBACK)
+    assert verdicts.to_list() == ["already_sent", "new"]
+
+
+def test_one_live_route_at_a_time(world: World) -> None:
+    """A second route is refused until the first was given up."""
+    world.ledger().use_route("liveramp")
+    with pytest.raises(ConfigError, match="liveramp"):
+        world.ledger().use_route("tiktok")
+    switch_route(world.ledger(), "tiktok", reason="direct from now on", actor="cli/test")
+    world.ledger().use_route("tiktok")
+
+
+def test_secret_from_a_connection(objects: ObjectStore) -> None:
+    """Where a connection holds the secret, none lies beside the ledger, and it is needed to open it."""
+    clock = ManualClock(START)
+    Ledger.init(objects, EVENT_SET, identity=IDENTITY, clock=clock, secret=b"s" * 32)
+    assert objects.get(f"event_sets/{EVENT_SET}/secret") is None
+    with pytest.raises(LedgerDamagedError, match="connection"):
+        Ledger.open(objects, EVENT_SET, identity=IDENTITY, clock=clock)
+    Ledger.open(objects, EVENT_SET, identity=IDENTITY, clock=clock, secret=b"s" * 32)
+    with pytest.raises(LedgerDamagedError, match="not the one"):
+        Ledger.open(objects, EVENT_SET, identity=IDENTITY, clock=clock, secret=b"t" * 32)
+
+
+def test_many_small_deliveries_are_merged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of files stays bounded, so that dedupe costs by rows and not by files."""
+    monkeypatch.setattr("airflow_provider_tiktok_offline.ledger.ledger._MANY_FILES", 5)
+    for number in range(12):
+        world.deliver(f"file{number}", [number])
+    assert len(world.ledger().table.snapshot().files) <= 6
+    assert world.verdicts(range(12)) == {"already_sent": 12}
+
+
+def test_s3_keeps_the_same_promises(s3_objects: ObjectStore) -> None:
+    """A delivery, a second one over the same events and a take-over, on S3."""
+    world = World(s3_objects)
+    world.deliver("monday", range(10))
+    second = world.enter("tuesday", "run-2")
+    world.plan(second, range(5, 15))
+    world.clock.advance(timedelta(seconds=LEASE + 1))
+    world.deliver("wednesday", range(20))
+    world.each_once(range(20))
