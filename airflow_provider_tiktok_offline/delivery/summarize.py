@@ -10,16 +10,20 @@ from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run, resume, write_json
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
+from airflow_provider_tiktok_offline.delivery.suppression import opted_out
 from airflow_provider_tiktok_offline.delivery.tally import Tally, amounts
 from airflow_provider_tiktok_offline.delivery.upload import oldest_event_time
 from airflow_provider_tiktok_offline.delivery.validate import settings_fingerprint
+from airflow_provider_tiktok_offline.delivery.verdicts import open_events
 from airflow_provider_tiktok_offline.errors import UnsettledError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
+#: What each route must have done before a delivery can be closed.
+STEPS = {"tiktok": ("validate", "normalize_hash", "dedupe"), "liveramp": ("validate", "dedupe", "deliver")}
 #: Outcomes of an event after which nothing is left to do.
-SETTLED = ("already_sent", "changed_after_sent", "expired", "accepted", "refused", "would_send")
+SETTLED = ("already_sent", "changed_after_sent", "expired", "suppressed", "accepted", "refused", "would_send")
 
 
 def summarize(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
@@ -72,13 +76,14 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
         "report_uri": ctx.uri(f"{ctx.folder(delivery_id)}/report.html"),
         "already_closed": False,
     }
-    summary["open"] = _open_ends(state, summary)
+    summary["waiting"] = _waiting(state)
+    summary["open"] = "" if summary["waiting"] else _open_ends(state, summary)
     request_ids: tuple[str, ...] = ()
     if ctx.live and "dedupe" in state.steps:
         request_ids = ctx.ledger.settle(delivery_id).request_ids
     write_json(ctx, path, summary)
     _publish(ctx, delivery_id, summary)
-    if summary["open"]:
+    if summary["open"] or summary["waiting"]:
         # Nobody holds it any more: a retry of this run, or another one, may go on at once.
         ctx.deliveries.save(state, status="failed")
         return summary
@@ -101,21 +106,24 @@ def _rows(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
 def _events(ctx: DeliveryContext, state: DeliveryState) -> dict[str, Any]:
     """Counts and values of events by outcome, from the plan and the receipts."""
     dedupe = state.steps.get("dedupe")
-    prepared = state.steps.get("normalize_hash")
-    if dedupe is None or prepared is None:
-        return {"events_total": None if prepared is None else prepared["events"], "events": {}, "values": {}}
+    if ctx.config.route == "liveramp":
+        # A feed file has a row an event, and nothing is prepared.
+        total = state.steps.get("validate", {}).get("rows_valid")
+    else:
+        total = state.steps.get("normalize_hash", {}).get("events")
+    if dedupe is None or total is None:
+        return {"events_total": total, "events": {}, "values": {}}
     tally = outcomes(ctx, state.id).result() if ctx.live else dedupe
-    return {"events_total": prepared["events"], "events": tally["events"], "values": tally["values"]}
+    return {"events_total": total, "events": tally["events"], "values": tally["values"]}
 
 
 def outcomes(ctx: DeliveryContext, delivery_id: str) -> Tally:
     """How each event of the delivery stands: by its receipt, else by the plan's verdict."""
     import polars as pl
 
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
     from airflow_provider_tiktok_offline.ledger.plan import SENT_VERDICTS
 
-    prepared = PreparedEvents.open(StagedParts(ctx.staging, delivery_id))
+    prepared = open_events(ctx, delivery_id)
     plan = ctx.ledger.plan(delivery_id)
     oldest = oldest_event_time(ctx, ctx.clock.now())
     verdict = pl.col("verdict").replace({"in_doubt_old": "unconfirmed"})
@@ -124,11 +132,18 @@ def outcomes(ctx: DeliveryContext, delivery_id: str) -> Tally:
     for part in range(len(prepared.parts)):
         with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
             settled = receipts.settled().select("event_key", "outcome")
-        frame = amounts(prepared.read(part)).select("value", "event_time")
+        events = amounts(prepared.read(part))
+        frame = events.select("value", "event_time", opted_out(ctx, events))
         joined = pl.concat([frame, plan.verdicts(part).select("event_key", "verdict")], how="horizontal").join(
             settled, on="event_key", how="left"
         )
-        unsent = pl.when(pl.col("event_time") < oldest).then(pl.lit("expired")).otherwise(pl.lit("not_sent"))
+        unsent = (
+            pl.when("opted_out")
+            .then(pl.lit("suppressed"))
+            .when(pl.col("event_time") < oldest)
+            .then(pl.lit("expired"))
+            .otherwise(pl.lit("not_sent"))
+        )
         planned = pl.col("verdict").is_in(SENT_VERDICTS)
         tally.add(
             joined.select("value", pl.when(planned).then(answer.fill_null(unsent)).otherwise(verdict).alias("verdict"))
@@ -136,9 +151,17 @@ def outcomes(ctx: DeliveryContext, delivery_id: str) -> Tally:
     return tally
 
 
+def _waiting(state: DeliveryState) -> str:
+    """Why the delivery waits for the next feed file, which takes its rows along; empty if it does not."""
+    return {
+        "queued": "another feed file went out today",
+        "carried_over": "too few rows for a feed file",
+    }.get(state.steps.get("deliver", {}).get("outcome", ""), "")
+
+
 def _open_ends(state: DeliveryState, summary: dict[str, Any]) -> str:
     """What keeps the delivery from being closed, in words; empty if nothing."""
-    missing = [step for step in ("validate", "normalize_hash", "dedupe") if step not in state.steps]
+    missing = [step for step in STEPS[state.route] if step not in state.steps]
     if state.steps.get("validate", {}).get("gate_exceeded"):
         return "gate exceeded: too many rows are rejected"
     if missing:

@@ -9,6 +9,8 @@ from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import GuardError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from airflow_provider_tiktok_offline.conversions.suppression import Suppression
 
 
@@ -36,3 +38,23 @@ def load_suppression(ctx: DeliveryContext) -> Suppression | None:
             )
         with files.open_read(wanted.uri) as stream:
             return Suppression.load(stream, column=wanted.column, phone_region=ctx.config.phone_region)
+
+
+def opted_out(ctx: DeliveryContext, frame: pl.DataFrame) -> pl.Series:
+    """Which prepared events belong to somebody who is on the suppression list now.
+
+    A list may have grown since the events were staged: what waits for a retry is held against the list of today.
+
+    :param frame: prepared events, with their ``email_n`` and ``phone_n`` digests.
+    :returns: one Boolean an event.
+    """
+    import numpy as np
+    import polars as pl
+
+    suppression = load_suppression(ctx)
+    hit = np.zeros(frame.height, dtype=bool)
+    if suppression is not None:
+        for column in frame.columns:
+            if column.startswith(("email_", "phone_")):
+                hit |= suppression.covers(frame[column])
+    return pl.Series("opted_out", hit)

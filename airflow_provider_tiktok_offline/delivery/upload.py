@@ -10,6 +10,7 @@ from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.lease import Lease
 from airflow_provider_tiktok_offline.delivery.runs import note_step, resume
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
+from airflow_provider_tiktok_offline.delivery.suppression import opted_out
 from airflow_provider_tiktok_offline.errors import ConfigError, LedgerDamagedError, OutcomeUnknownError
 
 if TYPE_CHECKING:
@@ -45,18 +46,19 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
     if state.status == "closed":
         return {**done, "settled": 0}
     frame = PreparedEvents.open(StagedParts(ctx.staging, delivery_id)).read(part)
-    with Lease(ctx, state) as lease, open_client(ctx) as client:
+    with open_client(ctx) as client:
         if ctx.config.mode == "test":
-            tested = {**done, **_send_test_events(ctx, client, frame), "settled": 0}
+            with Lease(ctx, state):
+                tested = {**done, **_send_test_events(ctx, client, frame), "settled": 0}
             note_step(ctx, state, "test_events", tested)
             return tested
-        with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
+        receipts = ctx.ledger.receipts(delivery_id, part, ctx.holder)
+        with receipts, Lease(ctx, state, fence=receipts.fence) as lease:
             settled = receipts.settled()
             todo = _outstanding(ctx, delivery_id, part, frame, settled)
             proven = bool((settled["outcome"] == "accepted").any())
             for window in _windows(ctx, todo):
-                lease.check()
-                result = _send(ctx, client, window, receipts, proven=proven)
+                result = _send(ctx, client, window, receipts, lease, proven=proven)
                 proven = proven or bool(result.accepted)
                 for outcome in ("accepted", "refused", "unconfirmed"):
                     done[outcome] += getattr(result, outcome)
@@ -75,8 +77,8 @@ def _outstanding(
 ) -> pl.DataFrame:
     """The planned events of a part that may be sent now, in the part's order, with their event keys.
 
-    Left out are events with a definite answer, those in doubt for longer than ``upload.retry_hours``, and those that
-    have become older than the lookback.
+    Left out are events with a definite answer, those in doubt for longer than ``upload.retry_hours``, those that have
+    become older than the lookback, and those of people who have opted out since the events were staged.
     """
     import polars as pl
 
@@ -89,6 +91,7 @@ def _outstanding(
             where=f"delivery {delivery_id}",
             todo="The staged parts are not those the plan was made from: run normalize_hash with the settings of then.",
         )
+    chosen = chosen.filter(~opted_out(ctx, chosen))
     now = ctx.clock.now()
     in_doubt = pl.col("outcome") == "in_doubt"
     stale = in_doubt & (pl.col("first_attempt_at") < now - ctx.ledger.retry_window)
@@ -135,7 +138,7 @@ def _windows(ctx: DeliveryContext, frame: pl.DataFrame) -> Iterator[pl.DataFrame
 
 
 def _send(
-    ctx: DeliveryContext, client: TikTokClient, window: pl.DataFrame, receipts: Any, *, proven: bool
+    ctx: DeliveryContext, client: TikTokClient, window: pl.DataFrame, receipts: Any, lease: Lease, *, proven: bool
 ) -> UploadResult:
     from airflow_provider_tiktok_offline.conversions.events import to_json
     from airflow_provider_tiktok_offline.tiktok.requests import Envelope
@@ -148,6 +151,7 @@ def _send(
         envelope=Envelope(ctx.config.event_set_id),
         limits=ctx.config.upload,
         receipts=receipts,
+        may_leave=lease.check,
         clock=ctx.clock,
         proven=proven,
     )
