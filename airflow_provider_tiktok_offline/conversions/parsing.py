@@ -105,7 +105,7 @@ def parse(block: Block, columns: int, delimiter: bytes, row_characters: int) -> 
     screens = screen(block, delimiter)
     count = block.count
     stray_returns = screens.returns and screens.returns != block.data.count(b"\r\n")
-    simple = not (block.quoted or screens.control or stray_returns)
+    simple = not (block.quoted or screens.control or stray_returns or _has_blank_line(block.data))
     if simple and not _has_long_line(block.data, row_characters):
         try:
             frame = _read(block.data, columns, delimiter, quoted=False)
@@ -116,6 +116,11 @@ def parse(block: Block, columns: int, delimiter: bytes, row_characters: int) -> 
                 lines = np.arange(block.first_line, block.first_line + count, dtype=np.int64)
                 return Parsed(frame, lines, screens=screens)
     return _parse_odd(block, columns, delimiter, row_characters, screens)
+
+
+def _has_blank_line(data: bytes) -> bool:
+    """Whether a line is empty: the parser would make a row of blank cells of it."""
+    return data.startswith((b"\n", b"\r\n")) or b"\n\n" in data or b"\n\r\n" in data
 
 
 def _has_long_line(data: bytes, most: int) -> bool:

@@ -362,7 +362,7 @@ class _Judgement:
         else:
             known_zone = None
         times = read_timestamps(
-            cells, zones or "UTC", offset=self.settings.offset, date_only_time=self.settings.date_only_time
+            cells, "UTC" if zones is None else zones, offset=self.settings.offset, date_only_time=self.settings.date_only_time
         )
         if not times.known.all():
             blank = (cells == "").to_numpy()

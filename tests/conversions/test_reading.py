@@ -1,0 +1,173 @@
+"""A file as a whole: types, packing, encodings, limits and lines that are no rows."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_tiktok_offline.conversions.prepare import validate
+from airflow_provider_tiktok_offline.conversions.settings import Limits
+from airflow_provider_tiktok_offline.conversions.source import LocalFile
+from airflow_provider_tiktok_offline.errors import FileMissingError, InputFileError
+
+from .files import AS_OF, LIVERAMP, SETTINGS, check, found, text
+
+THREE = text([{}, {}, {}])
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "rule"),
+    [
+        (b"", "sales.csv", "empty_file"),
+        (b"\n\n", "sales.csv", "empty_file"),
+        (THREE.splitlines()[0].encode(), "sales.csv", "header_only"),
+        (THREE.encode("utf-16"), "sales.csv", "utf16"),
+        (THREE.encode("utf-16-le"), "sales.csv", "utf16"),
+        (b"PK\x03\x04\x00\x01\x02\x00" * 50, "sales.csv", "binary_file"),
+        (THREE.replace("\n", "\r").encode(), "sales.csv", "line_ending"),
+        (THREE.encode(), "sales.xlsx", "file_type"),
+        (THREE.encode(), "sales.csv.gz", "gzip_damaged"),
+        (gzip.compress(THREE.encode() * 50)[:-9], "sales.csv.gz", "gzip_damaged"),
+        (gzip.compress(THREE.encode()), "sales.csv", "binary_file"),
+        (THREE.replace(",", ";").encode(), "sales.csv", "delimiter"),
+        (b"x" * 100_000, "sales.csv", "binary_file"),
+    ],
+)
+def test_a_file_that_is_none_is_one_clear_error(content: bytes, name: str, rule: str) -> None:
+    """Each way of not being a conversion file has its own rule, and says what to do."""
+    with pytest.raises(InputFileError) as error:
+        check(content, name=name)
+    assert error.value.rule == rule
+    assert error.value.todo
+
+
+def test_a_directory_and_a_missing_file_are_errors(tmp_path: Path) -> None:
+    """Neither is mistaken for an empty file."""
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputFileError) as error:
+        validate(LocalFile(tmp_path / "folder.csv"), SETTINGS, as_of=AS_OF)
+    assert error.value.rule == "directory"
+    with pytest.raises(FileMissingError):
+        validate(LocalFile(tmp_path / "nothing.csv"), SETTINGS, as_of=AS_OF)
+
+
+@pytest.mark.parametrize("packed", [gzip.compress(THREE.encode()), gzip.compress(THREE[:60].encode()) + gzip.compress(THREE[60:].encode()) + b"\0\0"])
+def test_gzip_is_read_as_a_stream(packed: bytes) -> None:
+    """One member or several, with padding behind them."""
+    assert check(packed, name="sales.csv.gz").rows_valid == 3
+
+
+def test_a_small_gzip_can_not_unpack_beyond_the_limit() -> None:
+    """The limit on uncompressed bytes is enforced while reading."""
+    bomb = gzip.compress(THREE.encode() + b"," * 50_000_000)
+    with pytest.raises(InputFileError) as error:
+        check(bomb, replace(SETTINGS, limits=Limits(bytes=1_000_000)), name="sales.csv.gz")
+    assert error.value.rule == "file_too_large"
+
+
+def test_more_rows_than_allowed_stop_the_reading() -> None:
+    """The limit on rows is enforced while reading."""
+    with pytest.raises(InputFileError) as error:
+        check(THREE, replace(SETTINGS, limits=Limits(rows=2)))
+    assert error.value.rule == "too_many_rows"
+
+
+def test_a_row_that_is_too_long_is_rejected_alone() -> None:
+    """Characters are counted, not bytes."""
+    limits = replace(SETTINGS, limits=Limits(row_characters=200))
+    report = check([{"product_name": "ü" * 100}, {"product_name": "x" * 200}, {}], limits)
+    assert (report.rows_valid, report.rows_rejected) == (2, 1)
+    assert ("row_length", "error") in found(report)
+
+
+def test_a_byte_order_mark_is_reported_and_skipped() -> None:
+    """It never becomes part of the first column's name."""
+    report = check(b"\xef\xbb\xbf" + THREE.encode())
+    assert report.rows_valid == 3
+    assert ("byte_order_mark", "note") in found(report)
+    assert ("byte_order_mark", "warning") in found(check(b"\xef\xbb\xbf" + THREE.encode(), LIVERAMP))
+
+
+@pytest.mark.parametrize(("delimiter", "ending"), [(",", ".csv"), ("\t", ".tsv"), ("|", ".psv"), ("|", ".txt"), (",", ".txt")])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_every_delimiter_and_line_end_gives_the_same_rows(delimiter: str, ending: str, line_end: str) -> None:
+    """Comma, tab and pipe, Unix and Windows, with and without a last line end."""
+    content = THREE.replace(",", delimiter).replace("\n", line_end)
+    for whole in (content, content.removesuffix(line_end)):
+        report = check(whole, name=f"sales{ending}")
+        assert (report.rows_valid, report.issues) == (3, ())
+
+
+def test_type_and_delimiter_that_disagree_are_a_warning_or_an_error() -> None:
+    """The direct route reads the file; LiveRamp's would not."""
+    piped = THREE.replace(",", "|")
+    assert ("delimiter_type", "warning") in found(check(piped))
+    with pytest.raises(InputFileError, match=r"\.csv file delimited by pipe"):
+        check(piped, LIVERAMP)
+
+
+def _faulty(line: str | bytes) -> bytes:
+    good = THREE.splitlines()
+    middle = line if isinstance(line, bytes) else line.encode()
+    return b"\n".join([good[0].encode(), good[1].encode(), middle, good[2].encode(), good[3].encode(), b""])
+
+
+@pytest.mark.parametrize(
+    ("line", "rule"),
+    [
+        ("a@example.com,Purchase", "field_count"),
+        ("a@example.com" + "," * 10, "field_count"),
+        ("", "blank_line"),
+        ('a@example.com,Purchase,2026-11-20,1.00,,o9,s,1,p,"a\nb"', "line_break"),
+        ('a@example.com,Purchase,2026-11-20,1.00,,o9,s,1,p,5" pipe', "quoting"),
+        ('a@example.com,Purchase,2026-11-20,1.00,,o9,s,1,p,"5" pipe"', "quoting"),
+        ('a@example.com,Purchase,2026-11-20,1.00,,o9,s,1,p,"5" x"y"', "quoting"),
+        ('"a@example.com,Purchase,2026-11-20,1.00,,o9,s,1,p,x', "quoting"),
+        (b"a@example.com,Purchase,2026-11-20,1.00,,o9,s,1,p,\xfcber", "encoding"),
+        (b"a@example.com,Purchase,2026-11-20,1.00,,o9,s,1,p,a\0b", "control_character"),
+        (b"a@example.com,Purchase,2026-11-20,1.00,,o9,s,1,p,a\rb", "control_character"),
+        (b"a@example.com,Purchase,2026-11-20,1.00,,o9,s,1,p,a\x1fb", "control_character"),
+    ],
+)
+def test_a_faulty_line_is_rejected_alone(line: str | bytes, rule: str) -> None:
+    """The rows before and behind it stay valid, and its line number is told."""
+    report = check(_faulty(line))
+    assert report.rows_valid == 3
+    issue = next(issue for issue in report.issues if issue.rule == rule)
+    assert issue.first_lines[0] == 3
+    assert issue.severity == "error"
+
+
+def test_a_line_break_in_a_field_does_not_shift_the_line_numbers_behind_it() -> None:
+    """A record over two lines is one rejected row; a later fault is found on its own line."""
+    content = _faulty('a@example.com,Purchase,2026-11-20,1.00,,o9,s,1,p,"a\nb"') + b"x\n"
+    report = check(content)
+    lines = {issue.rule: issue.first_lines for issue in report.issues}
+    assert lines["line_break"] == (3,)
+    assert lines["field_count"] == (7,)
+    assert report.rows_total == 5
+
+
+def test_two_stray_quotes_do_not_swallow_the_rows_between_them() -> None:
+    """Each of the two lines is rejected, what lies between stays."""
+    stray = '"a@example.com,Purchase,2026-11-20,1.00,,o{},s,1,p,x'
+    good = THREE.splitlines()
+    content = "\n".join([good[0], stray.format(8), good[1], good[2], stray.format(9), good[3]]) + "\n"
+    report = check(content)
+    assert (report.rows_valid, report.rows_rejected) == (3, 2)
+
+
+def test_quoted_fields_may_hold_delimiters_and_doubled_quotes() -> None:
+    """As RFC 4180 has them."""
+    report = check([{"product_name": '"a ""b"", c"'}, {"email_1": '"ann@example.com"'}, {"product_name": '""'}])
+    assert report.rows_valid == 3
+    assert report.issues == ()
+
+
+def test_windows_line_ends_and_quotes_go_together() -> None:
+    """A carriage return behind a closing quote is part of the line end."""
+    content = text([{"product_name": '"a, b"'}, {"product_name": '"c"'}]).replace("\n", "\r\n")
+    assert check(content).rows_valid == 2
