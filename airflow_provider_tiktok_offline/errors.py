@@ -62,7 +62,9 @@ class TikTokOfflineError(Exception):
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text} {self.todo}" if self.todo else text
+        if not self.todo:
+            return text
+        return f"{text} {self.todo}" if text.endswith((".", "!", "?", ":")) else f"{text}. {self.todo}"
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.args, self.__dict__))
