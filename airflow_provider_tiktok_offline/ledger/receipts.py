@@ -98,6 +98,13 @@ class PartReceipts:
             self._write("attempted", keys, {})
         self._fence()
 
+    def fence(self) -> None:
+        """Make sure that what the plan claimed is still this delivery's.
+
+        :raises LedgerBusyError: if another delivery took the claims over: nothing may be sent.
+        """
+        self._fence()
+
     def accepted(self, keys: pl.Series, request_id: str | None) -> None:
         """Record that TikTok took these events."""
         self._add(_Answer("accepted", keys, request_id=request_id))

@@ -16,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 
 from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.ledger import documents, plan, receipts
 from airflow_provider_tiktok_offline.ledger.dedupe import KEYS_SCHEMA
 from airflow_provider_tiktok_offline.ledger.plan import Plan
@@ -83,8 +84,15 @@ class Settler:
         if self._present(found) == folded:
             return True
         intent = self._begin(found, done + 1)
-        rows = self._changes(found, folded, intent, snapshot)
-        self._table.append(rows, snapshot, app_id=app_id, transaction=done + 1)
+        failures: list[TikTokOfflineError] = []
+        rows = self._changes(found, folded, intent, snapshot, failures)
+        try:
+            self._table.append(rows, snapshot, app_id=app_id, transaction=done + 1)
+        except TikTokOfflineError:
+            # The writer reads the rows as a stream and wraps what happens in it.
+            if failures:
+                raise failures[0] from None
+            raise
         return False
 
     def summary(self, found: Plan) -> Settlement:
@@ -126,26 +134,38 @@ class Settler:
         return {} if document is None else document[0]["receipts"]
 
     def _changes(
-        self, found: Plan, folded: dict[str, list[str]], intent: dict[str, list[str]], snapshot: Snapshot
+        self,
+        found: Plan,
+        folded: dict[str, list[str]],
+        intent: dict[str, list[str]],
+        snapshot: Snapshot,
+        failures: list[TikTokOfflineError],
     ) -> Any:
         now = self._clock.now()
 
         def rows() -> Iterator[pa.RecordBatch]:
             for part in found.parts:
-                folder = receipts_folder(self._root, found, part)
-                before, after = (
-                    outcomes_of(self._objects, found, part, [f"{folder}/{name}" for name in names.get(str(part), [])])
-                    for names in (folded, intent)
-                )
-                changed = after.join(before, on=["event_key", "outcome"], how="anti", nulls_equal=True)
-                if changed.is_empty():
-                    continue
-                frame = changed.join(found.part(part).select("event_key", "content"), on="event_key", how="left")
-                yield from rows_of(
-                    frame, now=now, delivery_id=found.delivery_id, route=found.route, seq=snapshot.version + 1
-                )
+                try:
+                    changed = self._changed(found, part, folded.get(str(part), []), intent.get(str(part), []))
+                except TikTokOfflineError as error:
+                    failures.append(error)
+                    raise
+                if changed.height:
+                    yield from rows_of(
+                        changed, now=now, delivery_id=found.delivery_id, route=found.route, seq=snapshot.version + 1
+                    )
 
         return pa.RecordBatchReader.from_batches(ARROW_SCHEMA, rows())
+
+    def _changed(self, found: Plan, part: int, folded: list[str], intent: list[str]) -> pl.DataFrame:
+        """The events of a part that stand otherwise after the receipts ``intent`` than after ``folded``."""
+        folder = receipts_folder(self._root, found, part)
+        before, after = (
+            outcomes_of(self._objects, found, part, [f"{folder}/{name}" for name in names])
+            for names in (folded, intent)
+        )
+        changed = after.join(before, on=["event_key", "outcome"], how="anti", nulls_equal=True)
+        return changed.join(found.part(part).select("event_key", "content"), on="event_key", how="left")
 
 
 def receipts_folder(root: str, found: Plan, part: int) -> str:
