@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-from airflow_provider_tiktok_offline.errors import DeliveryHeldError, StorageUnavailableError
+from airflow_provider_tiktok_offline.errors import LedgerError, StorageUnavailableError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
@@ -16,16 +18,20 @@ if TYPE_CHECKING:
 class Lease:
     """A heartbeat in the background, for the time of a ``with`` block.
 
-    A step that was paused for longer than the lease may have lost the delivery to another run: the next
-    :meth:`check` then raises, before anything more is sent.
+    A step that was paused for longer than the lease may have lost the delivery, or what it had claimed, to another
+    run: the next :meth:`check` then raises, before anything more is sent.
+
+    :param fence: raises if another delivery has taken over what this one had claimed; asked after a pause.
     """
 
-    def __init__(self, ctx: DeliveryContext, state: DeliveryState) -> None:
+    def __init__(self, ctx: DeliveryContext, state: DeliveryState, *, fence: Callable[[], None] | None = None) -> None:
         self._ctx = ctx
         self._state = state
+        self._fence = fence
         self._stop = threading.Event()
-        self._lost: DeliveryHeldError | None = None
-        self._renewed = 0.0
+        self._lock = threading.Lock()
+        self._lost: LedgerError | None = None
+        self._renewed: tuple[float, datetime] | None = None
         self._thread = threading.Thread(target=self._beat, name="delivery-heartbeat", daemon=True)
 
     def __enter__(self) -> Lease:
@@ -40,26 +46,44 @@ class Lease:
         self._thread.join()
 
     def check(self) -> None:
-        """Make sure that the delivery is still this run's; renews the lease if the last heartbeat is old.
+        """Make sure that the delivery is still this run's. Cheap, and safe to call from several threads.
 
         :raises DeliveryHeldError: if another run has taken it over.
+        :raises LedgerBusyError: if another delivery has taken over what it had claimed.
         """
         if self._lost is not None:
             raise self._lost
-        if self._ctx.clock.monotonic() - self._renewed > self._ctx.config.ledger.lease_seconds / 2:
-            self._renew()
+        if self._late():
+            with self._lock:
+                if self._late():
+                    self._renew()
+
+    def _late(self) -> bool:
+        """Whether the last heartbeat is so old that somebody may think this run is dead."""
+        if self._renewed is None:
+            return True
+        seconds = self._ctx.config.ledger.lease_seconds / 2
+        monotonic, now = self._renewed
+        # The stop watch stands still while a machine sleeps; the wall clock may be set back.
+        return self._ctx.clock.monotonic() - monotonic > seconds or self._ctx.clock.now() - now > timedelta(
+            seconds=seconds
+        )
 
     def _renew(self) -> None:
+        late = self._late()
         self._ctx.deliveries.heartbeat(self._state)
-        self._renewed = self._ctx.clock.monotonic()
+        if late and self._fence is not None:
+            self._fence()
+        self._renewed = self._ctx.clock.monotonic(), self._ctx.clock.now()
 
     def _beat(self) -> None:
         while not self._stop.wait(self._ctx.config.ledger.heartbeat_seconds):
             try:
-                self._renew()
-            except DeliveryHeldError as error:
-                self._lost = error
-                return
+                with self._lock:
+                    self._renew()
             except StorageUnavailableError:
                 # The next beat may get through; the lease outlives several missed ones.
                 continue
+            except LedgerError as error:
+                self._lost = error
+                return

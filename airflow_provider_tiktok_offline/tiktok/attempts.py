@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from airflow_provider_tiktok_offline.errors import (
     OutcomeUnknownError,
     ServiceUnavailableError,
     ThrottledError,
+    TikTokOfflineError,
 )
 from airflow_provider_tiktok_offline.tiktok.client import Answer, TikTokClient
 from airflow_provider_tiktok_offline.tiktok.pacing import CircuitBreaker, RateLimit, Stopping
@@ -52,25 +54,36 @@ class Outcome:
     """What came of one batch after all its tries.
 
     Attributes:
-        error: None if it was taken.
+        error: None if it was taken; no :class:`ApiError` if it was not allowed to leave.
         request_id: TikTok's id of the request that was taken.
         requests: how many requests left.
         in_doubt: whether one of them got no definite answer.
     """
 
-    error: ApiError | None
+    error: TikTokOfflineError | None
     request_id: str | None
     requests: int
     in_doubt: bool
 
 
 class Attempts:
-    """Delivers batches under one rate limit and one circuit breaker, from as many threads as call it."""
+    """Delivers batches under one rate limit and one circuit breaker, from as many threads as call it.
 
-    def __init__(self, client: TikTokClient, bodies: Bodies, limits: UploadLimits, clock: Clock) -> None:
+    :param may_leave: asked just before each request leaves; what it raises stops the upload.
+    """
+
+    def __init__(
+        self,
+        client: TikTokClient,
+        bodies: Bodies,
+        limits: UploadLimits,
+        clock: Clock,
+        may_leave: Callable[[], None] | None = None,
+    ) -> None:
         self._client = client
         self._bodies = bodies
         self._max_attempts = limits.max_attempts
+        self._may_leave = may_leave
         self._stopping = threading.Event()
         self._rate = RateLimit(limits.requests_per_second, clock, self._stopping)
         # Open when everything in flight has used up its tries and nothing was answered between.
@@ -94,6 +107,8 @@ class Attempts:
         def once() -> Answer:
             nonlocal requests, in_doubt, error
             self._rate.wait_for_turn()
+            if self._may_leave is not None:
+                self._may_leave()
             requests += 1
             try:
                 answer = self._client.track(body)
@@ -118,7 +133,7 @@ class Attempts:
         except Stopping:
             stopped = error or ServiceUnavailableError("the upload stopped before this batch left.")
             return Outcome(stopped, None, requests, in_doubt)
-        except ApiError as failure:
+        except TikTokOfflineError as failure:
             return Outcome(failure, None, requests, in_doubt)
         return Outcome(None, answer.request_id, requests, in_doubt)
 

@@ -63,6 +63,7 @@ def send(
     envelope: Envelope,
     limits: UploadLimits,
     receipts: ReceiptSink,
+    may_leave: Callable[[], None] | None = None,
     clock: Clock | None = None,
     progress: Callable[[int, int], None] | None = None,
     proven: bool = False,
@@ -76,6 +77,7 @@ def send(
     :param keys: the event key of each, 16 bytes.
     :param limits: batch size, rate, requests in flight and tries a request.
     :param receipts: told of every attempt before it leaves and of every answer.
+    :param may_leave: asked by the sending threads just before each request leaves; what it raises stops the upload.
     :param progress: called with the events that are done and all events.
     :param proven: that an event of this delivery was accepted before, so that a refused batch proves nothing else.
     :raises CredentialsError: the token is bad.
@@ -92,6 +94,7 @@ def send(
         envelope=envelope,
         limits=limits,
         receipts=receipts,
+        may_leave=may_leave,
         clock=clock,
         progress=progress,
         proven=proven,
@@ -137,6 +140,7 @@ class Upload:
         envelope: Envelope,
         limits: UploadLimits,
         receipts: ReceiptSink,
+        may_leave: Callable[[], None] | None = None,
         clock: Clock | None = None,
         progress: Callable[[int, int], None] | None = None,
         proven: bool = False,
@@ -150,7 +154,7 @@ class Upload:
         self._progress = progress
         self._proven = proven
         self._bodies = Bodies(items, envelope)
-        self._attempts = Attempts(client, self._bodies, limits, self._clock)
+        self._attempts = Attempts(client, self._bodies, limits, self._clock, may_leave)
         self._batch_events = limits.batch_events
         self._window = min(
             _LARGEST_WINDOW, max(2 * limits.in_flight, math.ceil(_WINDOW_SECONDS * limits.requests_per_second))
@@ -258,7 +262,7 @@ class Upload:
                 self._refuse(refused, error)
             self._held.clear()
 
-    def _deal_with(self, batch: Batch, error: ApiError) -> None:
+    def _deal_with(self, batch: Batch, error: TikTokOfflineError) -> None:
         if isinstance(error, PartialOutcomeError):
             batch.in_doubt = True
         if isinstance(error, BatchTooLargeError) and batch.count > 1:
@@ -275,7 +279,8 @@ class Upload:
             self._report_progress()
         else:
             self._release(batch)
-            self._stop(error if not error.retryable else _gave_up(error, self._limits.max_attempts))
+            gave_up = isinstance(error, ApiError) and error.retryable
+            self._stop(_gave_up(error, self._limits.max_attempts) if gave_up else error)
 
     def _split(self, batch: Batch) -> None:
         if self._stopped_by is not None:
@@ -353,7 +358,7 @@ class Upload:
             self._progress(self._next - self._unconfirmed, len(self._keys))
 
 
-def _gave_up(error: ApiError, attempts: int) -> CircuitOpenError:
+def _gave_up(error: TikTokOfflineError, attempts: int) -> CircuitOpenError:
     return CircuitOpenError(
         f"one request was put off {attempts} times ({type(error).__name__}): the upload stopped.",
         where=error.where,
