@@ -64,7 +64,8 @@ def screen(block: Block, delimiter: bytes) -> Screens:
     data = block.data
     whole = np.frombuffer(data, dtype=np.uint8)
     separator = ord(delimiter)
-    edges = previous_space = previous_mark = False
+    edges = previous_space = False
+    previous_mark = True
     low_bytes = 0
     for start in range(0, len(whole), _SCREENED):
         chunk = whole[start : start + _SCREENED]

@@ -1,0 +1,153 @@
+"""Each data row has exactly one class: rejected, duplicate, excluded or valid, with its value."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_tiktok_offline.conversions import duplicates
+from airflow_provider_tiktok_offline.conversions.settings import Consent
+from airflow_provider_tiktok_offline.conversions.suppression import Suppression
+from airflow_provider_tiktok_offline.errors import InputFileError
+
+from .files import HEADER, LIVERAMP, SETTINGS, check, events, found, text
+
+
+def test_returns_and_zero_amounts_are_excluded_outside_the_gate() -> None:
+    """With their value, and without their other faults."""
+    report = check([{}, {"transaction_amount": "-5.00"}, {"transaction_amount": "0.00", "email_1": ""}])
+    assert report.excluded == {"return": 1, "zero": 1}
+    assert report.rows_rejected == 0
+    assert report.values["excluded"] == {"USD": "-5.00"}
+    assert report.issues == ()
+
+
+def test_transactions_before_the_cut_over_are_excluded() -> None:
+    """send_from is a moment."""
+    settings = replace(SETTINGS, send_from=datetime(2026, 11, 20, 10, tzinfo=UTC))
+    rows = [{"transaction_timestamp": f"2026-11-20T{clock}Z-0000"} for clock in ("09:59:59", "10:00:00")]
+    assert check(rows, settings).excluded == {"before_send_from": 1}
+
+
+def test_consent_that_is_not_yes_excludes_the_row_and_blank_is_no() -> None:
+    """Compared without case."""
+    settings = replace(SETTINGS, consent=Consent(column="ok", yes=frozenset({"yes"})))
+    content = text([{"ok": value} for value in ("YES", "no", "", "maybe")], [*HEADER, "ok"])
+    report = check(content, settings)
+    assert (report.rows_valid, report.excluded) == (1, {"suppressed": 3})
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, LIVERAMP])
+def test_people_on_the_suppression_list_are_excluded_on_both_routes(settings: object) -> None:
+    """By any of their identifiers, plain or hashed, however spelled."""
+    digest = hashlib.sha256(b"eve@example.com").hexdigest().upper()
+    listed = io.BytesIO(f"contact\n Bob@Example.com \n+12125550100\n{digest}\n".encode())
+    rows = [
+        {"email_1": "ann@example.com"},
+        {"email_1": "BOB@example.com"},
+        {"email_1": "ann@example.com", "phone_1": "2125550100"},
+        {"email_1": "eve@example.com"},
+        {"email_1": hashlib.sha256(b"bob@example.com").hexdigest()},
+    ]
+    report = check(rows, settings, suppression=Suppression.load(listed, column="contact"))  # type: ignore[arg-type]
+    assert (report.rows_valid, report.excluded) == (1, {"suppressed": 4})
+
+
+def test_a_missing_suppression_list_or_column_stops_the_run(tmp_path: Path) -> None:
+    """Nothing is sent without it."""
+    with pytest.raises(InputFileError, match="suppression list can't be read"):
+        Suppression.load(tmp_path / "nothing.csv")
+    with pytest.raises(InputFileError, match="no column"):
+        Suppression.load(io.BytesIO(b"a,b\n1,2\n"), column="c")
+
+
+def test_the_same_transaction_twice_is_a_duplicate() -> None:
+    """Of the first valid line; a rejected one is none."""
+    rows = [{"order_id": "o1", "email_1": "x"}, {"order_id": "o1"}, {"order_id": "o1"}, {"order_id": "o1"}]
+    report = check(rows)
+    assert (report.rows_rejected, report.rows_valid, report.rows_duplicate) == (1, 1, 2)
+    assert report.values == {kind: {"USD": amount} for kind, amount in
+                             (("valid", "12.50"), ("rejected", "12.50"), ("duplicate", "25.00"))}  # fmt: skip
+    assert next(issue for issue in report.issues if issue.rule == "duplicate").first_lines == (4, 5)
+
+
+@pytest.mark.parametrize("change", [{"transaction_amount": "13.00"}, {"transaction_timestamp": "2026-11-20T10:00:01Z-0000"}])
+def test_one_id_with_other_content_is_an_error(change: dict[str, str]) -> None:
+    """Never a silent duplicate."""
+    report = check([{"order_id": "o1"}, {"order_id": "o1", **change}, {"order_id": "o1"}])
+    assert (report.rows_valid, report.rows_rejected, report.rows_duplicate) == (1, 1, 1)
+    assert ("id_collision", "error") in found(report)
+
+
+def test_without_an_order_id_the_person_time_and_amount_tell_transactions_apart() -> None:
+    """The same purchase is a duplicate, another person's is not."""
+    rows = [{"order_id": "", **change} for change in (
+        {}, {}, {"email_1": "bob@example.com"}, {"email_1": "ANN@example.com"}, {"transaction_amount": "12.51"}, {"store_code": "S"},
+    )]  # fmt: skip
+    report = check(rows)
+    assert (report.rows_valid, report.rows_duplicate) == (4, 2)
+
+
+def test_a_phone_identifies_by_its_digits_however_spelled() -> None:
+    """Spelling can't make a transaction a second one."""
+    rows = [{"order_id": "", "email_1": "", "phone_1": phone} for phone in ("2125550100", "+1 212-555-0100", "(212) 555 0100")]
+    assert check(rows).rows_duplicate == 2
+
+
+def test_an_amount_repeated_over_an_orders_rows_is_warned_of_with_the_money_at_stake() -> None:
+    """Only where all of an order's rows repeat it."""
+    rows = [{"order_id": "o1", "product_id": f"p{number}", "transaction_amount": "60.00"} for number in range(3)]
+    rows += [{"order_id": "o2", "product_id": "p1", "transaction_amount": "1.00"}, {"order_id": "o2", "product_id": "p2", "transaction_amount": "2.00"}]
+    issue = next(issue for issue in check(rows).issues if issue.rule == "amount_repeated")
+    assert (issue.rows, issue.first_lines, issue.value) == (3, (2, 3, 4), "120.00")
+
+
+def test_an_orders_amount_goes_on_one_event(tmp_path: Path) -> None:
+    """With amount: order the other rows are sent without value."""
+    settings = replace(SETTINGS, amount="order")
+    rows = [{"order_id": "o1", "product_id": f"p{number}", "transaction_amount": "60.00"} for number in range(3)]
+    assert check(rows, settings).values["valid"] == {"USD": "60.00"}
+    assert events(rows, tmp_path, settings).read(0)["value"].to_list() == ["60", None, None]
+
+
+@pytest.mark.parametrize("part_events", [2, 100])
+@pytest.mark.parametrize(("amount", "value"), [("line", "6"), ("order", "1")])
+def test_a_basket_is_one_event_with_several_contents(tmp_path: Path, part_events: int, amount: str, value: str) -> None:
+    """Wherever in the file its rows stand, and in however many parts they are."""
+    rows = [{"order_id": order, "product_id": product, "transaction_amount": money} for order, product, money in (
+        ("o1", "p1", "1.00"), ("o2", "p1", "9.00"), ("o1", "p2", "2.00"), ("o3", "p1", "8.00"), ("", "p1", "7.00"), ("o1", "p3", "3.00"),
+        ("o1", "p3", "3.00"),
+    )]  # fmt: skip
+    settings = replace(SETTINGS, basket="order", amount=amount, send_fields=SETTINGS.send_fields | {"content_id"})  # type: ignore[arg-type]
+    prepared = events(rows, tmp_path, settings, part_events=part_events)
+    frames = [prepared.read(index) for index in range(len(prepared.parts))]
+    sent = [row for frame in frames for row in frame.select("line", "rows", "value", "contents").iter_rows()]
+    assert sent[0] == (2, 3, value, '[{"content_id":"p1"},{"content_id":"p2"},{"content_id":"p3"}]')
+    assert [line for line, *_ in sent] == [2, 3, 5, 6]
+    report = prepared.report
+    assert (report.rows_valid, report.rows_duplicate, report.events) == (6, 1, 4)
+    assert prepared.manifest["events"] == 4 == sum(part.events for part in prepared.parts)
+
+
+def test_repeats_are_found_on_disk_as_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file larger than memory allows is partitioned, and nothing of it stays behind."""
+    rows = [{"order_id": f"o{number % 700}", "product_id": f"p{number % 3}"} for number in range(4_000)]
+    in_memory = check(rows)
+    monkeypatch.setattr(duplicates, "_HELD", 50)
+    on_disk = check(rows, spill_dir=tmp_path, block_bytes=3_000)
+    assert replace(on_disk, duration_s=0) == replace(in_memory, duration_s=0)
+    assert on_disk.rows_duplicate > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_clean_file_of_one_class_adds_up() -> None:
+    """All valid, all rejected, all excluded, all but one duplicate."""
+    assert check([{}] * 3).rows_valid == 3
+    assert check([{"email_1": ""}] * 3).rows_rejected == 3
+    assert check([{"transaction_amount": "0"}] * 3).rows_excluded == 3
+    assert check([{"order_id": "o1"}] * 3).rows_duplicate == 2
