@@ -1,17 +1,27 @@
-"""``ledger``: make the ledger of an event set, and look into it."""
+"""``ledger``: make the ledger of an event set, look into it and keep it small."""
 
 from __future__ import annotations
 
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
+from airflow_provider_tiktok_offline.cli import ledger_corrections
 from airflow_provider_tiktok_offline.cli.contexts import delivery_context
-from airflow_provider_tiktok_offline.cli.options import Advertiser, ConfigPath, advertiser_config, examples
+from airflow_provider_tiktok_offline.cli.options import Advertiser, ConfigPath, Json, advertiser_config, examples
 from airflow_provider_tiktok_offline.cli.running import output
 
+if TYPE_CHECKING:
+    import polars as pl
+
 app = typer.Typer(help="What was sent: make, look into, correct and maintain the ledger.", no_args_is_help=True)
+_ENTRY = "--config advertisers.yaml --advertiser my_shop"
 
 
-@app.command(epilog=examples("tiktok-offline ledger init --config advertisers.yaml --advertiser my_shop"))
+@app.command(epilog=examples(f"tiktok-offline ledger init {_ENTRY}"))
 def init(config: ConfigPath, advertiser: Advertiser = None) -> None:
     """Make the ledger of the advertiser's event set, once; one that is there stays as it is.
 
@@ -29,3 +39,161 @@ def init(config: ConfigPath, advertiser: Advertiser = None) -> None:
         secret=context.ledger_secret,
     )
     output().print(f"The ledger of event set {settings.event_set_id} is ready under {settings.state_uri}")
+
+
+@app.command(epilog=examples(f"tiktok-offline ledger status {_ENTRY}"))
+def status(config: ConfigPath, advertiser: Advertiser = None, as_json: Json = False) -> None:
+    """Show what the ledger holds: events by outcome, days, and the deliveries that are at work."""
+    from airflow_provider_tiktok_offline.ledger import inspection
+
+    found = inspection.status(delivery_context(advertiser_config(config, advertiser)).ledger)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    console = output()
+    for name, value in found.items():
+        parts = value.items() if isinstance(value, dict) else []
+        shown = ", ".join(f"{key} {count:,}" for key, count in parts) if isinstance(value, dict) else value
+        console.print(f"{name.replace('_', ' '):16}{'' if shown is None else shown}", markup=False)
+
+
+@app.command(epilog=examples(f"tiktok-offline ledger files {_ENTRY}"))
+def files(config: ConfigPath, advertiser: Advertiser = None, as_json: Json = False) -> None:
+    """List the advertiser's deliveries, oldest first: which file stands where."""
+    from rich.table import Table
+
+    context = delivery_context(advertiser_config(config, advertiser))
+    states = context.deliveries.list(context.config.name)
+    if as_json:
+        typer.echo(json.dumps([state.to_dict() for state in states], indent=2))
+        return
+    table = Table("delivery", "status", "file", "bytes", "opened", "holder", box=None)
+    for state in states:
+        opened = f"{state.opened_at:%Y-%m-%d %H:%M}"
+        table.add_row(state.id, state.status, state.file_name, f"{state.size:,}", opened, state.holder or "")
+    output().print(table)
+
+
+@app.command(epilog=examples(f"tiktok-offline ledger show v1-7a7e00690da783b2ddb4e75f8f39eb9d {_ENTRY}"))
+def show(
+    event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="An event id, as `events` prints it.")],
+    config: ConfigPath,
+    advertiser: Advertiser = None,
+) -> None:
+    """Show everything the ledger knows of one event."""
+    from airflow_provider_tiktok_offline.ledger import inspection
+
+    found = inspection.show(delivery_context(advertiser_config(config, advertiser)).ledger, event_id)
+    if found.is_empty():
+        output().print("The ledger has never heard of this event.")
+    else:
+        show_table(found)
+
+
+@app.command(
+    epilog=examples(
+        f"tiktok-offline ledger audit {_ENTRY}",
+        f"tiktok-offline ledger audit {_ENTRY} --date 2026-11-21",
+        f"tiktok-offline ledger audit {_ENTRY} --order-ids orders.csv",
+    )
+)
+def audit(
+    config: ConfigPath,
+    advertiser: Advertiser = None,
+    day: Annotated[
+        str | None, typer.Option("--date", metavar="DAY", help="What was recorded on this day (UTC).")
+    ] = None,
+    order_ids: Annotated[
+        Path | None,
+        typer.Option("--order-ids", metavar="FILE", help="A .csv with a column order_id: what became of them."),
+    ] = None,
+) -> None:
+    """Show a day's deliveries, what became of orders, or, with neither, who changed the ledger by hand."""
+    from airflow_provider_tiktok_offline.delivery.orders import audit_orders
+    from airflow_provider_tiktok_offline.ledger import inspection
+    from airflow_provider_tiktok_offline.ledger.audit import entries
+
+    context = delivery_context(advertiser_config(config, advertiser))
+    if order_ids is not None:
+        show_table(audit_orders(context, order_ids))
+    elif day is not None:
+        counted, records = inspection.day(context.ledger, a_day(day, "--date"))
+        show_table(counted)
+        show_table(records.select("recorded_at", "delivery_id", "file_name", "route", "mode", "counts", "values"))
+    else:
+        for entry in entries(context.objects, context.config.event_set_id):
+            typer.echo(json.dumps(entry))
+
+
+@app.command(epilog=examples(f"tiktok-offline ledger export ledger.parquet {_ENTRY}"))
+def export(
+    to: Annotated[Path, typer.Argument(metavar="FILE", help="A .parquet or .csv file.")],
+    config: ConfigPath,
+    advertiser: Advertiser = None,
+) -> None:
+    """Write every row of the ledger to one file; event keys as hex digits."""
+    from airflow_provider_tiktok_offline.ledger import inspection
+
+    rows = inspection.export(delivery_context(advertiser_config(config, advertiser)).ledger, to)
+    output().print(f"{to}: {rows:,} rows")
+
+
+@app.command(epilog=examples(f"tiktok-offline ledger expire {_ENTRY}"))
+def expire(config: ConfigPath, advertiser: Advertiser = None) -> None:
+    """Forget what is older than the configured retention."""
+    from airflow_provider_tiktok_offline.ledger import maintenance
+
+    context = delivery_context(advertiser_config(config, advertiser))
+    settings = context.config
+    gone = maintenance.expire(
+        context.ledger,
+        retention_days=settings.ledger.retention_days,
+        lookback_days=settings.lookback_days,
+        record_months=settings.ledger.record_months,
+    )
+    output().print(
+        f"Forgotten: {gone.keys:,} event keys, {gone.records:,} records, {gone.deliveries:,} deliveries, "
+        f"{gone.objects:,} objects"
+    )
+
+
+@app.command(epilog=examples(f"tiktok-offline ledger compact {_ENTRY}"))
+def compact(config: ConfigPath, advertiser: Advertiser = None) -> None:
+    """Merge small files, and remove those that nothing needs any more."""
+    from airflow_provider_tiktok_offline.ledger import maintenance
+
+    ledger = delivery_context(advertiser_config(config, advertiser)).ledger
+    merged = maintenance.compact(ledger)
+    output().print(f"{merged:,} files merged, {maintenance.vacuum(ledger):,} removed")
+
+
+def a_day(text: str, where: str) -> date:
+    """An ISO date.
+
+    :raises ConfigError: if it is none.
+    """
+    from airflow_provider_tiktok_offline.errors import ConfigError
+
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError("is no day.", where=where, todo="Write it as 2026-11-21.") from None
+
+
+def show_table(frame: pl.DataFrame) -> None:
+    """Print a frame, all rows of it."""
+    from rich.table import Table
+
+    table = Table(*frame.columns, box=None)
+    for row in frame.iter_rows():
+        table.add_row(*(_cell(value) for value in row))
+    output().print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
+
+
+ledger_corrections.register(app)

@@ -1,0 +1,142 @@
+"""``ledger``: looking into what was sent, and correcting it by hand."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+from tests.cli.test_files import AS_OF, rows
+from tests.cli.test_upload import _prepared_ids, shop  # noqa: F401 - a fixture
+
+ENTRY = ("--config", "advertisers.yaml", "--advertiser", "shop")
+
+
+def _status(cli):
+    return json.loads(cli.done("ledger", "status", *ENTRY, "--json"))
+
+
+def _send(cli, shop, file="sales.csv", **environ):  # noqa: F811
+    return json.loads(cli.done("upload", file, *shop, "--as-of", AS_OF, "--json", **environ))["events"]
+
+
+def test_a_delivery_can_be_looked_at_from_every_side(cli, tiktok, shop):  # noqa: F811
+    """By ledger, by file, by event, by day and by order, and as one file."""
+    event_id = sorted(_prepared_ids(cli))[0]
+    _send(cli, shop)
+    assert _status(cli)["events"] == {"accepted": 30}
+    assert "accepted 30" in cli.done("ledger", "status", *ENTRY)
+    (delivery,) = json.loads(cli.done("ledger", "files", *ENTRY, "--json"))
+    assert (delivery["status"], delivery["file_name"]) == ("closed", "sales.csv")
+    assert delivery["id"] in cli.done("ledger", "files", *ENTRY)
+    assert "accepted" in cli.done("ledger", "show", event_id, *ENTRY)
+    assert "never heard" in cli.done("ledger", "show", "v1-00000000000000000000000000000000", *ENTRY)
+    today = delivery["opened_at"][:10]
+    assert "sales.csv" in cli.done("ledger", "audit", "--date", today, *ENTRY)
+    cli.done("ledger", "export", "ledger.parquet", *ENTRY)
+    assert pl.read_parquet(cli.home / "ledger.parquet").height == 30
+
+
+def test_orders_are_looked_up(cli, tiktok, shop):  # noqa: F811
+    """Whether each was sent, and that one was never heard of."""
+    _send(cli, shop)
+    (cli.home / "orders.csv").write_text("order_id\no-1\no-7\nunknown-1\n")
+    lines = cli.done("ledger", "audit", "--order-ids", "orders.csv", *ENTRY).splitlines()
+    found = {line.split()[0]: "accepted" in line for line in lines[1:]}
+    assert found == {"o-1": True, "o-7": True, "unknown-1": False}
+
+
+def test_adopted_files_are_not_sent(cli, tiktok, shop):  # noqa: F811
+    """Whatever their age: what was delivered by other means counts as sent, and the reason is kept."""
+    (cli.home / "old.csv").write_text(rows(20).replace("2026-11-21", "2026-01-21").replace("o-", "old-"))
+    assert "20 of 20 events" in cli.done("ledger", "adopt", "old.csv", *ENTRY, "--reason", "go-live")
+    cli.done("ledger", "adopt", "sales.csv", *ENTRY, "--reason", "sent by the agency")
+    (cli.home / "more.csv").write_text(rows(32))
+    assert _send(cli, shop, "more.csv") == {"already_sent": 30, "accepted": 2}
+    assert "delivered already" in cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    log = [json.loads(line) for line in cli.done("ledger", "audit", *ENTRY).splitlines()]
+    assert [(entry["action"], entry["reason"]) for entry in log] == [
+        ("adopt", "go-live"),
+        ("adopt", "sent by the agency"),
+    ]
+
+
+def test_a_reason_is_needed(cli, tiktok, shop):  # noqa: F811
+    """The audit trail keeps it."""
+    assert cli("ledger", "adopt", "sales.csv", *ENTRY).returncode == 2
+    assert "--reason" in cli.error("ledger", "adopt", "sales.csv", *ENTRY, "--reason", " ")
+
+
+@pytest.mark.parametrize("by", ["file", "delivery", "day"])
+def test_a_reopened_delivery_goes_out_again(cli, tiktok, shop, by):  # noqa: F811
+    """Named by its file, its id or its day."""
+    _send(cli, shop)
+    (delivery,) = json.loads(cli.done("ledger", "files", *ENTRY, "--json"))
+    what = {"file": "sales.csv", "delivery": delivery["id"], "day": delivery["updated_at"][:10]}[by]
+    assert "30 events" in cli.done("ledger", "reopen", what, *ENTRY, "--reason", "rejected")
+    assert _send(cli, shop) == {"accepted": 30}
+    assert set(tiktok.times_received().values()) == {2}
+
+
+def test_a_delivery_is_marked_as_erroneous_and_stays_sent(cli, tiktok, shop):  # noqa: F811
+    """TikTok can't give it back."""
+    _send(cli, shop)
+    cli.done("ledger", "mark-erroneous", "sales.csv", *ENTRY, "--reason", "test data")
+    assert _status(cli)["events"] == {"accepted": 30}
+    assert "no such delivery" in cli.error("ledger", "mark-erroneous", "other.csv", *ENTRY, "--reason", "x")
+
+
+def test_events_in_doubt_need_a_decision(cli, tiktok, shop):  # noqa: F811
+    """Which of the two must be said."""
+    assert "--assume-sent" in cli.error("ledger", "resolve", *ENTRY, "--reason", "x")
+    assert "0 events" in cli.done("ledger", "resolve", *ENTRY, "--resend", "--reason", "x")
+
+
+def test_a_lost_ledger_is_rebuilt_from_the_files(cli, tiktok, shop):  # noqa: F811
+    """Nothing is sent before; afterwards nothing is sent twice."""
+    _send(cli, shop)
+    (meta,) = (cli.home / "state").rglob("meta.json")
+    meta.unlink()
+    (cli.home / "more.csv").write_text(rows(33))
+    cli.error("upload", "more.csv", *shop, "--as-of", AS_OF)
+    cli.done("ledger", "rebuild", "sales.csv", *ENTRY, "--reason", "bucket was lost")
+    assert _send(cli, shop, "more.csv") == {"already_sent": 30, "accepted": 3}
+
+
+def test_a_change_of_identity_needs_a_cut_over(cli, tiktok, shop):  # noqa: F811
+    """Otherwise everything would be sent again under new ids."""
+    _send(cli, shop)
+    file = cli.home / "advertisers.yaml"
+    content = json.loads(file.read_text())
+    content["advertisers"][0]["event_identity"] = ["order_id"]
+    file.write_text(json.dumps(content))
+    (cli.home / "more.csv").write_text(rows(33))
+    assert "tiktok-offline ledger acknowledge" in cli.error("upload", "more.csv", *shop, "--as-of", AS_OF)
+    cli.done("ledger", "acknowledge", *ENTRY, "--send-from", "2026-11-22", "--reason", "new register ids")
+    summary = json.loads(cli.done("upload", "more.csv", *shop, "--as-of", AS_OF, "--json"))
+    assert summary["events"].get("accepted", 0) == 0
+
+
+def test_the_ledger_is_kept_small(cli, tiktok, shop):  # noqa: F811
+    """Expiring and compacting lose nothing that still matters."""
+    _send(cli, shop)
+    cli.done("ledger", "expire", *ENTRY)
+    cli.done("ledger", "compact", *ENTRY)
+    assert _status(cli)["events"] == {"accepted": 30}
+
+
+def test_the_route_is_switched_by_hand(cli, tiktok, shop):  # noqa: F811
+    """One event set has one live route."""
+    _send(cli, shop)
+    cli.done("ledger", "switch-route", "--to", "liveramp", *ENTRY, "--reason", "campaign moved")
+    assert _status(cli)["route"] == "liveramp"
+    (cli.home / "more.csv").write_text(rows(33))
+    assert "switch-route --to tiktok" in cli.error("upload", "more.csv", *shop, "--as-of", AS_OF)
+
+
+def test_a_missing_ledger_is_one_error(cli, tiktok, shop):  # noqa: F811
+    """Every command that needs it says how to make it."""
+    file = cli.home / "advertisers.yaml"
+    file.write_text(file.read_text().replace("/state", "/elsewhere"))
+    assert "ledger init" in cli.error("ledger", "status", *ENTRY)
