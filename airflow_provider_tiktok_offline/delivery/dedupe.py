@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.guards import check_guards
 from airflow_provider_tiktok_offline.delivery.lease import Lease
+from airflow_provider_tiktok_offline.delivery.liveramp import settle_unfinished
 from airflow_provider_tiktok_offline.delivery.runs import note_step, resume
-from airflow_provider_tiktok_offline.delivery.staging import StagedParts
 from airflow_provider_tiktok_offline.delivery.tally import Tally, amounts
+from airflow_provider_tiktok_offline.delivery.verdicts import Events, open_events
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
 
@@ -32,12 +32,12 @@ def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = Fals
     :raises GuardError: if a limit set before sending is breached.
     :raises LedgerMissingError: in live mode, if the event set's ledger was never made.
     """
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
-
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         return {"delivery_id": delivery_id, "closed": True, "events": {}, "values": {}, "parts": []}
-    prepared = PreparedEvents.open(StagedParts(ctx.staging, delivery_id))
+    if ctx.live and ctx.config.route == "liveramp":
+        settle_unfinished(ctx)
+    prepared = open_events(ctx, delivery_id)
     with Lease(ctx, state):
         check_guards(ctx, state, prepared)
         planned = _plan(ctx, delivery_id, prepared, retry_refused) if ctx.live else _look(ctx, prepared)
@@ -46,7 +46,7 @@ def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = Fals
     return result
 
 
-def _plan(ctx: DeliveryContext, delivery_id: str, prepared: PreparedEvents, retry_refused: bool) -> dict[str, Any]:
+def _plan(ctx: DeliveryContext, delivery_id: str, prepared: Events, retry_refused: bool) -> dict[str, Any]:
     ledger = ctx.ledger
     ledger.use_route(ctx.config.route)
     plan = ledger.dedupe(
@@ -63,7 +63,7 @@ def _plan(ctx: DeliveryContext, delivery_id: str, prepared: PreparedEvents, retr
     return {**tally.result(), "parts": list(plan.parts)}
 
 
-def _look(ctx: DeliveryContext, prepared: PreparedEvents) -> dict[str, Any]:
+def _look(ctx: DeliveryContext, prepared: Events) -> dict[str, Any]:
     """What would be planned; nothing is written."""
     import polars as pl
 

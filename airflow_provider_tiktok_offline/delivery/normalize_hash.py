@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.housekeeping import sweep_staging
 from airflow_provider_tiktok_offline.delivery.lease import Lease
 from airflow_provider_tiktok_offline.delivery.runs import note_step, resume
 from airflow_provider_tiktok_offline.delivery.source import StoredFile
@@ -38,6 +39,7 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
         open_files(state.uri, ctx.connections) as files,
         tempfile.TemporaryDirectory(prefix="tiktok-offline-") as spill,
     ):
+        sweep_staging(ctx)
         parts.clear()
         prepared = prepare.prepare(
             StoredFile(state.uri, state.size, files),

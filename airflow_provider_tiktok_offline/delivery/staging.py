@@ -57,8 +57,9 @@ class StagedParts:
         """Whether a manifest is there."""
         return self._objects.get(f"{self._folder}/{MANIFEST}") is not None
 
-    def clear(self) -> None:
-        """Delete everything staged for this delivery, the manifest first."""
-        self._objects.delete(f"{self._folder}/{MANIFEST}")
-        for path in self._objects.list(f"{self._folder}/"):
+    def clear(self) -> bool:
+        """Delete everything staged for this delivery, the manifest first; whether there was anything."""
+        paths = self._objects.list(f"{self._folder}/")
+        for path in sorted(paths, key=lambda path: not path.endswith(f"/{MANIFEST}")):
             self._objects.delete(path)
+        return bool(paths)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from airflow_provider_tiktok_offline.delivery.lease import Lease
 from airflow_provider_tiktok_offline.delivery.runs import note_delivery, note_step
 from airflow_provider_tiktok_offline.delivery.source import StoredFile
 from airflow_provider_tiktok_offline.delivery.suppression import load_suppression
+from airflow_provider_tiktok_offline.delivery.verdicts import feed_settings, stage_verdicts
 from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceededError
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
@@ -35,7 +36,7 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     seen = FileStamp.from_dict(dict(stamp))
-    settings = ctx.config.conversion_settings()
+    settings = feed_settings(ctx, ctx.config.conversion_settings())
     moment = intake.first_seen(ctx, seen, as_of=as_of)
     with ExitStack() as stack:
         files = stack.enter_context(open_files(seen.uri, ctx.connections))
@@ -51,15 +52,19 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
         suppression = load_suppression(ctx)
         spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="tiktok-offline-"))
 
+        sidecar = Path(spill) / "verdicts" if ctx.config.route == "liveramp" else None
+
         def one_pass(at: datetime) -> Any:
-            return prepare.validate(
-                source,
-                settings,
-                as_of=at,
-                suppression=suppression,
-                progress=lambda done, total, rows: ctx.progress("validate", done, total),
-                spill_dir=Path(spill),
-            )
+            with sidecar.open("wb") if sidecar is not None else nullcontext() as verdicts:
+                return prepare.validate(
+                    source,
+                    settings,
+                    as_of=at,
+                    suppression=suppression,
+                    progress=lambda done, total, rows: ctx.progress("validate", done, total),
+                    verdicts=verdicts,
+                    spill_dir=Path(spill),
+                )
 
         report = one_pass(moment)
         delivery_id = ctx.delivery_id(report.sha256)
@@ -80,6 +85,8 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
             # The same bytes came before under another stamp: they keep the moment they were first judged against.
             with Lease(ctx, state):
                 report = one_pass(state.as_of)
+        if sidecar is not None and state.status != "closed":
+            stage_verdicts(ctx, delivery_id, sidecar)
 
     folder = ctx.folder(delivery_id)
     result: dict[str, Any] = {

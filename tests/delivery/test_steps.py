@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.find import find
+from airflow_provider_tiktok_offline.delivery.housekeeping import sweep
 from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.summarize import summarize, summarize_all
 from airflow_provider_tiktok_offline.delivery.upload import upload
@@ -384,3 +385,25 @@ def test_a_missing_suppression_list_stops_the_run(world: World) -> None:
     """No list is not an empty list."""
     with pytest.raises(FileMissingError):
         validate(world.context(suppression={"uri": str(world.folder / "gone.txt")}), world.drop(rows(1, 5)))
+
+
+def test_abandoned_parts_go_with_the_next_file(world: World) -> None:
+    """Parts of a run that nobody took up again are removed when another file is staged, and can be made again."""
+    world.init_ledger()
+    stamp = world.drop(rows(1, 5))
+    ctx = world.context()
+    abandoned = validate(ctx, stamp)["delivery_id"]
+    normalize_hash(ctx, abandoned)
+    world.clock.advance(timedelta(hours=73))
+    world.deliver(world.drop(rows(6, 5), name="second.csv"), world.context("daily/run-2"))
+    assert not list((world.folder / "state" / "staging").rglob("*.parquet"))
+    assert world.deliver(stamp)["events"] == {"accepted": 5}
+
+
+def test_old_notes_are_swept(world: World) -> None:
+    """What is noted of a file is forgotten after the retention, and only then."""
+    world.init_ledger()
+    world.deliver(world.drop(rows(1, 5)))
+    assert sweep(world.context()).notes == 0
+    world.clock.advance(timedelta(days=91))
+    assert sweep(world.context()).notes == 1

@@ -1,0 +1,370 @@
+"""The liveramp route's last step: one stream from the source files to LiveRamp's server or bucket, once a UTC day."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_tiktok_offline.config.models import LiveRampConfig
+from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.lease import Lease
+from airflow_provider_tiktok_offline.delivery.runs import note_delivery, note_step, resume
+from airflow_provider_tiktok_offline.delivery.source import StoredFile
+from airflow_provider_tiktok_offline.delivery.upload import oldest_event_time
+from airflow_provider_tiktok_offline.delivery.verdicts import open_events, staged_verdicts
+from airflow_provider_tiktok_offline.errors import ConfigError, DeliveryHeldError, FeedError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+    from airflow_provider_tiktok_offline.liveramp.book import DayRecord, FeedBook
+    from airflow_provider_tiktok_offline.liveramp.feed import Feed
+    from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+    from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published
+    from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, Unwritable
+
+#: Days back in which a writer that died is looked for.
+_DAYS_LOOKED_AT = 7
+#: Outcomes after which a delivery waits for the next feed file.
+WAITING = ("queued", "carried_over")
+
+
+def deliver(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
+    """Write and deliver the day's feed file: this delivery's rows and those of deliveries that wait in the queue.
+
+    Nothing lies at rest on the way unless ``liveramp.staged`` asks for it. Calling again after any fault ends in one
+    whole file; the same content is never delivered twice.
+
+    :returns: ``delivery_id``, ``outcome`` (``delivered``, ``already_delivered``, ``nothing_new``, ``queued``,
+        ``carried_over`` or ``would_deliver``), ``rows``, ``bytes``, ``file_name``, ``uri``, ``sha256``, ``day`` and
+        ``deliveries``: all whose rows are in the file.
+    :raises FeedError: if the feed has no contract, the file has drifted from it, or LiveRamp would refuse it.
+    :raises StorageError: if the destination refuses or can't be reached.
+    :raises FileChangedError: if a source file's bytes are not those that were validated.
+    :raises DeliveryHeldError: if another run works on the delivery or writes the day's file.
+    """
+    from airflow_provider_tiktok_offline.liveramp.publish import publish, settle_earlier
+
+    settings = liveramp_config(ctx)
+    state = resume(ctx, delivery_id)
+    if state.status == "closed":
+        return {"delivery_id": delivery_id, **_NOTHING, "outcome": "already_delivered", "deliveries": [delivery_id]}
+    book = feed_book(ctx)
+    feed = book.contract(ctx.config.name)
+    destination = destination_of(ctx, feed)
+    _refuse_rejected(settings, state)
+    if not ctx.live:
+        return _dry_run(ctx, state, feed)
+    earlier = book.of_delivery(delivery_id)
+    if earlier is not None and earlier.status == "writing" and earlier.day != ctx.clock.now().date().isoformat():
+        earlier = book.take_over(earlier, ctx.holder)
+        earlier = settle_earlier(earlier, destination, book=book, connections=ctx.connections)
+    with ExitStack() as stack:
+        job = _Job(ctx, feed, earlier)
+        for delivery in _group(ctx, state, book, earlier):
+            job.add(delivery, stack)
+        done = publish(
+            job.file,
+            destination,
+            tuple(one.state.id for one in job.members),
+            book=book,
+            connections=ctx.connections,
+            clock=ctx.clock,
+            holder=ctx.holder,
+            progress=job.progress,
+        )
+        result = {"delivery_id": delivery_id, **_facts(done), "deliveries": [one.state.id for one in job.members]}
+        if done.outcome in WAITING:
+            why = "another file went out today" if done.outcome == "queued" else "too few rows"
+            book.queue(delivery_id, why)
+            result["deliveries"] = [delivery_id]
+        else:
+            job.note(done.record)
+            book.unqueue([one.state.id for one in job.members])
+            for one in job.members:
+                note_delivery(ctx, one.state.id)
+    for name in result["deliveries"]:
+        note_step(ctx, resume(ctx, name), "deliver", {**result, "delivery_id": name})
+    return result
+
+
+_NOTHING: dict[str, Any] = {
+    "outcome": "nothing_new", "rows": 0, "bytes": None, "file_name": None, "uri": None, "sha256": None, "day": None,
+}  # fmt: skip
+
+
+def liveramp_config(ctx: DeliveryContext) -> LiveRampConfig:
+    """The advertiser's liveramp section.
+
+    :raises ConfigError: if its route is another one, or settings do not fit the route.
+    """
+    config = ctx.config
+    if config.route != "liveramp" or config.liveramp is None:
+        raise ConfigError("this advertiser's route is not liveramp.", where=config.name)
+    if config.basket != "row":
+        raise ConfigError("basket: order is for the tiktok route; a feed file has a row an item.", where=config.name)
+    return config.liveramp
+
+
+def feed_book(ctx: DeliveryContext) -> FeedBook:
+    """The book of the advertiser's feed."""
+    from airflow_provider_tiktok_offline.liveramp.book import FeedBook
+
+    return FeedBook(ctx.objects, feed_name(ctx), ctx.clock, lease_seconds=ctx.config.ledger.lease_seconds)
+
+
+def feed_name(ctx: DeliveryContext) -> str:
+    """The feed's name: as configured, else the advertiser's."""
+    settings = ctx.config.liveramp
+    return (settings.feed if settings is not None else None) or ctx.config.name
+
+
+def destination_of(ctx: DeliveryContext, feed: Feed) -> Destination:
+    """Where the feed file goes, with the key it is encrypted to.
+
+    :raises ConfigError: if the key can't be used now.
+    """
+    from airflow_provider_tiktok_offline.liveramp.encryption import load_recipient
+    from airflow_provider_tiktok_offline.liveramp.publish import Destination
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    settings = liveramp_config(ctx)
+    uri = settings.destination
+    if "://" not in uri and settings.conn_id is not None:
+        uri = f"sftp://{settings.conn_id}@/{uri.lstrip('/')}"
+    recipient = None
+    if settings.pgp_key is not None:
+        if settings.pgp_key.lstrip().startswith("-----BEGIN"):
+            key, where = settings.pgp_key.encode(), f"{ctx.config.name}, liveramp.pgp_key"
+        else:
+            where = settings.pgp_key
+            with open_files(where, ctx.connections) as files, files.open_read(where) as stream:
+                key = stream.read()
+        recipient = load_recipient(key, fingerprint=settings.pgp_fingerprint, now=ctx.clock.now(), where=where)
+    return Destination(
+        folder_uri=uri,
+        template=settings.file_name,
+        feed=feed.name,
+        delimiter=feed.delimiter,
+        gzip=settings.gzip,
+        recipient=recipient,
+        staged=settings.staged,
+        temporary_name=settings.temporary_name,
+        below_minimum=settings.below_minimum,
+    )
+
+
+def settle_unfinished(ctx: DeliveryContext) -> None:
+    """Look at feed files whose writer has died, before their rows are planned again.
+
+    A file that lies at its destination whole counts as delivered, with its rows; what is there of any other is removed.
+    """
+    from airflow_provider_tiktok_offline.liveramp.publish import settle_earlier
+
+    book = feed_book(ctx)
+    dead = [
+        record for record in book.days()[-_DAYS_LOOKED_AT:]
+        if record.status == "writing" and record.holder != ctx.holder and record.lease_until <= ctx.clock.now()
+    ]  # fmt: skip
+    if not dead:
+        return
+    destination = destination_of(ctx, book.contract(ctx.config.name))
+    for record in dead:
+        taken = book.take_over(record, ctx.holder)
+        if settle_earlier(taken, destination, book=book, connections=ctx.connections) is not None:
+            deliver(ctx, record.deliveries[0])
+
+
+def _refuse_rejected(settings: LiveRampConfig, state: DeliveryState) -> None:
+    rejected = state.steps.get("validate", {}).get("rows_rejected", 0)
+    if rejected and settings.on_rejected == "refuse":
+        raise FeedError(
+            f"{rejected} rows are rejected, and on_rejected: refuse lets no such file through.",
+            where=state.uri,
+            todo="Correct the rows, or set on_rejected: leave_out.",
+        )
+
+
+def _group(
+    ctx: DeliveryContext, state: DeliveryState, book: FeedBook, earlier: DayRecord | None
+) -> list[DeliveryState]:
+    """The deliveries that share the file: those it was begun with, else the queue and this one."""
+    from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
+
+    if earlier is not None:
+        return [resume(ctx, one) for one in earlier.deliveries]
+    found = []
+    for waiting in book.queued():
+        if waiting == state.id:
+            continue
+        try:
+            other = resume(ctx, waiting)
+        except DeliveryHeldError:
+            continue
+        if other.status == "closed":
+            book.unqueue([waiting])
+            continue
+        if not staged_verdicts(ctx, waiting):
+            _validate_again(ctx, other)
+        # While it waited its claims may have gone to a delivery that has the same rows.
+        dedupe(ctx, waiting)
+        found.append(resume(ctx, waiting))
+    return [*found, state]
+
+
+def _validate_again(ctx: DeliveryContext, state: DeliveryState) -> None:
+    from airflow_provider_tiktok_offline.delivery.validate import validate
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    with open_files(state.uri, ctx.connections) as files:
+        stamp = files.stat(state.uri)
+    validate(ctx, stamp.to_dict())
+
+
+@dataclass(slots=True)
+class _Member:
+    """One delivery of the file: its rows, by part of its plan."""
+
+    state: DeliveryState
+    chosen: LineSet
+    parts: list[int]
+
+
+class _Job:
+    """One feed file in the making.
+
+    :param earlier: the day's record if the file was begun or delivered before; it fixes which rows had expired.
+    """
+
+    def __init__(self, ctx: DeliveryContext, feed: Feed, earlier: DayRecord | None) -> None:
+        self._ctx = ctx
+        self._feed = feed
+        self._sources: list[Any] = []
+        self._leases: list[Lease] = []
+        self.members: list[_Member] = []
+        moment = ctx.clock.now() if earlier is None else datetime.fromisoformat(earlier.day).replace(tzinfo=UTC)
+        self._oldest = oldest_event_time(ctx, moment)
+
+    def add(self, state: DeliveryState, stack: ExitStack) -> None:
+        """Take a delivery in, and hold it for as long as the stack lasts."""
+        from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+        from airflow_provider_tiktok_offline.liveramp.writer import FeedSource
+        from airflow_provider_tiktok_offline.storage.files import open_files
+
+        lease = stack.enter_context(Lease(self._ctx, state))
+        files = stack.enter_context(open_files(state.uri, self._ctx.connections))
+        member = _Member(state, LineSet(), list(self._ctx.ledger.plan(state.id).parts))
+        for part in member.parts:
+            member.chosen.add(self._rows(member, part)["line"])
+        self._leases.append(lease)
+        self.members.append(member)
+        self._sources.append(
+            FeedSource(
+                source=StoredFile(state.uri, state.size, files),
+                settings=self._ctx.config.conversion_settings(),
+                lines=member.chosen,
+                sha256=state.digest,
+            )
+        )
+        self.file: FeedFile = self._file()
+
+    def _file(self) -> FeedFile:
+        from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
+
+        return FeedFile(self._feed, self._sources)
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Tell how far it is, and that nobody else may take the deliveries over."""
+        for lease in self._leases:
+            lease.check()
+        self._ctx.progress("deliver", done, total)
+
+    def _rows(self, member: _Member, part: int) -> Any:
+        """Line and event key of the planned rows of a part that are not too old."""
+        import polars as pl
+
+        planned = self._ctx.ledger.plan(member.state.id).part(part)
+        frame = open_events(self._ctx, member.state.id).read(part).with_row_index("row")
+        joined = frame.join(planned.select("row", "event_key"), on="row", how="inner", maintain_order="left")
+        return joined.filter(pl.col("event_time") >= self._oldest).select("line", "event_key")
+
+    def note(self, record: DayRecord | None) -> None:
+        """Write the receipts of a delivered file: its rows are accepted, those that could not be written refused."""
+        from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
+
+        name = None if record is None else record.file_name
+        for member, faults in zip(self.members, self.file.unwritable, strict=True):
+            for part in member.parts:
+                self._receipts(member, part, faults, name)
+            self._ctx.ledger.settle(member.state.id)
+        for member in self.members:
+            # Rows that another delivery of this file held are settled with it.
+            if member.state.steps.get("dedupe", {}).get("events", {}).get("held"):
+                dedupe(self._ctx, member.state.id)
+
+    def _receipts(self, member: _Member, part: int, faults: Unwritable, name: str | None) -> None:
+        rows = self._rows(member, part)
+        wrong = faults.lines.mask(rows["line"].to_numpy())
+        with self._ctx.ledger.receipts(member.state.id, part, self._ctx.holder) as receipts:
+            known = receipts.settled()["event_key"]
+            for keys, refused in ((rows.filter(~wrong)["event_key"], False), (rows.filter(wrong)["event_key"], True)):
+                fresh = keys.filter(~keys.is_in(known.implode()))
+                if not len(fresh):
+                    continue
+                receipts.attempted(fresh)
+                if refused:
+                    receipts.refused(fresh, None, "needs quotes", None)
+                else:
+                    receipts.accepted(fresh, name)
+
+
+def _facts(done: Published) -> dict[str, Any]:
+    """What is told of a published file, as JSON carries it."""
+    record = done.record
+    facts = {**_NOTHING, "outcome": done.outcome}
+    if record is None or done.outcome in WAITING:
+        return facts
+    return facts | {
+        "rows": record.rows,
+        "bytes": record.bytes,
+        "file_name": record.file_name,
+        "uri": record.uri,
+        "sha256": record.stored_sha256 or record.sha256,
+        "day": record.day,
+    }
+
+
+def _dry_run(ctx: DeliveryContext, state: DeliveryState, feed: Feed) -> dict[str, Any]:
+    """Run through the file without delivering it: what is wrong with it shows, and nothing is written anywhere."""
+    import polars as pl
+
+    from airflow_provider_tiktok_offline.errors import LedgerMissingError
+    from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+    from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    try:
+        ledger = ctx.ledger
+    except LedgerMissingError:
+        ledger = None
+    events = open_events(ctx, state.id)
+    lines = LineSet()
+    for index, _ in enumerate(events.parts):
+        frame = events.read(index)
+        if ledger is not None:
+            keyed = frame.select(ledger.keys(frame["event_id"]).alias("event_key"), "content", "event_time")
+            verdict = ledger.look(keyed, now=ctx.clock.now(), lookback=ctx.lookback)
+            frame = frame.filter(verdict.is_in(["new", "own"]))
+        lines.add(frame.filter(pl.col("event_time") >= oldest_event_time(ctx, ctx.clock.now()))["line"])
+    with open_files(state.uri, ctx.connections) as files:
+        source = StoredFile(state.uri, state.size, files)
+        settings = ctx.config.conversion_settings()
+        file = FeedFile(feed, [FeedSource(source=source, settings=settings, lines=lines, sha256=state.digest)])
+        file.measure()
+    result = {
+        "delivery_id": state.id, **_NOTHING, "outcome": "would_deliver", "rows": file.rows, "sha256": file.sha256,
+        "deliveries": [state.id],
+    }  # fmt: skip
+    note_step(ctx, state, "deliver", result)
+    return result
