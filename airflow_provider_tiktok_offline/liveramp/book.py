@@ -213,6 +213,19 @@ class FeedBook:
                 todo="It goes out with the next day's file.",
             )
 
+    def take_over(self, record: DayRecord, holder: str) -> DayRecord:
+        """Become the writer of a file whose writer has died.
+
+        :raises DeliveryHeldError: if it is alive after all, or somebody else was first.
+        """
+        if record.holder != holder and self._clock.now() < record.lease_until:
+            raise DeliveryHeldError(
+                f"{record.holder} writes the file of {record.day}.",
+                where=f"feed {self._feed}",
+                todo="Wait for it to end; the step is tried again.",
+            )
+        return self._change(record, holder=holder, lease_until=self._clock.now() + self._lease)
+
     def keep(self, record: DayRecord) -> None:
         """Say that the writer is alive.
 

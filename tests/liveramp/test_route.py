@@ -1,0 +1,220 @@
+"""The whole liveramp route: validate, dedupe, deliver, summary, against a real SFTP server and a real ledger."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.liveramp import deliver, feed_book
+from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
+from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.errors import FeedError, InputFileError
+from airflow_provider_tiktok_offline.liveramp.book import FeedBook
+from tests.liveramp.office import Office
+from tests.liveramp.rows import COLUMNS, row
+from tests.servers.sshd import Sshd
+
+
+@pytest.fixture
+def office(server: Sshd, tmp_path: Path) -> Office:
+    office = Office(tmp_path, server)
+    office.open()
+    return office
+
+
+def _lines(numbers: range) -> list[str]:
+    return ["|".join(row(number)) for number in numbers]
+
+
+def test_valid_rows_arrive_and_the_delivery_is_closed(office: Office) -> None:
+    """Rejected rows are left out, the rest is one file, and a second run sends nothing."""
+    rows = [row(number) for number in range(40)]
+    rows[7] = (*rows[7][:3], "12,50", *rows[7][4:])
+    stamp = office.drop("a.psv", rows)
+    (told,) = office.run("daily/1", [stamp])
+    assert (told["outcome"], told["rows"], told["file_name"]) == ("delivered", 39, "shop_2026-11-22.psv")
+    assert office.delivered() == {"shop_2026-11-22.psv": _lines(range(7)) + _lines(range(8, 40))}
+    (again,) = office.run("daily/1", [stamp])
+    assert again["outcome"] == "already_delivered"
+    assert len(office.delivered()) == 1
+
+
+def test_rows_delivered_before_are_left_out_whatever_file_they_come_in(office: Office) -> None:
+    """Tomorrow's file repeats half of today's: only the rest goes out."""
+    office.run("daily/1", [office.drop("a.psv", [row(number) for number in range(40)])])
+    office.clock.advance(timedelta(days=1))
+    (told,) = office.run("daily/2", [office.drop("b.psv", [row(number) for number in range(20, 70)])])
+    assert told["rows"] == 30
+    assert office.delivered()["shop_2026-11-23.psv"] == _lines(range(40, 70))
+
+
+def test_a_second_file_of_the_day_waits_and_is_merged_with_tomorrows(office: Office) -> None:
+    """One file a day: what comes later waits without failing the run, and goes out with the next file, once."""
+    office.run("daily/1", [office.drop("a.psv", [row(number) for number in range(30)])])
+    (late,) = office.run("manual/1", [office.drop("b.psv", [row(number) for number in range(20, 60)])])
+    assert late["outcome"] == "queued"
+    office.clock.advance(timedelta(days=1))
+    (told,) = office.run("daily/2", [office.drop("c.psv", [row(number) for number in range(50, 90)])])
+    assert told["outcome"] == "delivered"
+    assert len(told["deliveries"]) == 2
+    arrived = [line for lines in office.delivered().values() for line in lines]
+    assert sorted(arrived) == sorted(_lines(range(90)))
+    states = office.context("any").deliveries.list("shop")
+    assert {state.status for state in states} == {"closed"}
+
+
+def test_several_files_of_one_run_become_one_feed_file(office: Office) -> None:
+    """The day's source files are merged: the first delivery takes the others along."""
+    office.liveramp = {"below_minimum": "carry_over"}
+    parts = [
+        office.drop(f"till_{till}.psv", [row(number) for number in range(till * 20, till * 20 + 20)]) for till in (0, 1)
+    ]
+    told = office.run("daily/1", parts)
+    assert [one["outcome"] for one in told] == ["carried_over", "delivered"]
+    assert office.delivered() == {"shop_2026-11-22.psv": _lines(range(40))}
+
+
+def test_nothing_new_makes_no_file(office: Office) -> None:
+    """A file of yesterday's rows only: no file, and the run succeeds."""
+    rows = [row(number) for number in range(30)]
+    office.run("daily/1", [office.drop("a.psv", rows)])
+    office.clock.advance(timedelta(days=1))
+    (told,) = office.run("daily/2", [office.drop("b.psv", rows[::-1])])
+    assert told["outcome"] == "nothing_new"
+    assert len(office.delivered()) == 1
+
+
+def test_a_dry_run_delivers_nothing_and_says_what_it_would(office: Office) -> None:
+    """The file is run through, nothing is written to the far side or the ledger."""
+    stamp = office.drop("a.psv", [row(number) for number in range(30)])
+    (told,) = office.run("daily/1", [stamp], mode="dry_run")
+    assert (told["outcome"], told["rows"]) == ("would_deliver", 30)
+    assert office.delivered() == {}
+    assert office.run("daily/2", [stamp])[0]["outcome"] == "delivered"
+
+
+def test_rejected_rows_can_stop_the_file(office: Office) -> None:
+    """on_rejected: refuse lets no file with a rejected row through."""
+    office.liveramp = {"on_rejected": "refuse"}
+    rows = [row(number) for number in range(30)]
+    rows[3] = ("not an address", *rows[3][1:4], "", rows[3][5])
+    stamp = office.drop("a.psv", rows)
+    with pytest.raises(FeedError, match="1 rows are rejected"):
+        office.run("daily/1", [stamp])
+    assert office.delivered() == {}
+
+
+def test_a_feed_without_contract_or_with_another_header_is_stopped(office: Office) -> None:
+    """Nothing is uploaded; what changed is said."""
+    columns = (*COLUMNS, "store_code")
+    stamp = office.drop("a.psv", [(*row(number), "s1") for number in range(30)], columns)
+    with pytest.raises(FeedError, match="new: store_code"):
+        office.run("daily/1", [stamp])
+    assert office.delivered() == {}
+
+
+def test_a_category_outside_the_contract_is_rejected_by_row(office: Office) -> None:
+    """The contract's categories are the rule that validate holds each row against."""
+    rows = [row(number) for number in range(30)]
+    rows[4] = (rows[4][0], "Subscribe", *rows[4][2:])
+    (told,) = office.run("daily/1", [office.drop("a.psv", rows)])
+    assert told["rows"] == 29
+
+
+def test_a_row_that_needs_quotes_is_refused_alone(office: Office) -> None:
+    """It is reported, left out, and not sent by a later run."""
+    columns = (*COLUMNS, "product_name")
+    feed_book(office.context("set-up")).accept(_contract(columns), replace_existing=True)
+    rows = [(*row(number), '"a|b"' if number == 5 else "plain") for number in range(30)]
+    stamp = office.drop("a.psv", rows, columns)
+    (told,) = office.run("daily/1", [stamp])
+    assert told["rows"] == 29
+    (state,) = office.context("any").deliveries.list("shop")
+    assert state.status == "closed"
+
+
+def _contract(columns: tuple[str, ...]):
+    from dataclasses import replace
+
+    from tests.liveramp.rows import feed
+
+    return replace(feed(columns), sample_sha256="2" * 64)
+
+
+def _die(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("died_at", ["finish", "unqueue"])
+def test_a_run_that_died_around_the_upload_is_finished_by_its_retry(
+    office: Office, monkeypatch: pytest.MonkeyPatch, died_at: str
+) -> None:
+    """Killed after the upload, before or after it was noted: the retry sends nothing again and closes the delivery."""
+    stamp = office.drop("a.psv", [row(number) for number in range(30)])
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedBook, died_at, _die)
+        with pytest.raises(KeyboardInterrupt):
+            office.run("daily/1", [stamp])
+    before = (office.outbox / "shop_2026-11-22.psv").stat().st_mtime_ns
+    office.run("daily/1", [stamp])
+    assert (office.outbox / "shop_2026-11-22.psv").stat().st_mtime_ns == before
+    office.clock.advance(timedelta(days=1))
+    (told,) = office.run("daily/2", [office.drop("b.psv", [row(number) for number in range(40)])])
+    assert told["rows"] == 10
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_dead_runs_whole_file_counts_before_another_run_plans(
+    office: Office, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """A run dies between upload and note and is never tried again: the next run does not send its rows."""
+    stamp = office.drop("a.psv", [row(number) for number in range(30)])
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedBook, "finish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            office.run("daily/1", [stamp])
+    office.clock.advance(timedelta(days=days, minutes=30))
+    told = office.run("daily/2", [office.drop("b.psv", [row(number) for number in range(50)])])[0]
+    if days:
+        assert (told["outcome"], told["rows"]) == ("delivered", 20)
+    else:
+        assert told["outcome"] == "queued"
+    assert office.delivered()["shop_2026-11-22.psv"] == _lines(range(30))
+
+
+def test_the_steps_can_be_repeated_in_any_order(office: Office) -> None:
+    """Each step twice, then the summary twice: one file, one record."""
+    ctx = office.context("daily/1")
+    stamp = office.drop("a.psv", [row(number) for number in range(30)])
+    for _ in range(2):
+        delivery_id = validate(ctx, stamp)["delivery_id"]
+        dedupe(ctx, delivery_id)
+    assert [deliver(ctx, delivery_id)["outcome"] for _ in range(2)] == ["delivered", "already_delivered"]
+    for _ in range(2):
+        summarize_all(ctx, [delivery_id])
+    assert len(office.delivered()) == 1
+
+
+def test_nothing_of_a_customer_is_kept(office: Office, capfd: pytest.CaptureFixture[str]) -> None:
+    """No address or phone in the state, the staging or what is printed."""
+    office.run("daily/1", [office.drop("a.psv", [row(number) for number in range(30)])])
+    (late,) = office.run("manual/1", [office.drop("b.psv", [row(number) for number in range(30, 60)])])
+    assert late["outcome"] == "queued"
+    for path in (office.folder / "state").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert b"@example.com" not in content, path
+            assert b"1212555" not in content, path
+    told = capfd.readouterr()
+    assert "@example.com" not in told.out + told.err
+
+
+def test_an_unusable_file_is_named(office: Office) -> None:
+    """A headerless file stops at validate, without a value of it in the message."""
+    stamp = office.drop_content("a.psv", ("|".join(row(1)) + "\n").encode() * 30)
+    with pytest.raises(InputFileError) as caught:
+        office.run("daily/1", [stamp])
+    assert "person1" not in str(caught.value)
