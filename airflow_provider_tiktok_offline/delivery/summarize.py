@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.put_away import put_away
 from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run, resume, write_json
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
 from airflow_provider_tiktok_offline.delivery.suppression import opted_out
@@ -89,6 +90,7 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
         return summary
     if ctx.live:
         ctx.ledger.records.append(_record(ctx, state, summary, request_ids))
+    put_away(ctx, state)
     ctx.deliveries.save(state, status="closed")
     StagedParts(ctx.staging, delivery_id).clear()
     return summary

@@ -13,11 +13,12 @@ from typing import Any
 from airflow_provider_tiktok_offline.delivery import intake
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.lease import Lease
+from airflow_provider_tiktok_offline.delivery.put_away import quarantine
 from airflow_provider_tiktok_offline.delivery.runs import note_delivery, note_step
 from airflow_provider_tiktok_offline.delivery.source import StoredFile
 from airflow_provider_tiktok_offline.delivery.suppression import load_suppression
 from airflow_provider_tiktok_offline.delivery.verdicts import feed_settings, stage_verdicts
-from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceededError
+from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceededError, InputFileError
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
 
@@ -66,7 +67,11 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
                     spill_dir=Path(spill),
                 )
 
-        report = one_pass(moment)
+        try:
+            report = one_pass(moment)
+        except InputFileError:
+            quarantine(ctx, seen)
+            raise
         delivery_id = ctx.delivery_id(report.sha256)
         state = ctx.deliveries.enter(
             delivery_id,
@@ -92,6 +97,7 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
     result: dict[str, Any] = {
         "delivery_id": delivery_id,
         "uri": seen.uri,
+        "mtime": seen.mtime.isoformat(),
         "digest": report.sha256,
         "as_of": state.as_of.isoformat(),
         "closed": state.status == "closed",
@@ -108,6 +114,7 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
     _write_html(ctx, folder, report)
     note_step(ctx, state, "validate", {**result, "gate_exceeded": report.gate_exceeded})
     if report.gate_exceeded:
+        quarantine(ctx, seen)
         share = report.rows_rejected / report.rows_total
         raise GateExceededError(
             f"{report.rows_rejected} of {report.rows_total} rows are rejected ({share:.1%}), more than "
