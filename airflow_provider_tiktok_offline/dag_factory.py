@@ -118,8 +118,13 @@ def build_dag(config: AdvertiserConfig) -> DAG:
 
 
 def _tiktok_route(config: AdvertiserConfig, validate: ValidateConversionFileOperator, common: dict[str, Any]) -> Any:
-    prepare = NormalizeHashOperator(task_id="normalize_hash", deliveries=validate.output, **common)
-    dedupe = DedupeOperator(task_id="dedupe", deliveries=prepare.output, **common)
+    prepared: Any = NormalizeHashOperator(task_id="normalize_hash", deliveries=validate.output, **common)
+    if config.guards.on_breach == "approve":
+        # Human-in-the-loop operators are slow to import, and few advertisers ask for one.
+        from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator
+
+        prepared = ApproveDeliveryOperator(task_id="approve", deliveries=prepared.output, **common)
+    dedupe = DedupeOperator(task_id="dedupe", deliveries=prepared.output, **common)
     pool = {} if config.pool is None else {"pool": config.pool}
     return TikTokUploadOperator.partial(task_id="upload", **pool, **common).expand(part=dedupe.output)
 

@@ -7,14 +7,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, conf
 
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+from airflow_provider_tiktok_offline.storage.uris import parse
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.context import DeliveryContext, Progress
+
+#: Executors whose tasks run on the scheduler's own machine.
+_LOCAL_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor"})
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +63,35 @@ class DeliveryTask:
         # asyncssh tells every step of every login at INFO.
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
         run = context["dag_run"]
+        config = self.advertiser_config()
+        refuse_lonely_state(config)
         return DeliveryContext(
-            config=self.advertiser_config(),
+            config=config,
             connections=AirflowConnections(),
             holder=f"{run.dag_id}/{run.run_id}",
             progress=log_progress(),
+        )
+
+
+def refuse_lonely_state(config: AdvertiserConfig) -> None:
+    """Refuse a local directory that the next task may not see.
+
+    :raises ConfigError: if tasks run on other machines (any executor but the local one) while ``state_uri`` or
+        ``staging_uri`` is a local directory that is not declared shared: a ledger there would forget what was sent.
+    """
+    executors = [name.strip() for name in conf.get("core", "executor", fallback="LocalExecutor").split(",")]
+    remote = [name for name in executors if name.rpartition(".")[2].rpartition(":")[2] not in _LOCAL_EXECUTORS]
+    local = [
+        key
+        for key, uri in (("state_uri", config.state_uri), ("staging_uri", config.staging))
+        if parse(uri).scheme == "file"
+    ]
+    if remote and local and not config.state_shared:
+        raise ConfigError(
+            f"{' and '.join(local)} is a directory of one machine, and {', '.join(remote)} runs tasks on several: "
+            "the ledger would forget what was sent.",
+            where=config.name,
+            todo="Use s3://conn_id@bucket/prefix, or set state_shared: true if every worker mounts the same directory.",
         )
 
 

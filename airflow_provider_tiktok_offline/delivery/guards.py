@@ -2,47 +2,75 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from statistics import median
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.runs import note_step, resume
+from airflow_provider_tiktok_offline.delivery.staging import StagedParts
 from airflow_provider_tiktok_offline.delivery.tally import amounts
 from airflow_provider_tiktok_offline.errors import GuardError
 
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
-def check_guards(ctx: DeliveryContext, state: Any, prepared: Any) -> None:
-    """Hold a delivery against the advertiser's guards.
+
+def check_guards(ctx: DeliveryContext, state: DeliveryState, prepared: PreparedEvents) -> None:
+    """Hold a delivery against the advertiser's guards; what a person has approved passes.
 
     :raises GuardError: naming every guard that is breached; nothing was sent.
     """
-    guards = ctx.config.guards
-    breaches: list[str] = []
-    events = sum(part.events for part in prepared.parts)
-    if guards.max_events is not None and events > guards.max_events:
-        breaches.append(f"{events} events, more than max_events {guards.max_events}")
-    if guards.max_value is not None or guards.max_amount is not None or guards.stores is not None:
-        total, largest, stores = _figures(prepared)
-        if guards.max_value is not None and total > Decimal(str(guards.max_value)):
-            breaches.append(f"a value of {total:f} in all, more than max_value {guards.max_value:g}")
-        if guards.max_amount is not None and largest > Decimal(str(guards.max_amount)):
-            breaches.append(f"a single amount of {largest:f}, more than max_amount {guards.max_amount:g}")
-        strangers = stores - set(guards.stores) if guards.stores is not None else set()
-        if strangers:
-            breaches.append(f"{len(strangers)} store codes that guards.stores does not list")
-    if guards.size_factor is not None:
-        breaches += _size(ctx, state, guards.size_factor)
-    others = [name for name in ctx.deliveries.advertisers_of(state.digest) if name != ctx.config.name]
-    if others:
-        breaches.append(f"the same file was already handled for {', '.join(others)}")
-    if breaches:
+    found = _breaches(ctx, state, prepared)
+    if found and state.steps.get("approval", {}).get("breaches") != found:
         raise GuardError(
-            f"nothing was sent: {'; '.join(breaches)}.",
+            f"nothing was sent: {'; '.join(found)}.",
             where=state.uri,
             todo="If that is right, raise the guard in advertisers.yaml and clear the dedupe task.",
         )
 
 
-def _figures(prepared: Any) -> tuple[Decimal, Decimal, set[str]]:
+def breaches(ctx: DeliveryContext, delivery_id: str) -> list[str]:
+    """Which guards a prepared delivery breaches, in words without a customer's data; none for a closed one."""
+    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+
+    state = resume(ctx, delivery_id)
+    if state.status == "closed":
+        return []
+    return _breaches(ctx, state, PreparedEvents.open(StagedParts(ctx.staging, delivery_id)))
+
+
+def approve(ctx: DeliveryContext, delivery_id: str, found: list[str]) -> None:
+    """Keep with the delivery that a person has approved exactly these breaches."""
+    note_step(ctx, resume(ctx, delivery_id), "approval", {"breaches": found})
+
+
+def _breaches(ctx: DeliveryContext, state: DeliveryState, prepared: PreparedEvents) -> list[str]:
+    guards = ctx.config.guards
+    found: list[str] = []
+    events = sum(part.events for part in prepared.parts)
+    if guards.max_events is not None and events > guards.max_events:
+        found.append(f"{events} events, more than max_events {guards.max_events}")
+    if guards.max_value is not None or guards.max_amount is not None or guards.stores is not None:
+        total, largest, stores = _figures(prepared)
+        if guards.max_value is not None and total > Decimal(str(guards.max_value)):
+            found.append(f"a value of {total:f} in all, more than max_value {guards.max_value:g}")
+        if guards.max_amount is not None and largest > Decimal(str(guards.max_amount)):
+            found.append(f"a single amount of {largest:f}, more than max_amount {guards.max_amount:g}")
+        strangers = stores - set(guards.stores) if guards.stores is not None else set()
+        if strangers:
+            found.append(f"{len(strangers)} store codes that guards.stores does not list")
+    if guards.size_factor is not None:
+        found += _size(ctx, state, guards.size_factor)
+    others = [name for name in ctx.deliveries.advertisers_of(state.digest) if name != ctx.config.name]
+    if others:
+        found.append(f"the same file was already handled for {', '.join(others)}")
+    return found
+
+
+def _figures(prepared: PreparedEvents) -> tuple[Decimal, Decimal, set[str]]:
     import polars as pl
 
     amount = pl.col("value").cast(pl.Decimal(38, 4))
@@ -57,11 +85,8 @@ def _figures(prepared: Any) -> tuple[Decimal, Decimal, set[str]]:
     return total, largest, stores
 
 
-def _size(ctx: DeliveryContext, state: Any, factor: float) -> list[str]:
+def _size(ctx: DeliveryContext, state: DeliveryState, factor: float) -> list[str]:
     """Hold the file's size against the median of the advertiser's last 28 days."""
-    from datetime import timedelta
-    from statistics import median
-
     since = ctx.clock.now() - timedelta(days=28)
     sizes = [
         other.size

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.find import find
+from airflow_provider_tiktok_offline.delivery.guards import approve, breaches
 from airflow_provider_tiktok_offline.delivery.housekeeping import sweep
 from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.summarize import summarize, summarize_all
@@ -214,6 +215,18 @@ def test_a_breached_guard_stops_before_anything_is_sent(world: World, guards: di
     with pytest.raises(GuardError, match=named):
         world.deliver(world.drop(rows(1, 10)), world.context(guards=guards))
     assert not world.simulator.times_received()
+
+
+def test_an_approved_breach_passes_and_another_does_not(world: World) -> None:
+    """A person approves what was shown; the same file under a tighter guard is stopped again."""
+    world.init_ledger()
+    ctx = world.context(guards={"max_events": 9})
+    delivery_id = validate(ctx, world.drop(rows(1, 10)))["delivery_id"]
+    normalize_hash(ctx, delivery_id)
+    approve(ctx, delivery_id, breaches(ctx, delivery_id))
+    with pytest.raises(GuardError, match="max_events 8"):
+        dedupe(world.context(guards={"max_events": 8}), delivery_id)
+    assert dedupe(ctx, delivery_id)["events"] == {"new": 10}
 
 
 def test_the_file_of_another_advertiser_is_stopped(world: World) -> None:

@@ -173,3 +173,14 @@ def test_example_dags_parse() -> None:
         assert all(task.retries >= 2 for task in dag.tasks if not task.is_mapped)
         assert dag.max_active_runs == 1
         assert not dag.catchup
+
+
+def test_a_person_is_asked_where_the_guards_say_so(parse: Parse) -> None:
+    """on_breach: approve puts a human-in-the-loop task before the dedupe; others have none."""
+    bag, _, errors = parse(
+        advertiser("corner_shop", guards={"max_events": 1000, "on_breach": "approve"}), advertiser("garden_centre")
+    )
+    assert not errors
+    asked = bag.dags["tiktok_offline__corner_shop"]
+    assert asked.get_task("approve").downstream_task_ids == {"dedupe"}
+    assert not bag.dags["tiktok_offline__garden_centre"].has_task("approve")
