@@ -68,6 +68,7 @@ def events(
     content: str | Sequence[dict[str, str]], directory: Path, settings: ConversionSettings = SETTINGS, **options: Any
 ) -> PreparedEvents:
     """Prepare a file and open its events."""
+    directory.mkdir(exist_ok=True)
     path = directory / "sales.csv"
     path.write_text(content if isinstance(content, str) else text(content), newline="")
     parts = DirectoryParts(directory / "parts")

@@ -1,0 +1,176 @@
+"""Laws that hold for every file: where it is cut, in what order its rows stand, and that no line is lost."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
+from airflow_provider_tiktok_offline.conversions.prepare import prepare, validate
+from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+from airflow_provider_tiktok_offline.conversions.report import Report
+from airflow_provider_tiktok_offline.conversions.verdicts import read_verdicts
+from airflow_provider_tiktok_offline.errors import InputFileError
+
+from .files import AS_OF, GOOD, HEADER, LIVERAMP, SETTINGS, BytesSource
+
+_CELLS = {
+    "email_1": ["ann@example.com", "bob@example.com", " Eve@Example.com", "nobody", "", "N/A", "ü@exämple.com", '"a@b.example"'],
+    "transaction_category": ["CompletePayment", "Contact", "In Store", ""],
+    "transaction_timestamp": ["2026-11-20T10:00:00Z-0000", "2026-11-20", "11/20/2026 3:15:00 PM", "2014-03-31", "x", '"Nov 20, 2026 3:15:00"'],
+    "transaction_amount": ["12.50", "12.5", "0", "-3.00", "$1", "", "99999.99"],
+    "phone_1": ["", "2125550100", "(212) 555-0100", "12345", "+4930901820"],
+    "order_id": ["", "o1", "o2", "o3", "#4"],
+    "store_code": ["", "S1", "<b>"],
+    "quantity": ["", "1", "two"],
+    "product_id": ["", "p1", "p2"],
+    "product_name": ["", "thing", '"a, ""b"""', '"a\nb"', 'stray" quote', '"open', "a,b", "\0"],
+}  # fmt: skip
+_ROW = st.tuples(*(st.sampled_from(_CELLS[name]) for name in HEADER)).map(",".join)
+_LINE = st.one_of(_ROW, _ROW, _ROW, st.sampled_from(["", "x", '"', ",".join(HEADER), '"\n"', "\udcff"]))
+
+
+def _bytes(lines: list[str]) -> bytes:
+    return "\n".join([",".join(HEADER), *lines, ""]).encode("utf-8", "surrogateescape")
+
+
+def _run(data: bytes, directory: Path, block_bytes: int, part_events: int = 3) -> tuple[Report, list[str], bytes, list[tuple[object, ...]]]:
+    """Report, events, rejects and verdicts of a file cut into such blocks."""
+    rejects, verdicts = io.BytesIO(), io.BytesIO()
+    parts = DirectoryParts(directory / f"parts-{block_bytes}")
+    source = BytesSource(data)
+    prepared = prepare(source, SETTINGS, as_of=AS_OF, output=parts, block_bytes=block_bytes, part_events=part_events)
+    report = validate(source, SETTINGS, as_of=AS_OF, block_bytes=block_bytes, rejects=rejects, verdicts=verdicts)
+    assert replace(prepared.report, duration_s=0) == replace(report, duration_s=0)
+    verdicts.seek(0)
+    rows = [row for frame in read_verdicts(verdicts) for row in frame.iter_rows()]
+    events = list(PreparedEvents.open(parts).json_lines())
+    return replace(report, duration_s=0), events, rejects.getvalue(), rows
+
+
+def _adds_up(report: Report, events: list[str], rows: list[tuple[object, ...]]) -> None:
+    counts = (report.rows_valid, report.rows_rejected, report.rows_duplicate, report.rows_excluded)
+    assert report.rows_total == sum(counts) == len(rows)
+    assert report.rows_valid == len(events) == report.events
+    for name, count in zip(("valid", "rejected", "duplicate", "excluded"), counts, strict=True):
+        assert sum(row[1] == name for row in rows) == count
+    assert sum(report.excluded.values()) == report.rows_excluded
+    assert [row[3] for row in rows if row[1] == "valid"] == [json.loads(event)["event_id"] for event in events]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(_LINE, min_size=1, max_size=25), block_bytes=st.integers(40, 400))
+def test_any_split_into_blocks_gives_the_same_events_and_issues(lines: list[str], block_bytes: int, tmp_path: Path) -> None:
+    """Also in the middle of quoted fields that go over several lines."""
+    data = _bytes(lines)
+    if b"\0" in data or not data[data.index(b"\n") :].strip():
+        data = _bytes([*(line for line in lines if "\0" not in line), ",".join(GOOD.values())])
+    whole = _run(data, tmp_path, 1 << 20)
+    assert _run(data, tmp_path, block_bytes) == whole
+    report, events, _, rows = whole
+    _adds_up(report, events, rows)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(_ROW.filter(lambda line: "\n" not in line and "\0" not in line), min_size=1, max_size=30), seed=st.integers(0, 99))
+def test_shuffling_rows_changes_no_event_id(lines: list[str], seed: int, tmp_path: Path) -> None:
+    """Nor does another order of the columns."""
+
+    def ids(content: str) -> set[str]:
+        parts = DirectoryParts(tmp_path / "shuffled")
+        prepare(BytesSource(content.encode()), SETTINGS, as_of=AS_OF, output=parts)
+        return {json.loads(event)["event_id"] for event in PreparedEvents.open(parts).json_lines()}
+
+    rows = list(csv.reader(lines, strict=False))
+    rows = [row for row in rows if len(row) == len(HEADER)]
+    if not rows:
+        return
+    as_written = ids(_csv(HEADER, rows))
+    generator = random.Random(seed)
+    order = generator.sample(range(len(HEADER)), len(HEADER))
+    shuffled = [[row[place] for place in order] for row in generator.sample(rows, len(rows))]
+    assert ids(_csv([HEADER[place] for place in order], shuffled)) == as_written
+
+
+def _csv(header: object, rows: object) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)  # type: ignore[arg-type]
+    writer.writerows(rows)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def _mutated(generator: random.Random, rows: int) -> bytes:
+    """A file of good rows with bytes flipped, lost, doubled and moved."""
+    lines = [
+        ",".join([f"p{generator.randrange(rows)}@example.com", "CompletePayment", "2026-11-20T10:00:00Z-0000",
+                  f"{generator.randrange(1, 9999) / 100:.2f}", "2125550100", f"o{number}", "S1", "1", "p1", "thing"])
+        for number in range(rows)
+    ]  # fmt: skip
+    body = bytearray("\n".join(lines).encode() + b"\n")
+    for _ in range(generator.randrange(rows)):
+        place = generator.randrange(len(body))
+        kind = generator.randrange(6)
+        if kind == 0:
+            body[place] = generator.randrange(256)
+        elif kind == 1:
+            del body[place : place + generator.randrange(1, 20)]
+        elif kind == 2:
+            body[place:place] = generator.choice([b'"', b"\n", b",", b"\r", b"\0", b"\xff", b'""', b"\r\n", b" ", b"\xe2\x80\x8b"])
+        elif kind == 3:
+            body[place:place] = body[place : place + generator.randrange(1, 200)]
+        elif kind == 4:
+            body[place] = ord('"')
+        else:
+            other = generator.randrange(len(body))
+            body[place], body[other] = body[other], body[place]
+    return ",".join(HEADER).encode() + b"\n" + bytes(body)
+
+
+def _fuzz(seed: int, rows: int, directory: Path) -> int:
+    generator = random.Random(seed)
+    data = _mutated(generator, rows)
+    total = 0
+    for chosen in (SETTINGS, LIVERAMP):
+        verdicts, repair, rejects = io.BytesIO(), io.BytesIO(), io.BytesIO()
+        parts = DirectoryParts(directory / "fuzz")
+        block_bytes = generator.choice([1 << 12, 1 << 20])
+        try:
+            report = validate(
+                BytesSource(data), chosen, as_of=AS_OF, verdicts=verdicts, repair=repair, rejects=rejects, block_bytes=block_bytes
+            )
+        except InputFileError:
+            continue
+        prepare(BytesSource(data), chosen, as_of=AS_OF, output=parts, part_events=generator.choice([100, 5_000]))
+        verdicts.seek(0)
+        found = [row for frame in read_verdicts(verdicts) for row in frame.iter_rows()]
+        _adds_up(report, list(PreparedEvents.open(parts).json_lines()), found)
+        lines = [row[0] for row in found]
+        assert lines == sorted(set(lines))
+        assert {int(line.split(b",", 1)[0]) for line in rejects.getvalue().splitlines()[1:]} == {row[0] for row in found if row[1] == "rejected"}
+        total += report.rows_total
+    return total
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_mutated_file_ends_in_issues_and_no_lost_line(seed: int, tmp_path: Path) -> None:
+    """Whatever its bytes, each row has one class, one verdict and, if rejected, a reason."""
+    _fuzz(seed, 300, tmp_path)
+
+
+@pytest.mark.campaign
+@pytest.mark.timeout(1800)
+def test_a_million_mutated_rows(tmp_path: Path) -> None:
+    """The same, until a million rows were judged."""
+    total = seed = 0
+    while total < 1_000_000:
+        seed += 1
+        total += _fuzz(1_000 + seed, random.Random(seed).choice([50, 1_000, 20_000]), tmp_path)
