@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.runs import note_step, resume
-from airflow_provider_tiktok_offline.delivery.staging import StagedParts
 from airflow_provider_tiktok_offline.delivery.tally import amounts
+from airflow_provider_tiktok_offline.delivery.verdicts import Events, open_events
 from airflow_provider_tiktok_offline.errors import GuardError
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 
-def check_guards(ctx: DeliveryContext, state: DeliveryState, prepared: PreparedEvents) -> None:
+def check_guards(ctx: DeliveryContext, state: DeliveryState, prepared: Events) -> None:
     """Hold a delivery against the advertiser's guards; what a person has approved passes.
 
     :raises GuardError: naming every guard that is breached; nothing was sent.
@@ -34,12 +33,10 @@ def check_guards(ctx: DeliveryContext, state: DeliveryState, prepared: PreparedE
 
 def breaches(ctx: DeliveryContext, delivery_id: str) -> list[str]:
     """Which guards a prepared delivery breaches, in words without a customer's data; none for a closed one."""
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
-
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         return []
-    return _breaches(ctx, state, PreparedEvents.open(StagedParts(ctx.staging, delivery_id)))
+    return _breaches(ctx, state, open_events(ctx, delivery_id))
 
 
 def approve(ctx: DeliveryContext, delivery_id: str, found: list[str]) -> None:
@@ -47,7 +44,7 @@ def approve(ctx: DeliveryContext, delivery_id: str, found: list[str]) -> None:
     note_step(ctx, resume(ctx, delivery_id), "approval", {"breaches": found})
 
 
-def _breaches(ctx: DeliveryContext, state: DeliveryState, prepared: PreparedEvents) -> list[str]:
+def _breaches(ctx: DeliveryContext, state: DeliveryState, prepared: Events) -> list[str]:
     guards = ctx.config.guards
     found: list[str] = []
     events = sum(part.events for part in prepared.parts)
@@ -70,7 +67,7 @@ def _breaches(ctx: DeliveryContext, state: DeliveryState, prepared: PreparedEven
     return found
 
 
-def _figures(prepared: PreparedEvents) -> tuple[Decimal, Decimal, set[str]]:
+def _figures(prepared: Events) -> tuple[Decimal, Decimal, set[str]]:
     import polars as pl
 
     amount = pl.col("value").cast(pl.Decimal(38, 4))
