@@ -16,6 +16,8 @@ from airflow_provider_tiktok_offline.cli import (
     event_sets,
     files,
     ledger,
+    liveramp,
+    offboard,
     sample,
     simulator,
     upload,
@@ -53,12 +55,13 @@ def _main(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for _module in (files, upload, sample, simulator, demo, doctor):
+for _module in (files, upload, sample, simulator, demo, doctor, offboard):
     _module.register(app)
 for _name, _group in (
     ("config", config.app),
     ("auth", auth.app),
     ("event-sets", event_sets.app),
     ("ledger", ledger.app),
+    ("liveramp", liveramp.app),
 ):
     app.add_typer(_group, name=_name)

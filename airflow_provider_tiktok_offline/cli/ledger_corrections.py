@@ -15,6 +15,7 @@ from airflow_provider_tiktok_offline.cli.options import (
     Reason,
     advertiser_config,
     examples,
+    file_uri,
     moment,
 )
 from airflow_provider_tiktok_offline.cli.progress import step_progress
@@ -54,7 +55,7 @@ def adopt(files: Files, config: ConfigPath, reason: Reason, advertiser: Advertis
 
     with _live(config, advertiser) as context:
         for file in files:
-            _tell(adopt_file(context, context.ledger, _uri(file), reason=reason))
+            _tell(adopt_file(context, context.ledger, file_uri(file), reason=reason))
 
 
 def reopen(
@@ -69,12 +70,15 @@ def reopen(
     advertiser: Advertiser = None,
 ) -> None:
     """Let a delivery go out again that the other side rejected: its transactions count as not sent."""
-    from airflow_provider_tiktok_offline.ledger import corrections
+    from airflow_provider_tiktok_offline.delivery.reopening import reopen_delivery
 
     with _live(config, advertiser) as context:
+        done: dict[str, int] = {}
         for state in _deliveries(context, what):
-            events = corrections.reopen(context.ledger, state.id, reason=reason, actor=context.holder)
-            output().print(f"{state.id} {state.file_name}: {events:,} events may be sent again")
+            if state.id not in done:
+                done |= reopen_delivery(context, state.id, reason=reason)
+        for delivery_id, events in done.items():
+            output().print(f"{delivery_id}: {events:,} events may be sent again")
 
 
 def resolve(
@@ -111,7 +115,7 @@ def rebuild(files: Files, config: ConfigPath, reason: Reason, advertiser: Advert
     from airflow_provider_tiktok_offline.delivery.adoption import rebuild_ledger
 
     with _live(config, advertiser) as context:
-        rebuild_ledger(context, [_uri(file) for file in files], reason=reason, told=_tell)
+        rebuild_ledger(context, [file_uri(file) for file in files], reason=reason, told=_tell)
         output().print(f"The ledger of event set {context.config.event_set_id} is made again")
 
 
@@ -178,7 +182,7 @@ def _deliveries(context: DeliveryContext, what: str) -> list[DeliveryState]:
         found = [state for state in known if state.updated_at.date().isoformat() == what and state.status == "closed"]
     else:
         name = what.rpartition("/")[2]
-        found = [state for state in known if state.uri == _uri(what)] or [
+        found = [state for state in known if state.uri == file_uri(what)] or [
             state for state in known if state.file_name == name
         ]
     if not found:
@@ -194,7 +198,3 @@ def _tell(result: dict[str, Any]) -> None:
         + (f"; {result['rejected']:,} rejected rows are not in it" if result["rejected"] else ""),
         markup=False,
     )
-
-
-def _uri(file: str) -> str:
-    return file if "://" in file else str(Path(file).absolute())

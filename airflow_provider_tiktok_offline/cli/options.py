@@ -55,6 +55,11 @@ def moment(text: str | None) -> datetime | None:
     return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
 
 
+def file_uri(file: str) -> str:
+    """A file named on the command line as the URI that the steps of a delivery take."""
+    return file if "://" in file else str(Path(file).absolute())
+
+
 def advertiser_config(path: Path, name: str | None) -> AdvertiserConfig:
     """The settings of one advertiser.
 

@@ -17,6 +17,7 @@ from airflow_provider_tiktok_offline.cli.options import (
     Json,
     advertiser_config,
     examples,
+    file_uri,
     moment,
 )
 from airflow_provider_tiktok_offline.cli.running import REFUSED, output, warn
@@ -126,7 +127,7 @@ def deliver(context: DeliveryContext, what: str, *, as_of: datetime | None, retr
 def _stamp(context: DeliveryContext, what: str) -> dict[str, Any]:
     from airflow_provider_tiktok_offline.storage.files import open_files
 
-    uri = what if "://" in what else str(Path(what).absolute())
+    uri = file_uri(what)
     with open_files(uri, context.connections) as files:
         return dict(files.stat(uri).to_dict())
 

@@ -11,9 +11,8 @@ from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.lease import Lease
 from airflow_provider_tiktok_offline.delivery.runs import note_delivery, note_step
 from airflow_provider_tiktok_offline.delivery.staging import MANIFEST, StagedParts
-from airflow_provider_tiktok_offline.delivery.suppression import load_suppression
 from airflow_provider_tiktok_offline.delivery.validate import settings_fingerprint
-from airflow_provider_tiktok_offline.errors import ConfigError, GateExceededError, GuardError
+from airflow_provider_tiktok_offline.errors import ConfigError, GateExceededError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
@@ -27,7 +26,6 @@ def take_prepared(ctx: DeliveryContext, directory: Path) -> dict[str, Any]:
     :raises InputFileError: if nothing was prepared there to its end.
     :raises ConfigError: if it was prepared with other settings than the advertiser's.
     :raises GateExceededError: if too large a share of the file's rows was rejected.
-    :raises GuardError: if it holds people who have opted out since.
     :raises DeliveryHeldError: if another run works on the same file.
     """
     from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
@@ -102,18 +100,6 @@ def _check(ctx: DeliveryContext, directory: Path, prepared: PreparedEvents) -> N
             where=str(directory),
             todo="report.json in it names rule, column and lines.",
         )
-    suppression = load_suppression(ctx)
-    if suppression is None:
-        return
-    for index in range(len(prepared.parts)):
-        frame = prepared.read(index)
-        identifiers = [name for name in frame.columns if name.startswith(("email_", "phone_"))]
-        if any(suppression.covers(frame[name]).any() for name in identifiers):
-            raise GuardError(
-                "holds people who have opted out since it was prepared; nothing was sent.",
-                where=str(directory),
-                todo="Prepare the file again: their rows are left out.",
-            )
 
 
 def _copy(source: DirectoryParts, parts: StagedParts, manifest: dict[str, Any]) -> None:

@@ -1,0 +1,180 @@
+"""``liveramp``: set a feed up, check files against its contract, and deliver the day's file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from airflow_provider_tiktok_offline.cli.contexts import alone, delivery_context
+from airflow_provider_tiktok_offline.cli.options import (
+    Advertiser,
+    AsOf,
+    ConfigPath,
+    Json,
+    advertiser_config,
+    examples,
+    file_uri,
+    moment,
+)
+from airflow_provider_tiktok_offline.cli.progress import step_progress
+from airflow_provider_tiktok_offline.cli.running import REFUSED, output, warn
+from airflow_provider_tiktok_offline.cli.sample import Overwrite, must_be_new
+from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+
+app = typer.Typer(help="The LiveRamp route: set a feed up, check, write and deliver its files.", no_args_is_help=True)
+_ENTRY = "--config advertisers.yaml --advertiser my_shop"
+_COLUMNS = "email_1,transaction_category,transaction_timestamp,transaction_amount,phone_1,order_id,store_code"
+File = Annotated[str, typer.Argument(metavar="FILE", help="A conversion file: a path or a URI.")]
+To = Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write it.")]
+
+
+@app.command(
+    epilog=examples(
+        f"tiktok-offline liveramp sample --output sample.csv {_ENTRY}",
+        f"tiktok-offline liveramp sample sales.csv --output sample.csv {_ENTRY}",
+    )
+)
+def sample(
+    config: ConfigPath,
+    to: To,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="Take real rows from this file; without one, made-up rows.")
+    ] = None,
+    advertiser: Advertiser = None,
+    columns: Annotated[str, typer.Option(help="Made-up rows: the headers, comma-separated.")] = _COLUMNS,
+    categories: Annotated[
+        str | None,
+        typer.Option(
+            help="Every transaction_category that will ever be used, comma-separated; those of FILE if left out."
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make the sample file that LiveRamp sets a feed up with: at least 25 rows, every category that will be used."""
+    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
+    from airflow_provider_tiktok_offline.delivery.feed_files import make_sample
+
+    must_be_new(to, overwrite)
+    used = categories.split(",") if categories else [] if file else ["CompletePayment"]
+    with _context(config, advertiser) as context:
+        content = make_sample(context, file_uri(file) if file else None, columns=columns.split(","), categories=used)
+    with DirectoryParts(to.parent).open_write(to.name) as stream:
+        stream.write(content)
+    if file:
+        warn(f"{to} holds customers' data in clear.")
+    output().print(f"{to} written. Send it to LiveRamp; once the feed is set up: tiktok-offline liveramp accept {to}")
+
+
+@app.command(epilog=examples(f"tiktok-offline liveramp accept sample.csv {_ENTRY}"))
+def accept(
+    file: Annotated[
+        Path, typer.Argument(metavar="SAMPLE", help="The sample file that LiveRamp has set the feed up with.")
+    ],
+    config: ConfigPath,
+    advertiser: Advertiser = None,
+    change: Annotated[
+        bool, typer.Option("--change", help="Replace the contract: LiveRamp has changed the format in a support case.")
+    ] = False,
+) -> None:
+    """Make the sample the feed's contract: every later file must have its headers, delimiter and categories."""
+    from airflow_provider_tiktok_offline.delivery.feed_files import accept_feed
+
+    with _context(config, advertiser) as context:
+        feed = accept_feed(context, file, replace_existing=change)
+    output().print(f"Feed {feed.name}: {len(feed.columns)} columns, categories {', '.join(feed.categories)}")
+
+
+@app.command(epilog=examples(f"tiktok-offline liveramp check sales_20261121.csv {_ENTRY}"))
+def check(file: File, config: ConfigPath, advertiser: Advertiser = None) -> None:
+    """Hold a file against the programme's strict rules and the feed's contract; nothing is written or delivered."""
+    from airflow_provider_tiktok_offline.conversions.report import render
+    from airflow_provider_tiktok_offline.delivery.feed_files import check_file
+
+    with _context(config, advertiser) as context:
+        report = check_file(context, file_uri(file))
+    render(report, output())
+    if report.gate_exceeded:
+        raise typer.Exit(REFUSED)
+
+
+@app.command(epilog=examples(f"tiktok-offline liveramp write sales_20261121.csv --output feed.csv {_ENTRY}"))
+def write(file: File, config: ConfigPath, to: To, advertiser: Advertiser = None, overwrite: Overwrite = False) -> None:
+    """Write the feed file that a delivery would make, without what was delivered before; nothing is delivered."""
+    from airflow_provider_tiktok_offline.delivery.feed_files import write_file
+
+    must_be_new(to, overwrite)
+    with _context(config, advertiser) as context:
+        made = write_file(context, file_uri(file), to)
+    warn(f"{to} holds customers' data in clear.")
+    output().print(f"{to}: {made['rows']:,} rows, {made['bytes']:,} bytes; {made['left_out']:,} rows left out")
+
+
+@app.command(
+    epilog=examples(
+        f"tiktok-offline liveramp deliver sales_20261121.csv {_ENTRY} --dry-run",
+        f"tiktok-offline liveramp deliver sales_20261121.csv {_ENTRY}",
+    )
+)
+def deliver(
+    file: File,
+    config: ConfigPath,
+    advertiser: Advertiser = None,
+    as_of: AsOf = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be delivered; deliver nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Deliver a file to LiveRamp: validate, leave out what was delivered before, stream it there, and close.
+
+    One file a UTC day: a second one waits for the next. The same command goes on after an interruption.
+    """
+    with _context(config, advertiser, dry_run=dry_run) as context:
+        summary = _deliver(context, file_uri(file), as_of)
+    if as_json:
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    done = summary.get("deliver") or {}
+    output().print(f"{file}: {done.get('outcome', 'already_delivered').replace('_', ' ')}")
+    for name in ("file_name", "uri", "rows", "bytes", "sha256"):
+        if done.get(name) is not None:
+            output().print(f"  {name.replace('_', ' '):10} {done[name]}", markup=False)
+
+
+def _deliver(context: DeliveryContext, uri: str, as_of: str | None) -> dict[str, Any]:
+    from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
+    from airflow_provider_tiktok_offline.delivery.liveramp import deliver as deliver_file
+    from airflow_provider_tiktok_offline.delivery.summarize import summarize
+    from airflow_provider_tiktok_offline.delivery.validate import validate
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    with open_files(uri, context.connections) as files:
+        stamp = files.stat(uri).to_dict()
+    opened = validate(context, stamp, as_of=moment(as_of))
+    delivery_id = opened["delivery_id"]
+    done: dict[str, Any] = {"outcome": "already_delivered"}
+    try:
+        if not opened["closed"]:
+            dedupe(context, delivery_id)
+            done = deliver_file(context, delivery_id)
+    except TikTokOfflineError as error:
+        # Settle what was delivered; why it stopped matters more than that it is open.
+        with suppress(TikTokOfflineError):
+            summarize(context, delivery_id)
+        raise error
+    return {**summarize(context, delivery_id), "deliver": done}
+
+
+@contextmanager
+def _context(config: Path, advertiser: str | None, *, dry_run: bool = False) -> Iterator[DeliveryContext]:
+    settings = advertiser_config(config, advertiser)
+    if dry_run:
+        settings = settings.model_copy(update={"mode": "dry_run"})
+    with alone(settings), step_progress() as progress:
+        yield delivery_context(settings, progress=progress)

@@ -1,0 +1,111 @@
+"""``liveramp``: from a sample to a delivered feed file, on one machine."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+COLUMNS = "email_1,transaction_category,transaction_timestamp,transaction_amount,phone_1,order_id"
+ENTRY = ("--config", "advertisers.yaml")
+
+
+def rows(count: int, first: int = 1) -> str:
+    """A file under the strict profile."""
+    lines = [
+        f"person{n}@example.com,CompletePayment,2026-11-21,{n}.50,12133734253,o-{n}"
+        for n in range(first, first + count)
+    ]
+    return "\n".join([COLUMNS, *lines]) + "\n"
+
+
+@pytest.fixture
+def feed(cli):
+    """A live advertiser of the route with ledger and contract, and a folder to deliver to."""
+    settings = {
+        "name": "shop",
+        "advertiser_id": "7000000000000000101",
+        "event_set_id": "7000000000000000201",
+        "route": "liveramp",
+        "mode": "live",
+        "lookback_days": None,
+        "state_uri": str(cli.home / "state"),
+        "source": {"path": "/in/sales.csv"},
+        "liveramp": {"destination": str(cli.home / "far")},
+    }
+    (cli.home / "advertisers.yaml").write_text(json.dumps({"advertisers": [settings]}))
+    (cli.home / "far").mkdir()
+    (cli.home / "sales.csv").write_text(rows(30))
+    cli.done("liveramp", "sample", "--output", "sample.csv", "--columns", COLUMNS, *ENTRY)
+    assert "Feed shop: 6 columns" in cli.done("liveramp", "accept", "sample.csv", *ENTRY)
+    cli.done("ledger", "init", *ENTRY)
+    return cli.home / "far"
+
+
+def test_a_file_is_delivered_once(cli, feed):
+    """Whole, under the feed's name; the same command again delivers nothing."""
+    told = json.loads(cli.done("liveramp", "deliver", "sales.csv", *ENTRY, "--json"))
+    assert (told["deliver"]["outcome"], told["deliver"]["rows"]) == ("delivered", 30)
+    (file,) = feed.iterdir()
+    assert file.read_text().splitlines()[0] == COLUMNS
+    assert len(file.read_text().splitlines()) == 31
+    assert "already delivered" in cli.done("liveramp", "deliver", "sales.csv", *ENTRY)
+    assert [one.name for one in feed.iterdir()] == [file.name]
+
+
+def test_what_was_delivered_is_left_out_of_a_written_file(cli, feed):
+    """`write` shows what a delivery would make; the file is its owner's alone."""
+    cli.done("liveramp", "deliver", "sales.csv", *ENTRY)
+    (cli.home / "more.csv").write_text(rows(40))
+    result = cli("liveramp", "write", "more.csv", "--output", "feed.csv", *ENTRY)
+    assert result.returncode == 0, result.stderr
+    assert "10 rows" in result.stdout
+    assert "in clear" in result.stderr
+    file = cli.home / "feed.csv"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert len(file.read_text().splitlines()) == 11
+
+
+def test_a_dry_run_delivers_nothing(cli, feed):
+    """It says how many rows there would be."""
+    told = json.loads(cli.done("liveramp", "deliver", "sales.csv", *ENTRY, "--dry-run", "--json"))
+    assert (told["deliver"]["outcome"], told["deliver"]["rows"]) == ("would_deliver", 30)
+    assert not list(feed.iterdir())
+
+
+def test_a_changed_header_stops_the_delivery(cli, feed):
+    """And says what changed, and that a support case comes first."""
+    lines = [line.rsplit(",", 1)[0] for line in rows(30).splitlines()]
+    (cli.home / "drift.csv").write_text("\n".join(lines) + "\n")
+    assert "support case" in cli.error("liveramp", "check", "drift.csv", *ENTRY)
+    assert "missing: order_id" in cli.error("liveramp", "deliver", "drift.csv", *ENTRY)
+    assert not list(feed.iterdir())
+
+
+def test_a_rejected_file_goes_out_again_on_the_next_day(cli, feed):
+    """LiveRamp refused it: its transactions count as not delivered, and its day stays used."""
+    cli.done("liveramp", "deliver", "sales.csv", *ENTRY)
+    assert "30 events" in cli.done("ledger", "reopen", "sales.csv", *ENTRY, "--reason", "LiveRamp rejected it")
+    tomorrow = {"TIKTOK_OFFLINE_CLOCK_OFFSET": "86400"}
+    assert "delivered" in cli.done("liveramp", "deliver", "sales.csv", *ENTRY, **tomorrow)
+    assert [len(file.read_text().splitlines()) for file in feed.iterdir()] == [31, 31]
+
+
+def test_a_sample_of_real_rows_is_warned_of(cli, feed):
+    """It holds customers' data, for its owner alone."""
+    result = cli("liveramp", "sample", "sales.csv", "--output", "real.csv", *ENTRY)
+    assert result.returncode == 0, result.stderr
+    assert "in clear" in result.stderr
+    assert stat.S_IMODE((cli.home / "real.csv").stat().st_mode) == 0o600
+    assert "has a contract already" in cli.error("liveramp", "accept", "real.csv", *ENTRY)
+    cli.done("liveramp", "accept", "real.csv", *ENTRY, "--change")
+
+
+def test_check_shows_the_strict_report(cli, feed):
+    """Exit code 1 above the gate, and no customer's value."""
+    (cli.home / "bad.csv").write_text(rows(30).replace("CompletePayment", "Purchase"))
+    result = cli("liveramp", "check", "bad.csv", *ENTRY)
+    assert result.returncode == 1
+    assert "category_unknown" in result.stdout
+    assert "example.com" not in result.stdout

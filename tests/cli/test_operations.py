@@ -1,0 +1,72 @@
+"""``doctor`` and ``offboard``: before the first delivery, and after the last."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.test_files import AS_OF, rows
+from tests.cli.test_upload import shop  # noqa: F401 - a fixture
+
+ENTRY = ("--config", "advertisers.yaml")
+
+
+def _change(cli, **settings):
+    file = cli.home / "advertisers.yaml"
+    content = json.loads(file.read_text())
+    content["advertisers"][0] |= settings
+    file.write_text(json.dumps(content))
+
+
+def test_a_healthy_advertiser_passes(cli, tiktok, shop):  # noqa: F811
+    """Every line says ok, or what is worth a thought; nothing is sent."""
+    (cli.home / "in").mkdir()
+    _change(cli, source={"path": str(cli.home / "in" / "sales.csv")})
+    shown = cli.done("doctor", *ENTRY, "--prove-role", *shop[4:])
+    for subject in (
+        "connections",
+        "access token",
+        "event set",
+        "role",
+        "source",
+        "state",
+        "clock",
+        "staging",
+        "ledger",
+    ):
+        assert any(line.startswith("ok") and subject in line for line in shown.splitlines()), subject
+    assert tiktok.control.summary().events_received == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "said"),
+    [
+        ({"event_set_id": "7000000000000000999"}, {}, "has no offline event set 7000000000000000999"),
+        ({"source": {"path": "/none/there.csv"}}, {}, "failed  source"),
+        ({"source": {"conn_id": "sftp_shop", "path": "/x.csv"}}, {}, "sftp_shop is missing"),
+        ({"state_uri": "/proc/none"}, {}, "failed  state"),
+        ({}, {"TIKTOK_ACCESS_TOKEN": "wrong"}, "failed  access token"),
+        ({}, {"TIKTOK_OFFLINE_CLOCK_OFFSET": "3600"}, "differ by 3600 seconds"),
+        ({"event_identity": ["order_id"]}, {}, "failed  ledger"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(cli, tiktok, shop, settings, environ, said):  # noqa: F811
+    """With what to do, and exit code 2."""
+    _change(cli, **settings)
+    result = cli("doctor", *ENTRY, *shop[4:], **environ)
+    assert result.returncode == 2
+    assert said in result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_offboarding_removes_an_advertisers_state_and_leaves_the_record(cli, tiktok, shop):  # noqa: F811
+    """The name must be typed; afterwards nothing of it can be sent without a new ledger."""
+    cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    args = ("offboard", "shop", *ENTRY, "--reason", "contract ended")
+    assert "nothing was removed" in cli.error(*args, typed="shopp\n")
+    assert "1 deliveries" in cli.done(*args, typed="shop\n")
+    left = [str(file.relative_to(cli.home / "state")) for file in (cli.home / "state").rglob("*") if file.is_file()]
+    assert all("/records" in name or "/audit/" in name for name in left), left
+    (cli.home / "more.csv").write_text(rows(40))
+    cli.error("upload", "more.csv", *shop, "--as-of", AS_OF)
