@@ -1,0 +1,96 @@
+"""Which file stands where, and who works on it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerMissingError
+from airflow_provider_tiktok_offline.ledger import Deliveries, delivery_id
+from tests.ledger.world import LEASE, World
+
+
+def test_delivery_id_is_made_of_advertiser_and_digest() -> None:
+    """Same file and advertiser, same id; another advertiser, another id; the digest's case does not matter."""
+    assert delivery_id("shop", "ab" * 32) == delivery_id("shop", "AB" * 32)
+    assert delivery_id("shop", "ab" * 32) != delivery_id("other", "ab" * 32)
+    assert len(delivery_id("shop", "ab" * 32)) == 26
+
+
+def test_as_of_is_fixed_by_the_first_entry(world: World) -> None:
+    """A later entry by the same run does not move as_of."""
+    delivery = world.enter("monday")
+    first = world.deliveries.get(delivery).as_of
+    world.clock.advance(timedelta(days=1))
+    world.enter("monday")
+    assert world.deliveries.get(delivery).as_of == first
+
+
+def test_another_holder_waits_for_the_lease(world: World) -> None:
+    """A living holder keeps the delivery; a heartbeat keeps it alive; then it is taken over."""
+    delivery = world.enter("monday", "run-1")
+    with pytest.raises(DeliveryHeldError, match="run-1"):
+        world.enter("monday", "run-2")
+    world.clock.advance(timedelta(seconds=LEASE - 1))
+    mine = world.deliveries.heartbeat(world.deliveries.get(delivery))
+    world.clock.advance(timedelta(seconds=LEASE - 1))
+    with pytest.raises(DeliveryHeldError):
+        world.enter("monday", "run-2")
+    world.clock.advance(timedelta(seconds=2))
+    world.enter("monday", "run-2")
+    with pytest.raises(DeliveryHeldError, match="no longer holds"):
+        world.deliveries.heartbeat(mine)
+
+
+def test_steps_of_parallel_tasks_are_merged(world: World) -> None:
+    """Mapped tasks of one run save their steps at once, and none is lost."""
+    state = world.deliveries.get(world.enter("monday"))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: world.deliveries.save(state, steps={f"upload-{n}": {"accepted": n}}), range(8)))
+    assert set(world.deliveries.get(state.id).steps) == {f"upload-{n}" for n in range(8)}
+
+
+def test_closed_is_returned_as_closed(world: World) -> None:
+    """Nobody opens a closed delivery by entering it."""
+    delivery = world.enter("monday", "run-1")
+    world.deliveries.save(world.deliveries.get(delivery), status="closed")
+    world.enter("monday", "run-2")
+    assert world.deliveries.get(delivery).status == "closed"
+
+
+def test_failed_may_be_entered_at_once(world: World) -> None:
+    """A failed run has let go: the next need not wait for the lease."""
+    delivery = world.enter("monday", "run-1")
+    world.deliveries.save(world.deliveries.get(delivery), status="failed")
+    world.enter("monday", "run-2")
+    state = world.deliveries.get(delivery)
+    assert (state.status, state.holder) == ("open", "run-2")
+
+
+def test_same_digest_for_two_advertisers_is_seen(world: World) -> None:
+    """The guard against a file in the wrong folder finds both advertisers."""
+    for advertiser in ("shop", "other"):
+        world.deliveries.enter(
+            delivery_id(advertiser, "aa"), "run", advertiser=advertiser, route="tiktok", digest="aa", uri="/x",
+            file_name="x", size=1, as_of=world.clock.now(),
+        )  # fmt: skip
+    assert world.deliveries.advertisers_of("aa") == ["other", "shop"]
+    assert [state.advertiser for state in world.deliveries.list("shop")] == ["shop"]
+
+
+def test_unknown_delivery_is_missing(world: World) -> None:
+    """A delivery that was never opened is an error for get and None for find."""
+    assert world.deliveries.find("d-unknown") is None
+    with pytest.raises(LedgerMissingError):
+        world.deliveries.get("d-unknown")
+
+
+def test_list_is_oldest_first(world: World) -> None:
+    """Deliveries are listed in the order in which they were opened."""
+    for name in ("c", "a", "b"):
+        world.enter(name)
+        world.clock.advance(timedelta(minutes=1))
+    listed = Deliveries(world.objects, world.clock).list("shop")
+    assert [state.file_name for state in listed] == ["c.csv", "a.csv", "b.csv"]

@@ -1,0 +1,73 @@
+"""The ledger forgets what is too old, and nothing sooner."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow_provider_tiktok_offline.ledger.maintenance import compact, expire, vacuum
+from tests.ledger.world import World
+
+
+def test_keys_expire_after_the_retention(world: World) -> None:
+    """A key goes when it is older than the retention, a younger one stays, and so does the record."""
+    world.deliver("old", range(5))
+    world.ledger().records.append({"delivery_id": "d-1"})
+    world.clock.advance(timedelta(days=60))
+    world.deliver("young", range(5, 10))
+    assert expire(world.ledger(), retention_days=90).keys == 0
+    world.clock.advance(timedelta(days=31))
+    assert expire(world.ledger(), retention_days=90).keys == 5
+    assert world.ledger().table.snapshot().rows == 5
+    assert world.ledger().records.read().height == 1
+
+
+def test_retention_is_never_under_lookback_and_two_days(world: World) -> None:
+    """A retention shorter than that is not followed: what may come again is remembered."""
+    world.deliver("old", range(5))
+    world.clock.advance(timedelta(days=30))
+    world.deliver("young", range(5, 10))
+    assert expire(world.ledger(), retention_days=3, lookback_days=28).keys == 0
+    world.clock.advance(timedelta(days=1))
+    assert expire(world.ledger(), retention_days=3, lookback_days=28).keys == 5
+
+
+def test_a_wrong_clock_does_not_empty_the_ledger(world: World) -> None:
+    """Where every key would go, all stay."""
+    world.deliver("old", range(5))
+    world.clock.advance(timedelta(days=4000))
+    assert expire(world.ledger()).keys == 0
+
+
+def test_old_deliveries_leave_their_plans_first_and_their_state_later(world: World) -> None:
+    """Plans and receipts go with the retention of keys, the delivery's state with that of records."""
+    world.deliver("old", range(5))
+    world.clock.advance(timedelta(days=100))
+    gone = expire(world.ledger())
+    assert gone.objects > 0
+    assert gone.deliveries == 0
+    world.clock.advance(timedelta(days=25 * 31))
+    world.ledger()
+    assert world.objects.list(f"{world.ledger().root}/plans") == []
+
+
+def test_what_is_at_work_is_left_alone(world: World) -> None:
+    """Maintenance beside a delivery takes nothing from it."""
+    delivery = world.enter("monday")
+    world.plan(delivery, range(5))
+    expire(world.ledger())
+    compact(world.ledger())
+    vacuum(world.ledger(), retention_hours=0)
+    world.send(delivery, range(5))
+    assert world.ledger().settle(delivery).accepted == 5
+
+
+def test_compaction_and_vacuum_keep_every_key(world: World) -> None:
+    """Merging files and trimming the log changes nothing that the ledger says."""
+    for number in range(8):
+        world.deliver(f"file{number}", [number])
+    assert compact(world.ledger()) == 7
+    assert vacuum(world.ledger(), retention_hours=0) >= 7
+    assert world.verdicts(range(9)) == {"already_sent": 8, "new": 1}
+    world.deliver("later", [8])
+    assert compact(world.ledger()) == 1
+    assert world.verdicts(range(9)) == {"already_sent": 9}

@@ -1,0 +1,127 @@
+"""Receipts say of each event what is known, and are durable in time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from airflow_provider_tiktok_offline.clock import SystemClock
+from airflow_provider_tiktok_offline.errors import StorageUnavailableError
+from airflow_provider_tiktok_offline.ledger.receipts import OUTCOMES, PartReceipts
+from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from tests.ledger.world import World
+
+
+@pytest.fixture
+def delivery(world: World) -> str:
+    delivery = world.enter("monday")
+    world.plan(delivery, range(10))
+    return delivery
+
+
+def _keys(world: World, delivery: str) -> pl.Series:
+    return world.ledger().plan(delivery).part(0)["event_key"]
+
+
+def _outcomes(world: World, delivery: str) -> dict[bytes, str]:
+    with world.ledger().receipts(delivery, 0, "reader") as receipts:
+        return dict(receipts.settled().select("event_key", "outcome").iter_rows())
+
+
+def test_nothing_said_is_nothing_known(world: World, delivery: str) -> None:
+    """An event without a receipt has no row."""
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        settled = receipts.settled()
+    assert settled.is_empty()
+    assert settled.schema == OUTCOMES
+
+
+def test_attempt_is_durable_before_it_returns(world: World, delivery: str) -> None:
+    """A process killed right after attempted() leaves its events in doubt, with the time of the attempt."""
+    keys = _keys(world, delivery)
+    world.ledger().receipts(delivery, 0, "run").attempted(keys[:3])
+    with world.ledger().receipts(delivery, 0, "reader") as receipts:
+        settled = receipts.settled()
+    assert set(settled["outcome"]) == {"in_doubt"}
+    assert set(settled["first_attempt_at"]) == {world.clock.now()}
+
+
+def test_released_attempt_leaves_no_doubt(world: World, delivery: str) -> None:
+    """What was definitely not taken is as if never tried; an earlier attempt's doubt stays."""
+    keys = _keys(world, delivery)
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        receipts.attempted(keys[:2])
+        receipts.released(keys[:1])
+        world.clock.advance(timedelta(hours=1))
+        receipts.attempted(keys[1:2])
+        receipts.released(keys[1:2])
+    assert _outcomes(world, delivery) == {keys[1]: "in_doubt"}
+
+
+def test_accepted_wins_over_everything(world: World, delivery: str) -> None:
+    """An event that was once accepted is accepted, whatever a later or earlier try says."""
+    keys = _keys(world, delivery)
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        receipts.attempted(keys[:1])
+        receipts.accepted(keys[:1], "r1")
+        receipts.attempted(keys[:1])
+        receipts.refused(keys[:1], 40002, "user", "r2")
+    assert _outcomes(world, delivery) == {keys[0]: "accepted"}
+
+
+def test_refusal_answers_earlier_doubts(world: World, delivery: str) -> None:
+    """After a refusal nothing is in doubt, until it is tried again."""
+    keys = _keys(world, delivery)
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        receipts.attempted(keys[:1])
+        receipts.attempted(keys[:1])
+        receipts.refused(keys[:1], 40002, "user", "r2")
+    assert _outcomes(world, delivery) == {keys[0]: "refused"}
+    world.ledger().receipts(delivery, 0, "run").attempted(keys[:1])
+    assert _outcomes(world, delivery) == {keys[0]: "in_doubt"}
+
+
+def test_code_and_field_stay_with_their_batch(world: World, delivery: str) -> None:
+    """Refusals that are flushed together keep each its own code and field."""
+    keys = _keys(world, delivery)
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        receipts.attempted(keys)
+        receipts.refused(keys[:1], 40002, "user.email", "r1")
+        receipts.refused(keys[1:3], 40062, None, "r2")
+        receipts.flush()
+        settled = receipts.settled().filter(pl.col("outcome") == "refused")
+    by_key = {row["event_key"]: (row["code"], row["field"]) for row in settled.iter_rows(named=True)}
+    assert by_key == {keys[0]: (40002, "user.email"), keys[1]: (40062, None), keys[2]: (40062, None)}
+
+
+def test_answers_are_durable_within_five_seconds_though_nothing_more_happens(objects: ObjectStore) -> None:
+    """The last answer before a silence is flushed in the background."""
+    empty = pl.DataFrame(schema={"event_key": pl.Binary, "first_attempt_at": pl.Datetime("us", "UTC")})
+    receipts = PartReceipts(objects, "r", "run", clock=SystemClock(), fence=lambda: None, carried=empty)
+    key = pl.Series([b"k" * 16])
+    receipts.attempted(key)
+    receipts.accepted(key, "r1")
+    begun = time.monotonic()
+    while len(objects.list("r")) < 2 and time.monotonic() - begun < 10:
+        threading.Event().wait(0.05)
+    assert time.monotonic() - begun < 5.5
+    receipts.close()
+
+
+def test_a_store_that_refuses_is_told_to_the_sender(objects: ObjectStore) -> None:
+    """A receipt that can't be written stops the sending, and is written when the store is back."""
+    empty = pl.DataFrame(schema={"event_key": pl.Binary, "first_attempt_at": pl.Datetime("us", "UTC")})
+    objects.put("r", b"a file where the folder should be")
+    receipts = PartReceipts(objects, "r", "run", clock=SystemClock(), fence=lambda: None, carried=empty)
+    with pytest.raises(StorageUnavailableError):
+        receipts.attempted(pl.Series([b"k" * 16]))
+    receipts.accepted(pl.Series([b"k" * 16]), "r1")
+    with pytest.raises(StorageUnavailableError):
+        receipts.flush()
+    objects.delete("r")
+    receipts.close()
+    assert len(objects.list("r")) == 1
