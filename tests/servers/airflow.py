@@ -7,33 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_MARK = "@@run@@"
-
-#: Runs a DAG file's DAG to its end, in this process and its children, and prints what became of it.
-_RUN = (
-    """
-import json, sys
-from datetime import datetime
-
-dag_file, dag_id, logical_date, conf = json.loads(sys.argv[1])
-from airflow.dag_processing.dagbag import DagBag
-
-bag = DagBag(dag_folder=dag_file, bundle_name="dags-folder", bundle_path=None)
-assert not bag.import_errors, bag.import_errors
-run = bag.dags[dag_id].test(
-    logical_date=None if logical_date is None else datetime.fromisoformat(logical_date), run_conf=conf or None
-)
-tasks = {}
-for ti in run.get_task_instances():
-    name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
-    tasks[name] = {"state": str(ti.state), "seconds": ti.duration, "tries": ti.try_number}
-print("@@run@@" + json.dumps({"state": str(run.state), "run_id": run.run_id, "tasks": tasks}))
-"""
-)
+from tests.servers.airflow_runs import MARK
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +21,73 @@ class AirflowRun:
     Attributes:
         state: the run's state.
         run_id: its id.
-        tasks: task (with its map index, as ``upload[0]``) -> ``state``, ``seconds``, ``tries``.
-        log: everything the processes wrote.
+        tasks: task (with its map index, as ``upload[0]``) -> state.
     """
 
     state: str
     run_id: str
-    tasks: Mapping[str, Mapping[str, Any]]
-    log: str = field(repr=False)
+    tasks: Mapping[str, str]
 
-    def states(self) -> dict[str, str]:
-        """Task -> state."""
-        return {name: str(task["state"]) for name, task in self.tasks.items()}
+
+class AirflowRunner:
+    """A process that runs DAGs of one file; what Airflow writes is kept in ``log``."""
+
+    def __init__(self, dag_file: Path, environment: Mapping[str, str], log: Path) -> None:
+        self.log = log
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.servers.airflow_runs", str(dag_file)],
+            env=dict(environment),
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def __enter__(self) -> AirflowRunner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL: tasks run in this very process, so the one at work dies in the middle."""
+        self._process.kill()
+        rest, _ = self._process.communicate()
+        with self.log.open("a") as log:
+            log.write(rest)
+
+    def start(self, dag_id: str, *, logical_date: str | None = None, conf: Mapping[str, Any] | None = None) -> None:
+        """Begin a run; :meth:`finish` waits for its end."""
+        self._ask({"run": dag_id, "logical_date": logical_date, "conf": conf})
+
+    def run(self, dag_id: str, *, logical_date: str | None = None, conf: Mapping[str, Any] | None = None) -> AirflowRun:
+        """Run a DAG to its end. A run of the same logical date is replaced, under the same run id."""
+        self.start(dag_id, logical_date=logical_date, conf=conf)
+        return self.finish()
+
+    def clear(self, dag_id: str, run_id: str, *task_ids: str) -> AirflowRun:
+        """Clear tasks of a run, with what follows them, and run what is then due."""
+        self._ask({"clear": task_ids, "of": dag_id, "run_id": run_id})
+        return self.finish()
+
+    def finish(self) -> AirflowRun:
+        """Wait for the answer to what was asked last.
+
+        :raises RuntimeError: if the process ended instead; the message holds the end of its log.
+        """
+        assert self._process.stdout is not None
+        with self.log.open("a") as log:
+            for line in self._process.stdout:
+                if line.startswith(MARK):
+                    return AirflowRun(**json.loads(line.removeprefix(MARK)))
+                log.write(line)
+        raise RuntimeError(f"Airflow ended: {self.log.read_text()[-6000:]}")
+
+    def _ask(self, request: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,38 +132,9 @@ class AirflowHome:
         """The environment of a process that belongs to it."""
         return {**os.environ, **self.environment, **(extra or {})}
 
-    def start_run(
-        self,
-        dag_file: Path,
-        dag_id: str,
-        *,
-        logical_date: str | None = None,
-        conf: Mapping[str, Any] | None = None,
-        extra: Mapping[str, str] | None = None,
-    ) -> subprocess.Popen[str]:
-        """Start one DAG run in a process group of its own; finish it with :meth:`finish_run`."""
-        return subprocess.Popen(
-            [sys.executable, "-c", _RUN, json.dumps([str(dag_file), dag_id, logical_date, conf])],
-            env=self.process_environment(extra),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def finish_run(self, process: subprocess.Popen[str], *, timeout: float = 240) -> AirflowRun:
-        """Wait for a run and read how it ended.
-
-        :raises AssertionError: if the process ended without saying so; the message holds its output.
-        """
-        log, _ = process.communicate(timeout=timeout)
-        lines = [line for line in log.splitlines() if line.startswith(_MARK)]
-        assert lines, f"the run did not end (exit code {process.returncode}):\n{log[-8000:]}"
-        return AirflowRun(**json.loads(lines[-1].removeprefix(_MARK)), log=log)
-
-    def run(self, dag_file: Path, dag_id: str, **options: Any) -> AirflowRun:
-        """Run a DAG to its end."""
-        return self.finish_run(self.start_run(dag_file, dag_id, **options))
+    def runner(self, dag_file: Path, *, extra: Mapping[str, str] | None = None) -> AirflowRunner:
+        """A process that runs the DAGs of a file in the DAGs folder."""
+        return AirflowRunner(dag_file, self.process_environment(extra), self.home / "runs.log")
 
 
 def airflow_environment(home: Path) -> AirflowHome:
