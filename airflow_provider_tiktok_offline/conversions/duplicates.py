@@ -100,11 +100,11 @@ class RepeatFinder:
     def _partition(self, number: int) -> Keys:
         file = self._files[number]
         file.seek(0)
-        parts = []
-        for size in self._sizes[number]:
-            parts.append(
-                Keys(np.frombuffer(file.read(size * Keys.empty(1).matrix.nbytes), np.uint64).reshape(-1, size))
-            )
+        bytes_a_row = Keys.empty(1).matrix.nbytes
+        parts = [
+            Keys(np.frombuffer(file.read(size * bytes_a_row), np.uint64).reshape(-1, size))
+            for size in self._sizes[number]
+        ]
         return Keys.joined(parts)
 
     def find(self) -> Repeats:

@@ -40,33 +40,41 @@ class Keys:
     def __len__(self) -> int:
         return int(self.matrix.shape[1])
 
+    def _field(self, number: int) -> Hashes:
+        field: Hashes = self.matrix[number]
+        return field
+
+    def _signed(self, number: int) -> Numbers:
+        field: Numbers = self.matrix[number].view(np.int64)
+        return field
+
     @property
     def high(self) -> Hashes:
-        return self.matrix[0]
+        return self._field(0)
 
     @property
     def low(self) -> Hashes:
-        return self.matrix[1]
+        return self._field(1)
 
     @property
     def order(self) -> Hashes:
-        return self.matrix[2]
+        return self._field(2)
 
     @property
     def content(self) -> Hashes:
-        return self.matrix[3]
+        return self._field(3)
 
     @property
     def units(self) -> Numbers:
-        return self.matrix[4].view(np.int64)
+        return self._signed(4)
 
     @property
     def line(self) -> Numbers:
-        return self.matrix[5].view(np.int64)
+        return self._signed(5)
 
     @property
     def currency(self) -> Numbers:
-        return self.matrix[6].view(np.int64)
+        return self._signed(6)
 
     def take(self, rows: npt.NDArray[np.bool_] | Numbers) -> Keys:
         """Some of the rows."""

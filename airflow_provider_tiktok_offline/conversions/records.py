@@ -65,7 +65,8 @@ class Scan:
     @property
     def odd(self) -> Flags:
         """Lines with an odd number of quotes."""
-        return (np.diff(self._quotes_before) & 1).astype(bool)
+        flags: Flags = (np.diff(self._quotes_before) & 1).astype(bool)
+        return flags
 
     def _between(self, by_parity: list[Any], first: Positions, last: Positions) -> Positions:
         even_start = (self._quotes_before[first] & 1) == 0
@@ -79,7 +80,8 @@ class Scan:
 
     def well_quoted(self, first: Positions, last: Positions) -> Flags:
         """Whether every quote of the records stands where RFC 4180 allows one."""
-        return self._between(self._misplaced_by_parity, first, last) == 0
+        flags: Flags = self._between(self._misplaced_by_parity, first, last) == 0
+        return flags
 
 
 def resolve_spans(data: bytes, delimiter: bytes, fields: int, most_bytes: int) -> tuple[tuple[Span, ...], int | None]:

@@ -361,9 +361,8 @@ class _Judgement:
             zones = zones.fill_null("UTC")
         else:
             known_zone = None
-        times = read_timestamps(
-            cells, "UTC" if zones is None else zones, offset=self.settings.offset, date_only_time=self.settings.date_only_time
-        )
+        local = "UTC" if zones is None else zones
+        times = read_timestamps(cells, local, offset=self.settings.offset, date_only_time=self.settings.date_only_time)
         if not times.known.all():
             blank = (cells == "").to_numpy()
             self.add("timestamp_missing", name, blank)

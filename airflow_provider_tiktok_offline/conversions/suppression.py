@@ -58,8 +58,7 @@ class Suppression:
         kept = [np.zeros(0, dtype=np.uint64)]
         with io.TextIOWrapper(source, encoding="utf-8-sig", newline="") as text:
             try:
-                for values in _values(text, column):
-                    kept.append(_prefixes(values, phone_region))
+                kept += [_prefixes(values, phone_region) for values in _values(text, column)]
             except (UnicodeDecodeError, csv.Error) as error:
                 raise InputFileError(
                     "the suppression list is no UTF-8 text.", where=column, todo="Save it as UTF-8."

@@ -176,7 +176,7 @@ def _read_shape(block: npt.NDArray[np.uint8], shape: str, rows: slice | Numbers,
         return
 
     def number(first: int, last: int) -> Numbers:
-        value = digits[first].astype(np.int64)
+        value: Numbers = digits[first].astype(np.int64)
         for place in range(first + 1, last):
             value = value * 10 + digits[place]
         return value

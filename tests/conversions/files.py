@@ -53,7 +53,10 @@ def text(rows: Sequence[dict[str, str]], header: Sequence[str] | None = None) ->
 
 
 def check(
-    content: str | bytes | Sequence[dict[str, str]], settings: ConversionSettings = SETTINGS, name: str = "sales.csv", **options: Any
+    content: str | bytes | Sequence[dict[str, str]],
+    settings: ConversionSettings = SETTINGS,
+    name: str = "sales.csv",
+    **options: Any,
 ) -> Report:
     """Validate a file that is given as text, bytes or rows."""
     if not isinstance(content, str | bytes):

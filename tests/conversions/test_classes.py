@@ -76,7 +76,9 @@ def test_the_same_transaction_twice_is_a_duplicate() -> None:
     assert next(issue for issue in report.issues if issue.rule == "duplicate").first_lines == (4, 5)
 
 
-@pytest.mark.parametrize("change", [{"transaction_amount": "13.00"}, {"transaction_timestamp": "2026-11-20T10:00:01Z-0000"}])
+@pytest.mark.parametrize(
+    "change", [{"transaction_amount": "13.00"}, {"transaction_timestamp": "2026-11-20T10:00:01Z-0000"}]
+)
 def test_one_id_with_other_content_is_an_error(change: dict[str, str]) -> None:
     """Never a silent duplicate."""
     report = check([{"order_id": "o1"}, {"order_id": "o1", **change}, {"order_id": "o1"}])
@@ -87,7 +89,8 @@ def test_one_id_with_other_content_is_an_error(change: dict[str, str]) -> None:
 def test_without_an_order_id_the_person_time_and_amount_tell_transactions_apart() -> None:
     """The same purchase is a duplicate, another person's is not."""
     rows = [{"order_id": "", **change} for change in (
-        {}, {}, {"email_1": "bob@example.com"}, {"email_1": "ANN@example.com"}, {"transaction_amount": "12.51"}, {"store_code": "S"},
+        {}, {}, {"email_1": "bob@example.com"}, {"email_1": "ANN@example.com"}, {"transaction_amount": "12.51"},
+        {"store_code": "S"},
     )]  # fmt: skip
     report = check(rows)
     assert (report.rows_valid, report.rows_duplicate) == (4, 2)
@@ -95,14 +98,20 @@ def test_without_an_order_id_the_person_time_and_amount_tell_transactions_apart(
 
 def test_a_phone_identifies_by_its_digits_however_spelled() -> None:
     """Spelling can't make a transaction a second one."""
-    rows = [{"order_id": "", "email_1": "", "phone_1": phone} for phone in ("2125550100", "+1 212-555-0100", "(212) 555 0100")]
+    rows = [
+        {"order_id": "", "email_1": "", "phone_1": phone}
+        for phone in ("2125550100", "+1 212-555-0100", "(212) 555 0100")
+    ]
     assert check(rows).rows_duplicate == 2
 
 
 def test_an_amount_repeated_over_an_orders_rows_is_warned_of_with_the_money_at_stake() -> None:
     """Only where all of an order's rows repeat it."""
     rows = [{"order_id": "o1", "product_id": f"p{number}", "transaction_amount": "60.00"} for number in range(3)]
-    rows += [{"order_id": "o2", "product_id": "p1", "transaction_amount": "1.00"}, {"order_id": "o2", "product_id": "p2", "transaction_amount": "2.00"}]
+    rows += [
+        {"order_id": "o2", "product_id": "p1", "transaction_amount": "1.00"},
+        {"order_id": "o2", "product_id": "p2", "transaction_amount": "2.00"},
+    ]
     issue = next(issue for issue in check(rows).issues if issue.rule == "amount_repeated")
     assert (issue.rows, issue.first_lines, issue.value) == (3, (2, 3, 4), "120.00")
 
@@ -120,7 +129,8 @@ def test_an_orders_amount_goes_on_one_event(tmp_path: Path) -> None:
 def test_a_basket_is_one_event_with_several_contents(tmp_path: Path, part_events: int, amount: str, value: str) -> None:
     """Wherever in the file its rows stand, and in however many parts they are."""
     rows = [{"order_id": order, "product_id": product, "transaction_amount": money} for order, product, money in (
-        ("o1", "p1", "1.00"), ("o2", "p1", "9.00"), ("o1", "p2", "2.00"), ("o3", "p1", "8.00"), ("", "p1", "7.00"), ("o1", "p3", "3.00"),
+        ("o1", "p1", "1.00"), ("o2", "p1", "9.00"), ("o1", "p2", "2.00"), ("o3", "p1", "8.00"), ("", "p1", "7.00"),
+        ("o1", "p3", "3.00"),
         ("o1", "p3", "3.00"),
     )]  # fmt: skip
     settings = replace(SETTINGS, basket="order", amount=amount, send_fields=SETTINGS.send_fields | {"content_id"})  # type: ignore[arg-type]

@@ -33,13 +33,18 @@ def vectors() -> list[tuple[dict[str, str], ConversionSettings, str]]:
         row |= {"transaction_timestamp": row["transaction_timestamp"].replace("any", "2026-11-21"),
                 "transaction_amount": row["transaction_amount"].replace("any", "1.00")}  # fmt: skip
         if identifier != "any":
-            row |= {"email_1": identifier if "@" in identifier else "", "phone_1": "" if "@" in identifier else identifier}
+            row |= {
+                "email_1": identifier if "@" in identifier else "",
+                "phone_1": "" if "@" in identifier else identifier,
+            }
         found.append((row, settings, event_id))
     return found
 
 
 @pytest.mark.parametrize(("row", "settings", "event_id"), vectors())
-def test_a_transaction_has_the_documented_id(row: dict[str, str], settings: ConversionSettings, event_id: str, tmp_path: Path) -> None:
+def test_a_transaction_has_the_documented_id(
+    row: dict[str, str], settings: ConversionSettings, event_id: str, tmp_path: Path
+) -> None:
     """Today, and in every release to come."""
     assert events([row], tmp_path, settings).read(0)["event_id"].to_list() == [event_id]
 

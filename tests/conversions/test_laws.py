@@ -23,9 +23,11 @@ from airflow_provider_tiktok_offline.errors import InputFileError
 from .files import AS_OF, GOOD, HEADER, LIVERAMP, SETTINGS, BytesSource
 
 _CELLS = {
-    "email_1": ["ann@example.com", "bob@example.com", " Eve@Example.com", "nobody", "", "N/A", "ü@exämple.com", '"a@b.example"'],
+    "email_1": ["ann@example.com", "bob@example.com", " Eve@Example.com", "nobody", "", "N/A", "ü@exämple.com",
+                '"a@b.example"'],
     "transaction_category": ["CompletePayment", "Contact", "In Store", ""],
-    "transaction_timestamp": ["2026-11-20T10:00:00Z-0000", "2026-11-20", "11/20/2026 3:15:00 PM", "2014-03-31", "x", '"Nov 20, 2026 3:15:00"'],
+    "transaction_timestamp": ["2026-11-20T10:00:00Z-0000", "2026-11-20", "11/20/2026 3:15:00 PM", "2014-03-31", "x",
+                              '"Nov 20, 2026 3:15:00"'],
     "transaction_amount": ["12.50", "12.5", "0", "-3.00", "$1", "", "99999.99"],
     "phone_1": ["", "2125550100", "(212) 555-0100", "12345", "+4930901820"],
     "order_id": ["", "o1", "o2", "o3", "#4"],
@@ -42,7 +44,9 @@ def _bytes(lines: list[str]) -> bytes:
     return "\n".join([",".join(HEADER), *lines, ""]).encode("utf-8", "surrogateescape")
 
 
-def _run(data: bytes, directory: Path, block_bytes: int, part_events: int = 3) -> tuple[Report, list[str], bytes, list[tuple[object, ...]]]:
+def _run(
+    data: bytes, directory: Path, block_bytes: int, part_events: int = 3
+) -> tuple[Report, list[str], bytes, list[tuple[object, ...]]]:
     """Report, events, rejects and verdicts of a file cut into such blocks."""
     rejects, verdicts = io.BytesIO(), io.BytesIO()
     parts = DirectoryParts(directory / f"parts-{block_bytes}")
@@ -68,7 +72,9 @@ def _adds_up(report: Report, events: list[str], rows: list[tuple[object, ...]]) 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=st.lists(_LINE, min_size=1, max_size=25), block_bytes=st.integers(40, 400))
-def test_any_split_into_blocks_gives_the_same_events_and_issues(lines: list[str], block_bytes: int, tmp_path: Path) -> None:
+def test_any_split_into_blocks_gives_the_same_events_and_issues(
+    lines: list[str], block_bytes: int, tmp_path: Path
+) -> None:
     """Also in the middle of quoted fields that go over several lines."""
     data = _bytes(lines)
     if b"\0" in data or not data[data.index(b"\n") :].strip():
@@ -80,7 +86,10 @@ def test_any_split_into_blocks_gives_the_same_events_and_issues(lines: list[str]
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lines=st.lists(_ROW.filter(lambda line: "\n" not in line and "\0" not in line), min_size=1, max_size=30), seed=st.integers(0, 99))
+@given(
+    lines=st.lists(_ROW.filter(lambda line: "\n" not in line and "\0" not in line), min_size=1, max_size=30),
+    seed=st.integers(0, 99),
+)
 def test_shuffling_rows_changes_no_event_id(lines: list[str], seed: int, tmp_path: Path) -> None:
     """Nor does another order of the columns."""
 
@@ -124,7 +133,9 @@ def _mutated(generator: random.Random, rows: int) -> bytes:
         elif kind == 1:
             del body[place : place + generator.randrange(1, 20)]
         elif kind == 2:
-            body[place:place] = generator.choice([b'"', b"\n", b",", b"\r", b"\0", b"\xff", b'""', b"\r\n", b" ", b"\xe2\x80\x8b"])
+            body[place:place] = generator.choice(
+                [b'"', b"\n", b",", b"\r", b"\0", b"\xff", b'""', b"\r\n", b" ", b"\xe2\x80\x8b"]
+            )
         elif kind == 3:
             body[place:place] = body[place : place + generator.randrange(1, 200)]
         elif kind == 4:
@@ -145,7 +156,13 @@ def _fuzz(seed: int, rows: int, directory: Path) -> int:
         block_bytes = generator.choice([1 << 12, 1 << 20])
         try:
             report = validate(
-                BytesSource(data), chosen, as_of=AS_OF, verdicts=verdicts, repair=repair, rejects=rejects, block_bytes=block_bytes
+                BytesSource(data),
+                chosen,
+                as_of=AS_OF,
+                verdicts=verdicts,
+                repair=repair,
+                rejects=rejects,
+                block_bytes=block_bytes,
             )
         except InputFileError:
             continue
@@ -155,7 +172,9 @@ def _fuzz(seed: int, rows: int, directory: Path) -> int:
         _adds_up(report, list(PreparedEvents.open(parts).json_lines()), found)
         lines = [row[0] for row in found]
         assert lines == sorted(set(lines))
-        assert {int(line.split(b",", 1)[0]) for line in rejects.getvalue().splitlines()[1:]} == {row[0] for row in found if row[1] == "rejected"}
+        assert {int(line.split(b",", 1)[0]) for line in rejects.getvalue().splitlines()[1:]} == {
+            row[0] for row in found if row[1] == "rejected"
+        }
         total += report.rows_total
     return total
 

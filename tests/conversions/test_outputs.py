@@ -69,7 +69,9 @@ def test_only_what_is_opted_into_is_sent(tmp_path: Path) -> None:
     few = replace(SETTINGS, send_fields=frozenset({"event", "event_time", "event_id", "email"}))
     item = json.loads(next(events([{**row, "product_name": ""}], tmp_path / "few", few).json_lines()))
     assert set(item) == {"event", "event_time", "event_id", "user"}
-    more = replace(SETTINGS, send_fields=SETTINGS.send_fields | {"content_id", "content_name", "quantity", "content_type"})
+    more = replace(
+        SETTINGS, send_fields=SETTINGS.send_fields | {"content_id", "content_name", "quantity", "content_type"}
+    )
     quoted = {**row, "product_name": '"a ""b"""'}
     item = json.loads(next(events([quoted], tmp_path, more).json_lines()))
     assert item["properties"]["contents"] == [{"content_id": "p1", "content_name": 'a "b"', "quantity": 2}]
@@ -104,7 +106,9 @@ def test_a_file_that_changed_since_it_was_validated_is_refused(tmp_path: Path) -
     report = check([{}])
     parts = DirectoryParts(tmp_path)
     with pytest.raises(FileChangedError):
-        prepare(BytesSource(text([{}, {}]).encode()), SETTINGS, as_of=AS_OF, output=parts, expected_sha256=report.sha256)
+        prepare(
+            BytesSource(text([{}, {}]).encode()), SETTINGS, as_of=AS_OF, output=parts, expected_sha256=report.sha256
+        )
     with pytest.raises(InputFileError, match=r"no manifest\.json"):
         PreparedEvents.open(parts)
     same = prepare(BytesSource(text([{}]).encode()), SETTINGS, as_of=AS_OF, output=parts, expected_sha256=report.sha256)
@@ -135,7 +139,11 @@ def test_rejects_name_line_column_and_rule_and_no_value() -> None:
     check(MIXED, rejects=rejects)
     rows = list(csv.DictReader(io.StringIO(rejects.getvalue().decode())))
     assert set(rows[0]) == {"line", "column", "rule", "severity", "message"}
-    assert {(row["line"], row["rule"]) for row in rows} >= {("3", "identifier_missing"), ("5", "amount_format"), ("4", "id_collision")}
+    assert {(row["line"], row["rule"]) for row in rows} >= {
+        ("3", "identifier_missing"),
+        ("5", "amount_format"),
+        ("4", "id_collision"),
+    }
     assert "nobody" not in rejects.getvalue().decode()
 
 
@@ -167,7 +175,9 @@ def test_every_row_has_a_verdict(settings: object, block_bytes: int) -> None:
         (4, "rejected", "id_collision"), (5, "rejected", "amount_format"), (6, "duplicate", "duplicate"),
         (7, "excluded", "return"), (8, "rejected", "field_count"),
     ]  # fmt: skip
-    assert all((row["event_id"] is not None) == (row["class"] in ("valid", "duplicate") or row["line"] == 4) for row in found)
+    assert all(
+        (row["event_id"] is not None) == (row["class"] in ("valid", "duplicate") or row["line"] == 4) for row in found
+    )
     assert found[0]["event_id"] == found[4]["event_id"]
     assert found[0]["event_time"] == 1795168800
 

@@ -54,7 +54,10 @@ def test_a_directory_and_a_missing_file_are_errors(tmp_path: Path) -> None:
         validate(LocalFile(tmp_path / "nothing.csv"), SETTINGS, as_of=AS_OF)
 
 
-@pytest.mark.parametrize("packed", [gzip.compress(THREE.encode()), gzip.compress(THREE[:60].encode()) + gzip.compress(THREE[60:].encode()) + b"\0\0"])
+@pytest.mark.parametrize(
+    "packed",
+    [gzip.compress(THREE.encode()), gzip.compress(THREE[:60].encode()) + gzip.compress(THREE[60:].encode()) + b"\0\0"],
+)
 def test_gzip_is_read_as_a_stream(packed: bytes) -> None:
     """One member or several, with padding behind them."""
     assert check(packed, name="sales.csv.gz").rows_valid == 3
@@ -91,7 +94,9 @@ def test_a_byte_order_mark_is_reported_and_skipped() -> None:
     assert ("byte_order_mark", "warning") in found(check(b"\xef\xbb\xbf" + THREE.encode(), LIVERAMP))
 
 
-@pytest.mark.parametrize(("delimiter", "ending"), [(",", ".csv"), ("\t", ".tsv"), ("|", ".psv"), ("|", ".txt"), (",", ".txt")])
+@pytest.mark.parametrize(
+    ("delimiter", "ending"), [(",", ".csv"), ("\t", ".tsv"), ("|", ".psv"), ("|", ".txt"), (",", ".txt")]
+)
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_every_delimiter_and_line_end_gives_the_same_rows(delimiter: str, ending: str, line_end: str) -> None:
     """Comma, tab and pipe, Unix and Windows, with and without a last line end."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_tiktok_offline.conversions.amounts import UNITS, canonical, decimal_text, read_amounts
 from airflow_provider_tiktok_offline.conversions.catalogue import RULES, severity_of
 from airflow_provider_tiktok_offline.conversions.columns import PROGRAMME_COLUMNS
-from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings, Store
+from airflow_provider_tiktok_offline.conversions.settings import Store
 
 from .files import HEADER, LIVERAMP, SETTINGS, check, found, text
 
@@ -46,7 +46,7 @@ CASES: list[tuple[dict[str, str], str]] = [
     ({"transaction_amount": ""}, "amount_missing"),
     ({"transaction_amount": "-"}, "amount_missing"),
     ({"transaction_amount": "$12.50"}, "amount_format"),
-    ({"transaction_amount": "\"1,299.00\""}, "amount_format"),
+    ({"transaction_amount": '"1,299.00"'}, "amount_format"),
     ({"transaction_amount": "12.505"}, "amount_decimals"),
     ({"order_id": "#1001"}, "id_characters"),
     ({"product_id": "a/b"}, "id_characters"),
@@ -87,7 +87,9 @@ def test_a_broken_rule_is_found_with_its_severity(row: dict[str, str], rule: str
         ("city", " Rome", "white_space"),
     ],
 )
-def test_columns_that_are_never_sent_cost_a_note_at_most_on_the_direct_route(column: str, value: str, rule: str) -> None:
+def test_columns_that_are_never_sent_cost_a_note_at_most_on_the_direct_route(
+    column: str, value: str, rule: str
+) -> None:
     """LiveRamp's rules hold them to the seed."""
     content = text([{column: value, "order_id": "o1"}], PROGRAMME_COLUMNS)
     severity = "warning" if column == "product_price" else "note"
@@ -175,7 +177,8 @@ def test_categories_can_be_mapped_and_narrowed() -> None:
 
 
 @pytest.mark.parametrize(("currency", "amount", "wrong"), [
-    ("JPY", "1000", False), ("JPY", "1000.00", False), ("JPY", "10.50", True), ("KWD", "1.234", False), ("KWD", "1.2345", True),
+    ("JPY", "1000", False), ("JPY", "1000.00", False), ("JPY", "10.50", True), ("KWD", "1.234", False),
+    ("KWD", "1.2345", True),
     ("USD", "99", False), ("USD", "99.9", False), ("USD", "99.999", True), ("USD", "99.990", False),
 ])  # fmt: skip
 def test_decimals_are_those_of_the_currency(currency: str, amount: str, wrong: bool) -> None:
@@ -191,14 +194,16 @@ def test_liveramp_wants_two_decimals(amount: str) -> None:
     assert found(check([{"transaction_amount": amount}], LIVERAMP)) == {("amount_decimals", "error")}
 
 
-@given(st.decimals(min_value=-10**9, max_value=10**9, places=6, allow_nan=False, allow_infinity=False))
+@given(st.decimals(min_value=-(10**9), max_value=10**9, places=6, allow_nan=False, allow_infinity=False))
 def test_amounts_are_exact(amount: Decimal) -> None:
     """Read and written back, an amount is the same number."""
     for cell, mark in ((f"{amount:f}", "point"), (f"{amount:f}".replace(".", ","), "comma")):
         read = read_amounts(pl.Series([cell, "12.34"]), mark)  # type: ignore[arg-type]
         assert read.units[0] == int(amount * UNITS)
         assert Decimal(decimal_text(int(read.units[0]))) == amount
-    shown = pl.Series("units", [int(amount * UNITS)], dtype=pl.Int64).to_frame().select(canonical(pl.col("units"))).item()
+    shown = (
+        pl.Series("units", [int(amount * UNITS)], dtype=pl.Int64).to_frame().select(canonical(pl.col("units"))).item()
+    )
     assert Decimal(shown) == amount
     assert "E" not in shown
     assert not ("." in shown and shown.endswith("0"))

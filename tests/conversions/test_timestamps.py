@@ -59,9 +59,10 @@ def test_each_written_format_is_understood(cell: str, moment: str) -> None:
 @pytest.mark.parametrize(
     "cell",
     [
-        "2026-02-30", "2025-02-29", "1900-02-29", "2026-13-01", "2026-00-10", "2026-11-00", "2026-11-31", "2026-11-20 24:00:00",
-        "2026-11-20 10:60:00", "2026-11-20T10:00:60", "13/01/2026 10:00:00", "11/20/2026 13:15:00 PM", "11/20/2026 0:15:00 am",
-        "Nov 20, 2026 13:15:00", "Nov 20, 2026 0:15:00", "Nix 20, 2026 3:15:00", "2026-11-20 10:00:00+9900",
+        "2026-02-30",
+        "2025-02-29", "1900-02-29", "2026-13-01", "2026-00-10", "2026-11-00", "2026-11-31", "2026-11-20 24:00:00",
+        "2026-11-20 10:60:00", "2026-11-20T10:00:60", "13/01/2026 10:00:00", "11/20/2026 13:15:00 PM",
+        "11/20/2026 0:15:00 am", "Nov 20, 2026 13:15:00", "Nov 20, 2026 0:15:00", "Nix 20, 2026 3:15:00", "2026-11-20 10:00:00+9900",
     ],
 )  # fmt: skip
 def test_moments_that_do_not_exist_are_refused(cell: str) -> None:
@@ -74,7 +75,8 @@ def test_moments_that_do_not_exist_are_refused(cell: str) -> None:
 @pytest.mark.parametrize(
     "cell",
     [
-        "", "x", "31.12.2026", "2026/11/20", "20261120", "1795132800", "2026-11-20 10:00", "11/20/26 10:00:00", "2026-11-20T",
+        "", "x", "31.12.2026", "2026/11/20", "20261120", "1795132800", "2026-11-20 10:00", "11/20/26 10:00:00",
+        "2026-11-20T",
         "2026-11-20 10:00:00 PM", "２０２６-11-20", "2026-11-20T10:00:00Z-000", "Nov 20 2026 3:15:00", " 2026-11-20",
     ],
 )  # fmt: skip
@@ -83,7 +85,7 @@ def test_other_formats_are_refused(cell: str) -> None:
     assert read(cell) == [None]
 
 
-@given(st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)))
+@given(st.integers(-2_208_988_800, 4_102_444_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)))
 def test_days_and_seconds_are_those_of_the_calendar(moment: datetime) -> None:
     """The same as the standard library's, for any moment."""
     expected = moment.strftime("%Y-%m-%d %H:%M:%S")
