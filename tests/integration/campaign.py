@@ -66,7 +66,7 @@ class Campaign:
                 "part_events": self.random.choice([1000, 1000, 200_000]),
             }
         )
-        rows = batch * self.random.randint(10, 30)
+        rows = batch * self.random.randint(8, 20)
         self.control.reset()
         self.file: ConversionFile = write_file(folder / "sales.csv", range(rows), self.shop.now())
         self.story.tell(f"seed {seed}: {rows} purchases, {self.shop.settings['upload']}")
@@ -77,7 +77,7 @@ class Campaign:
         if self.random.random() < 0.25:
             self._refuse_some()
         hours_left = float(LARGEST_JUMP_HOURS)
-        for _ in range(self.random.randint(1, 4)):
+        for _ in range(self.random.randint(1, 3)):
             self._disturbed_try()
             if self.random.random() < 0.3:
                 hours = self.random.uniform(0, hours_left)
@@ -170,7 +170,7 @@ class Campaign:
         self._kill(process)
 
     def _kill_early(self, process: subprocess.Popen[str]) -> None:
-        end = time.monotonic() + self.random.uniform(0.2, 6)
+        end = time.monotonic() + self.random.uniform(0.2, 4)
         while process.poll() is None and time.monotonic() < end:
             time.sleep(0.01)
         self._kill(process)
