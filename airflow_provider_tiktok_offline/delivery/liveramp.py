@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_tiktok_offline.config.models import LiveRampConfig
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.lease import Lease
-from airflow_provider_tiktok_offline.delivery.runs import note_delivery, note_step, resume
+from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run, note_delivery, note_step, resume
 from airflow_provider_tiktok_offline.delivery.source import StoredFile
 from airflow_provider_tiktok_offline.delivery.upload import oldest_event_time
 from airflow_provider_tiktok_offline.delivery.verdicts import open_events, staged_verdicts
@@ -22,16 +23,18 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.liveramp.feed import Feed
     from airflow_provider_tiktok_offline.liveramp.lines import LineSet
     from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published
-    from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, Unwritable
+    from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 
 #: Days back in which a writer that died is looked for.
 _DAYS_LOOKED_AT = 7
 #: Outcomes after which a delivery waits for the next feed file.
 WAITING = ("queued", "carried_over")
+#: Outcomes after which nothing is left to deliver.
+DONE = ("delivered", "already_delivered", "nothing_new")
 
 
 def deliver(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
-    """Write and deliver the day's feed file: this delivery's rows and those of deliveries that wait in the queue.
+    """Write and deliver the day's feed file: the rows of this run's deliveries and of those that wait in the queue.
 
     Nothing lies at rest on the way unless ``liveramp.staged`` asks for it. Calling again after any fault ends in one
     whole file; the same content is never delivered twice.
@@ -44,7 +47,7 @@ def deliver(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     :raises FileChangedError: if a source file's bytes are not those that were validated.
     :raises DeliveryHeldError: if another run works on the delivery or writes the day's file.
     """
-    from airflow_provider_tiktok_offline.liveramp.publish import publish, settle_earlier
+    from airflow_provider_tiktok_offline.liveramp.publish import Published, left_out, publish, settle_earlier
 
     settings = liveramp_config(ctx)
     state = resume(ctx, delivery_id)
@@ -62,30 +65,42 @@ def deliver(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
         earlier = settle_earlier(earlier, destination, book=book, connections=ctx.connections)
     with ExitStack() as stack:
         job = _Job(ctx, feed, earlier)
-        for delivery in _group(ctx, state, book, earlier):
-            job.add(delivery, stack)
-        done = publish(
-            job.file,
-            destination,
-            tuple(one.state.id for one in job.members),
-            book=book,
-            connections=ctx.connections,
-            clock=ctx.clock,
-            holder=ctx.holder,
-            progress=job.progress,
-        )
-        result = {"delivery_id": delivery_id, **_facts(done), "deliveries": [one.state.id for one in job.members]}
-        if done.outcome in WAITING:
-            why = "another file went out today" if done.outcome == "queued" else "too few rows"
-            book.queue(delivery_id, why)
-            result["deliveries"] = [delivery_id]
+        if earlier is not None and earlier.status == "delivered":
+            # Delivered before; what may be missing is only that it was noted.
+            done = Published("already_delivered", earlier)
+            members = [resume(ctx, one) for one in earlier.deliveries]
+            for one in members:
+                if one.status != "closed" and one.steps.get("deliver", {}).get("outcome") not in DONE:
+                    job.add(one, stack)
+            omitted = earlier.left_out
         else:
-            job.note(done.record)
-            book.unqueue([one.state.id for one in job.members])
-            for one in job.members:
-                note_delivery(ctx, one.state.id)
-    for name in result["deliveries"]:
-        note_step(ctx, resume(ctx, name), "deliver", {**result, "delivery_id": name})
+            members = _group(ctx, state, book, earlier)
+            for one in members:
+                job.add(one, stack)
+            ids = tuple(one.id for one in members)
+            done = publish(
+                job.file(),
+                destination,
+                ids,
+                book=book,
+                connections=ctx.connections,
+                clock=ctx.clock,
+                holder=ctx.holder,
+                progress=job.progress,
+            )
+            omitted = left_out(job.file(), ids)
+        result = {"delivery_id": delivery_id, **_facts(done), "deliveries": [one.id for one in members]}
+        for one in members:
+            if done.outcome in WAITING:
+                book.queue(one.id, "another file went out today" if done.outcome == "queued" else "too few rows")
+            elif one.status != "closed":
+                note_delivery(ctx, one.id)
+        if done.outcome not in WAITING:
+            job.note(done.record, omitted)
+            book.unqueue(result["deliveries"])
+    for one in members:
+        if one.status != "closed":
+            note_step(ctx, resume(ctx, one.id), "deliver", {**result, "delivery_id": one.id})
     return result
 
 
@@ -189,28 +204,36 @@ def _refuse_rejected(settings: LiveRampConfig, state: DeliveryState) -> None:
 def _group(
     ctx: DeliveryContext, state: DeliveryState, book: FeedBook, earlier: DayRecord | None
 ) -> list[DeliveryState]:
-    """The deliveries that share the file: those it was begun with, else the queue and this one."""
+    """The deliveries that share the file: those it was begun with, else the queue's and all of this run."""
     from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 
     if earlier is not None:
         return [resume(ctx, one) for one in earlier.deliveries]
+    waiting = [one for one in book.queued() if one != state.id]
+    of_run = [one for one in deliveries_of_run(ctx) if one not in waiting]
     found = []
-    for waiting in book.queued():
-        if waiting == state.id:
-            continue
+    for name in waiting:
         try:
-            other = resume(ctx, waiting)
+            other = resume(ctx, name)
         except DeliveryHeldError:
             continue
         if other.status == "closed":
-            book.unqueue([waiting])
+            book.unqueue([name])
             continue
-        if not staged_verdicts(ctx, waiting):
+        if not staged_verdicts(ctx, name):
             _validate_again(ctx, other)
         # While it waited its claims may have gone to a delivery that has the same rows.
-        dedupe(ctx, waiting)
-        found.append(resume(ctx, waiting))
-    return [*found, state]
+        dedupe(ctx, name)
+        found.append(resume(ctx, name))
+    mine = [resume(ctx, name) for name in of_run]
+    ready = [one for one in mine if one.id == state.id or _ready(one)]
+    return [*found, *sorted(ready, key=lambda one: (one.opened_at, one.id))]
+
+
+def _ready(state: DeliveryState) -> bool:
+    """Whether a delivery has a plan and its rows have not gone out."""
+    outcome = state.steps.get("deliver", {}).get("outcome")
+    return state.status == "open" and "dedupe" in state.steps and outcome not in DONE
 
 
 def _validate_again(ctx: DeliveryContext, state: DeliveryState) -> None:
@@ -242,6 +265,7 @@ class _Job:
         self._feed = feed
         self._sources: list[Any] = []
         self._leases: list[Lease] = []
+        self._file: FeedFile | None = None
         self.members: list[_Member] = []
         moment = ctx.clock.now() if earlier is None else datetime.fromisoformat(earlier.day).replace(tzinfo=UTC)
         self._oldest = oldest_event_time(ctx, moment)
@@ -267,12 +291,14 @@ class _Job:
                 sha256=state.digest,
             )
         )
-        self.file: FeedFile = self._file()
 
-    def _file(self) -> FeedFile:
+    def file(self) -> FeedFile:
+        """The feed file of all that was added; the same object each time."""
         from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 
-        return FeedFile(self._feed, self._sources)
+        if self._file is None:
+            self._file = FeedFile(self._feed, self._sources)
+        return self._file
 
     def progress(self, done: int, total: int | None) -> None:
         """Tell how far it is, and that nobody else may take the deliveries over."""
@@ -289,23 +315,26 @@ class _Job:
         joined = frame.join(planned.select("row", "event_key"), on="row", how="inner", maintain_order="left")
         return joined.filter(pl.col("event_time") >= self._oldest).select("line", "event_key")
 
-    def note(self, record: DayRecord | None) -> None:
-        """Write the receipts of a delivered file: its rows are accepted, those that could not be written refused."""
+    def note(self, record: DayRecord | None, omitted: Mapping[str, list[int]]) -> None:
+        """Write the receipts of a delivered file: its rows are accepted, those that could not be written refused.
+
+        :param omitted: delivery id -> lines that could not be written.
+        """
         from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 
         name = None if record is None else record.file_name
-        for member, faults in zip(self.members, self.file.unwritable, strict=True):
+        for member in self.members:
             for part in member.parts:
-                self._receipts(member, part, faults, name)
+                self._receipts(member, part, omitted.get(member.state.id, []), name)
             self._ctx.ledger.settle(member.state.id)
         for member in self.members:
             # Rows that another delivery of this file held are settled with it.
             if member.state.steps.get("dedupe", {}).get("events", {}).get("held"):
                 dedupe(self._ctx, member.state.id)
 
-    def _receipts(self, member: _Member, part: int, faults: Unwritable, name: str | None) -> None:
+    def _receipts(self, member: _Member, part: int, omitted: list[int], name: str | None) -> None:
         rows = self._rows(member, part)
-        wrong = faults.lines.mask(rows["line"].to_numpy())
+        wrong = rows["line"].is_in(omitted)
         with self._ctx.ledger.receipts(member.state.id, part, self._ctx.holder) as receipts:
             known = receipts.settled()["event_key"]
             for keys, refused in ((rows.filter(~wrong)["event_key"], False), (rows.filter(wrong)["event_key"], True)):

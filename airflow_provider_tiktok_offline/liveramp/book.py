@@ -15,7 +15,7 @@ Everything lies under ``liveramp/<feed>/`` of the state; there is no customer's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
@@ -40,6 +40,7 @@ class DayRecord:
         rows: data rows.
         plain_bytes: bytes of the plaintext.
         deliveries: ids of the deliveries in it.
+        left_out: delivery id -> lines of its planned rows that could not be written.
         status: ``writing``, ``delivered``, ``abandoned`` (never complete) or ``rejected`` (LiveRamp refused it).
         holder: who writes it.
         lease_until: until when a writer without a sign of life counts as alive.
@@ -58,6 +59,7 @@ class DayRecord:
     status: Status
     holder: str
     lease_until: datetime
+    left_out: dict[str, list[int]] = field(default_factory=dict)
     bytes: int | None = None
     stored_sha256: str | None = None
     delivered_at: datetime | None = None

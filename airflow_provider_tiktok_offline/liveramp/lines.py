@@ -39,5 +39,9 @@ class LineSet:
         found: npt.NDArray[np.bool_] = inside & ((self._bits[where] >> (lines & 7).astype(np.uint8)) & 1).astype(bool)
         return found
 
+    def tolist(self) -> list[int]:
+        """Every line number, rising."""
+        return [int(line) for line in np.flatnonzero(np.unpackbits(self._bits, bitorder="little"))]
+
     def __len__(self) -> int:
         return int(np.unpackbits(self._bits).sum())

@@ -123,6 +123,7 @@ def publish(
     record = DayRecord(
         day=day.isoformat(), file_name=name, uri=uri, sha256=file.sha256, rows=file.rows, plain_bytes=file.bytes,
         deliveries=deliveries, status="writing", holder=holder, lease_until=clock.now(),
+        left_out=left_out(file, deliveries),
     )  # fmt: skip
     with open_files(destination.folder_uri, _Regional(connections)) as files:
         files.check_folder(destination.folder_uri)
@@ -146,6 +147,12 @@ def publish(
             raise RuntimeError("the feed file changed between two runs through it")
         done = book.finish(record, stored_bytes=stamp.size, stored_sha256=stored.sha256)
     return Published("delivered", done)
+
+
+def left_out(file: FeedFile, deliveries: tuple[str, ...]) -> dict[str, list[int]]:
+    """Delivery id -> lines that could not be written, of a file that was run through."""
+    pairs = zip(deliveries, file.unwritable, strict=True)
+    return {delivery: faults.lines.tolist() for delivery, faults in pairs if len(faults.lines)}
 
 
 def settle_earlier(

@@ -68,13 +68,25 @@ def test_a_second_file_of_the_day_waits_and_is_merged_with_tomorrows(office: Off
 
 def test_several_files_of_one_run_become_one_feed_file(office: Office) -> None:
     """The day's source files are merged: the first delivery takes the others along."""
-    office.liveramp = {"below_minimum": "carry_over"}
     parts = [
-        office.drop(f"till_{till}.psv", [row(number) for number in range(till * 20, till * 20 + 20)]) for till in (0, 1)
+        office.drop(f"till_{till}.psv", [row(number) for number in range(till * 20, till * 20 + 25)]) for till in (0, 1)
     ]
     told = office.run("daily/1", parts)
-    assert [one["outcome"] for one in told] == ["carried_over", "delivered"]
-    assert office.delivered() == {"shop_2026-11-22.psv": _lines(range(40))}
+    assert [one["outcome"] for one in told] == ["delivered", "already_delivered"]
+    assert [len(one["deliveries"]) for one in told] == [2, 2]
+    (lines,) = office.delivered().values()
+    assert sorted(lines) == sorted(_lines(range(45)))
+
+
+def test_too_few_rows_are_carried_over_to_the_next_file(office: Office) -> None:
+    """With carry_over a small day waits without failing its run."""
+    office.liveramp = {"below_minimum": "carry_over"}
+    (told,) = office.run("daily/1", [office.drop("a.psv", [row(number) for number in range(10)])])
+    assert told["outcome"] == "carried_over"
+    office.clock.advance(timedelta(days=1))
+    (told,) = office.run("daily/2", [office.drop("b.psv", [row(number) for number in range(10, 40)])])
+    assert told["outcome"] == "delivered"
+    assert office.delivered() == {"shop_2026-11-23.psv": _lines(range(40))}
 
 
 def test_nothing_new_makes_no_file(office: Office) -> None:

@@ -1,0 +1,80 @@
+"""Uploads cut at random bytes, again and again: the guarantees of a delivery hold each time."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.errors import PartialFileError, StorageUnavailableError
+from airflow_provider_tiktok_offline.liveramp.book import FeedBook
+from airflow_provider_tiktok_offline.liveramp.publish import Destination, publish
+from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
+from tests.liveramp.rows import feed, row, source_of, text
+from tests.servers.proxy import cutting_proxy
+from tests.servers.sshd import Sshd, StaticConnections
+
+ROWS = 6000
+
+
+def _rounds(server: Sshd, book: FeedBook, clock: ManualClock, folder: Path, seeds: range, *, temporary: bool) -> None:
+    outbox, inbox = folder / "uploads", folder / "inbox"
+    inbox.mkdir()
+    handshake = 4_000
+    with cutting_proxy(server.port) as proxy:
+        connections = StaticConnections(server.connection(port=proxy.port))
+        for seed in seeds:
+            generator = random.Random(seed)
+            # Each round has content of its own: the same content would be a no-op.
+            numbers = range(seed * 7, seed * 7 + ROWS)
+            content = text(map(row, numbers))
+            source = source_of(inbox / "day.psv", content)
+            destination = Destination(
+                folder_uri=server.uri(outbox), template="{{ feed }}_{{ day }}.psv", feed="shop", delimiter="|",
+                temporary_name=temporary, staged=generator.random() < 0.3,
+            )  # fmt: skip
+            final = outbox / f"shop_{clock.now():%Y-%m-%d}.psv"
+            dead = generator.random() < 0.3
+            proxy.cut_after(generator.randrange(handshake, len(content) + 2 * handshake), then_dead=dead)
+            outcome = ""
+            for _ in range(12):
+                try:
+                    done = publish(
+                        FeedFile(feed(), [source]), destination, (f"d-{seed}",), book=book, connections=connections,
+                        clock=clock, holder="dag/run",
+                    )  # fmt: skip
+                    outcome = done.outcome
+                    break
+                except PartialFileError:
+                    assert not temporary or not final.exists() or final.read_bytes() == content
+                except StorageUnavailableError:
+                    assert not final.exists() or final.read_bytes() == content
+                proxy.revive()
+                if generator.random() < 0.5:
+                    proxy.cut_after(generator.randrange(handshake, len(content) + 2 * handshake))
+            assert outcome == "delivered", seed
+            proxy.revive()
+            assert final.read_bytes() == content, seed
+            leftovers = [path.name for path in outbox.iterdir() if path.name.startswith(".")]
+            assert not leftovers, seed
+            clock.advance(timedelta(days=1))
+
+
+@pytest.mark.parametrize("temporary", [False, True], ids=["direct", "renamed"])
+def test_cuts_at_random_bytes(
+    server: Sshd, book: FeedBook, clock: ManualClock, outbox: Path, tmp_path: Path, temporary: bool
+) -> None:
+    """A handful: one whole file a day under its final name, whatever was cut where."""
+    _rounds(server, book, clock, tmp_path, range(6), temporary=temporary)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("temporary", [False, True], ids=["direct", "renamed"])
+def test_a_hundred_cuts_at_random_bytes(
+    server: Sshd, book: FeedBook, clock: ManualClock, outbox: Path, tmp_path: Path, temporary: bool
+) -> None:
+    """The same, a hundred times each way."""
+    _rounds(server, book, clock, tmp_path, range(100, 200), temporary=temporary)
