@@ -13,8 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
+
+import polars as pl
 
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _EVENT_SET = "7000000000000000201"
@@ -23,8 +28,6 @@ _PLAIN = "events.parquet"
 
 def write_parts(folder: Path, events: int) -> None:
     """Prepared parts as the package stages them, and the same events as a plain Parquet file for the loop."""
-    import polars as pl
-
     from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
     from airflow_provider_tiktok_offline.conversions.prepare import prepare
     from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
@@ -72,39 +75,45 @@ def ours(folder: Path, port: int) -> dict[str, float]:
     from airflow_provider_tiktok_offline.ledger.keying import event_keys, new_secret
     from airflow_provider_tiktok_offline.ledger.receipts import OUTCOMES, PartReceipts
     from airflow_provider_tiktok_offline.storage.objects import open_objects
+    from airflow_provider_tiktok_offline.tiktok.ahead import ahead
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
     from airflow_provider_tiktok_offline.tiktok.requests import Envelope
     from airflow_provider_tiktok_offline.tiktok.upload import send
 
     limits = UploadConfig(requests_per_second=1_000_000)
+    size = limits.batch_events * WINDOW_BATCHES
     clock = system_clock()
     secret = new_secret()
     state = open_objects(str(folder / f"state-{time.time_ns()}"))
     prepared = PreparedEvents.open(DirectoryParts(folder / "parts"))
-    accepted = 0
-    started = time.perf_counter()
-    with TikTokClient("benchmark", base_url=f"http://127.0.0.1:{port}") as client:
+
+    def windows() -> Iterator[tuple[int, pl.Series, pl.Series]]:
         for index in range(len(prepared.parts)):
             part = prepared.read(index)
             keys = event_keys(secret, part["event_id"])
-            carried = OUTCOMES.to_frame().select("event_key", "first_attempt_at")
-            receipts = PartReceipts(
-                state, f"receipts/{index}", "benchmark", clock=clock, fence=lambda: None, carried=carried
-            )
-            with receipts:
-                size = limits.batch_events * WINDOW_BATCHES
-                for first in range(0, part.height, size):
-                    result = send(
-                        to_json(part.slice(first, size)),
-                        keys.slice(first, size),
+            for first in range(0, part.height, size):
+                yield index, to_json(part.slice(first, size)), keys.slice(first, size)
+
+    def receipts_of(index: int) -> PartReceipts:
+        carried = OUTCOMES.to_frame().select("event_key", "first_attempt_at")
+        return PartReceipts(state, f"receipts/{index}", "benchmark", clock=clock, fence=lambda: None, carried=carried)
+
+    accepted = 0
+    started = time.perf_counter()
+    with TikTokClient("benchmark", base_url=f"http://127.0.0.1:{port}") as client:
+        for index, window in groupby(ahead(windows()), key=itemgetter(0)):
+            with receipts_of(index) as receipts:
+                for _, items, keys in window:
+                    accepted += send(
+                        items,
+                        keys,
                         client=client,
                         envelope=Envelope(_EVENT_SET),
                         limits=limits,
                         receipts=receipts,
                         clock=clock,
                         proven=bool(accepted),
-                    )
-                    accepted += result.accepted
+                    ).accepted
     return {"seconds": time.perf_counter() - started, "events": accepted}
 
 

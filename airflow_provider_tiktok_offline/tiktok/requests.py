@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +31,30 @@ class Envelope:
         return json.dumps(fields)[:-1].encode() + b', "data": ['
 
 
-TAIL = b"]}"
+_TAIL = b"]}"
 
 
 class Bodies:
     """The bodies of requests for ranges of a series of JSON items.
 
+    The items lie one behind the other in one buffer, a comma after each: a body is a slice of it.
+
     :param items: one ``data[]`` item of the API an event.
     """
 
     def __init__(self, items: pl.Series, envelope: Envelope) -> None:
-        self._items = items
+        listed = items.alias("item").to_frame().select(pl.col("item") + pl.lit(",")).to_series()
+        texts = listed.rechunk().to_arrow().cast(pa.large_string())
+        _, offsets, values = texts.buffers()
+        bounds = np.frombuffer(offsets, dtype=np.int64) if len(items) else np.zeros(1, dtype=np.int64)
+        self._bounds = bounds[texts.offset : texts.offset + len(items) + 1]
+        self._values = memoryview(values) if values is not None else memoryview(b"")
         self._head = envelope.head()
-        #: Bytes of all items up to and with each, a comma counted to each.
-        self._ends = (items.str.len_bytes().cast(pl.Int64) + 1).cum_sum()
 
     def build(self, first: int, count: int) -> bytes:
         """The body of one request."""
-        joined = self._items.slice(first, count).str.join(",").item()
-        return b"".join((self._head, joined.encode(), TAIL))
+        start, end = self._bounds[first], self._bounds[first + count]
+        return b"".join((self._head, self._values[start : end - 1], _TAIL))
 
     def cut(self, first: int, *, events: int, size: int) -> Iterator[tuple[int, int]]:
         """Ranges ``(first, count)`` from an event on, as long as both limits allow.
@@ -55,11 +62,10 @@ class Bodies:
         :param events: events a request, at most.
         :param size: bytes a request, at most; an event that is larger goes alone.
         """
-        total = len(self._items)
-        room = size - len(self._head) - len(TAIL)
+        total = len(self._bounds) - 1
+        room = size - len(self._head) - len(_TAIL) + 1
         while first < total:
-            before = int(self._ends[first - 1]) if first else 0
-            fitting = int(self._ends.search_sorted(before + room + 1, side="right"))
+            fitting = int(np.searchsorted(self._bounds, self._bounds[first] + room, side="right")) - 1
             end = min(total, first + events, max(fitting, first + 1))
             yield first, end - first
             first = end
