@@ -48,9 +48,14 @@ def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> dict[st
         root = root_of(event_set_id)
         ctx.objects.delete(f"{root}/meta.json")
         ctx.objects.delete(f"{root}/secret")
-        kept = (f"{root}/records", f"{root}/audit")
         for path in ctx.objects.list(root):
-            if not path.startswith(kept):
+            if not _is_record(path.removeprefix(f"{root}/")):
                 ctx.objects.delete(path)
                 objects += 1
     return {"deliveries": len(states), "objects": objects, "ledger": with_ledger}
+
+
+def _is_record(path: str) -> bool:
+    """Whether it is part of the audit trail, or of the table of delivery records in some generation of the ledger."""
+    heads = path.split("/")[:2]
+    return heads[0] == "audit" or any(head.partition(".")[0] == "records" for head in heads)
