@@ -213,6 +213,7 @@ class Ledger:
             clock=self.clock,
             fence=fence,
             carried=carried(found, part_index),
+            retry_window=self.retry_window,
         )
 
     def settle(self, delivery_id: str) -> Settlement:
@@ -220,14 +221,15 @@ class Ledger:
 
         What has none stays claimed until the delivery's lease expires, so that a retry goes on where it stopped.
         """
+        snapshot = None
         for round_ in plan.rounds(self.objects, self.root, delivery_id):
             found = plan.read(self.objects, self.root, delivery_id, round_)
-            self._settler.fold(found)
+            snapshot = self._settler.fold(found)
         found = self.plan(delivery_id)
         settlement = self._settler.summary(found)
         if settlement.finished:
             self.claims.remove(delivery_id, found.round)
-        if len(self.table.snapshot().files) > _MANY_FILES:
+        if snapshot is not None and len(snapshot.files) > _MANY_FILES:
             self.table.compact()
         return settlement
 

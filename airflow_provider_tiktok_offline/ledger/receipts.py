@@ -10,13 +10,14 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal
 
 import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.errors import LedgerBusyError
 from airflow_provider_tiktok_offline.ledger import keyfiles
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
@@ -61,6 +62,7 @@ class PartReceipts:
 
     :param folder: where the part's receipts lie.
     :param fence: raises if the delivery's claims were taken over; asked after each attempt was recorded.
+    :param retry_window: how long after its first attempt an event in doubt may be tried again.
     :param carried: events of the part that an earlier delivery left in doubt, with their first attempt.
     """
 
@@ -73,6 +75,7 @@ class PartReceipts:
         clock: Clock,
         fence: Callable[[], None],
         carried: pl.DataFrame,
+        retry_window: timedelta,
     ) -> None:
         self._objects = objects
         self._folder = folder
@@ -80,6 +83,8 @@ class PartReceipts:
         self._clock = clock
         self._fence = fence
         self._carried = carried
+        self._retry_window = retry_window
+        self._oldest_doubt: datetime | None = None
         self._lock = threading.RLock()
         self._pending: list[_Answer] = []
         self._oldest = 0.0
@@ -91,8 +96,15 @@ class PartReceipts:
     def attempted(self, keys: pl.Series) -> None:
         """Record that requests with these events are about to leave.
 
-        :raises LedgerBusyError: if another delivery took the claims over: nothing may be sent.
+        :raises LedgerBusyError: if nothing may be sent: another delivery took the claims over, or this try slept until
+            what it took for young enough to be tried again no longer is.
         """
+        if self._oldest_doubt is not None and self._clock.now() - self._oldest_doubt >= self._retry_window:
+            raise LedgerBusyError(
+                "events in doubt have become too old to be tried again while this step went on",
+                where=self._folder,
+                todo="The step is tried again, without them.",
+            )
         with self._lock:
             self.flush()
             self._write("attempted", keys, {})
@@ -141,7 +153,12 @@ class PartReceipts:
 
     def settled(self) -> pl.DataFrame:
         """What is known of each event of the part: :data:`OUTCOMES`, ``accepted``, ``refused`` or ``in_doubt``."""
-        return read_outcomes(self._objects, self._objects.list(self._folder), self._carried)
+        found = read_outcomes(self._objects, self._objects.list(self._folder), self._carried)
+        young = found.filter(
+            (pl.col("outcome") == "in_doubt") & (pl.col("first_attempt_at") > self._clock.now() - self._retry_window)
+        )
+        self._oldest_doubt = young.select(pl.col("first_attempt_at").min()).item()
+        return found
 
     def close(self) -> None:
         """Flush, and end the flushing in the background."""

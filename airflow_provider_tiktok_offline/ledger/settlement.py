@@ -66,23 +66,25 @@ class Settler:
         self._table = table
         self._clock = clock
 
-    def fold(self, found: Plan) -> None:
+    def fold(self, found: Plan) -> Snapshot:
         """Bring the keys table up to the round's receipts."""
         app_id = f"settle:{found.delivery_id}:{found.round}"
         for _ in documents.attempts(self._clock, f"{self._objects.uri}/{self._table.path}"):
             with suppress(CommitConflict):
-                while not self._folded(found, app_id):
+                while (snapshot := self._folded(found, app_id)) is None:
                     pass
                 # The last commit may be that of a process that died before it advanced the witness.
-                self._table.advance()
-                return
+                self._table.advance(snapshot)
+                return snapshot
+        raise AssertionError("attempts() ends by raising")
 
-    def _folded(self, found: Plan, app_id: str) -> bool:
+    def _folded(self, found: Plan, app_id: str) -> Snapshot | None:
+        """One commit nearer to the present receipts; the table's state once there is nothing left to fold."""
         snapshot = self._table.snapshot()
         done = snapshot.transaction(app_id)
         folded = self._intent(found, done) if done >= 0 else {str(part): [] for part in found.parts}
         if self._present(found) == folded:
-            return True
+            return snapshot
         intent = self._begin(found, done + 1)
         failures: list[TikTokOfflineError] = []
         rows = self._changes(found, folded, intent, snapshot, failures)
@@ -93,7 +95,7 @@ class Settler:
             if failures:
                 raise failures[0] from None
             raise
-        return False
+        return None
 
     def summary(self, found: Plan) -> Settlement:
         """Count what became of the plan."""

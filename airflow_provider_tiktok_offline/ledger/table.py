@@ -155,13 +155,15 @@ class WitnessedTable:
             if not isinstance(refused.__cause__, CommitFailedError):
                 raise self._translated(refused.__cause__) from None
             # The commit may have been ours, its answer lost and the client's own retry refused.
-            if _snapshot(self._load()).transaction(app_id) < transaction:
+            newest = _snapshot(self._load())
+            if newest.transaction(app_id) < transaction:
                 raise CommitConflict from None
-        self.advance()
+        else:
+            newest = _snapshot(snapshot._table)  # the writer has moved it on
+        self.advance(newest)
 
-    def advance(self, *, log_from: int | None = None) -> None:
-        """Bring the witness up to the newest version."""
-        newest = _snapshot(self._load())
+    def advance(self, newest: Snapshot, *, log_from: int | None = None) -> None:
+        """Bring the witness up to a version."""
 
         def edit(document: documents.Document) -> documents.Document | None:
             after = dict(document)
@@ -226,7 +228,7 @@ class WitnessedTable:
         with self._mapped():
             table.create_checkpoint()
         keep = _oldest_needed(self._objects.list(f"{self.path}/_delta_log"))
-        self.advance(log_from=keep)
+        self.advance(_snapshot(self._load()), log_from=keep)
         for path in self._objects.list(f"{self.path}/_delta_log"):
             entry = _LOG_ENTRY.search(path)
             if entry and int(entry.group(1)) < keep:
@@ -244,7 +246,7 @@ class WitnessedTable:
             except _Refused as refused:
                 if not isinstance(refused.__cause__, CommitFailedError):
                     raise self._translated(refused.__cause__) from None
-        self.advance()
+        self.advance(_snapshot(self._load()))
 
     def _load(self) -> DeltaTable:
         from deltalake import DeltaTable

@@ -84,9 +84,9 @@ def deliver_and_die(root: str, die_at: int) -> None:
         dying.tick()
         append(self, *args, **kwargs)
 
-    def advance_or_die(self, **kwargs):  # type: ignore[no-untyped-def]
+    def advance_or_die(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         dying.tick()
-        advance(self, **kwargs)
+        advance(self, *args, **kwargs)
 
     WitnessedTable.append, WitnessedTable.advance = append_or_die, advance_or_die  # type: ignore[method-assign]
     world = World(dying)

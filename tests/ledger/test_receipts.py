@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from airflow_provider_tiktok_offline.clock import SystemClock
-from airflow_provider_tiktok_offline.errors import StorageUnavailableError
+from airflow_provider_tiktok_offline.errors import LedgerBusyError, StorageUnavailableError
 from airflow_provider_tiktok_offline.ledger.receipts import OUTCOMES, PartReceipts
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 from tests.ledger.world import World
@@ -98,10 +98,24 @@ def test_code_and_field_stay_with_their_batch(world: World, delivery: str) -> No
     assert by_key == {keys[0]: (40002, "user.email"), keys[1]: (40062, None), keys[2]: (40062, None)}
 
 
+def test_a_try_that_slept_too_long_may_not_send(world: World, delivery: str) -> None:
+    """What was young enough to be tried again when the receipts were read may be too old when it is sent."""
+    keys = _keys(world, delivery)
+    world.ledger().receipts(delivery, 0, "run").attempted(keys[:1])
+    world.clock.advance(timedelta(hours=43))
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        assert set(receipts.settled()["outcome"]) == {"in_doubt"}
+        world.clock.advance(timedelta(hours=2))
+        with pytest.raises(LedgerBusyError, match="too old"):
+            receipts.attempted(keys[:1])
+
+
 def test_answers_are_durable_within_five_seconds_though_nothing_more_happens(objects: ObjectStore) -> None:
     """The last answer before a silence is flushed in the background."""
     empty = pl.DataFrame(schema={"event_key": pl.Binary, "first_attempt_at": pl.Datetime("us", "UTC")})
-    receipts = PartReceipts(objects, "r", "run", clock=SystemClock(), fence=lambda: None, carried=empty)
+    receipts = PartReceipts(
+        objects, "r", "run", clock=SystemClock(), fence=lambda: None, carried=empty, retry_window=timedelta(hours=44)
+    )
     key = pl.Series([b"k" * 16])
     receipts.attempted(key)
     receipts.accepted(key, "r1")
@@ -116,7 +130,9 @@ def test_a_store_that_refuses_is_told_to_the_sender(objects: ObjectStore) -> Non
     """A receipt that can't be written stops the sending, and is written when the store is back."""
     empty = pl.DataFrame(schema={"event_key": pl.Binary, "first_attempt_at": pl.Datetime("us", "UTC")})
     objects.put("r", b"a file where the folder should be")
-    receipts = PartReceipts(objects, "r", "run", clock=SystemClock(), fence=lambda: None, carried=empty)
+    receipts = PartReceipts(
+        objects, "r", "run", clock=SystemClock(), fence=lambda: None, carried=empty, retry_window=timedelta(hours=44)
+    )
     with pytest.raises(StorageUnavailableError):
         receipts.attempted(pl.Series([b"k" * 16]))
     receipts.accepted(pl.Series([b"k" * 16]), "r1")
