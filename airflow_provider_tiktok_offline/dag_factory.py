@@ -18,15 +18,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import DAG, Param, get_parsing_context
+from airflow.providers.common.compat.sdk import DAG, Asset, Param, get_parsing_context
 
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, load_config
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.notifications.liveramp import LiveRampConfirmationNotifier
 from airflow_provider_tiktok_offline.operators.conversions import (
     DedupeOperator,
     NormalizeHashOperator,
     ValidateConversionFileOperator,
 )
+from airflow_provider_tiktok_offline.operators.liveramp import LiveRampDeliveryOperator
 from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
 from airflow_provider_tiktok_offline.operators.tiktok import TikTokUploadOperator
 from airflow_provider_tiktok_offline.sensors.conversion_file import DAY_PARAM, ConversionFileSensor
@@ -83,7 +85,7 @@ def build_dags(namespace: MutableMapping[str, Any], path: str | os.PathLike[str]
 
 
 def build_dag(config: AdvertiserConfig) -> DAG:
-    """The DAG of one advertiser: wait, validate, normalise and hash, dedupe, upload, close.
+    """The DAG of one advertiser: wait, validate, dedupe, send or deliver, close.
 
     :param config: its settings.
     """
@@ -111,7 +113,9 @@ def build_dag(config: AdvertiserConfig) -> DAG:
         **common,
     )
     validate = ValidateConversionFileOperator(task_id="validate", files=wait.output, **common)
-    _tiktok_route(config, validate, common) >> DeliverySummaryOperator(task_id="summary", **common)
+    route = _liveramp_route if config.route == "liveramp" else _tiktok_route
+    delivered = Asset(name=f"{_PREFIX}{config.name}", uri=f"tiktok-offline://{config.name}")
+    route(config, validate, common) >> DeliverySummaryOperator(task_id="summary", outlets=[delivered], **common)
     # After the tasks, which would each copy it otherwise.
     dag.params[DAY_PARAM] = _DAY
     return dag
@@ -127,6 +131,15 @@ def _tiktok_route(config: AdvertiserConfig, validate: ValidateConversionFileOper
     dedupe = DedupeOperator(task_id="dedupe", deliveries=prepared.output, **common)
     pool = {} if config.pool is None else {"pool": config.pool}
     return TikTokUploadOperator.partial(task_id="upload", **pool, **common).expand(part=dedupe.output)
+
+
+def _liveramp_route(config: AdvertiserConfig, validate: ValidateConversionFileOperator, common: dict[str, Any]) -> Any:
+    callback = {}
+    if config.liveramp is not None and config.liveramp.confirm_to:
+        callback["on_success_callback"] = LiveRampConfirmationNotifier(settings=config)
+    dedupe = DedupeOperator(task_id="dedupe", deliveries=validate.output, **common)
+    deliver = LiveRampDeliveryOperator(task_id="deliver", deliveries=validate.output, **callback, **common)
+    return dedupe >> deliver
 
 
 class _BrokenAdvertisers(DAG):

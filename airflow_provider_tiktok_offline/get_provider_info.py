@@ -7,6 +7,7 @@ from typing import Any
 _PACKAGE = "airflow_provider_tiktok_offline"
 _TIKTOK = "TikTok Events API"
 _FILES = "Conversion files"
+_LIVERAMP = "LiveRamp"
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -24,6 +25,12 @@ def get_provider_info() -> dict[str, Any]:
             },
             {
                 "integration-name": _FILES,
+                "external-doc-url": "https://docs.liveramp.com/connect/en/tiktok-conversions-api-program-for-offline-"
+                "conversions.html",
+                "tags": ["service"],
+            },
+            {
+                "integration-name": _LIVERAMP,
                 "external-doc-url": "https://docs.liveramp.com/",
                 "tags": ["service"],
             },
@@ -31,7 +38,9 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             _modules(_FILES, "operators.conversions", "operators.summary"),
             _modules(_TIKTOK, "operators.tiktok"),
+            _modules(_LIVERAMP, "operators.liveramp"),
         ],
+        "notifications": [f"{_PACKAGE}.notifications.liveramp.LiveRampConfirmationNotifier"],
         "sensors": [_modules(_FILES, "sensors.conversion_file")],
         "triggers": [_modules(_FILES, "triggers.conversion_file")],
         "hooks": [_modules(_TIKTOK, "hooks.tiktok"), _modules(_FILES, "hooks.sftp")],

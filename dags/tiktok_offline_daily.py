@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Asset, Param
 
 from airflow_provider_tiktok_offline.operators.conversions import (
     DedupeOperator,
@@ -43,7 +43,7 @@ sent before, sends the rest to TikTok's Events API, and closes the delivery.
     start_date=datetime(2026, 11, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"owner": "marketing", "retries": 3, "retry_delay": timedelta(minutes=1)},
+    default_args={"owner": "marketing", "retries": 3, "retry_delay": timedelta(minutes=2)},
     params={"file_day": Param(None, type=["null", "string"], format="date", description="Take this day's file.")},
     tags=["tiktok", "offline-conversions"],
 ) as dag:
@@ -69,5 +69,8 @@ sent before, sends the rest to TikTok's Events API, and closes the delivery.
     # [END howto_tiktok_upload]
 
     # Runs whatever happened before it, also when there was nothing new to upload.
-    summary = DeliverySummaryOperator(task_id="summary", config=CONFIG, advertiser=ADVERTISER)
+    # Other DAGs can be scheduled on the asset; its events carry the counts.
+    summary = DeliverySummaryOperator(
+        task_id="summary", config=CONFIG, advertiser=ADVERTISER, outlets=[Asset("corner_shop_conversions")]
+    )
     upload >> summary

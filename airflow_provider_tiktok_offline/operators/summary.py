@@ -21,7 +21,8 @@ class DeliverySummaryOperator(DeliveryOperator):
     It runs after failures too (``all_done``) and is the leaf that decides the run's state, so it fails if anything
     is unconfirmed or held, or if a task before it failed; and it is skipped if there was no file.
 
-    Returns ``{"deliveries": [...]}``, one result a delivery with its counts.
+    Returns ``{"deliveries": [...]}``, one result a delivery with its counts; each asset in ``outlets`` gets an
+    event with the same counts.
     """
 
     operator_extra_links = (FileReportLink(), EventsManagerLink())
@@ -45,6 +46,8 @@ class DeliverySummaryOperator(DeliveryOperator):
                 )
         if not results:
             raise AirflowSkipException("No file, nothing to close.")
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {"deliveries": [_counts(result) for result in results]}
         return {"deliveries": results}
 
     def _failed_before(self, context: Mapping[str, Any]) -> list[str]:
@@ -65,6 +68,11 @@ class DeliverySummaryOperator(DeliveryOperator):
             seen.add(task_id)
             todo |= dag.get_task(task_id).upstream_task_ids - seen
         return sorted(seen)
+
+
+def _counts(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What an asset event says of a delivered file."""
+    return {name: result.get(name) for name in ("delivery_id", "file", "digest", "mode", "rows", "events", "values")}
 
 
 def _of_task(states: Mapping[str, str | None], task_id: str) -> Iterator[str | None]:

@@ -1,0 +1,63 @@
+"""The liveramp route: the day's feed file, delivered, or written for a look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow_provider_tiktok_offline.delivery_task import task_errors
+from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
+
+
+class LiveRampDeliveryOperator(DeliveryOperator):
+    """Deliver the day's feed file to LiveRamp: the rows that are new, in one stream from source to destination.
+
+    Run again after any fault, it ends in one whole file; the same content is never delivered twice, and never more than
+    one file a UTC day: what comes later waits for the next.
+
+    Returns ``{"deliveries": [...]}``, one result a delivery with ``outcome``, ``file_name``, ``rows`` and ``sha256``.
+
+    :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
+    """
+
+    template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "deliveries")
+
+    def __init__(self, *, deliveries: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.deliveries = deliveries
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        from airflow_provider_tiktok_offline.delivery.liveramp import deliver
+
+        with task_errors():
+            ctx = self.delivery_context(context)
+            results = each(delivery_ids(self.deliveries), lambda one: deliver(ctx, one))
+        for result in results:
+            self.log.info("%(delivery_id)s: %(outcome)s, %(rows)s rows, %(file_name)s", result)
+        return {"deliveries": results}
+
+
+class WriteLiveRampFileOperator(DeliveryOperator):
+    """Write the feed file that a delivery of one conversion file would make, plain, without delivering anything.
+
+    The file holds customers' data in plain text; it is readable by the worker's user alone.
+
+    Returns ``rows``, ``bytes``, ``sha256`` and ``left_out``.
+
+    :param uri: the conversion file. (templated)
+    :param to: a path on the worker. (templated)
+    """
+
+    template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "uri", "to")
+
+    def __init__(self, *, uri: str, to: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.uri = uri
+        self.to = to
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        from airflow_provider_tiktok_offline.delivery.feed_files import write_file
+
+        with task_errors():
+            return write_file(self.delivery_context(context), self.uri, Path(self.to))
