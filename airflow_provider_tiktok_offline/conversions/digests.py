@@ -9,6 +9,8 @@ import polars as pl
 import polars_hash  # noqa: F401  (registers the ``chash`` namespace)
 import pyarrow as pa
 
+from .text_bytes import buffers
+
 #: Two hex characters, as they lie in memory -> the byte they stand for.
 _BYTE_OF_PAIR = np.zeros(1 << 16, dtype=np.uint8)
 for _byte in range(256):
@@ -32,22 +34,11 @@ def from_hex(text: pl.Expr) -> pl.Expr:
 
 
 def _from_hex(text: pl.Series) -> pl.Series:
-    array = text.to_arrow(compat_level=pl.CompatLevel.oldest())
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
-    rows = len(array)
-    if array.null_count == rows:
+    rows, validity, ends, characters = buffers(text)
+    if len(characters) == 0:
         return pl.Series(text.name, [None], dtype=pl.Binary).new_from_index(0, rows)
-    if array.offset:
-        array = pa.concat_arrays([array])
-    validity, offsets, characters = array.buffers()
-    ends = np.frombuffer(offsets, dtype=np.int64)[: rows + 1]
-    first, last = int(ends[0]), int(ends[-1])
-    decoded = _BYTE_OF_PAIR[np.frombuffer(characters, dtype=np.uint8)[first:last].view(np.uint16)]
-    result = pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(),
-        rows,
-        [validity, pa.py_buffer((ends - first) >> 1), pa.py_buffer(decoded)],
-        null_count=array.null_count,
+    decoded = _BYTE_OF_PAIR[characters.view(np.uint16)]
+    array = pa.LargeBinaryArray.from_buffers(
+        pa.large_binary(), rows, [validity, pa.py_buffer(ends >> 1), pa.py_buffer(decoded)]
     )
-    return pl.Series(text.name, result, dtype=pl.Binary)
+    return pl.Series(text.name, array, dtype=pl.Binary)

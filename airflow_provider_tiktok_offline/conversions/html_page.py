@@ -79,7 +79,7 @@ dl { display: grid; grid-template-columns: 8rem 1fr; gap: .2rem 1rem; margin: 0 
 dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 46rem) {
   body { padding: .6rem .4rem; } header, section { padding: 1rem; } dl { grid-template-columns: 1fr; }
-  .issues { min-width: 46rem; }
+  .issues, .outcomes { min-width: 44rem; }
 }
 @media print {
   body { background: none; padding: 0; } header, section { border: 0; padding: .4rem 0; break-inside: avoid-page; }

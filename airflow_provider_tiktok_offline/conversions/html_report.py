@@ -18,7 +18,7 @@ from .report import Report, ReportIssue
 
 #: Class of rows -> what it means, in a reader's words.
 _CLASSES = {
-    "valid": "Ready to be measured: every rule is kept.",
+    "valid": "Ready to be measured.",
     "rejected": "Broke a rule and is left out. Correct it and send it again.",
     "duplicate": "The same transaction stands above in this file; it counts once.",
     "excluded": "Left out on purpose, see below. Nothing to correct.",

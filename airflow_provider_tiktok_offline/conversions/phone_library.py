@@ -21,6 +21,10 @@ EXTENSION = (
 SPREADSHEET = r"^[+'=]?\d+(?:[.,]\d+)?e[+-]?\d+$|^[+'=]?\d{5,}\.0+$"
 
 
+#: More digits than the longest number with an international prefix before it has: not a phone number.
+MOST_DIGITS = 20
+
+
 class Reading(NamedTuple):
     """What one cell was read as.
 
@@ -49,6 +53,8 @@ def read(cell: str, region: str | None) -> Reading:
         return Reading(fault="phone_letters" if _has_letter(base) else "phone_impossible")
     if _has_letter(base):
         return Reading(fault="phone_letters")
+    if len(_digits(base)) > MOST_DIGITS:
+        return Reading(fault="phone_impossible")
     number = _parse(base, region)
     if number is not None and _possible(number):
         return Reading(_e164(number), warning="phone_extension" if extension or number.extension else None)

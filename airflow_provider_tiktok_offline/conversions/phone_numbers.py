@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import phone_plans
-from .phone_plans import ABROAD, IMPOSSIBLE, KEY_DIGITS, MOST_DIGITS, TABLE_SIZE, UNDECIDED, Table
+from .phone_plans import ABROAD, IMPOSSIBLE, KEY_DIGITS, MOST_DIGITS, POWERS, TABLE_SIZE, UNDECIDED, Table
 from .phone_validity import are_valid
 
 Whole = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-_POWERS: Whole = 10 ** np.arange(19, dtype=np.int64)
+
 _KEYS = 10**KEY_DIGITS
+#: Fewer digits are no number; two may be one to the library, which is asked.
+_LEAST_DIGITS = 3
 
 #: Verdicts on a number.
 POSSIBLE, NOT_POSSIBLE, NO_REGION, ASK_LIBRARY = range(4)
@@ -100,7 +102,7 @@ def resolve(number: Whole, length: Whole, plus: Flags, regions: Regions) -> Reso
     :param length: how many digits there are, leading zeros counted.
     :param plus: whether ``+`` stands before them.
     """
-    within = (length > KEY_DIGITS) & (length <= MOST_DIGITS)
+    within = (length >= _LEAST_DIGITS) & (length <= MOST_DIGITS)
     if not within.all():
         return _scattered(within, number, length, plus, regions)
     if plus.all():
@@ -129,7 +131,7 @@ def _joined(where: Flags, yes: Resolved, no: Resolved) -> Resolved:
 
 def _from_abroad(number: Whole, length: Whole) -> Resolved:
     """Numbers that begin with their country code."""
-    first = number // _POWERS[length - 3]
+    first = number // POWERS[length - 3]
     codes_by_start = phone_plans.country_codes()
     starts = np.flatnonzero(np.bincount(first, minlength=1000))
     offsets_by_start = np.zeros(1000, dtype=np.int64)
@@ -140,11 +142,13 @@ def _from_abroad(number: Whole, length: Whole) -> Resolved:
     widths = {len(str(code)) for code in codes.tolist()}
     code = codes_by_start[first]
     left = length - (widths.pop() if len(widths) == 1 else np.where(code < 10, 1, np.where(code < 100, 2, 3)))
-    rest = number - code * _POWERS[left]
-    short = left < KEY_DIGITS
-    left = np.maximum(left, KEY_DIGITS)
-    entry = _abroad_tables.entries[offsets_by_start[first] + left * _KEYS + rest // _POWERS[left - KEY_DIGITS] % _KEYS]
-    entry[short | (code == 0)] = UNDECIDED
+    rest = number - code * POWERS[left]
+    entry = _abroad_tables.entries[
+        offsets_by_start[first] + left * _KEYS + rest // POWERS[np.maximum(left - KEY_DIGITS, 0)] % _KEYS
+    ]
+    entry[code == 0] = IMPOSSIBLE
+    # An international prefix may follow a plus by mistake; it depends on the region whether it is one.
+    entry[first < 100] = UNDECIDED
     return _by_entry(entry, number, code, rest, left)
 
 
@@ -155,14 +159,14 @@ def _by_entry(entry: Table, number: Whole, code: Whole | int, rest: Whole, left:
     verdict[(entry == UNDECIDED) | (number == 0)] = ASK_LIBRARY
     possible = verdict == POSSIBLE
     drop = np.where(possible, entry, 0).astype(np.int64)
-    kept = _POWERS[left - drop]
+    kept = POWERS[left - drop]
     e164 = np.where(possible, code * kept + (rest % kept if drop.any() else rest), 0)
     return Resolved(e164, verdict, np.zeros(len(entry), np.bool_))
 
 
 def _dialled(number: Whole, length: Whole, regions: Regions) -> Resolved:
     """Numbers without ``+``."""
-    key = number // _POWERS[length - KEY_DIGITS]
+    key = number // POWERS[np.maximum(length - KEY_DIGITS, 0)]
     entry = _region_tables.entries[regions.offset + length * _KEYS + key]
     resolved = _by_entry(
         np.where((entry >= ABROAD) & (entry < IMPOSSIBLE), UNDECIDED, entry), number, regions.code, number, length
@@ -178,8 +182,8 @@ def _dialled(number: Whole, length: Whole, regions: Regions) -> Resolved:
 
 def _dial_abroad(resolved: Resolved, rows: NDArray[np.int64], number: Whole, left: Whole) -> None:
     """Read on behind an international prefix; only a possible number is taken from here."""
-    rows = rows[left[rows] > KEY_DIGITS]
-    behind = _from_abroad(number[rows] % _POWERS[left[rows]], left[rows])
+    rows = rows[left[rows] >= _LEAST_DIGITS]
+    behind = _from_abroad(number[rows] % POWERS[left[rows]], left[rows])
     possible = behind.verdict == POSSIBLE
     resolved.e164[rows[possible]] = behind.e164[possible]
     resolved.verdict[rows[possible]] = POSSIBLE
@@ -191,9 +195,9 @@ def _assume_country_code(
     """Digits that are no number of their region: with ``00`` a possible, bare only a valid number of another one."""
     unknown = np.broadcast_to(np.asarray(regions.code) == 0, len(rows))
     resolved.verdict[rows] = np.where(unknown, NO_REGION, NOT_POSSIBLE)
-    zeros = number < _POWERS[length - 2]
+    zeros = number < POWERS[length - 2]
     left = length - 2 * zeros
-    readable = (left > KEY_DIGITS) & (number >= _POWERS[left - 1])
+    readable = (left >= _LEAST_DIGITS) & (number >= POWERS[np.maximum(left - 1, 0)])
     some, zeros, unknown = rows[readable], zeros[readable], unknown[readable]
     abroad = _from_abroad(number[readable], left[readable])
     resolved.verdict[some[abroad.verdict == ASK_LIBRARY]] = ASK_LIBRARY

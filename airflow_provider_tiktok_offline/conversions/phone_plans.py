@@ -19,7 +19,7 @@ from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
 from .phone_grammar import UnknownSyntaxError, grammar
 
-#: Digits by which a table is looked up.
+#: Digits by which a table is looked up; all of them where there are fewer.
 KEY_DIGITS = 4
 #: Longest digit string that a table knows; country code and all, 64 bits hold it.
 MOST_DIGITS = 17
@@ -31,7 +31,9 @@ ABROAD = 100
 IMPOSSIBLE = 254
 UNDECIDED = 255
 
-_LEAST_DIGITS = KEY_DIGITS
+#: Powers of ten that 64 bits hold.
+POWERS: NDArray[np.int64] = 10 ** np.arange(19, dtype=np.int64)
+
 Table = NDArray[np.uint8]
 
 
@@ -111,7 +113,7 @@ def region_table(region: str) -> Table:
 
 def _table(outcome: Callable[[str, int], int]) -> Table:
     table = np.full((MOST_DIGITS + 1, 10**KEY_DIGITS), UNDECIDED, dtype=np.uint8)
-    for length in range(_LEAST_DIGITS, MOST_DIGITS + 1):
+    for length in range(1, MOST_DIGITS + 1):
         _fill(table[length], outcome, "", length)
     return table.reshape(-1)
 
@@ -121,13 +123,13 @@ def _fill(row: Table, outcome: Callable[[str, int], int], beginning: str, length
     try:
         entry = outcome(beginning, length)
     except _Undecided:
-        if len(beginning) < KEY_DIGITS:
+        if len(beginning) < min(KEY_DIGITS, length):
             for digit in "0123456789":
                 _fill(row, outcome, beginning + digit, length)
     except UnknownSyntaxError:
         return
     else:
-        width = 10 ** (KEY_DIGITS - len(beginning))
+        width = 10 ** (min(KEY_DIGITS, length) - len(beginning))
         first = int(beginning or 0) * width
         row[first : first + width] = entry
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -15,8 +16,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from . import phone_library, phone_plans
-from .phone_numbers import ASK_LIBRARY, NO_REGION, NOT_POSSIBLE, POSSIBLE, Regions, Resolved, resolve
+from .phone_numbers import ASK_LIBRARY, NO_REGION, NOT_POSSIBLE, POSSIBLE, Regions, resolve
 from .readings import Readings, put_special
+from .text_bytes import only_digits
 
 #: What may stand between digits; only these leave no question to the library.
 _TIDY = r"^[(\[ ]*\+?[0-9 ().\-/\[\]]*$"
@@ -60,64 +62,131 @@ def _supported(region: str | None) -> str | None:
 def _read(cells: pl.Series, regions: Regions, names: pl.Series) -> pl.Series:
     readings = Readings(len(cells))
     number = cells.cast(pl.Int64, strict=False)
-    plus = cells.str.starts_with("+")
-    length = cells.str.len_bytes().cast(pl.Int64) - plus
     digits = (number >= 0).fill_null(False).to_numpy()
     rows = np.flatnonzero(digits)
     if len(rows) < len(cells):
-        number, plus, length = (column.gather(rows) for column in (number, plus, length))
-    resolved = resolve(number.to_numpy(), length.to_numpy(), plus.to_numpy(), regions.at(rows))
-    _put(readings, rows, resolved)
-    still_open = ~digits
-    still_open[rows[resolved.verdict == ASK_LIBRARY]] = True
-    if still_open.any():
-        rows = np.flatnonzero(still_open)
+        cells_of_digits, number = cells.gather(rows), number.gather(rows)
+    else:
+        cells_of_digits = cells
+    plus = cells_of_digits.str.starts_with("+")
+    length = cells_of_digits.str.len_bytes().cast(pl.Int64) - plus
+    numbers = _Numbers(number.to_numpy(), length.to_numpy(), plus.to_numpy(), regions.at(rows))
+    left = ~digits
+    left[rows[_put(readings, rows, numbers, cells_of_digits)]] = True
+    if left.any():
+        rows = np.flatnonzero(left)
         text = cells.gather(rows).str.strip_chars()
         filled = (text != "").fill_null(False).arg_true().to_numpy()
-        rows, text = rows[filled], text.gather(filled).str.to_lowercase()
-        _read_written(readings, rows, text, regions.at(rows), names.gather(rows))
+        rows, text = rows[filled], text.gather(filled)
+        written = _put_tidy(readings, rows, text, regions.at(rows))
+        rows, text = rows[written], text.gather(written)
+        _read_written(readings, rows, text.str.to_lowercase(), regions.at(rows), names.gather(rows))
     return readings.to_struct(cells.name)
 
 
-def _put(readings: Readings, rows: Rows, resolved: Resolved, extension: NDArray[np.bool_] | None = None) -> None:
-    """Fill in what the tables say."""
-    possible = resolved.verdict == POSSIBLE
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """Digit strings as :func:`resolve` takes them."""
+
+    number: NDArray[np.int64]
+    length: NDArray[np.int64]
+    plus: NDArray[np.bool_]
+    regions: Regions
+
+    @classmethod
+    def of(cls, texts: pl.Series, regions: Regions) -> _Numbers:
+        """The digits of texts that hold at most twenty of them, and ``+`` nowhere but at the start."""
+        digits, length = only_digits(texts)
+        plus = texts.str.contains("+", literal=True)
+        return cls(digits.cast(pl.Int64, strict=False).fill_null(0).to_numpy(), length, plus.to_numpy(), regions)
+
+
+def _put(
+    readings: Readings,
+    rows: Rows,
+    numbers: _Numbers,
+    digits: pl.Series | None = None,
+    extension: NDArray[np.bool_] | None = None,
+) -> Rows:
+    """Fill in what the tables say.
+
+    :param digits: the cells themselves, where they are nothing but digits.
+    :param extension: which of them lost one.
+    :return: those left to the library, by their place among ``rows``.
+    """
+    found = resolve(numbers.number, numbers.length, numbers.plus, numbers.regions)
+    possible = found.verdict == POSSIBLE
     if possible.all():
-        readings.put("normal", rows, "+" + pl.Series(resolved.e164).cast(pl.String))
+        readings.put("normal", rows, _written_as_e164(digits, numbers, found.e164))
     else:
-        readings.put("normal", rows[possible], "+" + pl.Series(resolved.e164[possible]).cast(pl.String))
+        readings.put("normal", rows[possible], "+" + pl.Series(found.e164[possible]).cast(pl.String))
         for verdict, rule in _FAULT_OF.items():
-            readings.put("fault", rows[resolved.verdict == verdict], rule)
-    readings.put("warning", rows[resolved.assumed], "phone_assumed_international")
+            readings.put("fault", rows[found.verdict == verdict], rule)
+    readings.put("warning", rows[found.assumed], "phone_assumed_international")
     if extension is not None:
-        readings.put("warning", rows[extension & possible & ~resolved.assumed], "phone_extension")
+        readings.put("warning", rows[extension & possible & ~found.assumed], "phone_extension")
+    return np.flatnonzero(found.verdict == ASK_LIBRARY)
+
+
+def _written_as_e164(digits: pl.Series | None, numbers: _Numbers, e164: NDArray[np.int64]) -> pl.Series:
+    """The numbers as text; the cells are used again where they are E.164 already, or only lack the country code."""
+    if digits is not None and len(e164):
+        if numbers.plus.all() and (numbers.number == e164).all():
+            return digits
+        code, width = numbers.regions.code, int(numbers.length[0])
+        if isinstance(code, int) and not numbers.plus.any() and (numbers.length == width).all():
+            added = int(e164[0] - numbers.number[0])
+            if added == code * 10**width and (e164 - numbers.number == added).all():
+                return f"+{code}" + digits
+    return "+" + pl.Series(e164).cast(pl.String)
+
+
+def _put_tidy(readings: Readings, rows: Rows, cells: pl.Series, regions: Regions) -> Rows:
+    """Read cells that are digits with the usual punctuation between them; gives back which are not."""
+    tidy = cells.str.contains(_TIDY)
+    if not tidy.any():
+        return np.arange(len(cells))
+    at = tidy.arg_true().to_numpy()
+    numbers = _Numbers.of(cells.gather(at), regions.at(at))
+    readable = (numbers.length >= 3) & (numbers.length <= phone_library.MOST_DIGITS) & ~_is_damaged(cells.gather(at))
+    left = ~tidy.to_numpy()
+    left[at[~readable]] = True
+    at = at[readable]
+    numbers = _Numbers(
+        numbers.number[readable], numbers.length[readable], numbers.plus[readable], numbers.regions.at(readable)
+    )
+    left[at[_put(readings, rows[at], numbers)]] = True
+    return np.flatnonzero(left)
+
+
+def _is_damaged(cells: pl.Series) -> NDArray[np.bool_]:
+    suspicious = cells.str.ends_with("0") & cells.str.contains(".", literal=True)
+    if not suspicious.any():
+        return np.zeros(len(cells), dtype=np.bool_)
+    return (suspicious & cells.str.contains(phone_library.SPREADSHEET)).to_numpy()
 
 
 def _read_written(readings: Readings, rows: Rows, cells: pl.Series, regions: Regions, names: pl.Series) -> None:
-    """Read cells that are more than digits, trimmed and lower-cased."""
+    """Read cells that are more than digits and punctuation, trimmed and lower-cased."""
     left = put_special(readings, rows, cells)
     damaged = cells.str.contains(phone_library.SPREADSHEET).to_numpy() & left
     readings.put("fault", rows[damaged], "phone_damaged")
-    left &= ~damaged
     base = cells.str.replace(phone_library.EXTENSION, "")
     extension = (base != cells).to_numpy()
-    base = pl.select(_in_ascii(pl.lit(base))).to_series() if _beyond_ascii(base) else base
-    letters = base.str.contains(r"\p{L}").to_numpy() & left
+    if (base.str.len_bytes() != base.str.len_chars()).any():
+        base = pl.select(pl.lit(base).str.replace_many(_ascii_of())).to_series()
+    letters = base.str.contains(r"\p{L}").to_numpy() & left & ~damaged
     readings.put("fault", rows[letters], "phone_letters")
-    left &= ~letters
-    tidy = (base.str.contains(_TIDY)).to_numpy() & left
-    number = base.str.replace_all("[^0-9]+", "")
-    length = number.str.len_bytes().cast(pl.Int64)
-    number = number.cast(pl.Int64, strict=False)
-    readable = np.flatnonzero(tidy & number.is_not_null().to_numpy())
-    resolved = resolve(
-        number.gather(readable).to_numpy(),
-        length.gather(readable).to_numpy(),
-        base.gather(readable).str.contains("+", literal=True).to_numpy(),
-        regions.at(readable),
-    )
-    _put(readings, rows[readable], resolved, extension[readable])
-    left[readable[resolved.verdict != ASK_LIBRARY]] = False
+    digits = base.str.count_matches("[0-9]").to_numpy()
+    crowded = (digits > phone_library.MOST_DIGITS) & left & ~damaged & ~letters
+    readings.put("fault", rows[crowded], "phone_impossible")
+    left &= ~(damaged | letters | crowded)
+    tidy = np.flatnonzero(base.str.contains(_TIDY).to_numpy() & left & (digits >= 3))
+    if len(tidy):
+        numbers = _Numbers.of(base.gather(tidy), regions.at(tidy))
+        asked = _put(readings, rows[tidy], numbers, extension=extension[tidy])
+        left[tidy] = False
+        left[tidy[asked]] = True
     asked = np.flatnonzero(left)
     if len(asked):
         _ask_library(readings, rows[asked], cells.gather(asked), names.gather(asked))
@@ -138,15 +207,6 @@ def _ask_library(readings: Readings, rows: Rows, cells: pl.Series, names: pl.Ser
     for field in phone_library.Reading._fields:
         has = found[field].is_not_null().to_numpy()
         readings.put(field, rows[has], found[field].drop_nulls())
-
-
-def _beyond_ascii(text: pl.Series) -> bool:
-    return bool((text.str.len_bytes() != text.str.len_chars()).any())
-
-
-def _in_ascii(text: pl.Expr) -> pl.Expr:
-    """Digits of other scripts and punctuation beyond ASCII as ASCII has them."""
-    return text.str.replace_many(_ascii_of())
 
 
 @cache
