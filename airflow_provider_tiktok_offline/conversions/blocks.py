@@ -11,11 +11,13 @@ import polars as pl
 
 from .events import Identities, stage
 from .identity import content_numbers, id_bytes
+from .judged import VALID, Judged
 from .keys import Keys, mix
 from .parsing import parse
 from .reader import Block
 from .rejects import rejected_lines, rejects_text
-from .rules import VALID, Judged, Rulebook
+from .rulebook import Rulebook
+from .rules import judge
 from .settings import ConversionSettings
 from .tally import NO_CURRENCY, Tally, tally_block
 from .verdicts import block_verdicts
@@ -84,7 +86,7 @@ class BlockWorker:
     def __call__(self, block: Block) -> Outcome:
         header, settings = self._book.header, self._book.settings
         parsed = parse(block, header.width, header.delimiter.encode(), settings.limits.row_characters)
-        judged = self._book.judge(parsed)
+        judged = judge(self._book, parsed)
         rows = np.flatnonzero(judged.classes == VALID) if judged.classes.any() else None
         identities = Identities(judged, rows, settings)
         picked = slice(None) if rows is None else rows

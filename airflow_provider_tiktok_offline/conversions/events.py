@@ -14,9 +14,9 @@ from .digests import from_hex, sha256
 from .event_json import escape
 from .event_json import to_json as to_json
 from .identity import canonical_event, id_bytes, id_text, phone_identifier, text_with_order, text_without_order
+from .judged import Judged
 from .keys import Hashes, hash_columns
 from .records import Positions
-from .rules import Judged
 from .settings import ConversionSettings
 
 #: Content field of ``send_fields`` -> the programme's column, and whether it is a number.

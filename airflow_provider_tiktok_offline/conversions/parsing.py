@@ -104,32 +104,38 @@ def parse(block: Block, columns: int, delimiter: bytes, row_characters: int) -> 
     :param row_characters: the longest row that is taken.
     """
     screens = screen(block, delimiter)
-    count = block.count
     stray_returns = screens.returns and screens.returns != block.data.count(b"\r\n")
-    simple = not (block.quoted or screens.control or stray_returns or _has_blank_line(block.data))
+    simple = not (block.quoted or screens.control or stray_returns)
     if simple and not _has_long_line(block.data, row_characters):
         try:
             frame = _read(block.data, columns, delimiter, quoted=False)
         except pa.ArrowInvalid:
             pass
         else:
-            if frame.height == count:
-                lines = np.arange(block.first_line, block.first_line + count, dtype=np.int64)
+            if frame.height == block.count and not _has_blank_row(frame):
+                lines = np.arange(block.first_line, block.first_line + block.count, dtype=np.int64)
                 return Parsed(frame, lines, screens=screens)
     return _parse_odd(block, columns, delimiter, row_characters, screens)
 
 
-def _has_blank_line(data: bytes) -> bool:
-    """Whether a line is empty: the parser would make a row of blank cells of it."""
-    return data.startswith((b"\n", b"\r\n")) or b"\n\n" in data or b"\n\r\n" in data
-
-
 def _has_long_line(data: bytes, most: int) -> bool:
-    half = max(most // 2, 1)
-    if all(data.find(b"\n", start, start + half) >= 0 for start in range(0, len(data) - half, half)):
-        return False
-    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE)
-    return bool(ends[0] > most or (np.diff(ends) > most + 1).any())
+    start = 0
+    while len(data) - start > most + 1:
+        end = data.rfind(b"\n", start, start + most + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
+
+
+def _has_blank_row(frame: pl.DataFrame) -> bool:
+    """Whether a row has no value at all: the parser makes one of an empty line."""
+    blank = frame[:, 0] == ""
+    for cells in frame.iter_columns():
+        if not blank.any():
+            return False
+        blank = blank & (cells == "")
+    return bool(blank.any())
 
 
 def _read(data: bytes, columns: int, delimiter: bytes, *, quoted: bool) -> pl.DataFrame:

@@ -21,11 +21,12 @@ from .catalogue import RULES
 from .duplicates import RepeatFinder, Repeats
 from .events import digests_of
 from .header import DELIMITERS, Header, read_header
+from .judged import DUPLICATE, EXCLUDED, REJECTED, VALID
 from .parts import PartStore
 from .reader import BLOCK_BYTES, Block, FileReader
 from .rejects import RepairWriter, collisions_text, raw_lines, rejects_head
 from .report import Report
-from .rules import DUPLICATE, EXCLUDED, REJECTED, VALID, Rulebook
+from .rulebook import Rulebook
 from .settings import ConversionSettings
 from .source import ByteSource
 from .staging import PartWriter

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from .header import REPAIR_COLUMN
+from .judged import REJECTED, Judged
 from .reader import Block
 from .records import Positions
 from .report import message_of
-from .rules import REJECTED, Judged
 
 _HEAD = b"line,column,rule,severity,message\n"
 _SEVERITIES = ("error", "warning", "note")

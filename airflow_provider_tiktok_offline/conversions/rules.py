@@ -5,142 +5,37 @@ Every rule looks at a whole column. What costs time is asked only where a cheape
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from . import cells as cell_rules
 from .amounts import UNITS, read_amounts
-from .catalogue import EXCLUSIONS, RULES, severity_of
 from .columns import (
-    COLUMNS,
     CURRENCIES,
     EMAIL_COLUMNS,
-    LIVERAMP_CATEGORIES,
     PHONE_COLUMNS,
-    PROGRAMME_COLUMNS,
     REGIONS,
-    STANDARD_EVENTS,
 )
 from .emails import read as read_emails
-from .header import Header
+from .judged import EXCLUDED, REASONS, REJECTED, RULE_NAMES, VALID, Flags, Issue, Judged, Numbers
 from .parsing import Parsed
 from .phones import read as read_phones
 from .phones import read_by_row as read_phones_by_row
 from .readings import PLACEHOLDERS
-from .settings import ConversionSettings, Severity
-from .suppression import Suppression
+from .rulebook import Rulebook
+from .settings import Severity
 from .timestamps import read_timestamps
 
-Flags = npt.NDArray[np.bool_]
-Numbers = npt.NDArray[np.int64]
-
-VALID, REJECTED, DUPLICATE, EXCLUDED = range(4)
-CLASSES = ("valid", "rejected", "duplicate", "excluded")
-RULE_NAMES = tuple(RULES)
-REASONS = tuple(EXCLUSIONS)
-_NOT_SENT = frozenset(column.name for column in COLUMNS if not column.sent)
 _DAY = 86_400
 _LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
 #: Columns whose own pattern tells placeholders from values.
-_NUMBERS = frozenset({"zip", "quantity", "product_price"})
-_WEAKER: Mapping[Severity, Severity] = {"error": "note", "warning": "note", "note": "note", "off": "off"}
+_PATTERNED = frozenset({"state", "zip", "quantity", "product_price"})
 
 
-@dataclass(slots=True)
-class Issue:
-    """One rule broken in one column by some rows of the block, as positions."""
-
-    rule: str
-    column: str | None
-    severity: Severity
-    rows: Numbers
-
-
-@dataclass(slots=True)
-class Judged:
-    """What the rules made of a block.
-
-    Attributes:
-        lines: line number of each row.
-        values: what a row holds once read: text by programme column (``""`` where blank or dropped), ``event``,
-            ``currency``, and for each identifier column its normal form and its passed-through digest.
-        epoch: the transaction's time, before it is clamped to as_of.
-        sent_epoch: the time to send.
-        units: the amount in millionths.
-        sound: rows whose time and amount could be read, so that their columns are surely not shifted.
-        classes: of each row; duplicates are found later.
-        reasons: index into RULE_NAMES (rejected) or REASONS (excluded); -1 else.
-        issues: what was found on rows that are not excluded.
-        emails, phones: identifier columns with what was read in them.
-    """
-
-    lines: Numbers
-    values: dict[str, pl.Series]
-    epoch: Numbers
-    sent_epoch: Numbers
-    units: Numbers
-    sound: Flags
-    classes: npt.NDArray[np.uint8]
-    reasons: npt.NDArray[np.int16]
-    issues: list[Issue] = field(default_factory=list)
-    emails: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
-    phones: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
-
-
-class Rulebook:
-    """The rules under one advertiser's settings, for files with one header.
-
-    :param as_of: the moment against which age and future are judged; aware.
-    :param suppression: people who opted out.
-    :param digest: gives the 32-byte digests of a reading; needed with a suppression list.
-    """
-
-    def __init__(
-        self,
-        settings: ConversionSettings,
-        header: Header,
-        as_of: datetime,
-        suppression: Suppression | None,
-        digest: Callable[[pl.DataFrame], pl.Series],
-    ) -> None:
-        self.settings = settings
-        self.header = header
-        self.as_of = int(as_of.timestamp())
-        self.suppression = suppression
-        self._digest = digest
-        self._severities = {rule: severity_of(rule, settings) for rule in RULES}
-        self.columns = [name for name in PROGRAMME_COLUMNS if name in header.places or name in settings.constants]
-        self._events = _events(settings)
-
-    def severity(self, rule: str, column: str | None = None) -> Severity:
-        """What breaking a rule costs; in columns that are never sent to TikTok a note at most."""
-        severity = self._severities[rule]
-        if column in _NOT_SENT and self.settings.profile == "tiktok" and rule not in self.settings.severities:
-            return _WEAKER[severity]
-        return severity
-
-    def label(self, column: str) -> str:
-        """The file's own name of a programme column."""
-        return self.header.labels.get(column, column)
-
-    def judge(self, parsed: Parsed) -> Judged:
-        """Apply every rule to the rows of a block."""
-        return _Judgement(self, parsed).result()
-
-
-def _events(settings: ConversionSettings) -> dict[str, str]:
-    """The file's category -> the event's name, for every category that may stand in a row."""
-    known = LIVERAMP_CATEGORIES if settings.profile == "liveramp" else STANDARD_EVENTS
-    events = {name: name for name in known} | dict(settings.event_map)
-    if settings.categories is None:
-        return events
-    allowed = {name: events.get(name, name) for name in settings.categories}
-    return {name: event for name, event in allowed.items() if event in STANDARD_EVENTS}
+def judge(book: Rulebook, parsed: Parsed) -> Judged:
+    """Apply every rule to the rows of a block."""
+    return _Judgement(book, parsed).result()
 
 
 class _Judgement:
@@ -238,13 +133,15 @@ class _Judgement:
                 cells = trimmed
         if name in EMAIL_COLUMNS or name in PHONE_COLUMNS:
             return cells
-        if name not in self.short or name in _NUMBERS:
+        if name not in self.short or name in _PATTERNED:
             return cells
         return self._without_placeholders(name, cells)
 
     def _without_placeholders(self, name: str, cells: pl.Series) -> pl.Series:
-        lengths = cells.str.len_bytes()
-        rows = ((lengths > 0) & (lengths <= _LONGEST_PLACEHOLDER)).arg_true()
+        suspicious = cells.str.starts_with("n") | cells.str.starts_with("N") | cells.str.starts_with("-")
+        if not suspicious.any():
+            return cells
+        rows = (suspicious & (cells.str.len_bytes() <= _LONGEST_PLACEHOLDER)).arg_true()
         short = cells.gather(rows)
         blanked = rows.filter(short.str.to_lowercase().is_in(PLACEHOLDERS))
         if not len(blanked):
@@ -346,7 +243,7 @@ class _Judgement:
 
     def _category(self) -> pl.Series:
         cells = self.values["transaction_category"]
-        events = cells.replace_strict(self.book._events, default=None, return_dtype=pl.String)
+        events = cells.replace_strict(self.book.events, default=None, return_dtype=pl.String)
         if events.null_count():
             blank = cells == ""
             self.add("category_missing", "transaction_category", blank)
@@ -416,7 +313,7 @@ class _Judgement:
         for name, rule in cell_rules.PATTERN_RULES:
             if name in values:
                 wrong = cell_rules.breaks_pattern(values[name], name, self.settings.decimal)
-                if name in _NUMBERS and wrong.any():
+                if name in _PATTERNED and wrong.any():
                     values[name] = self._without_placeholders(name, values[name])
                     wrong &= values[name] != ""
                 if wrong.any():
@@ -451,7 +348,7 @@ class _Judgement:
         suppressed = self.nothing
         if self.book.suppression is not None:
             for _, reading in readings:
-                suppressed = suppressed | self.book.suppression.covers(self.book._digest(reading))
+                suppressed = suppressed | self.book.suppression.covers(self.book.digest(reading))
         return suppressed
 
     def _instruction_row(self, events: pl.Series, time_known: Flags, amount_known: Flags) -> None:

@@ -63,7 +63,8 @@ class PartWriter:
     def _put(self, rows: pl.DataFrame) -> None:
         name = f"part-{len(self._parts):05}.parquet"
         with self._output.open_write(name) as stream:
-            rows.write_parquet(stream, compression="lz4", statistics=False)
+            # Digests can't be compressed; the rest is not worth the time.
+            rows.write_parquet(stream, compression="uncompressed", statistics=False)
         self._parts.append({"name": name, "events": rows.height, "leave_out": None})
 
     def finish(self, repeats: Repeats) -> None:

@@ -12,8 +12,8 @@ import polars as pl
 
 from .amounts import decimal_text, sum_units
 from .catalogue import RULES
+from .judged import CLASSES, DUPLICATE, EXCLUDED, REASONS, REJECTED, VALID, Issue, Judged
 from .report import FIRST_LINES, ReportIssue, message_of
-from .rules import CLASSES, DUPLICATE, EXCLUDED, REASONS, REJECTED, VALID, Issue, Judged
 from .settings import Severity
 
 #: The currency of amounts for which nobody named one.

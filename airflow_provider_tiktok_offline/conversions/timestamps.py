@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from .texts import text_buffers
+from .text_bytes import buffers
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -139,7 +139,7 @@ def _days(year: Numbers, month: Numbers, day: Numbers) -> Numbers:
 
 
 def _read_fixed(cells: pl.Series, fields: _Fields, offset: str) -> None:
-    starts, characters = text_buffers(cells)
+    _, _, starts, characters = buffers(cells)
     lengths = np.diff(starts)
     if not len(lengths):
         return

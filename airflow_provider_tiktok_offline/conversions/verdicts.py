@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from .duplicates import Repeats
 from .identity import id_text
+from .judged import CLASSES, EXCLUDED, REASONS, REJECTED, RULE_NAMES, Judged
 from .records import Positions
-from .rules import CLASSES, EXCLUDED, REASONS, REJECTED, RULE_NAMES, Judged
 
 _SCHEMA = pa.schema(
     [("line", pa.int64()), ("class", pa.string()), ("reason", pa.string()), ("event_id", pa.string()),
