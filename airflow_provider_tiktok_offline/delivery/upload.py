@@ -34,6 +34,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
     :raises CircuitOpenError: if TikTok kept failing.
     """
     from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+    from airflow_provider_tiktok_offline.tiktok.ahead import ahead
 
     if ctx.config.mode == "dry_run":
         raise ConfigError(
@@ -57,8 +58,8 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
             settled = receipts.settled()
             todo = _outstanding(ctx, delivery_id, part, frame, settled)
             proven = bool((settled["outcome"] == "accepted").any())
-            for window in _windows(ctx, todo):
-                result = _send(ctx, client, window, receipts, lease, proven=proven)
+            for items, keys in ahead(_windows(ctx, todo)):
+                result = _send(ctx, client, items, keys, receipts, lease, proven=proven)
                 proven = proven or bool(result.accepted)
                 for outcome in ("accepted", "refused", "unconfirmed"):
                     done[outcome] += getattr(result, outcome)
@@ -114,39 +115,45 @@ def open_client(ctx: DeliveryContext) -> TikTokClient:
 
     :raises ConfigError: if the connection holds no access token.
     """
-    from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+    from airflow_provider_tiktok_offline.tiktok.access import access_token_of, api_url_of
+    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 
     connection = ctx.connections.get(ctx.config.tiktok_conn_id)
-    if not connection.password:
-        raise ConfigError(
-            "the connection holds no access token.",
-            where=f"connection {ctx.config.tiktok_conn_id}",
-            todo="Put the token into its password field; `tiktok-offline auth login` gets one.",
-        )
+    base_url = ctx.api_url or api_url_of(connection)
     return TikTokClient(
-        connection.password,
-        base_url=ctx.api_url or connection.host or PRODUCTION_URL,
+        access_token_of(connection, ctx.connections, api_url=base_url, clock=ctx.clock),
+        base_url=base_url,
         clock=ctx.clock,
         timeout=ctx.config.upload.timeout_seconds,
     )
 
 
-def _windows(ctx: DeliveryContext, frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def _windows(ctx: DeliveryContext, frame: pl.DataFrame) -> Iterator[tuple[pl.Series, pl.Series]]:
+    """Items and keys of as many events as are in memory as JSON at once."""
+    from airflow_provider_tiktok_offline.conversions.events import to_json
+
     size = ctx.config.upload.batch_events * WINDOW_BATCHES
     for start in range(0, frame.height, size):
-        yield frame.slice(start, size)
+        window = frame.slice(start, size)
+        yield to_json(window), window["event_key"]
 
 
 def _send(
-    ctx: DeliveryContext, client: TikTokClient, window: pl.DataFrame, receipts: Any, lease: Lease, *, proven: bool
+    ctx: DeliveryContext,
+    client: TikTokClient,
+    items: pl.Series,
+    keys: pl.Series,
+    receipts: Any,
+    lease: Lease,
+    *,
+    proven: bool,
 ) -> UploadResult:
-    from airflow_provider_tiktok_offline.conversions.events import to_json
     from airflow_provider_tiktok_offline.tiktok.requests import Envelope
     from airflow_provider_tiktok_offline.tiktok.upload import send
 
     return send(
-        to_json(window),
-        window["event_key"],
+        items,
+        keys,
         client=client,
         envelope=Envelope(ctx.config.event_set_id),
         limits=ctx.config.upload,

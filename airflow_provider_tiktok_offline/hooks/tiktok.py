@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
-from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 class TikTokHook(BaseHook):
     """TikTok's Business API with the access token of a connection.
 
-    :param tiktok_conn_id: the connection; its password is the access token, its host another base URL.
+    :param tiktok_conn_id: the connection; its password is the access token, its host another base URL. A grant whose
+        tokens expire lies in the store that its extra names as ``token_store``, beside ``app_id`` and ``app_secret``.
     """
 
     conn_name_attr = "tiktok_conn_id"
@@ -33,16 +35,14 @@ class TikTokHook(BaseHook):
 
         :raises ConfigError: if the connection is missing or has no access token.
         """
-        from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+        from airflow_provider_tiktok_offline.tiktok.access import access_token_of, api_url_of
+        from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 
-        connection = AirflowConnections().get(self.tiktok_conn_id)
-        if not connection.password:
-            raise ConfigError(
-                "the connection holds no access token.",
-                where=f"connection {self.tiktok_conn_id!r}",
-                todo="Put the token into its password field; `tiktok-offline auth login` gets one.",
-            )
-        return TikTokClient(connection.password, base_url=connection.host or PRODUCTION_URL)
+        connections = AirflowConnections()
+        connection = connections.get(self.tiktok_conn_id)
+        token = access_token_of(connection, connections)
+        mask_secret(token)
+        return TikTokClient(token, base_url=api_url_of(connection))
 
     def test_connection(self) -> tuple[bool, str]:
         """What the connection form's *Test* shows: what the access token reaches."""

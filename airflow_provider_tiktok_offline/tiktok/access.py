@@ -1,0 +1,53 @@
+"""From a connection to the access token it stands for."""
+
+from __future__ import annotations
+
+from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.connections import Connection, Connections
+from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+from airflow_provider_tiktok_offline.tiktok.oauth import app_of
+
+#: Extra field of a connection that names where an expiring grant lies.
+TOKEN_STORE_FIELD = "token_store"  # noqa: S105 - its name
+
+
+def api_url_of(connection: Connection) -> str:
+    """The API's address: the connection's host, or the usual one."""
+    return connection.host or PRODUCTION_URL
+
+
+def access_token_of(
+    connection: Connection, connections: Connections, *, api_url: str | None = None, clock: Clock | None = None
+) -> str:
+    """The connection's access token: its password, or the newest of the token store that its extra names.
+
+    :param connection: of type ``tiktok``.
+    :param connections: where the store's own connection is looked up.
+    :param api_url: another address than the connection's.
+    :raises ConfigError: if it holds neither, or a token store without ``app_id`` and ``app_secret``.
+    :raises CredentialsError: if the token store is empty, or TikTok refuses to refresh.
+    """
+    where = f"connection {connection.conn_id}"
+    uri = connection.extra.get(TOKEN_STORE_FIELD)
+    if not uri:
+        if not connection.password:
+            raise ConfigError(
+                "the connection holds no access token.",
+                where=where,
+                todo="Put the token into its password field; `tiktok-offline auth login` gets one.",
+            )
+        return connection.password
+    from airflow_provider_tiktok_offline.storage.objects import open_objects
+    from airflow_provider_tiktok_offline.tiktok.token_store import ObjectTokenStore, fresh_access_token
+
+    app = app_of(connection.extra)
+    folder, _, name = str(uri).rpartition("/")
+    if app is None or not folder or not name:
+        raise ConfigError(
+            "token_store needs an object's URI, and app_id and app_secret beside it.",
+            where=where,
+            todo="`tiktok-offline auth login --token-store URI` writes the store.",
+        )
+    with TikTokClient(None, base_url=api_url or api_url_of(connection), clock=clock) as client:
+        return fresh_access_token(ObjectTokenStore(open_objects(folder, connections), name), client, app)
