@@ -50,16 +50,20 @@ def config(cli):
         ("shifted.csv", rows(2).partition("\n")[2].encode(), "header"),
     ],
 )
-@pytest.mark.parametrize("command", ["validate", "prepare"])
-def test_a_file_that_cannot_be_used_is_one_clear_error(cli, config, command, name, content, expected):
+def test_a_file_that_cannot_be_used_is_one_clear_error(cli, name, content, expected):
     """It names the file, ends with 2, shows no traceback and nothing of the file."""
     if content is not None:
         (cli.home / name).write_bytes(content)
-    more = ("--config", config, "--output", "out") if command == "prepare" else ()
-    message = cli.error(command, name, *more)
+    message = cli.error("validate", name)
     assert name in message
     assert expected in message
     assert MAIL not in message
+
+
+def test_nothing_is_prepared_of_a_file_that_cannot_be_used(cli, config):
+    """No manifest says that there is something to send."""
+    (cli.home / "cut.csv.gz").write_bytes(gzip.compress(rows(500).encode())[:-300])
+    assert "cut.csv.gz" in cli.error("prepare", "cut.csv.gz", "--config", config, "--output", "out")
     assert not (cli.home / "out" / "manifest.json").exists()
 
 

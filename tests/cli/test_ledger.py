@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.cli.test_files import AS_OF, rows
-from tests.cli.test_upload import _prepared_ids, shop  # noqa: F401 - a fixture
+from tests.cli.test_upload import fresh_ledger, prepared_ids, shop  # noqa: F401 - fixtures
 
 ENTRY = ("--config", "advertisers.yaml", "--advertiser", "shop")
 
@@ -23,7 +23,7 @@ def _send(cli, shop, file="sales.csv", **environ):  # noqa: F811
 
 def test_a_delivery_can_be_looked_at_from_every_side(cli, tiktok, shop):  # noqa: F811
     """By ledger, by file, by event, by day and by order, and as one file."""
-    event_id = sorted(_prepared_ids(cli))[0]
+    event_id = sorted(prepared_ids(cli.home))[0]
     _send(cli, shop)
     assert _status(cli)["events"] == {"accepted": 30}
     assert "accepted 30" in cli.done("ledger", "status", *ENTRY)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.cli.test_files import AS_OF, rows
-from tests.cli.test_upload import shop  # noqa: F401 - a fixture
+from tests.cli.test_upload import fresh_ledger, shop  # noqa: F401 - fixtures
 
 ENTRY = ("--config", "advertisers.yaml")
 

@@ -3,43 +3,66 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
+from datetime import datetime
 
 import pytest
 
+from airflow_provider_tiktok_offline.config import AdvertiserConfig
+from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
+from airflow_provider_tiktok_offline.conversions.prepare import prepare
+from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+from airflow_provider_tiktok_offline.conversions.source import LocalFile
 from airflow_provider_tiktok_offline.simulator.faults import Fault
+from tests.cli.conftest import Cli
 from tests.cli.test_files import AS_OF, MAIL, PHONE, rows
 from tests.servers.simulator import ADVERTISER_ID, EVENT_SET_ID
 
 
-@pytest.fixture
-def shop(cli, tiktok):
-    """A live advertiser with a ledger and a file of 30 rows; ``upload`` arguments that reach the simulator."""
-    settings = {
+def _settings(home):
+    return {
         "name": "shop",
         "advertiser_id": ADVERTISER_ID,
         "event_set_id": EVENT_SET_ID,
         "mode": "live",
         "currency": "USD",
         "phone_region": "US",
-        "state_uri": str(cli.home / "state"),
+        "state_uri": str(home / "state"),
         "source": {"path": "/in/sales.csv"},
     }
-    (cli.home / "advertisers.yaml").write_text(json.dumps({"advertisers": [settings]}))
+
+
+@pytest.fixture(scope="session")
+def fresh_ledger(tmp_path_factory):
+    """A state directory with a ledger that nothing was sent by yet, to be copied."""
+    cli = Cli(tmp_path_factory.mktemp("ledger"))
+    (cli.home / "advertisers.yaml").write_text(json.dumps({"advertisers": [_settings(cli.home)]}))
+    assert EVENT_SET_ID in cli.done("ledger", "init", "--config", "advertisers.yaml")
+    return cli.home / "state"
+
+
+@pytest.fixture
+def shop(cli, tiktok, fresh_ledger):
+    """A live advertiser with a ledger and a file of 30 rows; ``upload`` arguments that reach the simulator."""
+    (cli.home / "advertisers.yaml").write_text(json.dumps({"advertisers": [_settings(cli.home)]}))
     (cli.home / "sales.csv").write_text(rows(30))
-    cli.done("ledger", "init", "--config", "advertisers.yaml")
+    shutil.copytree(fresh_ledger, cli.home / "state")
     return ("--config", "advertisers.yaml", "--advertiser", "shop", "--api-url", tiktok.url)
 
 
-def _prepared_ids(cli, what="sales.csv"):
-    cli.done("prepare", what, "--config", "advertisers.yaml", "--output", "prepared", "--as-of", AS_OF)
-    return {json.loads(line)["event_id"] for line in cli.done("events", "prepared").splitlines()}
+def prepared_ids(home):
+    """The event ids of ``sales.csv``."""
+    settings = AdvertiserConfig.model_validate(_settings(home)).conversion_settings()
+    parts = DirectoryParts(home / "expected")
+    prepare(LocalFile(home / "sales.csv"), settings, as_of=datetime.fromisoformat(AS_OF), output=parts)
+    return {json.loads(line)["event_id"] for line in PreparedEvents.open(parts).json_lines()}
 
 
 def test_a_file_is_delivered_once(cli, tiktok, shop):
     """The same command a second time sends nothing, and says so."""
     assert "events accepted" in cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF)
-    assert set(tiktok.event_ids()) == _prepared_ids(cli)
+    assert set(tiktok.event_ids()) == prepared_ids(cli.home)
     requests = tiktok.control.summary().requests
     assert "delivered already" in cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF)
     assert tiktok.control.summary().requests == requests
@@ -56,34 +79,33 @@ def test_what_was_sent_in_another_file_is_not_sent_again(cli, tiktok, shop):
 
 def test_a_prepared_directory_is_delivered(cli, tiktok, shop):
     """It may be prepared on another machine; its file counts as delivered afterwards."""
-    expected = _prepared_ids(cli)
+    cli.done("prepare", "sales.csv", *shop[:4], "--output", "prepared", "--as-of", AS_OF)
     cli.done("upload", "prepared", *shop)
-    assert set(tiktok.event_ids()) == expected
+    assert set(tiktok.event_ids()) == prepared_ids(cli.home)
     assert "delivered already" in cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF)
     assert "delivered already" in cli.done("upload", "prepared", *shop)
 
 
 def test_a_directory_prepared_with_other_settings_is_refused(cli, tiktok, shop):
     """Its events would carry another currency."""
-    _prepared_ids(cli)
+    cli.done("prepare", "sales.csv", *shop[:4], "--output", "prepared", "--as-of", AS_OF)
     file = cli.home / "advertisers.yaml"
     file.write_text(file.read_text().replace("USD", "EUR"))
     assert "other settings" in cli.error("upload", "prepared", *shop)
     assert tiktok.control.summary().requests == 0
 
 
-def test_people_who_opted_out_since_it_was_prepared_stop_a_directory(cli, tiktok, shop):
-    """Prepared again, their rows are left out."""
+def test_people_who_opted_out_since_it_was_prepared_are_left_out(cli, tiktok, shop):
+    """Whatever a prepared directory still holds of them."""
     file = cli.home / "advertisers.yaml"
     (cli.home / "opt-outs.txt").write_text("somebody.else@example.com\n")
     content = json.loads(file.read_text())
     content["advertisers"][0]["suppression"] = {"uri": str(cli.home / "opt-outs.txt")}
     file.write_text(json.dumps(content))
-    _prepared_ids(cli)
+    cli.done("prepare", "sales.csv", *shop[:4], "--output", "prepared", "--as-of", AS_OF)
     (cli.home / "opt-outs.txt").write_text(f"{MAIL}\n")
-    assert "opted out since" in cli.error("upload", "prepared", *shop, code=1)
-    summary = json.loads(cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF, "--json"))
-    assert summary["rows"]["excluded"] == {"suppressed": 30}
+    summary = json.loads(cli("upload", "prepared", *shop, "--json").stdout)
+    assert summary["events"] == {"suppressed": 30}
     assert tiktok.control.summary().events_received == 0
 
 
@@ -124,7 +146,7 @@ def test_rows_above_the_gate_stop_the_delivery(cli, tiktok, shop):
 
 def test_refused_events_are_told_by_the_exit_code_and_sent_again_on_request(cli, tiktok, shop):
     """The good ones are delivered; --retry-refused sends the others once they are wanted."""
-    bad = sorted(_prepared_ids(cli))[0]
+    bad = sorted(prepared_ids(cli.home))[0]
     tiktok.control.add(
         Fault(kind="refuse", event_ids=[bad], code=40002, message="data.{index}.event_time: Invalid value.", count=None)
     )
