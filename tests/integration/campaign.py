@@ -201,7 +201,7 @@ class Campaign:
         raise AssertionError("\n".join(["it did not finish:", *self.story.lines]))
 
     def check(self, ended: Ended) -> None:
-        """The simulator holds each valid transaction once, and the summary says so."""
+        """The simulator holds each valid transaction once, and summary and ledger agree with it."""
         story = "\n".join(self.story.lines)
         wanted = Counter(self.file.event_ids - self.refused)
         held = self.simulator.event_ids()
@@ -221,6 +221,12 @@ class Campaign:
             self.file.rejected,
             self.file.duplicates,
         )
+
+        ledger = self.shop.run("ledger", "status", "--json").result
+        outcomes = {name: count for name, count in ledger["events"].items() if count}
+        agreed = {name: count for name, count in events.items() if count}
+        assert outcomes == agreed, f"ledger {outcomes}, summary {agreed}\n{story}"
+        assert (ledger["claims"], ledger["oldest_in_doubt"]) == ({}, None), f"{ledger}\n{story}"
 
     def check_again_sends_nothing(self) -> None:
         """The same command once more is a no-op."""
