@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import webbrowser
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from airflow_provider_tiktok_offline.cli.accounts import AdvertiserId, open_account
 from airflow_provider_tiktok_offline.cli.environment_connections import TOKEN_VARIABLE
+from airflow_provider_tiktok_offline.cli.grants import add_to_airflow, keep, show_advertisers, show_findings
 from airflow_provider_tiktok_offline.cli.options import (
     Advertiser,
     ApiUrl,
@@ -22,9 +22,7 @@ from airflow_provider_tiktok_offline.cli.running import UNUSABLE, messages, outp
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.tiktok.check import Finding
-    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
-    from airflow_provider_tiktok_offline.tiktok.oauth import App, Grant
+    from airflow_provider_tiktok_offline.tiktok.oauth import App
 
 app = typer.Typer(help="Get, look at and end the grant of an ad account.", no_args_is_help=True)
 
@@ -85,12 +83,12 @@ def login(
     with TikTokClient(None, base_url=base_url) as client:
         grant = exchange(client, developer_app, code)
     with TikTokClient(grant.access_token, base_url=base_url) as client:
-        _show_advertisers(client, developer_app)
+        show_advertisers(client, developer_app)
     if token_store is not None:
-        _keep(token_store, grant)
+        keep(token_store, grant)
     connection = GrantConnection(access_token=grant.access_token, conn_id=conn_id, app=developer_app, base_url=base_url)
     if add:
-        _add_to_airflow(connection.to_import_file())
+        add_to_airflow(connection.to_import_file())
         output().print(f"Connection {conn_id} is in Airflow.")
         return
     shown = output()
@@ -155,21 +153,11 @@ def revoke(
         raise ConfigError("there is no access token.", todo=f"Set {TOKEN_VARIABLE} to the one to end.")
     base_url = api_url or PRODUCTION_URL
     with TikTokClient(token, base_url=base_url) as client:
-        _show_advertisers(client, developer_app)
+        show_advertisers(client, developer_app)
         if not yes and not typer.confirm("End the token for all of them?", err=True):
             raise typer.Exit(UNUSABLE)
         revoke_token(client, developer_app, token)
     output().print("The token is revoked.")
-
-
-def show_findings(findings: Iterable[Finding]) -> None:
-    """One line a finding: how it stands, what was found, what to do."""
-    from rich.text import Text
-
-    colours = {"ok": "green", "warning": "yellow", "failed": "red"}
-    console = output()
-    for finding in findings:
-        console.print(Text.assemble((f"{finding.status:8}", colours[finding.status]), str(finding)))
 
 
 def _app(app_id: str) -> App:
@@ -177,50 +165,3 @@ def _app(app_id: str) -> App:
 
     secret = os.environ.get(SECRET_VARIABLE) or typer.prompt("App secret", hide_input=True, err=True)
     return App(app_id, secret)
-
-
-def _show_advertisers(client: TikTokClient, developer_app: App) -> None:
-    from airflow_provider_tiktok_offline.tiktok.oauth import list_advertisers
-
-    found = list_advertisers(client, developer_app)
-    console = output()
-    console.print(f"The token reaches {len(found)} ad account(s):")
-    for one in found:
-        console.print(f"  {one.advertiser_id}  {one.name}", markup=False)
-
-
-def _keep(uri: str, grant: Grant) -> None:
-    from airflow_provider_tiktok_offline.cli.environment_connections import EnvironmentConnections
-    from airflow_provider_tiktok_offline.storage.objects import open_objects
-    from airflow_provider_tiktok_offline.tiktok.token_store import ObjectTokenStore
-
-    folder, _, name = uri.rpartition("/")
-    if not folder or not name:
-        raise ConfigError("must name an object, as s3://conn_id@bucket/tokens/my_app.", where="--token-store")
-    store = ObjectTokenStore(open_objects(folder, EnvironmentConnections()), name)
-    found = store.load()
-    store.save(grant, found[1] if found else None)
-    output().print(f"The grant is kept in {uri}")
-
-
-def _add_to_airflow(content: str) -> None:
-    """Through a file that only this user can read: a command's arguments are seen by everybody on the machine."""
-    import subprocess
-    import tempfile
-    from pathlib import Path
-
-    with tempfile.TemporaryDirectory(prefix="tiktok-offline-") as folder:
-        file = Path(folder) / "connection.json"
-        file.touch(mode=0o600)
-        file.write_text(content, encoding="utf-8")
-        try:
-            done = subprocess.run(
-                ["airflow", "connections", "import", "--overwrite", str(file)], capture_output=True, check=False
-            )
-        except FileNotFoundError:
-            raise ConfigError("there is no airflow command here.", todo="Run it where Airflow is installed.") from None
-    if done.returncode != 0:
-        raise ConfigError(
-            f"airflow connections import ended with {done.returncode}.",
-            todo="Print the connection with --show-secrets and add it by hand.",
-        )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from airflow_provider_tiktok_offline.cli.auth import show_findings
+from airflow_provider_tiktok_offline.cli.grants import show_findings
 from airflow_provider_tiktok_offline.cli.options import ApiUrl, ConfigPath, examples
 from airflow_provider_tiktok_offline.cli.running import UNUSABLE, complain, output
 
