@@ -41,23 +41,28 @@ class Grammar:
         self._regex = re.compile(pattern)
         self._steps: dict[tuple[States, int], States] = {}
         self._verdicts: dict[tuple[States, int], Verdict] = {}
-        self._alive: dict[tuple[States, int], bool] = {}
+        self._longer: dict[tuple[States, int], bool] = {}
+        self._beginnings: dict[str, States] = {}
 
     def verdict(self, beginning: str, length: int) -> Verdict:
         """Whether all, none or some of the strings of that beginning and length match as a whole."""
-        states = self.start
-        for digit in beginning:
-            states = self._step(states, int(digit))
-        return self._verdict(states, length - len(beginning))
+        return self._verdict(self._after(beginning), length - len(beginning))
 
     def match(self, beginning: str, length: int) -> re.Match[str] | Literal["some"] | None:
         """How the pattern matches at the start of every such string, or ``"some"`` if that depends on the rest."""
-        states, left = self.start, length
-        for digit in beginning:
-            states, left = self._step(states, int(digit)), left - 1
-        if left and any(self._is_alive(self._step(states, digit), left - 1) for digit in _ANY):
+        left = length - len(beginning)
+        if self._goes_on(self._after(beginning), left):
             return "some"
         return self._regex.match(beginning + "0" * left)
+
+    def _after(self, beginning: str) -> States:
+        if not beginning:
+            return self.start
+        known = self._beginnings.get(beginning)
+        if known is None:
+            known = self._step(self._after(beginning[:-1]), int(beginning[-1]))
+            self._beginnings[beginning] = known
+        return known
 
     def _verdict(self, states: States, left: int) -> Verdict:
         if not states:
@@ -66,21 +71,23 @@ class Grammar:
             return "all" if self._accepts(states, at_end=True) else "none"
         known = self._verdicts.get((states, left))
         if known is None:
-            found = {self._verdict(self._step(states, digit), left - 1) for digit in _ANY}
+            following = {self._step(states, digit) for digit in _ANY}
+            found = {self._verdict(each, left - 1) for each in following}
             known = found.pop() if len(found) == 1 else "some"
             self._verdicts[states, left] = known
         return known
 
-    def _is_alive(self, states: States, left: int) -> bool:
-        """Whether some string with at most so many digits to come is accepted."""
-        if not states:
+    def _goes_on(self, states: States, left: int) -> bool:
+        """Whether a longer string, by at most so many digits, is accepted."""
+        if not states or not left:
             return False
-        if self._accepts(states, at_end=left == 0):
-            return True
-        known = self._alive.get((states, left))
+        known = self._longer.get((states, left))
         if known is None:
-            known = left > 0 and any(self._is_alive(self._step(states, digit), left - 1) for digit in _ANY)
-            self._alive[states, left] = known
+            following = {self._step(states, digit) for digit in _ANY}
+            known = any(
+                self._accepts(each, at_end=left == 1) or self._goes_on(each, left - 1) for each in following if each
+            )
+            self._longer[states, left] = known
         return known
 
     def _accepts(self, states: States, *, at_end: bool) -> bool:

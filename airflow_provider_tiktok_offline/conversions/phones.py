@@ -134,7 +134,7 @@ def _written_as_e164(digits: pl.Series | None, numbers: _Numbers, e164: NDArray[
         if numbers.plus.all() and (numbers.number == e164).all():
             return digits
         code, width = numbers.regions.code, int(numbers.length[0])
-        if isinstance(code, int) and not numbers.plus.any() and (numbers.length == width).all():
+        if isinstance(code, int) and code and not numbers.plus.any() and (numbers.length == width).all():
             added = int(e164[0] - numbers.number[0])
             if added == code * 10**width and (e164 - numbers.number == added).all():
                 return f"+{code}" + digits
