@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
@@ -22,20 +23,32 @@ def guarded(command: Callable[[], object]) -> None:
     """Run the command line and turn what goes wrong into one line on stderr and an exit code."""
     from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 
+    signal.signal(signal.SIGINT, _interrupt)
     try:
         command()
+    except SystemExit:
+        raise
     except TikTokOfflineError as error:
         if _debugging():
             raise
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        _fail("interrupted; the same command goes on from where it stopped.", 130)
-    except Exception as error:
+    except Interrupted:
+        _fail("interrupted; the same command goes on from where it stopped.", 128 + signal.SIGINT)
+    except BaseException as error:
+        # A panic in a native library is no Exception.
         if _debugging():
             raise
         _fail(
             f"unexpected {type(error).__name__}. Run it again as `tiktok-offline --debug ...` to see where.", UNUSABLE
         )
+
+
+class Interrupted(BaseException):
+    """Ctrl-C. Not KeyboardInterrupt, which the command line's parser would turn into its own exit code 1."""
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise Interrupted
 
 
 def print_lines(lines: Iterable[str]) -> None:

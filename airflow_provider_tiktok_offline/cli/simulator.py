@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,4 +41,5 @@ def simulator(
         console.print(table)
         console.file.flush()
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     serve(port, state=state, announce=announce)

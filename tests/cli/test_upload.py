@@ -174,6 +174,8 @@ def test_an_interrupted_upload_goes_on_by_the_same_command(cli, tiktok, shop, st
     process.send_signal(stop)
     _, errors = process.communicate(timeout=60)
     assert "Traceback" not in errors
+    assert process.returncode == (-signal.SIGKILL if stop == signal.SIGKILL else 130)
+    assert stop == signal.SIGKILL or "goes on from where it stopped" in errors
     content["advertisers"][0]["upload"] = {}
     file.write_text(json.dumps(content))
     cli.done("upload", "long.csv", *shop, "--as-of", AS_OF)
