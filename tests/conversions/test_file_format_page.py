@@ -1,0 +1,35 @@
+"""docs/file-format.md says what the code does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from airflow_provider_tiktok_offline.conversions import file_format_page
+from airflow_provider_tiktok_offline.conversions.catalogue import EXCLUSIONS, RULES
+from airflow_provider_tiktok_offline.conversions.columns import PROGRAMME_COLUMNS
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def test_committed_page_is_the_generated_one():
+    """A rule that changes changes the page in the same commit."""
+    committed = (REPOSITORY / file_format_page.PAGE).read_text(encoding="utf-8")
+    assert committed == file_format_page.page(), (
+        "run python -m airflow_provider_tiktok_offline.conversions.file_format_page"
+    )
+
+
+def test_every_rule_column_and_reason_has_its_line():
+    """Nothing that a report can name is missing."""
+    lines = file_format_page.page().splitlines()
+    for name in (*RULES, *EXCLUSIONS):
+        assert sum(line.startswith(f"| `{name}` |") for line in lines) == 1, name
+    for number, name in enumerate(PROGRAMME_COLUMNS, 1):
+        assert any(line.startswith(f"| {number} | `{name}` |") for line in lines)
+
+
+def test_every_table_row_has_its_cells():
+    """A pipe inside a cell does not tear a row apart."""
+    rows = [line for line in file_format_page.page().splitlines() if line.startswith("|")]
+    widths = {line.replace("\\|", "").count("|") for line in rows if line.startswith("| `") and line.count("|") > 4}
+    assert widths == {9}
