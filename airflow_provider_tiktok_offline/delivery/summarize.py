@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline import __version__
@@ -47,10 +48,17 @@ def summarize_all(ctx: DeliveryContext, delivery_ids: Iterable[str] | None = Non
     summaries = [_settle(ctx, delivery_id) for delivery_id in ids]
     open_ends = [f"{summary['delivery_id']}: {summary['open']}" for summary in summaries if summary["open"]]
     if open_ends:
+        todo = "Run it again (in Airflow: clear the failed task); what was accepted is not sent again."
+        if any(summary["events"].get("unconfirmed") for summary in summaries):
+            hours = ctx.ledger.retry_window / timedelta(hours=1)
+            todo += (
+                f" What is unconfirmed for more than {hours:g} hours is not sent again by itself:"
+                " decide with `tiktok-offline ledger resolve`."
+            )
         raise UnsettledError(
             f"the run is not settled: {'; '.join(open_ends)}.",
             where=ctx.config.name,
-            todo="Clear the failed task; what was accepted is not sent again.",
+            todo=todo,
         )
     return summaries
 
