@@ -50,8 +50,7 @@ class Memory:
             self.rows, self.seen = None, frozenset()
         fresh = [file for file in snapshot.files if file not in self.seen]
         if fresh:
-            wanted = self.keys.lazy()
-            found = table.collect(table.scan(fresh, _LOOKED_AT).join(wanted, on="event_key", how="inner"))
+            found = table.matching(fresh, self.keys, _LOOKED_AT)
             self.rows = found if self.rows is None else pl.concat([self.rows, found])
             self.seen = files
         if self.rows is None:
@@ -100,7 +99,7 @@ def verdicts(
         .then(pl.lit("refused"))
         .when(before)
         .then(pl.lit("already_sent"))
-        .when(pl.col("event_key").is_in(held.implode()))
+        .when(_among(held))
         .then(pl.lit("held"))
         .when((outcome == "in_doubt") & (~retry | too_old))
         .then(pl.lit("in_doubt_old"))
@@ -108,7 +107,7 @@ def verdicts(
         .then(pl.lit("expired"))
         .when(outcome == "in_doubt")
         .then(pl.lit("in_doubt"))
-        .when(pl.col("event_key").is_in(own.implode()))
+        .when(_among(own))
         .then(pl.lit("own"))
         .otherwise(pl.lit("new")),
         first_attempt_at=pl.when(outcome == "in_doubt").then("first_attempt_at"),
@@ -118,3 +117,7 @@ def verdicts(
 def _oldest(now: datetime, lookback: timedelta) -> int:
     day = now.astimezone(UTC).date() - lookback
     return int(datetime.combine(day, time(0), UTC).timestamp())
+
+
+def _among(keys: pl.Series) -> pl.Expr:
+    return pl.col("event_key").is_in(keys.implode()) if len(keys) else pl.lit(False)

@@ -10,7 +10,6 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.ledger.dedupe import KEYS_SCHEMA
-from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
 _ROWS = [name for name in KEYS_SCHEMA if name != "day"]
@@ -48,11 +47,6 @@ def status(ledger: Ledger) -> dict[str, Any]:
         "oldest_in_doubt": _text(next((o for name, _, o in counted.iter_rows() if name == "in_doubt"), None)),
         "claims": {claim.delivery_id: len(ledger.claims.keys_of(claim)) for claim in claims},
     }
-
-
-def files(ledger: Ledger, advertiser: str) -> list[DeliveryState]:
-    """The advertiser's deliveries, oldest first."""
-    return ledger.deliveries.list(advertiser)
 
 
 def show(ledger: Ledger, event_id: str) -> pl.DataFrame:
@@ -124,8 +118,7 @@ def _history(ledger: Ledger, keys: pl.Series) -> pl.DataFrame:
     chosen = ledger.table.snapshot().files
     if not chosen:
         return pl.DataFrame(schema={name: KEYS_SCHEMA[name] for name in _ROWS})
-    wanted = keys.alias("event_key").to_frame().lazy()
-    found = ledger.table.collect(ledger.table.scan(chosen, _ROWS).join(wanted, on="event_key", how="semi"))
+    found = ledger.table.matching(chosen, keys.alias("event_key").to_frame(), _ROWS)
     return found.sort("seq")
 
 

@@ -27,7 +27,7 @@ RETRY_WINDOW = timedelta(hours=44)
 #: Small files in the keys table beyond which a settlement merges them.
 _MANY_FILES = 128
 #: Events that one look at the ledger is made for.
-_BATCH_EVENTS = 4_000_000
+_BATCH_EVENTS = 2_000_000
 
 
 class Ledger:

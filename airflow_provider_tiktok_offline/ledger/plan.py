@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -79,10 +78,6 @@ class Plan:
                 where=f"{self._objects.uri}/{path}",
                 todo="Nothing was sent of it. Restore the object.",
             ) from None
-
-    def all_parts(self) -> Iterator[int]:
-        """The index of every prepared part, with or without something to send."""
-        return iter(sorted(self._files))
 
 
 def folder(root: str, delivery_id: str) -> str:

@@ -7,7 +7,7 @@ version and its row count and is advanced after every commit; a table that has f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _LOG_ENTRY = re.compile(r"_delta_log/(\d{20})\.json$")
 #: Commits between checkpoints of the log.
 _CHECKPOINT_INTERVAL = "20"
+#: Files whose whole rows are read at once, which bounds memory.
+_AT_ONCE = 4
 
 
 class CommitConflict(Exception):
@@ -175,15 +177,31 @@ class WitnessedTable:
 
         documents.change(self._objects, self._witness, self._clock, edit)
 
-    def scan(self, files: tuple[DataFile, ...] | list[DataFile], columns: list[str]) -> pl.LazyFrame:
-        """Some of a snapshot's files, lazily."""
+    def scan(self, files: Sequence[DataFile], columns: list[str]) -> pl.LazyFrame:
+        """Some of a snapshot's files, lazily; a column ``file`` of their own names each row's."""
         root = self._objects.delta_uri(self.path)
         return pl.scan_parquet(
             [f"{root}/{file.path}" for file in files],
             storage_options=self._objects.storage_options or None,
             hive_partitioning=False,
             glob=False,
+            include_file_paths="file" if "file" in columns else None,
         ).select(columns)
+
+    def matching(self, files: Sequence[DataFile], keys: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+        """The rows of some files whose ``event_key`` is among ``keys``.
+
+        First only keys are read, to see which files hold any; few do, and of those the rest is read.
+        """
+        wanted = keys.lazy()
+        hits = self.scan(files, ["event_key", "file"]).join(wanted, on="event_key", how="semi")
+        names = {path.rpartition("/")[2] for path in self.collect(hits.select("file").unique())["file"]}
+        holding = [file for file in files if file.path.rpartition("/")[2] in names]
+        found = [
+            self.collect(self.scan(holding[start : start + _AT_ONCE], columns).join(wanted, on="event_key", how="semi"))
+            for start in range(0, len(holding), _AT_ONCE)
+        ]
+        return pl.concat(found) if found else self.scan(files[:1], columns).collect_schema().to_frame()
 
     def collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """Run a query over :meth:`scan` in constant memory.

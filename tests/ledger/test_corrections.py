@@ -166,7 +166,6 @@ def test_status_show_and_sent(world: World) -> None:
     assert asked["outcome"].to_list() == ["accepted", None]
     counted, _ = inspection.day(ledger, world.clock.now().date())
     assert counted["events"].to_list() == [3]
-    assert [state.file_name for state in inspection.files(ledger, "shop")] == ["monday.csv", "tuesday.csv"]
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])

@@ -57,6 +57,7 @@ def test_overlapping_files_at_once_send_each_event_once(place: tuple[str, Connec
     assert _sent(*logs) == Counter(range(1000))
 
 
+@pytest.mark.parametrize("place", ["local", pytest.param("s3", marks=pytest.mark.campaign)], indirect=True)
 def test_killed_in_the_middle_is_taken_over(place: tuple[str, Connection | None], tmp_path: Path) -> None:
     """After SIGKILL the other run sends the rest; only the window that was under way goes out again."""
     dead_log, log = tmp_path / "dead", tmp_path / "alive"
@@ -76,6 +77,7 @@ def test_killed_in_the_middle_is_taken_over(place: tuple[str, Connection | None]
     assert _sent(dead_log) == before
 
 
+@pytest.mark.parametrize("place", ["local", pytest.param("s3", marks=pytest.mark.campaign)], indirect=True)
 def test_paused_in_the_middle_sends_nothing_after_the_take_over(
     place: tuple[str, Connection | None], tmp_path: Path
 ) -> None:
