@@ -44,7 +44,9 @@ class DeliveryTask:
         if isinstance(self.settings, AdvertiserConfig):
             return self.settings
         if self.settings is not None:
-            return AdvertiserConfig.model_validate(dict(self.settings))
+            from airflow_provider_tiktok_offline.config.loading import parse_advertiser
+
+            return parse_advertiser(self.settings, where=f"task {getattr(self, 'task_id', '?')}")
         if self.config is None or self.advertiser is None:
             raise ConfigError(
                 "no advertiser is named.",

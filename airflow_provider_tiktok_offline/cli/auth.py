@@ -98,7 +98,7 @@ def login(
         connection.to_uri(show_secrets=show_secrets),
         connection.to_command(show_secrets=show_secrets),
     ):
-        shown.print(text, markup=False)
+        shown.print(text)
     if not show_secrets:
         messages().print("Token and secret are hidden; --show-secrets prints them, --add adds the connection.")
 

@@ -179,6 +179,6 @@ def _finish(report: Report, html: Path | None) -> None:
         from airflow_provider_tiktok_offline.conversions.html_report import html as page
 
         html.write_text(page(report), encoding="utf-8")
-    render(report, output())
+    render(report, output(markup=True))
     if report.gate_exceeded:
         raise typer.Exit(REFUSED)

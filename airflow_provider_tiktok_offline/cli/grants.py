@@ -38,7 +38,7 @@ def show_advertisers(client: TikTokClient, developer_app: App) -> None:
     console = output()
     console.print(f"The token reaches {len(found)} ad account(s):")
     for one in found:
-        console.print(f"  {one.advertiser_id}  {one.name}", markup=False)
+        console.print(f"  {one.advertiser_id}  {one.name}")
 
 
 def keep(uri: str, grant: Grant) -> None:

@@ -54,7 +54,7 @@ def status(config: ConfigPath, advertiser: Advertiser = None, as_json: Json = Fa
     for name, value in found.items():
         parts = value.items() if isinstance(value, dict) else []
         shown = ", ".join(f"{key} {count:,}" for key, count in parts) if isinstance(value, dict) else value
-        console.print(f"{name.replace('_', ' '):16}{'' if shown is None else shown}", markup=False)
+        console.print(f"{name.replace('_', ' '):16}{'' if shown is None else shown}")
 
 
 @app.command(epilog=examples(f"tiktok-offline ledger files {_ENTRY}"))

@@ -195,6 +195,5 @@ def _deliveries(context: DeliveryContext, what: str) -> list[DeliveryState]:
 def _tell(result: dict[str, Any]) -> None:
     output().print(
         f"{result['file']}: {result['new']:,} of {result['events']:,} events are new to the ledger"
-        + (f"; {result['rejected']:,} rejected rows are not in it" if result["rejected"] else ""),
-        markup=False,
+        + (f"; {result['rejected']:,} rejected rows are not in it" if result["rejected"] else "")
     )

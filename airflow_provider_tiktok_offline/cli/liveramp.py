@@ -100,7 +100,7 @@ def check(file: File, config: ConfigPath, advertiser: Advertiser = None) -> None
 
     with _context(config, advertiser) as context:
         report = check_file(context, file_uri(file))
-    render(report, output())
+    render(report, output(markup=True))
     if report.gate_exceeded:
         raise typer.Exit(REFUSED)
 
@@ -144,7 +144,7 @@ def deliver(
     output().print(f"{file}: {done.get('outcome', 'already_delivered').replace('_', ' ')}")
     for name in ("file_name", "uri", "rows", "bytes", "sha256"):
         if done.get(name) is not None:
-            output().print(f"  {name.replace('_', ' '):10} {done[name]}", markup=False)
+            output().print(f"  {name.replace('_', ' '):10} {done[name]}")
 
 
 def _deliver(context: DeliveryContext, uri: str, as_of: str | None) -> dict[str, Any]:

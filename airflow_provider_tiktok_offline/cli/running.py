@@ -60,18 +60,21 @@ def print_lines(lines: Iterable[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def output() -> Console:
-    """The console for results."""
+def output(*, markup: bool = False) -> Console:
+    """The console for results.
+
+    :param markup: take ``[bold]`` and the like for styles; never where a file's name is printed.
+    """
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, markup=markup)
 
 
 def messages() -> Console:
     """The console for progress, warnings and errors."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
 
 def warn(text: str) -> None:

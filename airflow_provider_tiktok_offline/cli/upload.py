@@ -140,9 +140,11 @@ def _show(summary: dict[str, Any]) -> None:
     if summary["already_closed"]:
         console.print("This file is delivered already: nothing was sent.")
     elif mode == "dry_run":
-        console.print("[yellow]Dry run: nothing was sent.[/]")
+        console.print("Dry run: nothing was sent.", style="yellow")
     elif mode == "test":
-        console.print("[yellow]Test: the events show in Events Manager under Test Events and count nowhere.[/]")
+        console.print(
+            "Test: the events show in Events Manager under Test Events and count nowhere.", style="bold yellow"
+        )
     table = Table(title=f"Delivery {summary['delivery_id']}", title_justify="left", box=None)
     table.add_column("")
     table.add_column("count", justify="right")

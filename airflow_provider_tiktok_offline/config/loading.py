@@ -126,6 +126,19 @@ def load_config(
     return loaded
 
 
+def parse_advertiser(settings: Mapping[str, Any], *, where: str) -> AdvertiserConfig:
+    """One advertiser's settings that stand in code instead of a file.
+
+    :param where: where, for the message.
+    :raises ConfigError: naming every key that is wrong.
+    """
+    try:
+        return AdvertiserConfig.model_validate(dict(settings))
+    except ValidationError as error:
+        faults = [f"key {'.'.join(map(str, key))}: {message}" for key, message in explain(error, settings)]
+        raise ConfigError(f"{'; '.join(faults)}.", where=where) from None
+
+
 class _Reading:
     def __init__(self, loaded: LoadedConfig, only: Collection[str] | None) -> None:
         self._loaded = loaded

@@ -162,9 +162,10 @@ def message_of(rule: str) -> str:
 
 def render(report: Report, console: Console) -> None:
     """Print the report as a table."""
+    from rich.markup import escape
     from rich.table import Table
 
-    console.print(f"[bold]{report.file}[/bold]  profile {report.profile}, as of {report.as_of}")
+    console.print(f"[bold]{escape(report.file)}[/bold]  profile {report.profile}, as of {report.as_of}")
     counts = Table("class", "rows", "value", box=None, pad_edge=False)
     for name, rows in (
         ("valid", report.rows_valid),
@@ -188,7 +189,7 @@ def render(report: Report, console: Console) -> None:
             table.add_row(
                 f"[{_STYLES.get(issue.severity, '')}]{issue.severity}[/]",
                 issue.rule,
-                issue.column or "",
+                escape(issue.column or ""),
                 f"{issue.rows:,}" if issue.rows else "file",
                 share,
                 ", ".join(map(str, issue.first_lines[:5])),

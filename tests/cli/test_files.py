@@ -87,6 +87,14 @@ def test_a_good_file_passes(cli):
     assert "gate" in cli.done("validate", "sales.csv", "--as-of", AS_OF)
 
 
+def test_a_files_name_is_shown_as_it_is(cli):
+    """Brackets are no styles."""
+    name = "sales[red].csv"
+    (cli.home / name).write_text(rows(3))
+    assert name in cli.done("validate", name, "--as-of", AS_OF)
+    assert name in cli.error("events", name)
+
+
 def test_the_report_has_the_fields_that_are_promised(cli):
     """report.json names file, digest, classes, issues and moment."""
     text = rows(40, line_3=f"{MAIL},Purchase,2026-02-30,5.00,{PHONE},o-2", line_4=rows(1).splitlines()[1])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_tiktok_offline.config import load_config
+from airflow_provider_tiktok_offline.config.loading import parse_advertiser
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 ENTRY = """
@@ -263,3 +264,14 @@ def test_warnings_name_what_is_seldom_meant(tmp_path):
     """A monthly file can't fit a lookback of 28 days."""
     config = load_config(write(tmp_path, f"advertisers:{ENTRY}    cadence: monthly\n")).advertiser("acme")
     assert [warning.split(":")[0] for warning in config.warnings()] == ["cadence", "currency", "phone_region"]
+
+
+def test_settings_in_code_are_explained_alike():
+    """An operator that is given its settings says which key is wrong, not where pydantic's documentation lies."""
+    with pytest.raises(ConfigError, match=r"task upload: key advertiser_id: must be a string of digits.*key currencie"):
+        parse_advertiser({"name": "a", "advertiser_id": 5, "currencie": "EUR"}, where="task upload")
+
+
+def test_a_rule_without_which_nothing_can_be_sent_stays_an_error(tmp_path):
+    """Settings may not soften it."""
+    assert "must stay error" in fault(tmp_path, f"advertisers:{ENTRY}    severities: {{timestamp_missing: warning}}\n")

@@ -1,0 +1,47 @@
+"""Files on a real SFTP server, with the connection in the environment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_files import AS_OF, rows
+from tests.servers.sshd import sshd
+
+
+@pytest.fixture(scope="module")
+def server():
+    """OpenSSH on loopback."""
+    with sshd() as running:
+        yield running
+
+
+def _variable(connection, **changes):
+    extra = {**connection.extra, **changes}
+    fields = {name: getattr(connection, name) for name in ("conn_type", "host", "port", "login", "password")}
+    return json.dumps({**fields, "extra": {key: value for key, value in extra.items() if value is not None}})
+
+
+def test_a_file_is_read_where_it_lies(cli, server, tmp_path):
+    """A URI names connection and path."""
+    (tmp_path / "far.csv").write_text(rows(30))
+    uri = f"sftp://shop@{tmp_path}/far.csv"
+    assert "30" in cli.done("validate", uri, "--as-of", AS_OF, AIRFLOW_CONN_SHOP=_variable(server.connection()))
+    assert not list(Path(cli.home).glob("*.parquet"))
+
+
+def test_another_host_key_is_one_error(cli, server, tmp_path):
+    """Before anything is read."""
+    (tmp_path / "far.csv").write_text(rows(30))
+    wrong = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9mtg4IAd4B1cXMU4bOl5GD3RzM0yXKuZgAhBy9yyyy"
+    message = cli.error(
+        "validate", f"sftp://shop@{tmp_path}/far.csv", AIRFLOW_CONN_SHOP=_variable(server.connection(), host_key=wrong)
+    )
+    assert "host key" in message
+
+
+def test_a_missing_connection_is_one_error(cli):
+    """The variable to set is named."""
+    assert "AIRFLOW_CONN_NOWHERE" in cli.error("validate", "sftp://nowhere@/far.csv")
