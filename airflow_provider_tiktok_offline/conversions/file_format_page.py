@@ -87,7 +87,8 @@ def _values() -> Iterable[str]:
     yield (
         "**transaction_timestamp**: `yyyy-MM-dd`, `yyyy-MM-dd'T'HH:mm:ss'Z'-0000`, `MM/dd/yyyy h:mm:ss aa`, `MMM "
         "dd, yyyy h:mm:ss`, `MM/dd/yyyy HH:mm:ss`, `yyyy-MM-dd HH:mm:ss`, `yyyy-MM-dd'T'HH:mm:ss`, "
-        "`yyyy-MM-dd HH:mm:ssZ`. The clock part of `'Z'-hhmm` is UTC. Times without an offset are in `time_zone` (UTC by default)."
+        "`yyyy-MM-dd HH:mm:ssZ`. The clock part of `'Z'-hhmm` is UTC. "
+        "Times without an offset are in `time_zone` (UTC by default)."
     )
     yield (
         "**transaction_amount**: digits and a decimal point, `XXX.XX`, without symbols or separators. Currencies and "
