@@ -191,22 +191,24 @@ def _landed(files: RemoteFiles, record: DayRecord, file: FeedFile | None, destin
 class _Stored:
     """The feed file as it is stored: a stream, or a private temporary file.
 
-    ``sha256``, of the stored bytes, is known once they were sent.
+    Its digest is known once it was sent; of a plain file it is the plaintext's.
     """
 
-    def __init__(self, chunks: Iterable[bytes], size: int | None, staged: BinaryIO | None = None) -> None:
-        self._chunks = chunks
+    def __init__(self, file: FeedFile, destination: Destination, staged: BinaryIO | None = None) -> None:
+        self._file = file
+        self._chunks = destination.wrap(file.chunks())
         self._staged = staged
+        self._plain = not destination.gzip and destination.recipient is None
         self._digest = hashlib.sha256()
-        self.size = size
+        self.size = file.bytes if self._plain else None
         if staged is not None:
-            self.size = sum(staged.write(chunk) for chunk in self._counted(chunks))
+            self.size = sum(staged.write(chunk) for chunk in self._counted())
             staged.seek(0)
 
     @property
     def sha256(self) -> str:
-        """The digest, in hex."""
-        return self._digest.hexdigest()
+        """The digest of the stored bytes, in hex."""
+        return self._file.sha256 if self._plain else self._digest.hexdigest()
 
     def send(
         self, files: RemoteFiles, uri: str, *, replace: bool, temporary: bool, progress: Callable[[int], None]
@@ -216,28 +218,27 @@ class _Stored:
 
         staged = self._staged
         if staged is None:
-            counted = self._counted(self._chunks)
-            return files.write(uri, counted, replace=replace, temporary=temporary, progress=progress)
+            return files.write(uri, self._counted(), replace=replace, temporary=temporary, progress=progress)
         if isinstance(files, SftpFiles):
             return files.write_resumable(uri, staged, replace=replace, temporary=temporary, progress=progress)
         pieces = iter(lambda: staged.read(1024 * 1024), b"")
         return files.write(uri, pieces, replace=replace, temporary=temporary, progress=progress)
 
-    def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self._digest.update(chunk)
+    def _counted(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            if not self._plain:
+                self._digest.update(chunk)
             yield chunk
 
 
 @contextmanager
 def _stored(file: FeedFile, destination: Destination) -> Iterator[_Stored]:
     """The stream; or, where asked for, a private temporary file that is gone afterwards, whatever happens."""
-    chunks = destination.wrap(file.chunks())
     if destination.staged:
         with tempfile.TemporaryFile(prefix="tiktok-offline-feed-") as staged:
-            yield _Stored(chunks, None, staged)
+            yield _Stored(file, destination, staged)
     else:
-        yield _Stored(chunks, file.bytes if not destination.gzip and destination.recipient is None else None)
+        yield _Stored(file, destination)
 
 
 class _SignOfLife:

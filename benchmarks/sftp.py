@@ -1,0 +1,176 @@
+"""Bytes a second to and from an OpenSSH server on loopback, beside OpenSSH's own ``sftp put`` and ``sftp get``.
+
+``python -m benchmarks.sftp [--small]``: each in turn, several rounds; medians, and the median of each round's ratio.
+
+* *put*: the feed file as a stream to the server, its size verified.
+* *deliver*: all of a delivery: the source file is read twice (once for the digest), its lines are chosen, parsed and
+  written in the feed's form, streamed, verified and noted in the feed's book.
+* *get*: a source file read to its end.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from hashlib import file_digest
+from pathlib import Path
+
+from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.source import LocalFile
+from airflow_provider_tiktok_offline.liveramp.book import FeedBook
+from airflow_provider_tiktok_offline.liveramp.feed import Feed
+from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+from airflow_provider_tiktok_offline.liveramp.publish import Destination, publish
+from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
+from airflow_provider_tiktok_offline.storage.files import open_files
+from airflow_provider_tiktok_offline.storage.objects import open_objects
+from tests.servers.sshd import Sshd, StaticConnections, sshd
+
+_NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+_COLUMNS = ("email_1", "transaction_category", "transaction_timestamp", "transaction_amount", "phone_1", "order_id")
+_CHUNK = 1024 * 1024
+
+
+def make_source(path: Path, rows: int) -> FeedSource:
+    """A conforming file of made-up rows, all of them chosen."""
+    with path.open("w") as out:
+        out.write("|".join(_COLUMNS) + "\n")
+        for number in range(rows):
+            out.write(
+                f"customer{number * 7919 % 99991}@example.com|CompletePayment|2026-11-21T10:{number % 60:02}:00Z-0000|"
+                f"{number % 900}.{number % 100:02}|1212555{number % 10000:04}|order-{number:09}\n"
+            )
+    lines = LineSet()
+    lines.add(range(2, rows + 2))
+    with path.open("rb") as stream:
+        digest = file_digest(stream, "sha256").hexdigest()
+    settings = ConversionSettings(profile="liveramp")
+    return FeedSource(source=LocalFile(path), settings=settings, lines=lines, sha256=digest)
+
+
+class Bench:
+    """The ways to move one file, each timed from login to the last byte."""
+
+    def __init__(self, server: Sshd, folder: Path, rows: int) -> None:
+        self._server = server
+        self._connections = StaticConnections(server.connection())
+        self._folder = folder
+        self.path = folder / "source.psv"
+        self._source = make_source(self.path, rows)
+        self.size = self.path.stat().st_size
+        self._round = 0
+
+    def sftp(self, command: str) -> None:
+        """OpenSSH's client."""
+        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-b", "-"]
+        server = self._server
+        subprocess.run(
+            [
+                "sftp",
+                "-q",
+                "-P",
+                str(server.port),
+                "-i",
+                str(server.client_key),
+                *options,
+                f"{server.user}@{server.host}",
+            ],
+            input=command.encode(),
+            capture_output=True,
+            check=True,
+        )
+
+    def sftp_put(self) -> None:
+        """OpenSSH sends the file."""
+        self.sftp(f"put {self.path} {self._server.data / 'theirs.psv'}")
+
+    def sftp_get(self) -> None:
+        """OpenSSH fetches the file."""
+        self.sftp(f"get {self.path} {self._folder / 'theirs.psv'}")
+
+    def put(self) -> None:
+        """The package sends the file."""
+        uri = self._server.uri(self._server.data / "ours.psv")
+        with open_files(uri, self._connections) as files, self.path.open("rb") as stream:
+            files.write(uri, iter(lambda: stream.read(_CHUNK), b""), replace=True)
+
+    def deliver(self) -> None:
+        """The package delivers the file as a feed file."""
+        self._round += 1
+        clock = ManualClock(_NOW)
+        feed = Feed(
+            name="bench", advertiser="bench", columns=_COLUMNS, delimiter="|", categories=("CompletePayment",),
+            sample_sha256="", accepted_at=_NOW,
+        )  # fmt: skip
+        outbox = self._server.data / f"round-{self._round}"
+        outbox.mkdir()
+        done = publish(
+            FeedFile(feed, [self._source]),
+            Destination(folder_uri=self._server.uri(outbox), template="{{ day }}.psv", feed="bench", delimiter="|"),
+            ("d-bench",),
+            book=FeedBook(open_objects(str(self._folder / f"state-{self._round}")), "bench", clock),
+            connections=self._connections,
+            clock=clock,
+            holder="bench",
+        )
+        if done.record is None or done.record.bytes != self.size:
+            raise RuntimeError("the delivered file is not the source file")
+        (outbox / "2026-11-22.psv").unlink()
+
+    def get(self) -> None:
+        """The package reads the file, and writes it down as OpenSSH does."""
+        uri = self._server.uri(self.path)
+        with (
+            open_files(uri, self._connections) as files,
+            files.open_read(uri) as stream,
+            (self._folder / "ours.psv").open("wb") as out,
+        ):
+            while chunk := stream.read(_CHUNK):
+                out.write(chunk)
+
+
+def measure(bench: Bench, rounds: int) -> Iterator[tuple[str, float, float, float]]:
+    """Name, their seconds, ours, and the ratio of throughputs: medians."""
+    pairs: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
+        "put": (bench.sftp_put, bench.put),
+        "deliver": (bench.sftp_put, bench.deliver),
+        "get": (bench.sftp_get, bench.get),
+    }
+    for name, (theirs, ours) in pairs.items():
+        times = [(_seconds(theirs), _seconds(ours)) for _ in range(rounds)]
+        yield (
+            name,
+            statistics.median(one for one, _ in times),
+            statistics.median(other for _, other in times),
+            statistics.median(one / other for one, other in times),
+        )
+
+
+def _seconds(work: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Print the table."""
+    small = "--small" in sys.argv
+    rows, rounds = (200_000, 3) if small else (4_000_000, 7)
+    with sshd() as server, tempfile.TemporaryDirectory(prefix="sftp-bench-") as name:
+        bench = Bench(server, Path(name), rows)
+        print(f"{rows:,} rows, {bench.size / 1e6:.0f} MB, {os.cpu_count()} cores, medians of {rounds} rounds")
+        print(f"{'':10}{'OpenSSH':>14}{'package':>14}{'of OpenSSH':>14}")
+        for what, theirs, ours, ratio in measure(bench, rounds):
+            rates = [f"{bench.size / 1e6 / seconds:.0f} MB/s" for seconds in (theirs, ours)]
+            print(f"{what:10}{rates[0]:>14}{rates[1]:>14}{ratio:>14.0%}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

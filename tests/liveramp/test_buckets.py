@@ -1,0 +1,128 @@
+"""Delivering to a bucket that LiveRamp pulls from: a real S3 server, and OpenPGP on the way."""
+
+from __future__ import annotations
+
+import gzip
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pysequoia
+import pytest
+
+from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.errors import (
+    ConfigError,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+)
+from airflow_provider_tiktok_offline.liveramp.book import FeedBook
+from airflow_provider_tiktok_offline.liveramp.encryption import Recipient, load_recipient
+from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published, publish
+from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
+from tests.liveramp.conftest import NOW
+from tests.liveramp.rows import feed, row, source_of, text
+from tests.servers.s3 import S3Server, s3_server
+from tests.servers.sshd import StaticConnections
+
+KEY = "drop/shop_2026-11-22.psv"
+
+
+@pytest.fixture(scope="module")
+def s3_store() -> Iterator[S3Server]:
+    with s3_server() as running:
+        yield running
+
+
+class Depot:
+    """A bucket, a book and a file."""
+
+    def __init__(self, server: S3Server, book: FeedBook, clock: ManualClock, folder: Path) -> None:
+        self.server, self.book, self.clock, self.folder = server, book, clock, folder
+        self.bucket = f"feed-{uuid.uuid4().hex[:12]}"
+        server.make_bucket(self.bucket)
+        self.connection = server.connection("aws_feed")
+        self.destination = Destination(
+            folder_uri=f"s3://aws_feed@{self.bucket}/drop/", template="{{ feed }}_{{ day }}.psv", feed="shop",
+            delimiter="|",
+        )  # fmt: skip
+
+    def publish(self, numbers: range = range(40)) -> Published:
+        file = FeedFile(feed(), [source_of(self.folder / "day.psv", text(map(row, numbers)))])
+        return publish(
+            file, self.destination, ("d-1",), book=self.book, connections=StaticConnections(self.connection),
+            clock=self.clock, holder="dag/one",
+        )  # fmt: skip
+
+
+@pytest.fixture
+def depot(s3_store: S3Server, book: FeedBook, clock: ManualClock, tmp_path: Path) -> Depot:
+    return Depot(s3_store, book, clock, tmp_path)
+
+
+def test_a_key_is_written_once_and_never_touched_again(depot: Depot) -> None:
+    """Rewriting a key makes LiveRamp ingest it again: the same content, or other content, leaves it as it is."""
+    done = depot.publish()
+    assert done.record is not None
+    before = depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)
+    assert depot.publish().outcome == "already_delivered"
+    assert depot.publish(range(90, 140)).outcome == "queued"
+    after = depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)
+    assert (before["ETag"], before["LastModified"]) == (after["ETag"], after["LastModified"])
+    assert depot.server.read(depot.bucket, KEY) == text(map(row, range(40)))
+
+
+def test_a_key_that_somebody_else_wrote_stays(depot: Depot) -> None:
+    """The put is conditional."""
+    depot.server.write(depot.bucket, KEY, b"theirs")
+    with pytest.raises(StorageError, match="already"):
+        depot.publish()
+    assert depot.server.read(depot.bucket, KEY) == b"theirs"
+
+
+def test_a_bucket_that_is_missing_or_down_is_clear_and_the_next_try_succeeds(depot: Depot) -> None:
+    """One clear error each; corrected, the same delivery goes through."""
+    right = depot.destination
+    depot.destination = replace(right, folder_uri="s3://aws_feed@no-such-bucket-here/drop/")
+    with pytest.raises((ConfigError, StorageDeniedError)):
+        depot.publish()
+    depot.destination = right
+    good = depot.connection
+    depot.connection = replace(good, extra={**good.extra, "endpoint_url": "http://127.0.0.1:9"})
+    with pytest.raises(StorageUnavailableError):
+        depot.publish()
+    depot.connection = good
+    assert depot.publish().outcome == "delivered"
+
+
+def test_a_put_whose_note_was_lost_is_noted_not_repeated(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run died after the put: the next try sees the key and leaves it."""
+
+    def die(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedBook, "finish", die)
+        with pytest.raises(KeyboardInterrupt):
+            depot.publish()
+    before = depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)["LastModified"]
+    assert depot.publish().outcome == "delivered"
+    assert depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)["LastModified"] == before
+
+
+def test_the_file_is_encrypted_on_its_way(depot: Depot) -> None:
+    """What lies in the bucket opens with the private key only, and is compressed inside; a later run sends nothing."""
+    secret = pysequoia.Tsk.generate("Feed <feed@example.com>")
+    public = bytes(secret.extract_certificate())
+    recipient: Recipient = load_recipient(public, fingerprint=None, now=NOW + timedelta(days=1), where="key")
+    depot.destination = replace(depot.destination, gzip=True, recipient=recipient)
+    assert depot.publish().outcome == "delivered"
+    (key,) = depot.server.keys(depot.bucket)
+    assert key == f"{KEY}.gz.pgp"
+    content = pysequoia.decrypt(depot.server.read(depot.bucket, key), decryptor=secret.decryptor()).bytes
+
+    assert gzip.decompress(content) == text(map(row, range(40)))
+    assert depot.publish().outcome == "already_delivered"
