@@ -1,0 +1,168 @@
+"""The report as a page: complete, self-contained, escaped."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from airflow_provider_tiktok_offline.conversions.catalogue import EXCLUSIONS, RULES
+from airflow_provider_tiktok_offline.conversions.html_report import html
+from airflow_provider_tiktok_offline.conversions.report import Report, ReportIssue
+
+REPORT = Report(
+    file="sales_2026-11-22.csv",
+    sha256="ab" * 32,
+    size=123_456,
+    delimiter="comma",
+    columns=("email_1", "transaction_amount"),
+    profile="tiktok",
+    as_of="2026-11-22T12:00:00Z",
+    rows_total=10_000,
+    rows_valid=9_700,
+    rows_rejected=200,
+    rows_duplicate=30,
+    rows_excluded=70,
+    excluded={"return": 40, "zero": 30},
+    values={"valid": {"USD": "1234567.80", "EUR": "12.00"}, "rejected": {"USD": "99.00"}},
+    events=9_700,
+    categories={"CompletePayment": 9_000, "Contact": 700},
+    unknown_categories=("In Store",),
+    first_time=1_795_000_000,
+    last_time=1_795_300_000,
+    issues=(
+        ReportIssue("timestamp_old", "error", "transaction_timestamp", 200, (2, 5, 17, 1204, 8, 9), "too old"),
+        ReportIssue("email_shape", "warning", "Kunden <Mail>", 12, (3,), "no address"),
+        ReportIssue("white_space", "note", None, 1, (4,), "trimmed"),
+    ),
+    duration_s=1.25,
+)
+SUMMARY = {
+    "delivery_id": "d-0123456789abcdef01234567",
+    "advertiser": "northwind",
+    "mode": "live",
+    "open": "",
+    "events": {"accepted": 9_000, "already_sent": 690, "refused": 10},
+    "values": {"accepted": "1100000.00", "refused": "12.50"},
+}
+#: Elements without an end tag.
+_VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+
+class Page(HTMLParser):
+    """Text and elements of a page; complains about tags that don't pair."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text.append(data)
+
+    def says(self, words: str) -> bool:
+        return words in re.sub(r"\s+", " ", " ".join(self.text))
+
+
+def test_page_needs_nothing_from_elsewhere():
+    """No script, no link, no image, no address of any other server."""
+    page = html(REPORT, summary=SUMMARY)
+    elements = Page(page).elements
+    assert {tag for tag, _ in elements}.isdisjoint({"script", "link", "img", "iframe", "object", "svg"})
+    assert not [attributes for _, attributes in elements if {"src", "href", "onclick"} & set(attributes)]
+    assert "://" not in page
+    assert "default-src 'none'" in page
+
+
+def test_classes_with_counts_shares_and_value():
+    """Each class of rows has its count, share and money."""
+    page = Page(html(REPORT))
+    for words in ("9,700", "97.0 %", "12.00 EUR, 1,234,567.80 USD", "2.00 %", "99.00 USD", "0.30 %", "0.70 %"):
+        assert page.says(words), words
+
+
+def test_issues_say_what_where_and_what_to_do():
+    """Rule, column, count, first lines and remedy of each issue are on the page."""
+    page = Page(html(REPORT))
+    for words in ("timestamp_old", RULES["timestamp_old"].todo, "transaction_timestamp", "2, 5, 17, 1204, 8"):
+        assert page.says(words), words
+
+
+def test_exclusions_are_explained():
+    """Reasons appear in words, not as keys."""
+    page = Page(html(REPORT))
+    assert page.says(EXCLUSIONS["return"][1:])
+    assert not page.says("before_send_from")
+
+
+def test_cells_are_escaped():
+    """A column name that looks like markup is shown, not obeyed."""
+    hostile = replace(
+        REPORT,
+        file='"><script>alert(1)</script>.csv',
+        unknown_categories=("<em>x</em>",),
+        categories={"<img src=x>": 1},
+        columns=("=cmd()", "<i>"),
+    )
+    page = Page(html(hostile, summary={**SUMMARY, "advertiser": "<u>a</u>"}))
+    assert {tag for tag, _ in page.elements}.isdisjoint({"script", "em", "img", "u"})
+    assert page.says("<script>alert(1)</script>.csv")
+    assert page.says("Kunden <Mail>")
+
+
+@pytest.mark.parametrize(
+    ("changes", "summary", "words"),
+    [
+        ({}, None, "200 rows were left out"),
+        ({"rows_rejected": 1}, None, "1 row was left out"),
+        ({"rows_rejected": 0, "issues": ()}, None, "The file is fine"),
+        ({"rows_rejected": 900}, None, "more than the 5.0% that are allowed. Nothing was sent"),
+        ({}, {**SUMMARY, "open": "3 events unconfirmed"}, "Not finished: 3 events unconfirmed"),
+        (
+            {"issues": (ReportIssue("header_missing", "error", None, 0, (), "Line 1 is no header."),)},
+            None,
+            "The file can't be used as it is",
+        ),
+    ],
+)
+def test_verdict_comes_first(changes: dict[str, object], summary: dict[str, object] | None, words: str):
+    """One sentence at the top says how it stands."""
+    assert Page(html(replace(REPORT, **changes), summary=summary)).says(words)  # type: ignore[arg-type]
+
+
+def test_events_are_shown_once_there_are_any():
+    """What became of the events appears with the summary, and only then."""
+    before, after = Page(html(REPORT)), Page(html(REPORT, summary=SUMMARY))
+    assert not before.says("What became of the events")
+    assert after.says("What became of the events")
+    for words in ("9,000", "1,100,000.00", "already sent", "northwind", "d-0123456789abcdef01234567"):
+        assert after.says(words), words
+
+
+def test_dry_run_says_that_nothing_was_sent():
+    """The mode can't be overlooked."""
+    page = Page(html(REPORT, summary={**SUMMARY, "mode": "dry_run", "events": {"would_send": 9_700}, "values": {}}))
+    assert page.says("Dry run: nothing was sent")
+
+
+def test_empty_report_is_a_page():
+    """A file without a row, and rules that this version does not know, make a page too."""
+    empty = replace(
+        REPORT, rows_total=0, rows_valid=0, rows_rejected=0, rows_duplicate=0, rows_excluded=0, excluded={}, values={},
+        categories={}, first_time=None, last_time=None, issues=(ReportIssue("of_tomorrow", "error", None, 0),),
+    )  # fmt: skip
+    assert Page(html(empty, summary={"events": {}})).says("of_tomorrow")
