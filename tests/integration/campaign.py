@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import time
@@ -46,15 +47,17 @@ class Campaign:
 
     :param seed: decides the file, the settings and every disturbance.
     :param folder: empty, for state and file.
+    :param empty_state: a state with a ledger that nothing was written to yet; copied, not used.
     """
 
-    def __init__(self, seed: int, simulator: RunningSimulator, folder: Path) -> None:
+    def __init__(self, seed: int, simulator: RunningSimulator, folder: Path, empty_state: Path) -> None:
         self.random = random.Random(seed)
         self.simulator = simulator
         self.control: Control = simulator.control
         self.story = Story()
         self.refused: set[str] = set()
         self.shop = Shop(folder, simulator.url)
+        shutil.copytree(empty_state, self.shop.state)
         batch = self.random.choice([20, 50, 100, 250])
         self.shop.configure(
             upload={
@@ -73,7 +76,6 @@ class Campaign:
 
     def run(self) -> Ended:
         """Disturb some tries, then let it finish; returns how the last try ended."""
-        self.shop.init_ledger()
         if self.random.random() < 0.25:
             self._refuse_some()
         hours_left = float(LARGEST_JUMP_HOURS)

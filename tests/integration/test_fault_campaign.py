@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.campaign import Campaign
+from tests.integration.shop import Shop
 from tests.servers.simulator import RunningSimulator
 from tests.servers.simulator import simulator as start_simulator
 
@@ -22,21 +23,29 @@ def simulator() -> Iterator[RunningSimulator]:
         yield running
 
 
-def _run(seed: int, simulator: RunningSimulator, folder: Path) -> None:
-    campaign = Campaign(seed, simulator, folder)
-    ended = campaign.run()
-    campaign.check(ended)
-    campaign.check_again_sends_nothing()
+@pytest.fixture(scope="module")
+def empty_state(simulator: RunningSimulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state in which ``ledger init`` was run and nothing else."""
+    shop = Shop(tmp_path_factory.mktemp("shop"), simulator.url)
+    shop.init_ledger()
+    return shop.state
 
 
 @pytest.mark.parametrize("seed", HANDFUL)
-def test_every_transaction_arrives_once(seed: int, simulator: RunningSimulator, tmp_path: Path) -> None:
+def test_every_transaction_arrives_once(
+    seed: int, simulator: RunningSimulator, empty_state: Path, tmp_path: Path
+) -> None:
     """Through kills, lost answers, throttling, 5xx, a revoked token, a full disk and a moved clock."""
-    _run(seed, simulator, tmp_path)
+    campaign = Campaign(seed, simulator, tmp_path, empty_state)
+    campaign.check(campaign.run())
+    campaign.check_again_sends_nothing()
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", CAMPAIGN)
-def test_every_transaction_arrives_once_in_many_runs(seed: int, simulator: RunningSimulator, tmp_path: Path) -> None:
+def test_every_transaction_arrives_once_in_many_runs(
+    seed: int, simulator: RunningSimulator, empty_state: Path, tmp_path: Path
+) -> None:
     """The same, two hundred times."""
-    _run(seed, simulator, tmp_path)
+    campaign = Campaign(seed, simulator, tmp_path, empty_state)
+    campaign.check(campaign.run())
