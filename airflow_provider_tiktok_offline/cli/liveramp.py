@@ -168,6 +168,10 @@ def _deliver(context: DeliveryContext, uri: str, as_of: str | None) -> dict[str,
         with suppress(TikTokOfflineError):
             summarize(context, delivery_id)
         raise error
+    # Deliveries that waited, and went out in the same file, are closed with it.
+    merged = [one for one in done.get("deliveries", []) if one != delivery_id]
+    for one in merged:
+        summarize(context, one)
     return {**summarize(context, delivery_id), "deliver": done}
 
 
