@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_tiktok_offline.conversions.timestamps import read_timestamps
@@ -85,6 +85,7 @@ def test_other_formats_are_refused(cell: str) -> None:
     assert read(cell) == [None]
 
 
+@settings(deadline=None)
 @given(st.integers(-2_208_988_800, 4_102_444_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)))
 def test_days_and_seconds_are_those_of_the_calendar(moment: datetime) -> None:
     """The same as the standard library's, for any moment."""
