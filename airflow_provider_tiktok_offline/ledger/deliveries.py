@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -15,6 +16,8 @@ from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 Status = Literal["open", "closed", "failed", "reopened"]
 
+#: States that are fetched at once.
+_AT_ONCE = 16
 _TIMES = ("as_of", "opened_at", "updated_at", "lease_until")
 
 
@@ -214,7 +217,8 @@ class Deliveries:
     def list(self, advertiser: str) -> list[DeliveryState]:
         """The advertiser's deliveries, oldest first."""
         ids = [path.rpartition("/")[2] for path in self._objects.list(f"deliveries_of/{advertiser}")]
-        states = [state for state in map(self.find, ids) if state is not None]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            states = [state for state in pool.map(self.find, ids) if state is not None]
         return sorted(states, key=lambda state: (state.opened_at, state.id))
 
     def reopen(self, delivery_id: str, reason: str) -> DeliveryState:

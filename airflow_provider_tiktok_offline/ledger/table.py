@@ -195,7 +195,7 @@ class WitnessedTable:
         """
         wanted = keys.lazy()
         hits = self.scan(files, ["event_key", "file"]).join(wanted, on="event_key", how="semi")
-        names = {path.rpartition("/")[2] for path in self.collect(hits.select("file").unique())["file"]}
+        names = {path.rpartition("/")[2] for path in self.collect(hits.group_by("file").len())["file"]}
         holding = [file for file in files if file.path.rpartition("/")[2] in names]
         found = [
             self.collect(self.scan(holding[start : start + _AT_ONCE], columns).join(wanted, on="event_key", how="semi"))
