@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import DAG, Asset, Param, get_parsing_context
 
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, load_config
+from airflow_provider_tiktok_offline.dag_twins import add_twins
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.notifications.liveramp import LiveRampConfirmationNotifier
 from airflow_provider_tiktok_offline.operators.conversions import (
@@ -79,7 +80,8 @@ def build_dags(namespace: MutableMapping[str, Any], path: str | os.PathLike[str]
         if name == wanted:
             return {}
         loaded = load_config(place, only=[name])
-    built = {_PREFIX + config.name: build_dag(config) for config in loaded.advertisers.values()}
+    patterns: dict[str, DAG] = {}
+    built = {_PREFIX + config.name: _like(patterns, config) for config in loaded.advertisers.values()}
     namespace.update(built)
     return built
 
@@ -89,36 +91,65 @@ def build_dag(config: AdvertiserConfig) -> DAG:
 
     :param config: its settings.
     """
-    dag = DAG(
+    dag = _empty_dag(config)
+    common = {"dag": dag, **_common(config)}
+    wait = ConversionFileSensor(task_id="wait_for_file", deferrable=True, **_patience(config), **common)
+    validate = ValidateConversionFileOperator(task_id="validate", files=wait.output, **common)
+    route = _liveramp_route if config.route == "liveramp" else _tiktok_route
+    route(config, validate, common) >> DeliverySummaryOperator(task_id="summary", outlets=_outlets(config), **common)
+    # After the tasks, which would each copy it otherwise.
+    dag.params[DAY_PARAM] = _DAY
+    return dag
+
+
+def _like(patterns: dict[str, DAG], config: AdvertiserConfig) -> DAG:
+    """The same as :func:`build_dag`, from the first DAG of the same shape."""
+    confirms = config.liveramp is not None and config.liveramp.confirm_to
+    if config.pool is not None or config.guards.on_breach == "approve" or confirms:
+        return build_dag(config)
+    pattern = patterns.get(config.route)
+    if pattern is None:
+        patterns[config.route] = pattern = build_dag(config)
+        return pattern
+    dag = _empty_dag(config)
+    changes = dict.fromkeys(pattern.task_ids, _common(config))
+    changes["wait_for_file"] = {**changes["wait_for_file"], **_patience(config)}
+    changes["summary"] = {**changes["summary"], "outlets": _outlets(config)}
+    add_twins(pattern, dag, changes)
+    dag.params[DAY_PARAM] = _DAY
+    return dag
+
+
+def _empty_dag(config: AdvertiserConfig) -> DAG:
+    day = config.start_date
+    return DAG(
         _PREFIX + config.name,
         description=f"Offline conversions of {config.name}, by way of {config.route}",
         schedule=None if config.schedule is None else data_intervals(config.schedule, config.time_zone),
-        start_date=datetime(config.start_date.year, config.start_date.month, config.start_date.day, tzinfo=config.zone),
+        start_date=datetime(day.year, day.month, day.day, tzinfo=config.zone),
         catchup=False,
         max_active_runs=1,
         tags=[*_TAGS, config.route, config.mode, *config.tags],
     )
-    common: dict[str, Any] = {
-        "dag": dag,
+
+
+def _common(config: AdvertiserConfig) -> dict[str, Any]:
+    """What each task is given."""
+    return {
         "settings": config,
         "owner": config.owner,
         "retries": config.retries,
         "retry_delay": timedelta(seconds=config.retry_delay_seconds),
     }
-    wait = ConversionFileSensor(
-        task_id="wait_for_file",
-        deferrable=True,
-        poke_interval=config.source.poke_seconds,
-        timeout=config.source.timeout_seconds,
-        **common,
-    )
-    validate = ValidateConversionFileOperator(task_id="validate", files=wait.output, **common)
-    route = _liveramp_route if config.route == "liveramp" else _tiktok_route
-    delivered = Asset(name=f"{_PREFIX}{config.name}", uri=f"tiktok-offline://{config.name}")
-    route(config, validate, common) >> DeliverySummaryOperator(task_id="summary", outlets=[delivered], **common)
-    # After the tasks, which would each copy it otherwise.
-    dag.params[DAY_PARAM] = _DAY
-    return dag
+
+
+def _patience(config: AdvertiserConfig) -> dict[str, Any]:
+    return {"poke_interval": float(config.source.poke_seconds), "timeout": float(config.source.timeout_seconds)}
+
+
+def _outlets(config: AdvertiserConfig) -> list[Asset]:
+    # Without a URI of its own: looking one over makes Airflow load every provider, at each parse.
+    return [Asset(_PREFIX + config.name)]
 
 
 def _tiktok_route(config: AdvertiserConfig, validate: ValidateConversionFileOperator, common: dict[str, Any]) -> Any:
