@@ -11,6 +11,7 @@ login, password                                 access key id and secret (or ``a
 ``role_arn``, ``assume_role_kwargs``            a role to assume, renewed before it expires
 ``profile_name``                                a profile of the machine's AWS configuration
 ``verify``                                      a CA bundle
+``config_kwargs``                               settings of botocore's ``Config``, over this package's
 ==============================================  =================================================================
 """
 
@@ -24,6 +25,13 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_CONFIG: dict[str, Any] = {
+    "retries": {"mode": "standard", "max_attempts": 4},
+    "connect_timeout": 15,
+    "read_timeout": 60,
+    "max_pool_connections": 8,
+}
+
 
 def s3_client(connection: Connection | None) -> Any:
     """The client; nothing is sent yet.
@@ -36,9 +44,8 @@ def s3_client(connection: Connection | None) -> Any:
         from botocore.exceptions import ProfileNotFound
     except ImportError:
         raise ConfigError("files on S3 need boto3.", todo="Install airflow-provider-tiktok-offline[s3].") from None
-    config = Config(
-        retries={"mode": "standard", "max_attempts": 4}, connect_timeout=15, read_timeout=60, max_pool_connections=8
-    )
+    own = dict(connection.extra.get("config_kwargs") or {}) if connection is not None else {}
+    config = Config(**{**_CONFIG, **own})
     if connection is None:
         return boto3.client("s3", config=config)
     extra = connection.extra

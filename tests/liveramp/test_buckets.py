@@ -91,7 +91,8 @@ def test_a_bucket_that_is_missing_or_down_is_clear_and_the_next_try_succeeds(dep
         depot.publish()
     depot.destination = right
     good = depot.connection
-    depot.connection = replace(good, extra={**good.extra, "endpoint_url": "http://127.0.0.1:9"})
+    down = {"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}}
+    depot.connection = replace(good, extra={**good.extra, **down})
     with pytest.raises(StorageUnavailableError):
         depot.publish()
     depot.connection = good

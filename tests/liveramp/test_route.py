@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.liveramp import deliver, feed_book
+from airflow_provider_tiktok_offline.delivery.reopening import reopen_delivery
 from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.validate import validate
 from airflow_provider_tiktok_offline.errors import FeedError, InputFileError
@@ -208,6 +209,27 @@ def test_the_steps_can_be_repeated_in_any_order(office: Office) -> None:
     for _ in range(2):
         summarize_all(ctx, [delivery_id])
     assert len(office.delivered()) == 1
+
+
+def test_a_file_that_liveramp_rejected_goes_out_again_after_reopening(office: Office) -> None:
+    """Reopened, its transactions go out with the next day's file; today's place stays used."""
+    stamp = office.drop("a.psv", [row(number) for number in range(30)])
+    (told,) = office.run("daily/1", [stamp])
+    reopen_delivery(office.context("admin"), told["delivery_id"], reason="wrong time zone")
+    assert office.run("daily/2", [stamp])[0]["outcome"] == "queued"
+    office.clock.advance(timedelta(days=1))
+    (again,) = office.run("daily/3", [office.drop("b.psv", [row(number) for number in range(30, 60)])])
+    assert (again["outcome"], again["rows"]) == ("delivered", 60)
+    assert sorted(office.delivered()["shop_2026-11-23.psv"]) == sorted(_lines(range(60)))
+
+
+def test_a_source_on_a_server_is_delivered_in_one_stream(office: Office) -> None:
+    """Read over SFTP and written over SFTP at once; nothing of it lies on this machine on the way."""
+    stamp = office.drop("a.psv", [row(number) for number in range(3000)])
+    stamp["uri"] = office.server.uri(stamp["uri"])
+    (told,) = office.run("daily/1", [stamp])
+    assert (told["outcome"], told["rows"]) == ("delivered", 3000)
+    assert office.delivered() == {"shop_2026-11-22.psv": _lines(range(3000))}
 
 
 def test_nothing_of_a_customer_is_kept(office: Office, capfd: pytest.CaptureFixture[str]) -> None:

@@ -185,7 +185,11 @@ def test_a_broken_read_goes_on_where_it_stopped(s3_store: S3Server, bucket: str)
 def test_nobody_answering_may_be_tried_again(bucket: str) -> None:
     """A server that is down is a retryable fault."""
     down = Connection(
-        conn_id=CONN_ID, conn_type="aws", login="a", password="b", extra={"endpoint_url": "http://127.0.0.1:9"}
+        conn_id=CONN_ID,
+        conn_type="aws",
+        login="a",
+        password="b",
+        extra={"endpoint_url": "http://127.0.0.1:9", "config_kwargs": {"retries": {"max_attempts": 0}}},
     )
     with open_files(_uri(bucket, ""), StaticConnections(down)) as files, pytest.raises(StorageUnavailableError):
         files.stat(_uri(bucket, "a.csv"))
