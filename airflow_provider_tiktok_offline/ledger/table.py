@@ -87,19 +87,22 @@ class WitnessedTable:
         """Make the empty table and its witness; what a broken-off creation left is completed."""
         from deltalake import DeltaTable
 
-        with self._errors():
-            DeltaTable.create(
-                self._objects.delta_uri(self.path),
-                schema=pl.DataFrame(schema=schema).to_arrow().schema,
-                mode="ignore",
-                partition_by=["day"],
-                # The log is kept until maintenance trims it, so that a missing entry is always a fault.
-                configuration={
-                    "delta.enableExpiredLogCleanup": "false",
-                    "delta.checkpointInterval": _CHECKPOINT_INTERVAL,
-                },
-                storage_options=self._objects.storage_options or None,
-            )
+        try:
+            with self._errors():
+                DeltaTable.create(
+                    self._objects.delta_uri(self.path),
+                    schema=pl.DataFrame(schema=schema).to_arrow().schema,
+                    mode="ignore",
+                    partition_by=["day"],
+                    # The log is kept until maintenance trims it, so that a missing entry is always a fault.
+                    configuration={
+                        "delta.enableExpiredLogCleanup": "false",
+                        "delta.checkpointInterval": _CHECKPOINT_INTERVAL,
+                    },
+                    storage_options=self._objects.storage_options or None,
+                )
+        except _Refused:
+            self._load()  # another process may just have made it
         documents.create(self._objects, self._witness, {"version": 0, "rows": 0, "log_from": 0})
 
     def remains(self) -> bool:

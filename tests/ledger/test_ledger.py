@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -33,6 +34,14 @@ def test_init_again_keeps_what_is_there(world: World) -> None:
     world.deliver("monday", range(5))
     Ledger.init(world.objects, EVENT_SET, identity=IDENTITY, clock=world.clock)
     assert world.verdicts(range(5)) == {"already_sent": 5}
+
+
+def test_init_by_several_at_once_makes_one_ledger(objects: ObjectStore) -> None:
+    """Whoever comes first, all end with the same ledger and the same secret."""
+    with ThreadPoolExecutor(4) as pool:
+        worlds = list(pool.map(lambda _: World(objects), range(4)))
+    keys = {world.ledger().keys(pl.Series([event_id(1)]))[0] for world in worlds}
+    assert len(keys) == 1
 
 
 def test_event_key_is_keyed_sha256(world: World) -> None:
