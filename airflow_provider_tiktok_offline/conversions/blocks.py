@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
+
+from airflow_provider_tiktok_offline.errors import InputFileError
 
 from .events import Identities, stage
 from .identity import content_numbers, id_bytes
@@ -84,6 +87,20 @@ class BlockWorker:
         self.currencies = Currencies()
 
     def __call__(self, block: Block) -> Outcome:
+        """Judge a block.
+
+        :raises InputFileError: a library gave up on it; its own message may hold a value, so it is not repeated.
+        """
+        try:
+            return self._judge(block)
+        except (pl.exceptions.PolarsError, pa.ArrowException) as error:
+            kind = type(error).__name__
+        raise InputFileError(
+            f"the {block.count:,} lines from {block.first_line:,} can't be judged ({kind}).",
+            todo="This is a fault of the package: please report it with the kind of error and without the file.",
+        )
+
+    def _judge(self, block: Block) -> Outcome:
         header, settings = self._book.header, self._book.settings
         parsed = parse(block, header.width, header.delimiter.encode(), settings.limits.row_characters)
         judged = judge(self._book, parsed)

@@ -9,10 +9,12 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_tiktok_offline.conversions import blocks
 from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
 from airflow_provider_tiktok_offline.conversions.prepare import prepare, validate
 from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
@@ -183,6 +185,20 @@ def _fuzz(seed: int, rows: int, directory: Path) -> int:
 def test_a_mutated_file_ends_in_issues_and_no_lost_line(seed: int, tmp_path: Path) -> None:
     """Whatever its bytes, each row has one class, one verdict and, if rejected, a reason."""
     _fuzz(seed, 300, tmp_path)
+
+
+def test_what_a_library_says_of_a_value_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of Polars names the value that it stumbled over; ours names the lines."""
+
+    def stumble(*_: object) -> None:
+        raise pl.exceptions.ComputeError("conversion failed for value ann@example.com")
+
+    monkeypatch.setattr(blocks, "judge", stumble)
+    with pytest.raises(InputFileError, match="lines from 2") as error:
+        validate(BytesSource(_bytes([",".join(GOOD.values())])), SETTINGS, as_of=AS_OF)
+    assert "ann@" not in str(error.value)
+    assert error.value.__cause__ is None
+    assert error.value.__context__ is None
 
 
 @pytest.mark.campaign

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from airflow_provider_tiktok_offline.conversions.amounts import UNITS, canonical, decimal_text, read_amounts
@@ -194,7 +195,7 @@ def test_liveramp_wants_two_decimals(amount: str) -> None:
     assert found(check([{"transaction_amount": amount}], LIVERAMP)) == {("amount_decimals", "error")}
 
 
-@settings(deadline=None)
+@examples(deadline=None)
 @given(st.decimals(min_value=-(10**9), max_value=10**9, places=6, allow_nan=False, allow_infinity=False))
 def test_amounts_are_exact(amount: Decimal) -> None:
     """Read and written back, an amount is the same number."""
@@ -210,7 +211,7 @@ def test_amounts_are_exact(amount: Decimal) -> None:
     assert not ("." in shown and shown.endswith("0"))
 
 
-@settings(deadline=None)
+@examples(deadline=None)
 @given(st.integers(0, 99_999_999_999))
 def test_two_decimals_are_exact_by_the_quick_way(cents: int) -> None:
     """A column of usual amounts is read through floating point, and loses nothing."""
