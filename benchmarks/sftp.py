@@ -1,6 +1,8 @@
 """Bytes a second to and from an OpenSSH server on loopback, beside OpenSSH's own ``sftp put`` and ``sftp get``.
 
 ``python -m benchmarks.sftp [--small]``: each in turn, several rounds; medians, and the median of each round's ratio.
+Beside the rates stand the client's processor seconds (the server's are the same on both sides), which a busy machine
+changes less.
 
 * *put*: the feed file as a stream to the server, its size verified.
 * *deliver*: all of a delivery: the source file is read twice (once for the digest), its lines are chosen, parsed and
@@ -11,12 +13,14 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -136,27 +140,41 @@ class Bench:
                 out.write(chunk)
 
 
-def measure(bench: Bench, rounds: int) -> Iterator[tuple[str, float, float, float]]:
-    """Name, their seconds, ours, and the ratio of throughputs: medians."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One transfer: wall clock and the client's processor seconds."""
+
+    wall: float
+    cpu: float
+
+
+def run(work: Callable[[], None], who: int) -> Run:
+    """Time a transfer.
+
+    :param who: whose processor seconds count: this process's, or those of the processes it starts.
+    """
+    before, start = _processor(who), time.perf_counter()
+    work()
+    return Run(time.perf_counter() - start, _processor(who) - before)
+
+
+def _processor(who: int) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(bench: Bench, rounds: int) -> Iterator[tuple[str, list[tuple[Run, Run]]]]:
+    """Name, and each round's runs: OpenSSH's and ours."""
     pairs: dict[str, tuple[Callable[[], None], Callable[[], None]]] = {
         "put": (bench.sftp_put, bench.put),
         "deliver": (bench.sftp_put, bench.deliver),
         "get": (bench.sftp_get, bench.get),
     }
     for name, (theirs, ours) in pairs.items():
-        times = [(_seconds(theirs), _seconds(ours)) for _ in range(rounds)]
         yield (
             name,
-            statistics.median(one for one, _ in times),
-            statistics.median(other for _, other in times),
-            statistics.median(one / other for one, other in times),
+            [(run(theirs, resource.RUSAGE_CHILDREN), run(ours, resource.RUSAGE_SELF)) for _ in range(rounds)],
         )
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def main() -> None:
@@ -166,10 +184,15 @@ def main() -> None:
     with sshd() as server, tempfile.TemporaryDirectory(prefix="sftp-bench-") as name:
         bench = Bench(server, Path(name), rows)
         print(f"{rows:,} rows, {bench.size / 1e6:.0f} MB, {os.cpu_count()} cores, medians of {rounds} rounds")
-        print(f"{'':10}{'OpenSSH':>14}{'package':>14}{'of OpenSSH':>14}")
-        for what, theirs, ours, ratio in measure(bench, rounds):
-            rates = [f"{bench.size / 1e6 / seconds:.0f} MB/s" for seconds in (theirs, ours)]
-            print(f"{what:10}{rates[0]:>14}{rates[1]:>14}{ratio:>14.0%}", flush=True)
+        print(f"{'':10}{'OpenSSH':>12}{'package':>12}{'of OpenSSH':>12}{'processor, theirs':>20}{'ours':>10}")
+        for what, runs in measure(bench, rounds):
+            theirs, ours = zip(*runs, strict=True)
+            rates = [
+                f"{bench.size / 1e6 / statistics.median(one.wall for one in side):.0f} MB/s" for side in (theirs, ours)
+            ]
+            busy = [f"{statistics.median(one.cpu for one in side):.2f} s" for side in (theirs, ours)]
+            ratio = statistics.median(one.wall / other.wall for one, other in runs)
+            print(f"{what:10}{rates[0]:>12}{rates[1]:>12}{ratio:>12.0%}{busy[0]:>20}{busy[1]:>10}", flush=True)
 
 
 if __name__ == "__main__":
