@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_tiktok_offline.config.models import SourceConfig
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.intake import already_delivered
+from airflow_provider_tiktok_offline.delivery.intake import already_delivered, day_is_delivered, remember_day
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
@@ -65,11 +65,23 @@ def render(template: str, day: date, **names: str) -> str:
         ) from None
 
 
-def find(ctx: DeliveryContext, day: date, *, previous: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def folder_uri(source: SourceConfig, day: date) -> str:
+    """The folder in which a day's file appears, with a slash at its end."""
+    return source_uri(source, day).rpartition("/")[0] + "/"
+
+
+def find(
+    ctx: DeliveryContext,
+    day: date,
+    *,
+    previous: Sequence[Mapping[str, Any]] = (),
+    listed: Sequence[FileStamp] | None = None,
+) -> dict[str, Any]:
     """Look once for the day's complete files; one connection, one listing.
 
     :param day: the file's day.
     :param previous: the stamps that the poll before returned as ``pending``; a file unchanged since is complete.
+    :param listed: the folder's files, if somebody has listed them just now.
     :returns: ``files`` (stamps of complete files that are due, oldest first), ``pending`` (stamps of files that still
         grow or lack their marker), ``already_delivered`` (the day's file is closed: nothing is due) and ``day``.
     :raises StorageError: if the source can't be listed.
@@ -78,9 +90,11 @@ def find(ctx: DeliveryContext, day: date, *, previous: Sequence[Mapping[str, Any
 
     source = ctx.config.source
     uri = source_uri(source, day)
-    directory, _, pattern = uri.rpartition("/")
-    with open_files(uri, ctx.connections) as files:
-        listing = {stamp.uri.rpartition("/")[2]: stamp for stamp in files.list(directory + "/")}
+    pattern = uri.rpartition("/")[2]
+    if listed is None:
+        with open_files(uri, ctx.connections) as files:
+            listed = files.list(folder_uri(source, day))
+    listing = {stamp.name: stamp for stamp in listed}
     wanted = _wanted(source, pattern, day)
     companions = {suffix for suffix in (source.done_marker, source.manifest) if suffix}
     matches = [
@@ -98,11 +112,12 @@ def find(ctx: DeliveryContext, day: date, *, previous: Sequence[Mapping[str, Any
     complete = [stamp for stamp in due if _complete(ctx, stamp, listing, before)]
     pending = [stamp for stamp in due if stamp not in complete]
     chosen = _chosen(source, complete, waiting=bool(pending))
+    remember_day(ctx, day, chosen)
     return {
         "day": day.isoformat(),
         "files": [stamp.to_dict() for stamp in chosen],
         "pending": [stamp.to_dict() for stamp in pending],
-        "already_delivered": bool(delivered) and not due,
+        "already_delivered": not due and (bool(delivered) or day_is_delivered(ctx, day)),
     }
 
 

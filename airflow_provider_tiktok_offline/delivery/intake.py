@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
@@ -42,6 +43,22 @@ def already_delivered(ctx: DeliveryContext, stamp: FileStamp) -> bool:
         return False
     state = ctx.deliveries.find(ctx.delivery_id(digest))
     return state is not None and state.status == "closed"
+
+
+def remember_day(ctx: DeliveryContext, day: date, stamps: Sequence[FileStamp]) -> None:
+    """Note which files a day's run was given, so that they are known when they have been put away."""
+    if ctx.live and stamps:
+        ctx.objects.put(_day(ctx, day), json.dumps({"files": [stamp.to_dict() for stamp in stamps]}).encode())
+
+
+def day_is_delivered(ctx: DeliveryContext, day: date) -> bool:
+    """Whether all files that the day's run was given belong to closed deliveries."""
+    files = _read(ctx, _day(ctx, day)).get("files", [])
+    return bool(files) and all(already_delivered(ctx, FileStamp.from_dict(stamp)) for stamp in files)
+
+
+def _day(ctx: DeliveryContext, day: date) -> str:
+    return f"advertisers/{ctx.config.name}/days/{day.isoformat()}.json"
 
 
 def _read(ctx: DeliveryContext, path: str) -> dict[str, Any]:

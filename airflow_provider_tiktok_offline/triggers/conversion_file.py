@@ -12,6 +12,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.triggers.listings import shared_listing
 
 #: Files remembered as handed over by a watcher; older ones are known to be closed through the ledger.
 _REMEMBERED = 500
@@ -60,10 +61,11 @@ class ConversionFileTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         handed_over = await self._recall()
+        await asyncio.sleep(self.poke_interval)
         while True:
-            await asyncio.sleep(self.poke_interval)
+            await self._until_all_wake()
             try:
-                found = await sync_to_async(self._look, thread_sensitive=False)()
+                found = await self._look()
             except TikTokOfflineError as error:
                 if error.retryable:
                     self.log.warning("%s Asking again in %.0f s.", error, self.poke_interval)
@@ -91,23 +93,26 @@ class ConversionFileTrigger(BaseEventTrigger):
                     handed_over = [*handed_over, mark][-_REMEMBERED:]
                     await self._remember(handed_over)
 
-    def _look(self) -> dict[str, Any]:
+    async def _until_all_wake(self) -> None:
+        """Wait for the next moment at which all triggers of this interval look, so that they share one login."""
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(self.poke_interval - now % self.poke_interval)
+
+    async def _look(self) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
         from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
         from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-        from airflow_provider_tiktok_offline.delivery.find import day_of_file, find
+        from airflow_provider_tiktok_offline.delivery.find import day_of_file, find, folder_uri
 
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
-        ctx = DeliveryContext(
-            config=AdvertiserConfig.model_validate(self.settings),
-            connections=AirflowConnections(),
-            holder="triggerer",
-        )
+        config = AdvertiserConfig.model_validate(self.settings)
+        ctx = DeliveryContext(config=config, connections=AirflowConnections(), holder="triggerer")
         if self.day is not None:
-            return find(ctx, date.fromisoformat(self.day), previous=self.pending)
-        today = ctx.clock.now().astimezone(ctx.config.zone)
-        day = day_of_file(ctx.config.source, interval_start=None, run_day=today)
-        return find(ctx, day, previous=self.pending)
+            day = date.fromisoformat(self.day)
+        else:
+            day = day_of_file(config.source, interval_start=None, run_day=ctx.clock.now().astimezone(config.zone))
+        listed = await shared_listing(folder_uri(config.source, day))
+        return await sync_to_async(find, thread_sensitive=False)(ctx, day, previous=self.pending, listed=listed)
 
     async def _recall(self) -> list[str]:
         store = getattr(self, "asset_state_store", None)

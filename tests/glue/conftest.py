@@ -76,7 +76,8 @@ class Inbox:
         source = {"conn_id": "sftp_shop", "path": f"{self.folder}/sales_{{{{ ds_nodash }}}}.csv", "poke_seconds": 1}
         rest: dict[str, Any] = {}
         for name, value in changes.items():
-            (rest if name in AdvertiserConfig.model_fields else source)[name] = value
+            field_name = name.rstrip("_")  # the sensor has a mode of its own
+            (rest if field_name in AdvertiserConfig.model_fields else source)[field_name] = value
         return AdvertiserConfig.model_validate(
             {
                 "name": "shop",

@@ -343,3 +343,62 @@ class TestFileDay:
         """A parameter that is no day is an error that shows how one is written."""
         with pytest.raises(ConfigError, match="2026-11-21"):
             file_day(inbox.settings(), Run(params={"file_day": "yesterday"}).context())
+
+
+def test_triggers_share_one_login_a_look(inbox: Inbox) -> None:
+    """Thirty advertisers with a folder each on one server: a look costs one login, and each finds its own file."""
+    triggers = []
+    for number in range(30):
+        folder = inbox.folder / f"shop_{number}"
+        folder.mkdir()
+        settings = inbox.settings(name=f"shop_{number}", path=f"{folder}/sales_{{{{ ds_nodash }}}}.csv")
+        triggers.append(ConversionFileTrigger(settings=settings.model_dump(mode="json"), day=DAY, poke_interval=2))
+        (folder / "sales_20261121.csv").write_text(str(number))
+        os.utime(folder / "sales_20261121.csv", (0, 0))
+    before = inbox.server.logins()
+
+    async def watch() -> list[Any]:
+        return await asyncio.gather(*(_first_event(trigger) for trigger in triggers))
+
+    events = asyncio.run(watch())
+    assert [event["files"][0]["uri"].split("/")[-2] for event in events] == [f"shop_{n}" for n in range(30)]
+    assert inbox.server.logins() - before == 1
+
+
+def test_a_missing_folder_is_its_own_triggers_error(inbox: Inbox) -> None:
+    """What one advertiser's folder lacks is no fault of the others that share the login."""
+    inbox.put("sales_20261121.csv")
+    good = ConversionFileTrigger(settings=inbox.settings().model_dump(mode="json"), day=DAY, poke_interval=1)
+    lost = inbox.settings(path=f"{inbox.folder}/nowhere/x.csv").model_dump(mode="json")
+    bad = ConversionFileTrigger(settings=lost, day=DAY, poke_interval=1)
+
+    async def watch() -> list[Any]:
+        return await asyncio.gather(_first_event(good), _first_event(bad))
+
+    assert [event["status"] for event in asyncio.run(watch())] == ["found", "error"]
+
+
+def test_a_file_that_was_put_away_is_known_to_be_delivered(inbox: Inbox) -> None:
+    """The day's file is closed and archived: another run of the day does not wait for it."""
+    from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
+    from airflow_provider_tiktok_offline.clock import system_clock
+    from airflow_provider_tiktok_offline.delivery import intake
+    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+    from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+
+    path = inbox.put("sales_20261121.csv")
+    [stamp] = sense(inbox, mode_="live")["files"]
+    ctx = DeliveryContext(config=inbox.settings(mode_="live"), connections=AirflowConnections(), holder="a/b")
+    file = FileStamp.from_dict(stamp)
+    now = system_clock().now()
+    intake.remember_digest(ctx, file, as_of=now, digest="d" * 64)
+    delivery_id = ctx.delivery_id("d" * 64)
+    state = ctx.deliveries.enter(
+        delivery_id, "a/b", advertiser="shop", route="tiktok", digest="d" * 64, uri=file.uri, file_name=file.name,
+        size=file.size, as_of=now,
+    )  # fmt: skip
+    ctx.deliveries.save(state, status="closed")
+    path.unlink()
+    found = sense(inbox, mode_="live")
+    assert found["already_delivered"]
+    assert found["files"] == []
