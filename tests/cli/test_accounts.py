@@ -48,7 +48,7 @@ def _confirm(address: str, *handlers: urllib.request.BaseHandler) -> str:
     """Do what an admin's browser does, and return the address it was sent to."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
     try:
-        with opener.open(f"{address}&auto_confirm=1", timeout=30) as answer:
+        with opener.open(f"{address}&auto_confirm=1", timeout=100) as answer:
             return answer.url
     except urllib.error.HTTPError as error:
         return error.headers["Location"]
@@ -57,12 +57,12 @@ def _confirm(address: str, *handlers: urllib.request.BaseHandler) -> str:
 def _login(cli, tiktok, *args, confirm):
     """Run ``auth login`` to its end; ``confirm(address)`` gives what is typed."""
     process = cli.start("auth", "login", "--app-id", APP_ID, "--api-url", tiktok.url, *args, PYTHONUNBUFFERED="1")
-    deadline = threading.Timer(60, process.kill)
+    deadline = threading.Timer(200, process.kill)
     deadline.start()
     try:
         lines = iter(process.stdout.readline, "")
         address = next(line.strip() for line in lines if line.startswith(tiktok.url))
-        return *process.communicate(confirm(address), timeout=60), process.returncode
+        return *process.communicate(confirm(address), timeout=200), process.returncode
     finally:
         deadline.cancel()
         process.kill()

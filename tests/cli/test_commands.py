@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
+import subprocess
+import sys
 import threading
-import time
 
 import jsonschema
 import pytest
@@ -44,13 +46,18 @@ def test_every_command_says_what_it_does(path):
 
 
 def test_help_is_quick(cli):
-    """Nothing heavy is loaded to show it: the best of three is well under a second even on a busy machine."""
-    times = []
-    for _ in range(3):
-        began = time.perf_counter()
-        assert "validate" in cli.done("--help")
-        times.append(time.perf_counter() - began)
-    assert min(times) < 1.0
+    """It takes a fraction of a second of processor time: nothing heavy is loaded to show it."""
+    code = (
+        "import sys, airflow_provider_tiktok_offline.cli.app; "
+        "heavy = {'polars', 'airflow', 'pyarrow', 'deltalake', 'obstore', 'pydantic', 'httpx', 'numpy'}; "
+        "print(sorted(heavy & {name.split('.')[0] for name in sys.modules}))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert "validate" in cli.done("--help")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert after.ru_utime - before.ru_utime < 1.0
 
 
 def test_the_version_is_shown(cli):
@@ -110,13 +117,13 @@ def test_a_sample_is_the_same_for_the_same_seed(cli):
 def test_the_simulator_starts_and_stops(cli, stop):
     """It says where it answers, answers, and ends by itself."""
     process = cli.start("simulator", "--port", "0", PYTHONUNBUFFERED="1")
-    deadline = threading.Timer(60, process.kill)
+    deadline = threading.Timer(200, process.kill)
     deadline.start()
     try:
         url = process.stdout.readline().partition(" at ")[2].partition(" ")[0]
         assert Control(url).summary() is not None
         process.send_signal(stop)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=100)
     finally:
         deadline.cancel()
         process.kill()

@@ -199,7 +199,7 @@ def test_a_reader_that_goes_away_is_no_error(cli, config):
     process.stdout.readline()
     process.stdout.close()
     assert "Traceback" not in process.stderr.read()
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=200) == 0
 
 
 def test_no_customers_value_is_shown_or_kept(cli, config):

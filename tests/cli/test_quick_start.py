@@ -20,7 +20,7 @@ def test_the_rehearsal_works_as_written(cli, tiktok):
         env={**cli.environ, "PATH": f"{SCRIPT.parent}:{cli.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert result.returncode == 0, result.stderr

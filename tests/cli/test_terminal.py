@@ -22,7 +22,7 @@ def test_progress_is_shown_on_a_terminal(cli):
         stderr=follower,
     )
     os.close(follower)
-    output = process.communicate(timeout=120)[0]
+    output = process.communicate(timeout=240)[0]
     seen = b""
     while True:
         try:

@@ -172,7 +172,7 @@ def test_an_interrupted_upload_goes_on_by_the_same_command(cli, tiktok, shop, st
     while tiktok.control.summary().events_held < 30:
         assert process.poll() is None, process.stderr.read()
     process.send_signal(stop)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=200)
     assert "Traceback" not in errors
     assert process.returncode == (-signal.SIGKILL if stop == signal.SIGKILL else 130)
     assert stop == signal.SIGKILL or "goes on from where it stopped" in errors
