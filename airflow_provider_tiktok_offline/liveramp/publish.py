@@ -16,7 +16,7 @@ from airflow_provider_tiktok_offline.liveramp.book import DayRecord, DayTakenErr
 from airflow_provider_tiktok_offline.liveramp.encryption import Recipient, encrypted
 from airflow_provider_tiktok_offline.liveramp.feed import LEAST_ROWS
 from airflow_provider_tiktok_offline.liveramp.names import check_name, render_name, stored_name
-from airflow_provider_tiktok_offline.liveramp.packing import gzipped
+from airflow_provider_tiktok_offline.liveramp.packing import digest_inside, gzipped
 from airflow_provider_tiktok_offline.liveramp.regions import with_region
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from airflow_provider_tiktok_offline.storage.files import RemoteFiles, open_files
@@ -127,11 +127,15 @@ def publish(
     )  # fmt: skip
     with open_files(destination.folder_uri, _Regional(connections)) as files:
         files.check_folder(destination.folder_uri)
+        begun = book.day(record.day)
+        if begun is not None and begun.status == "writing" and begun.sha256 != record.sha256:
+            # A writer of other content did not say how it ended; once it is dead, what lies there decides.
+            settle_earlier(book.take_over(begun, holder), destination, book=book, connections=connections)
         try:
             record, resumed = book.claim(record)
         except DayTakenError:
             return Published("queued", book.day(record.day))
-        landed = _landed(files, record, file, destination) if resumed else None
+        landed = _landed(files, record, destination) if resumed else None
         if landed is not None:
             return Published("delivered", book.finish(record, stored_bytes=landed.size, stored_sha256=None))
         alive = _SignOfLife(book, record, clock)
@@ -164,7 +168,7 @@ def settle_earlier(
         it is removed.
     """
     with open_files(record.uri, _Regional(connections)) as files:
-        stamp = _landed(files, record, None, destination)
+        stamp = _landed(files, record, destination)
         if stamp is not None:
             return book.finish(record, stored_bytes=stamp.size, stored_sha256=None)
         files.delete(record.uri)
@@ -172,8 +176,11 @@ def settle_earlier(
     return None
 
 
-def _landed(files: RemoteFiles, record: DayRecord, file: FeedFile | None, destination: Destination) -> FileStamp | None:
-    """The file at the destination if an earlier try of it is whole there: its answer was lost, not the file."""
+def _landed(files: RemoteFiles, record: DayRecord, destination: Destination) -> FileStamp | None:
+    """The file at the destination if an earlier try of it is whole there: its answer was lost, not the file.
+
+    Of an encrypted file that was written under its final name bit by bit this can't be told: then None.
+    """
     try:
         stamp = files.stat(record.uri)
     except FileMissingError:
@@ -182,10 +189,10 @@ def _landed(files: RemoteFiles, record: DayRecord, file: FeedFile | None, destin
         return stamp
     if destination.recipient is not None:
         return None
-    expected: int | None = record.plain_bytes
     if destination.gzip:
-        expected = sum(map(len, gzipped(file.chunks()))) if file is not None else None
-    return stamp if stamp.size == expected else None
+        with files.open_read(record.uri) as stream:
+            return stamp if digest_inside(stream) == record.sha256 else None
+    return stamp if stamp.size == record.plain_bytes else None
 
 
 class _Stored:

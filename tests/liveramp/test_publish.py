@@ -241,18 +241,39 @@ def test_an_earlier_days_writer_is_settled(desk: Desk, monkeypatch: pytest.Monke
     assert desk.book.of_delivery("d-2") is None
 
 
-def test_two_runs_at_once_write_one_file(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a writer is alive another waits; once its lease has expired the other takes over."""
+@pytest.mark.parametrize("options", [{}, {"temporary_name": True}, {"gzip": True}])
+def test_two_runs_at_once_write_one_file(desk: Desk, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
+    """While a writer is alive another waits; a dead one's whole file counts, and the other's goes out tomorrow."""
     with monkeypatch.context() as patch:
         patch.setattr(FeedBook, "finish", _die)
         with pytest.raises(KeyboardInterrupt):
-            desk.publish(desk.file())
+            desk.publish(desk.file(), **options)
+    (path,) = desk.outbox.iterdir()
+    before = path.read_bytes()
     other = range(500, 600)
     with pytest.raises(DeliveryHeldError):
-        desk.publish(desk.file(other), holder="dag/two")
+        desk.publish(desk.file(other), holder="dag/two", **options)
     desk.clock.advance(timedelta(minutes=10))
-    assert desk.publish(desk.file(other), holder="dag/two").outcome == "delivered"
-    assert (desk.outbox / "shop_2026-11-22.psv").read_bytes() == text(map(row, other))
+    assert desk.publish(desk.file(other), holder="dag/two", **options).outcome == "queued"
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("options", [{}, {"gzip": True}])
+def test_a_dead_writers_part_is_replaced_by_another_runs_file(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """What is not whole does not count: the day goes to the other file."""
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedBook, "finish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            desk.publish(desk.file(), **options)
+    (path,) = desk.outbox.iterdir()
+    path.write_bytes(path.read_bytes()[:-20])
+    desk.clock.advance(timedelta(minutes=10))
+    other = range(500, 600)
+    assert desk.publish(desk.file(other), holder="dag/two", **options).outcome == "delivered"
+    content = path.read_bytes()
+    assert (gzip.decompress(content) if options else content) == text(map(row, other))
 
 
 def test_a_file_that_liveramp_rejected_goes_out_again_on_another_day(desk: Desk) -> None:
