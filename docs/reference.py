@@ -157,11 +157,11 @@ def _commands(command: Any, path: str) -> list[tuple[str, Any]]:
 def _command(path: str, command: Any) -> list[str]:
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     options = [one for one in command.params if one.param_type_name == "option"]
-    shown = " ".join(_argument(one) for one in arguments)
+    shown = " ".join(_argument(one) if one.required else f"[{_argument(one)}]" for one in arguments)
     lines = [f"## {path}", "", f"`tiktok-offline {path}{' ' + shown if shown else ''} [OPTIONS]`", "", *_help(command)]
     if arguments or options:
         lines += ["", "| | |", "|---|---|"]
-        lines += [f"| `{_argument(one)}` | {_meaning(one)} |" for one in arguments]
+        lines += [f"| `{_cell(_argument(one))}` | {_meaning(one)} |" for one in arguments]
         lines += [f"| {_option(one)} | {_meaning(one)} |" for one in options]
     if command.epilog:
         shown_lines = [one.removeprefix("$ ") for one in command.epilog.split("\n\n")[1:]]
@@ -179,7 +179,7 @@ def _option(option: Any) -> str:
     names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
     if option.is_flag:
         return names
-    return f"{names} `{option.metavar or option.name.upper()}`"
+    return f"{names} `{_cell(option.metavar or option.name.upper())}`"
 
 
 def _meaning(parameter: Any) -> str:
