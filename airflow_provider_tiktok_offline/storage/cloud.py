@@ -78,13 +78,23 @@ def s3_options(bucket: str, connection: Connection | None) -> CloudOptions:
 
 
 def gcs_options(bucket: str, connection: Connection | None) -> CloudOptions:
-    """What a ``google_cloud_platform`` connection says; without one, the application default credentials."""
+    """What a ``google_cloud_platform`` connection says; without one, the application default credentials.
+
+    A ``gs_base_url`` in the key, as object store clients write it, names an emulator or a private endpoint.
+    """
     config: dict[str, Any] = {}
+    plain_http = False
     if connection is not None:
         keyfile = connection.extra.get("keyfile_dict")
         if keyfile:
-            config["service_account_key"] = keyfile if isinstance(keyfile, str) else json.dumps(keyfile)
+            account = json.loads(keyfile) if isinstance(keyfile, str) else dict(keyfile)
+            config["service_account_key"] = json.dumps(account)
+            if account.get("gs_base_url"):
+                config["base_url"] = str(account["gs_base_url"])
+                plain_http = config["base_url"].startswith("http://")
         elif connection.extra.get("key_path"):
             config["service_account"] = str(connection.extra["key_path"])
     storage = {f"google_{key}": str(value) for key, value in config.items()}
-    return CloudOptions(scheme="gs", bucket=bucket, config=config, storage_options=storage)
+    if plain_http:
+        storage["allow_http"] = "true"
+    return CloudOptions(scheme="gs", bucket=bucket, config=config, storage_options=storage, plain_http=plain_http)

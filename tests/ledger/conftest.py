@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore, open_objects
 from tests.ledger.world import World
+from tests.servers.gcs import gcs_server
 from tests.servers.s3 import S3Server, s3_server
 
 
@@ -34,6 +35,12 @@ def server() -> Iterator[S3Server]:
 @pytest.fixture
 def s3_objects(server: S3Server, tmp_path: Path) -> ObjectStore:
     return open_objects(f"s3://s3_state@state/{tmp_path.name}", OneConnection(server.connection()))
+
+
+@pytest.fixture
+def gcs_objects(tmp_path: Path) -> Iterator[ObjectStore]:
+    with gcs_server() as connection:
+        yield open_objects(f"gs://gcs_state@state/{tmp_path.name}", OneConnection(connection))
 
 
 @pytest.fixture

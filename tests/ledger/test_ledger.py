@@ -296,9 +296,10 @@ def test_many_small_deliveries_are_merged(world: World, monkeypatch: pytest.Monk
     assert world.verdicts(range(12)) == {"already_sent": 12}
 
 
-def test_s3_keeps_the_same_promises(s3_objects: ObjectStore) -> None:
-    """A delivery, a second one over the same events and a take-over, on S3."""
-    world = World(s3_objects)
+@pytest.mark.parametrize("store", ["s3_objects", "gcs_objects"])
+def test_object_stores_keep_the_same_promises(request: pytest.FixtureRequest, store: str) -> None:
+    """A delivery, a second one over the same events and a take-over, on S3 and on Google Cloud Storage."""
+    world = World(request.getfixturevalue(store))
     world.deliver("monday", range(10))
     second = world.enter("tuesday", "run-2")
     world.plan(second, range(5, 15))

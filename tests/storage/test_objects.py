@@ -18,6 +18,7 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
 )
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore, open_objects
+from tests.servers.gcs import gcs_server
 from tests.servers.s3 import S3Server, s3_server
 
 
@@ -37,10 +38,19 @@ def server() -> Iterator[S3Server]:
         yield running
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(scope="module")
+def google() -> Iterator[Connection]:
+    with gcs_server() as connection:
+        yield connection
+
+
+@pytest.fixture(params=["local", "s3", "gcs"])
 def objects(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     if request.param == "local":
         return open_objects(str(tmp_path / "state"))
+    if request.param == "gcs":
+        connection: Connection = request.getfixturevalue("google")
+        return open_objects(f"gs://gcs_state@state/{tmp_path.name}", _OneConnection(connection))
     running: S3Server = request.getfixturevalue("server")
     return open_objects(f"s3://s3_state@state/{tmp_path.name}", _OneConnection(running.connection()))
 
