@@ -34,7 +34,7 @@ def delivery_context(
     """
     from airflow_provider_tiktok_offline.delivery.context import DeliveryContext, silent
 
-    holder = f"cli/{socket.gethostname()}/{getpass.getuser()}"
+    holder = f"cli/{socket.gethostname()}/{_user()}"
     if config.mode != "live":
         holder += f"/{secrets.token_hex(4)}"
     return DeliveryContext(
@@ -44,6 +44,13 @@ def delivery_context(
         progress=progress or silent,
         api_url=api_url,
     )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container whose user has no name
+        return f"uid-{os.getuid()}"
 
 
 @contextmanager
