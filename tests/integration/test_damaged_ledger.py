@@ -64,7 +64,6 @@ DAMAGES: dict[str, Callable[[Shop], None]] = {
     "the last log entry is missing": lambda shop: _log(shop)[-1].unlink(),
     "a data file is cut off": lambda shop: _cut(_data(shop)[-1]),
     "the secret is gone": lambda shop: _first(shop, "secret").unlink(),
-    "the claims are cut off": lambda shop: _cut(_first(shop, "*/claims.json")),
 }
 MORE_DAMAGES: dict[str, Callable[[Shop], None]] = {
     "the first log entry is missing": lambda shop: _log(shop)[0].unlink(),
@@ -78,6 +77,7 @@ MORE_DAMAGES: dict[str, Callable[[Shop], None]] = {
     "the secret is cut off": lambda shop: _cut(_first(shop, "secret")),
     "the witness is gone": lambda shop: _first(shop, "*/keys.witness.json").unlink(),
     "the witness is cut off": lambda shop: _cut(_first(shop, "*/keys.witness.json")),
+    "the claims are cut off": lambda shop: _cut(_first(shop, "*/claims.json")),
     "the claims are gone": lambda shop: _first(shop, "*/claims.json").unlink(),
     "the description is gone": lambda shop: _first(shop, "meta.json").unlink(),
     "the description is cut off": lambda shop: _cut(_first(shop, "meta.json")),

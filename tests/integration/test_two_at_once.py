@@ -18,7 +18,8 @@ from tests.servers.simulator import RunningSimulator
 from tests.servers.simulator import simulator as start_simulator
 
 BATCH, IN_FLIGHT, LEASE_SECONDS = 50, 2, 2
-HANDFUL = range(2)
+#: One of the two is paused until the other has taken over.
+HANDFUL = (0,)
 CAMPAIGN = range(500, 540)
 ROUNDS = 8
 
