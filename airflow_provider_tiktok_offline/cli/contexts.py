@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.cli.environment_connections import EnvironmentConnections
-from airflow_provider_tiktok_offline.errors import DeliveryHeldError
+from airflow_provider_tiktok_offline.errors import ConfigError, DeliveryHeldError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.cli.progress import StepProgress
@@ -60,9 +60,12 @@ def alone(config: AdvertiserConfig) -> Iterator[None]:
     The lock goes with the process, however it ends.
 
     :raises DeliveryHeldError: if another command does.
+    :raises ConfigError: if there is no safe place for the lock.
     """
     folder = Path(tempfile.gettempdir()) / f"tiktok-offline-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise ConfigError("belongs to somebody else.", where=str(folder), todo="Set TMPDIR to a directory of your own.")
     name = hashlib.sha256(f"{config.state_uri}\x1f{config.name}".encode()).hexdigest()[:24]
     with (folder / f"{name}.lock").open("w") as lock:
         try:
