@@ -57,7 +57,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
         with receipts, Lease(ctx, state, fence=receipts.fence) as lease:
             settled = receipts.settled()
             todo = _outstanding(ctx, delivery_id, part, frame, settled)
-            proven = bool((settled["outcome"] == "accepted").any())
+            proven = _proven(ctx, delivery_id)
             for items, keys in ahead(_windows(ctx, todo)):
                 result = _send(ctx, client, items, keys, receipts, lease, proven=proven)
                 proven = proven or bool(result.accepted)
@@ -100,6 +100,18 @@ def _outstanding(
     return chosen.join(over, on="event_key", how="anti", maintain_order="left").filter(
         pl.col("event_time") >= oldest_event_time(ctx, now)
     )
+
+
+def _proven(ctx: DeliveryContext, delivery_id: str) -> bool:
+    """Whether TikTok has accepted an event of any part: then a refused batch is not the settings' fault."""
+    plan = ctx.ledger.plan(delivery_id)
+    if plan.counts["accepted"]:
+        return True
+    for part in plan.parts:
+        with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
+            if (receipts.settled()["outcome"] == "accepted").any():
+                return True
+    return False
 
 
 def oldest_event_time(ctx: DeliveryContext, now: datetime) -> int:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
 from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.find import find
 from airflow_provider_tiktok_offline.delivery.guards import approve, breaches
 from airflow_provider_tiktok_offline.delivery.housekeeping import sweep
 from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
+from airflow_provider_tiktok_offline.delivery.staging import StagedParts
 from airflow_provider_tiktok_offline.delivery.summarize import summarize, summarize_all
 from airflow_provider_tiktok_offline.delivery.upload import upload
 from airflow_provider_tiktok_offline.delivery.validate import validate
@@ -353,6 +355,19 @@ def test_events_in_doubt_for_too_long_are_not_sent_by_themselves(world: World) -
     assert world.simulator.times_received() == received
     with pytest.raises(UnsettledError, match="10 events unconfirmed"):
         summarize(ctx, delivery_id)
+
+
+def test_a_part_of_refused_events_alone_is_settled_once_another_part_was_accepted(world: World) -> None:
+    """Refusals are the rows' fault, not the settings', once TikTok has accepted anything of the delivery."""
+    world.init_ledger()
+    ctx = world.context()
+    delivery_id = validate(ctx, world.drop(rows(1, 1003)))["delivery_id"]
+    normalize_hash(ctx, delivery_id)
+    last = PreparedEvents.open(StagedParts(ctx.staging, delivery_id)).read(1)["event_id"].to_list()
+    world.simulator.control.add(Fault(kind="refuse", event_ids=last, code=40002, count=None))
+    for part in dedupe(ctx, delivery_id)["parts"]:
+        upload(ctx, delivery_id, part)
+    assert summarize(ctx, delivery_id)["events"] == {"accepted": 1000, "refused": 3}
 
 
 def test_the_sensor_passes_over_a_delivered_file(world: World) -> None:
