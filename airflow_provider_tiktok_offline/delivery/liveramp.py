@@ -179,7 +179,7 @@ def settle_unfinished(ctx: DeliveryContext) -> None:
 
     book = feed_book(ctx)
     dead = [
-        record for record in book.days()[-_DAYS_LOOKED_AT:]
+        record for record in book.days(_DAYS_LOOKED_AT)
         if record.status == "writing" and record.holder != ctx.holder and record.lease_until <= ctx.clock.now()
     ]  # fmt: skip
     if not dead:

@@ -283,11 +283,15 @@ class FeedBook:
         for delivery_id in delivery_ids:
             self._objects.delete(f"{self._root}/queue/{delivery_id}")
 
-    def days(self) -> list[DayRecord]:
-        """Every day's file, oldest first."""
+    def days(self, last: int | None = None) -> list[DayRecord]:
+        """Each day's file, oldest first.
+
+        :param last: only the newest so many.
+        """
         paths = self._objects.list(f"{self._root}/days")
-        records = (self.day(path.rpartition("/")[2].removesuffix(".json")) for path in paths)
-        return sorted((record for record in records if record is not None), key=lambda record: record.day)
+        names = sorted(path.rpartition("/")[2].removesuffix(".json") for path in paths)
+        records = (self.day(name) for name in (names if last is None else names[-last:]))
+        return [record for record in records if record is not None]
 
     def _change(self, record: DayRecord, **changes: Any) -> DayRecord:
         def edit(document: documents.Document) -> documents.Document:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_tiktok_offline.errors import ConfigError, FeedError
@@ -52,6 +52,7 @@ def test_a_name_of_250_characters_is_the_longest() -> None:
     assert check_name("a" * 246 + ".csv", ",")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=260))
 def test_what_passes_obeys_every_rule(name: str) -> None:
     """No accepted name breaks a rule, whatever it is made of."""

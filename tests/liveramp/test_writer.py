@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_tiktok_offline.conversions.settings import Store
@@ -49,7 +49,7 @@ def test_mark_line_ends_and_delimiter_become_the_feeds(tmp_path: Path) -> None:
 
 def test_a_retailers_export_is_mapped(tmp_path: Path) -> None:
     """Own names in any order, constants, decimal comma, columns of no interest dropped."""
-    settings = replace(
+    own = replace(
         SETTINGS,
         columns={"When": "transaction_timestamp", "Total": "transaction_amount", "Mail": "email_1", "No": "order_id"},
         constants={"transaction_category": "CompletePayment"},
@@ -59,16 +59,16 @@ def test_a_retailers_export_is_mapped(tmp_path: Path) -> None:
     )
     columns = ("email_1", "transaction_category", "transaction_timestamp", "transaction_amount", "order_id")
     content = "Total;x|Mail|Till|No|When\n".replace("Total;x", "Total") + "12,50| a@example.com |7|o-1|2026-11-21\n" * 2
-    file = FeedFile(feed(columns), [source_of(tmp_path / "a.psv", content.encode(), settings=settings)])
+    file = FeedFile(feed(columns), [source_of(tmp_path / "a.psv", content.encode(), settings=own)])
     assert _written(file).decode().splitlines()[1:] == ["a@example.com|CompletePayment|2026-11-21|12.50|o-1"] * 2
 
 
 def test_local_times_become_utc(tmp_path: Path) -> None:
     """With a time zone, or one by store, the timestamp is written in the programme's form for UTC."""
     columns = (*COLUMNS, "store_code")
-    settings = replace(SETTINGS, time_zone="America/New_York", stores={"tokyo": Store(time_zone="Asia/Tokyo")})
+    own = replace(SETTINGS, time_zone="America/New_York", stores={"tokyo": Store(time_zone="Asia/Tokyo")})
     rows = [(*row(1)[:2], "2026-11-21 10:00:00", *row(1)[3:], store) for store in ("boston", "tokyo")]
-    file = FeedFile(feed(columns), [source_of(tmp_path / "a.psv", text(rows, columns), settings=settings)])
+    file = FeedFile(feed(columns), [source_of(tmp_path / "a.psv", text(rows, columns), settings=own)])
     times = [line.split("|")[2] for line in _written(file).decode().splitlines()[1:]]
     assert times == ["2026-11-21T15:00:00Z-0000", "2026-11-21T01:00:00Z-0000"]
 
@@ -127,8 +127,8 @@ def test_a_changed_header_stops_with_what_changed(tmp_path: Path, columns: tuple
     rows = [
         tuple(dict(zip(COLUMNS, row(number), strict=True)).get(name, "x") for name in columns) for number in range(30)
     ]
-    settings = replace(SETTINGS, severities={"column_order": "off"})
-    file = FeedFile(feed(), [source_of(tmp_path / "a.psv", text(rows, columns), settings=settings)])
+    own = replace(SETTINGS, severities={"column_order": "off"})
+    file = FeedFile(feed(), [source_of(tmp_path / "a.psv", text(rows, columns), settings=own)])
     with pytest.raises(FeedError, match=said) as caught:
         file.measure()
     assert "support case" in str(caught.value)
@@ -146,12 +146,13 @@ def test_a_category_that_the_sample_did_not_hold_stops(tmp_path: Path) -> None:
 def test_a_constant_that_needs_quotes_is_refused(tmp_path: Path) -> None:
     """It would break every row."""
     columns = (*COLUMNS, "store_code")
-    settings = replace(SETTINGS, constants={"store_code": "a|b"})
-    file = FeedFile(feed(columns), [source_of(tmp_path / "a.psv", text(map(row, range(30))), settings=settings)])
+    own = replace(SETTINGS, constants={"store_code": "a|b"})
+    file = FeedFile(feed(columns), [source_of(tmp_path / "a.psv", text(map(row, range(30))), settings=own)])
     with pytest.raises(FeedError, match="quotes"):
         file.measure()
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32), rows=st.integers(1, 400), delimiter=st.sampled_from([",", "\t", "|"]))
 def test_chosen_rows_are_exactly_what_comes_out(
     tmp_path_factory: pytest.TempPathFactory, seed: int, rows: int, delimiter: str
@@ -179,6 +180,7 @@ def test_equal_content_gives_equal_gzip() -> None:
     assert gzip.decompress(packed) == b"".join(chunks)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(2, 100_000), max_size=200), st.lists(st.integers(2, 200_000), min_size=1, max_size=200))
 def test_a_line_set_holds_what_was_added(added: list[int], asked: list[int]) -> None:
     """It is a set of integers."""

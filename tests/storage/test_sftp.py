@@ -206,7 +206,7 @@ def test_host_key_check_can_be_switched_off_only_on_its_own(server: Sshd, folder
 
 def test_private_key_as_text_with_a_passphrase(server: Sshd, folder: Path) -> None:
     """An encrypted key in the connection's extra opens with its passphrase and fails clearly without."""
-    key = asyncssh.read_private_key(str(server.client_key)).export_private_key(passphrase="secret").decode()
+    key = asyncssh.read_private_key(str(server.client_key)).export_private_key(passphrase="secret", rounds=50).decode()
     extra = {"host_key": server.host_key, "private_key": key, "private_key_passphrase": "secret"}
     with _files(server, folder, extra=extra) as files:
         assert files.list(server.uri(folder)) == []
