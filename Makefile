@@ -37,6 +37,9 @@ bench: $(STAMP)  ## the benchmarks of docs/benchmarks.md (an hour); ARGS=--small
 campaign: $(STAMP)  ## the long seeded runs
 	$(PY) -m pytest -m campaign --timeout 7200 $(ARGS)
 
+matrix: $(STAMP)  ## the tests on every supported Airflow and Python; ARGS=airflow-3.1-py3.11 for one
+	$(PY) -m tests.matrix $(ARGS)
+
 wheel: $(STAMP)
 	$(PY) -m build --wheel --installer uv
 

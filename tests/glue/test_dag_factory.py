@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 import structlog
 import yaml
-from airflow.dag_processing.dagbag import DagBag
 from airflow.dag_processing.processor import _serialize_dags
 from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
+
+try:
+    from airflow.dag_processing.dagbag import DagBag
+except ImportError:  # Airflow 3.1
+    from airflow.models.dagbag import DagBag
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig

@@ -1,0 +1,86 @@
+"""Resolve, install and test the package on each supported Airflow and Python; ``make matrix``.
+
+One environment a line of :data:`MATRIX`, below ``build/matrix``; the last line has the lowest version of every direct
+dependency, since an existing deployment has older ones than ours. Interpreters are found by uv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = ROOT / "build" / "matrix"
+#: What must pass everywhere: the steps, the glue and the DAGs in a real Airflow.
+TESTS = ("tests/conversions", "tests/ledger", "tests/delivery", "tests/glue", "tests/integration/test_daily_dag.py")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One combination.
+
+    Attributes:
+        airflow: its version, as a prefix.
+        python: the interpreter's minor version.
+        resolution: uv's ``--resolution``.
+    """
+
+    airflow: str
+    python: str
+    resolution: str = "highest"
+
+    @property
+    def name(self) -> str:
+        suffix = "" if self.resolution == "highest" else f"-{self.resolution}"
+        return f"airflow-{self.airflow}-py{self.python}{suffix}"
+
+
+MATRIX = (
+    Line("3.1", "3.11"),
+    Line("3.1", "3.13"),
+    Line("3.2", "3.12"),
+    Line("3.3", "3.12"),
+    Line("3.3", "3.13"),
+    # Airflow 3.1.0 itself does not import beside today's structlog; its last patch does.
+    Line("3.1.8", "3.11", "lowest-direct"),
+)
+
+
+def main() -> None:
+    """Run the lines that are asked for, and say at the end which passed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of: {', '.join(line.name for line in MATRIX)}; all without")
+    parser.add_argument("--tests", nargs="+", default=TESTS)
+    arguments = parser.parse_args()
+    chosen = [line for line in MATRIX if not arguments.names or line.name in arguments.names]
+    results = {line.name: _run(line, arguments.tests) for line in chosen}
+    for name, passed in results.items():
+        print(f"{name:32} {'passed' if passed else 'FAILED'}")
+    sys.exit(0 if all(results.values()) else 1)
+
+
+def _run(line: Line, tests: tuple[str, ...]) -> bool:
+    home = ENVIRONMENTS / line.name
+    python = home / "bin" / "python"
+    lock = ENVIRONMENTS / f"{line.name}.txt"
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+    pins = ENVIRONMENTS / f"{line.name}.pins"
+    pins.write_text(f"apache-airflow=={line.airflow}{'.*' if line.airflow.count('.') < 2 else ''}\n")
+    uv = [sys.executable, "-m", "uv"]
+    steps = (
+        [*uv, "pip", "compile", "pyproject.toml", "--group", "test", "--python-version", line.python,
+         "--resolution", line.resolution, "--constraint", str(pins), "--no-emit-index-url", "--quiet", "-o", str(lock)],
+        [*uv, "venv", "--quiet", "--allow-existing", "--python", line.python, str(home)],
+        [*uv, "pip", "sync", "--quiet", "--python", str(python), str(lock)],
+        [*uv, "pip", "install", "--quiet", "--python", str(python), "--no-deps", "--editable", "."],
+        [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+    )  # fmt: skip
+    print(f"== {line.name}", flush=True)
+    return all(subprocess.run(step, cwd=ROOT, check=False).returncode == 0 for step in steps)
+
+
+if __name__ == "__main__":
+    main()
