@@ -11,6 +11,7 @@ import polars as pl
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.ledger.dedupe import KEYS_SCHEMA
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
+from airflow_provider_tiktok_offline.ledger.table import Snapshot
 
 _ROWS = [name for name in KEYS_SCHEMA if name != "day"]
 
@@ -18,19 +19,12 @@ _ROWS = [name for name in KEYS_SCHEMA if name != "day"]
 def status(ledger: Ledger) -> dict[str, Any]:
     """What the ledger is and holds, as small JSON.
 
-    ``events`` counts rows by outcome; ``claims`` names the deliveries that hold events and how many.
+    ``events`` counts events by the outcome that counts now, ``rows`` every change; ``claims`` names the deliveries that
+    hold events and how many.
     """
     snapshot = ledger.table.snapshot()
     days = sorted({file.day for file in snapshot.files})
-    counted = (
-        ledger.table.collect(
-            ledger.table.scan(snapshot.files, ["outcome", "first_attempt_at"])
-            .group_by("outcome")
-            .agg(events=pl.len(), oldest=pl.col("first_attempt_at").min())
-        )
-        if snapshot.files
-        else pl.DataFrame(schema={"outcome": pl.String, "events": pl.UInt32, "oldest": pl.Datetime})
-    )
+    counted = _standing(ledger, snapshot)
     claims = ledger.claims.read().claims.values()
     return {
         "event_set_id": ledger.event_set_id,
@@ -43,7 +37,7 @@ def status(ledger: Ledger) -> dict[str, Any]:
         "rows": snapshot.rows,
         "first_day": days[0] if days else None,
         "last_day": days[-1] if days else None,
-        "events": {outcome: count for outcome, count, _ in counted.sort("outcome").iter_rows()},
+        "events": {outcome: count for outcome, count, _ in counted.iter_rows()},
         "oldest_in_doubt": _text(next((o for name, _, o in counted.iter_rows() if name == "in_doubt"), None)),
         "claims": {claim.delivery_id: len(ledger.claims.keys_of(claim)) for claim in claims},
     }
@@ -112,6 +106,34 @@ def export(ledger: Ledger, to: Path) -> int:
     else:
         raise ConfigError(f"{to.suffix or 'no ending'!r} is no format of export", where=str(to), todo="Use .parquet.")
     return snapshot.rows
+
+
+def _standing(ledger: Ledger, snapshot: Snapshot) -> pl.DataFrame:
+    """``outcome``, ``events`` and their ``oldest`` first attempt, by each event's newest row.
+
+    All rows are counted by outcome; only of the few events that ever had another outcome than a plain delivery the
+    rows before the newest are taken off again.
+    """
+    if not snapshot.files:
+        return pl.DataFrame(schema={"outcome": pl.String, "events": pl.Int64, "oldest": pl.Datetime("us", "UTC")})
+    rows = ledger.table.scan(snapshot.files, ["event_key", "outcome", "first_attempt_at"])
+    changed = ledger.table.collect(
+        rows.filter(~pl.col("outcome").is_in(["accepted", "adopted"])).select("event_key").unique()
+    )
+    counted = ledger.table.collect(rows.group_by("outcome").agg(events=pl.len().cast(pl.Int64)))
+    history = ledger.table.matching(snapshot.files, changed, ["event_key", "outcome", "first_attempt_at", "seq"]).sort(
+        "seq"
+    )
+    newest = history.unique("event_key", keep="last")
+    now = newest.group_by("outcome").agg(events=pl.len().cast(pl.Int64), oldest=pl.col("first_attempt_at").min())
+    before = history.group_by("outcome").agg(events=-pl.len().cast(pl.Int64))
+    return (
+        pl.concat([counted, before, now], how="diagonal")
+        .group_by("outcome")
+        .agg(pl.col("events").sum(), pl.col("oldest").min())
+        .filter(pl.col("events") > 0)
+        .sort("outcome")
+    )
 
 
 def _history(ledger: Ledger, keys: pl.Series) -> pl.DataFrame:

@@ -168,6 +168,20 @@ def test_status_show_and_sent(world: World) -> None:
     assert counted["events"].to_list() == [3]
 
 
+def test_status_counts_an_event_by_what_became_of_it_last(world: World) -> None:
+    """An event that was in doubt and then taken is one accepted event; the doubt is over."""
+    delivery = world.enter("monday")
+    world.plan(delivery, range(4))
+    world.send(delivery, range(3), answer=False)
+    world.ledger().settle(delivery)
+    status = inspection.status(world.ledger())
+    assert (status["events"], status["oldest_in_doubt"] is None) == ({"in_doubt": 3}, False)
+    world.send(delivery, range(4))
+    world.ledger().settle(delivery)
+    status = inspection.status(world.ledger())
+    assert (status["rows"], status["events"], status["oldest_in_doubt"]) == (7, {"accepted": 4}, None)
+
+
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
 def test_export(world: World, tmp_path: Path, ending: str) -> None:
     """Every row goes into one file."""
