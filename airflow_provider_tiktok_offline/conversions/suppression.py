@@ -18,6 +18,7 @@ from .digests import from_hex, sha256
 from .identifiers import email, phone
 
 _LINES = 200_000
+_WORDS_IN_A_DIGEST = 4
 
 
 class Suppression:
@@ -78,9 +79,8 @@ class Suppression:
 
 def prefix_numbers(digests: pl.Series) -> npt.NDArray[np.uint64]:
     """The first eight bytes of each digest (none null) as a number."""
-    heads = digests.bin.slice(0, 8)
-    joined = b"".join(heads.to_list())
-    return np.frombuffer(joined, dtype=">u8").astype(np.uint64)
+    words = np.frombuffer(b"".join(digests.to_list()), dtype=">u8")
+    return words[::_WORDS_IN_A_DIGEST].astype(np.uint64)
 
 
 def _values(text: io.TextIOWrapper, column: str | None) -> Iterator[pl.Series]:
