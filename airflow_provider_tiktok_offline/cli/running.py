@@ -17,6 +17,7 @@ REFUSED = 1
 UNUSABLE = 2
 #: Set by ``tiktok-offline --debug``.
 DEBUG_VARIABLE = "TIKTOK_OFFLINE_DEBUG"
+_PIPE_WIDTH = 240
 
 
 def guarded(command: Callable[[], object]) -> None:
@@ -67,7 +68,9 @@ def output(*, markup: bool = False) -> Console:
     """
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=True, markup=markup)
+    # A table in a file or pipe is not cut to the width of a terminal that is not there.
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    return Console(highlight=False, soft_wrap=True, markup=markup, width=width)
 
 
 def messages() -> Console:

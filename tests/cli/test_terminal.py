@@ -39,8 +39,9 @@ def test_progress_is_shown_on_a_terminal(cli):
 
 
 def test_nothing_but_results_goes_into_a_pipe(cli):
-    """Neither progress nor colours."""
+    """Neither progress nor colours, and no name is cut to the width of a terminal."""
     (cli.home / "sales.csv").write_text(rows(10))
-    result = cli("validate", "sales.csv", "--as-of", AS_OF)
+    result = cli("validate", "sales.csv", "--as-of", AS_OF, "--profile", "liveramp", COLUMNS="40")
     assert result.stderr == ""
+    assert "category_unknown" in result.stdout
     assert "\x1b" not in result.stdout
