@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
@@ -22,6 +23,8 @@ _LOCAL_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor"})
 
 log = logging.getLogger(__name__)
 
+#: For how long the link to a report can be followed; signatures of S3 live no longer.
+_LINK_LIFETIME = timedelta(days=7)
 #: Seconds between two progress lines in a task's log.
 _PROGRESS_EVERY = 10.0
 
@@ -95,6 +98,12 @@ def refuse_lonely_state(config: AdvertiserConfig) -> None:
             where=config.name,
             todo="Use s3://conn_id@bucket/prefix, or set state_shared: true if every worker mounts the same directory.",
         )
+
+
+def with_link(ctx: DeliveryContext, result: dict[str, Any]) -> dict[str, Any]:
+    """A step's result with a link to its delivery's report, where the store can sign one."""
+    link = ctx.objects.link(f"{ctx.folder(result['delivery_id'])}/report.html", _LINK_LIFETIME)
+    return result if link is None else {**result, "report_link": link}
 
 
 @contextmanager

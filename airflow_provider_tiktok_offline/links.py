@@ -14,7 +14,7 @@ EVENTS_MANAGER = "https://ads.tiktok.com/i18n/events_manager/home?aadvid={advert
 
 
 class FileReportLink(BaseOperatorLink):
-    """The HTML report of the (first) file that the task worked on."""
+    """The HTML report of the (first) file that the task worked on: a signed URL, where the state lies in a bucket."""
 
     name = "Conversion file report"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.cli.demo import DemoRun, Stage
@@ -22,8 +23,10 @@ def tell(console: Console, stage: Stage, runs: list[DemoRun]) -> None:
     console.print(_rejected(stage))
     console.print(_runs(runs))
     console.print(
-        f"[bold green]{len(stage.held):,} events at TikTok (simulated), each once[/], and each field by field what the"
-        " file's valid rows demand, counted again with hashlib and phonenumbers."
+        Text.assemble(
+            (f"{len(stage.held):,} events at TikTok (simulated), each once", "bold green"),
+            ", and each field by field what the file's valid rows demand, counted again with hashlib and phonenumbers.",
+        )
     )
     console.print(f"Report for people: {stage.report()}", soft_wrap=True)
 
@@ -63,7 +66,7 @@ def _runs(runs: list[DemoRun]) -> Table:
         table.add_row(step, *(_seconds(run, step) for run in runs))
     taken = [0, *(run.taken for run in runs)]
     sent = [after - before for before, after in pairwise(taken)]
-    table.add_row("[bold]events sent", *(f"[bold]{count:,}" for count in sent))
+    table.add_row("events sent", *(f"{count:,}" for count in sent), style="bold")
     table.caption = "\n".join(
         f"run {number}: {run.title[0].lower()}{run.title[1:]}" for number, run in enumerate(runs, 1)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_tiktok_offline.delivery_task import task_errors
+from airflow_provider_tiktok_offline.delivery_task import task_errors, with_link
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.links import FileReportLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
@@ -40,7 +40,7 @@ class ValidateConversionFileOperator(DeliveryOperator):
                     " %(rows_duplicate)d duplicate, %(rows_excluded)d excluded. Report: %(report_uri)s",
                     result,
                 )
-                results.append(result)
+                results.append(with_link(ctx, result))
             return {"deliveries": results}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRule
 
-from airflow_provider_tiktok_offline.delivery_task import task_errors
+from airflow_provider_tiktok_offline.delivery_task import task_errors, with_link
 from airflow_provider_tiktok_offline.errors import UnsettledError
 from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
@@ -35,9 +35,10 @@ class DeliverySummaryOperator(DeliveryOperator):
 
         failed = self._failed_before(context)
         with task_errors():
-            results = summarize_all(self.delivery_context(context))
+            ctx = self.delivery_context(context)
+            results = [with_link(ctx, result) for result in summarize_all(ctx)]
             for result in results:
-                self.log.info("%s", result)
+                self.log.info("%s", _counts(result))
             if failed:
                 raise UnsettledError(
                     f"the run can't be called a success: {', '.join(failed)} failed.",

@@ -12,6 +12,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
@@ -81,6 +82,10 @@ class ObjectStore(ABC):
     @abstractmethod
     def delta_uri(self, path: str) -> str:
         """Where ``deltalake`` finds the table at that path (with :attr:`storage_options`)."""
+
+    def link(self, path: str, lifetime: timedelta) -> str | None:  # noqa: ARG002 - only some stores can
+        """A URL by which a browser reads the object until ``lifetime`` has passed; None where there can be none."""
+        return None
 
     def delete_all(self, prefix: str) -> int:
         """Remove everything below the folder ``prefix``; how many objects that were."""
@@ -182,6 +187,15 @@ class CloudObjects(ObjectStore):
                 return False
             raise self._translated(error, path) from None
         return True
+
+    def link(self, path: str, lifetime: timedelta) -> str | None:
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            return str(obstore.sign(self._store, "GET", path, lifetime))
+        except (BaseError, OSError) as error:
+            raise self._translated(error, path) from None
 
     def delete(self, path: str) -> None:
         import obstore
