@@ -147,7 +147,7 @@ def publish(
                     progress(done, stored.size)
 
             stamp = stored.send(files, uri, replace=resumed, temporary=destination.temporary_name, progress=tell)
-        if file.sha256 != record.sha256:
+        if file.bytes != record.plain_bytes:
             raise RuntimeError("the feed file changed between two runs through it")
         done = book.finish(record, stored_bytes=stamp.size, stored_sha256=stored.sha256)
     return Published("delivered", done)

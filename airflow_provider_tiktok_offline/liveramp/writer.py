@@ -18,6 +18,7 @@ import polars as pl
 from airflow_provider_tiktok_offline.conversions.header import Header, read_header
 from airflow_provider_tiktok_offline.conversions.parsing import Parsed, parse
 from airflow_provider_tiktok_offline.conversions.reader import Block, FileReader
+from airflow_provider_tiktok_offline.conversions.records import count_lines
 from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.source import ByteSource
 from airflow_provider_tiktok_offline.conversions.timestamps import read_timestamps
@@ -96,7 +97,8 @@ class FeedFile:
         :raises FeedError: if a source no longer has the form of the feed.
         :raises FileChangedError: if a source's bytes are not those that were validated; raised before the last chunk.
         """
-        digest = hashlib.sha256()
+        # The same lines of sources whose digests are held against those validated: known since the first run.
+        digest = None if self.sha256 else hashlib.sha256()
         total = rows = 0
         unwritable = [Unwritable() for _ in self._sources]
         held = self._feed.header()
@@ -104,15 +106,17 @@ class FeedFile:
         for one, faults in zip(self._sources, unwritable, strict=True):
             for text, count in self._rows(one, faults, read_before):
                 # One chunk is held back, so that nothing is complete before every source is seen to be unchanged.
-                digest.update(held)
+                if digest is not None:
+                    digest.update(held)
                 total += len(held)
                 yield held
                 held = text
                 rows += count
             read_before += self._read
-        digest.update(held)
+        if digest is not None:
+            digest.update(held)
+            self.sha256 = digest.hexdigest()
         self.rows, self.bytes, self.unwritable = rows, total + len(held), unwritable
-        self.sha256 = digest.hexdigest()
         yield held
 
     def measure(self) -> None:
@@ -186,19 +190,20 @@ class _Layout:
         """
         if not self._same_form or block.quoted or b"\r" in block.data:
             return None
-        text = np.frombuffer(block.data, dtype=np.uint8)
-        ends = np.flatnonzero(text == _NEW_LINE)
-        chosen = self._lines.mask(np.arange(block.first_line, block.first_line + len(ends), dtype=np.int64))
-        if not chosen.all():
-            text = text[np.repeat(chosen, np.diff(ends, prepend=-1))]
+        count = count_lines(block.data)
+        chosen = self._lines.mask(np.arange(block.first_line, block.first_line + count, dtype=np.int64))
         rows = int(chosen.sum())
-        if not self._checked and not self._only_known_categories(text, rows):
-            return None
-        return text.tobytes(), rows
+        data = block.data
+        if rows < count:
+            text = np.frombuffer(data, dtype=np.uint8)
+            ends = np.flatnonzero(text == _NEW_LINE)
+            data = text[np.repeat(chosen, np.diff(ends, prepend=-1))].tobytes()
+        return (data, rows) if self._checked or self._only_known_categories(data, rows) else None
 
-    def _only_known_categories(self, text: npt.NDArray[np.uint8], rows: int) -> bool:
+    def _only_known_categories(self, data: bytes, rows: int) -> bool:
         """Whether lines that are whole rows use the feed's categories alone; false also where that can't be told."""
         columns = self._feed.columns
+        text = np.frombuffer(data, dtype=np.uint8)
         found = np.flatnonzero((text == ord(self._feed.delimiter)) | (text == _NEW_LINE))
         if len(found) != rows * len(columns):
             return False
