@@ -17,6 +17,7 @@ from airflow_provider_tiktok_offline.triggers.listings import shared_listing
 #: Files remembered as handed over by a watcher; older ones are known to be closed through the ledger.
 _REMEMBERED = 500
 _STORE_KEY = "handed_over"
+_LEAST_INTERVAL = 0.05
 
 
 class ConversionFileTrigger(BaseEventTrigger):
@@ -46,7 +47,7 @@ class ConversionFileTrigger(BaseEventTrigger):
         self.settings = dict(settings)
         self.day = day
         self.pending: list[dict[str, Any]] = [dict(stamp) for stamp in pending]
-        self.poke_interval = poke_interval
+        self.poke_interval = max(poke_interval, _LEAST_INTERVAL)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
