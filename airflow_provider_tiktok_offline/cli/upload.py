@@ -136,9 +136,11 @@ def _show(summary: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = output()
-    mode = summary["mode"]
+    mode = summary.get("mode")
     if summary["already_closed"]:
         console.print("This file is delivered already: nothing was sent.")
+        if mode is None:  # it was adopted: there is no summary of a run
+            return
     elif mode == "dry_run":
         console.print("Dry run: nothing was sent.", style="yellow")
     elif mode == "test":
