@@ -25,7 +25,9 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.report import Report
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="A conversion file: a path, or a URI such as sftp://conn_id@/out/day.csv.")]
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help="A conversion file: a path, or a URI such as sftp://conn_id@/out/day.csv.")
+]
 Html = Annotated[Path | None, typer.Option("--html", help="Write the report as a page for people here.")]
 Rejects = Annotated[
     Path | None, typer.Option("--rejects", help="Write line, column, rule, severity and message of every issue here.")
