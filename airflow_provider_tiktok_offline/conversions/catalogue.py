@@ -67,7 +67,14 @@ _CATEGORY, _TIMESTAMP, _AMOUNT = (f"transaction_{part}" for part in ("category",
 
 
 def _file(
-    name: str, checks: str, severity: Mapping[Profile, Severity], example: str, source: str, todo: str, *, locked: bool = False
+    name: str,
+    checks: str,
+    severity: Mapping[Profile, Severity],
+    example: str,
+    source: str,
+    todo: str,
+    *,
+    locked: bool = False,
 ) -> Rule:
     return Rule(name, "file", (), checks, severity, example, source, todo, locked)
 
@@ -137,7 +144,6 @@ _ROW_RULES = (
     _row("phone_damaged", PHONE_COLUMNS, "The phone was not turned into a number by a spreadsheet.", _DROPPED, "`1.21255E+10`", "package", "Format the column as text before saving."),
     _row("phone_extension", PHONE_COLUMNS, "The phone has no extension.", _DROPPED, "`212 555 0100 ext. 5`", "TikTok", "Nothing on the direct route: the extension is dropped."),
     _row("phone_assumed_international", PHONE_COLUMNS, "Digits that are no number of the region don't start with a country code.", _WARNING, "`491701234567` with region US", "package", "Write `+` before a country code."),
-    _row("phone_not_valid", PHONE_COLUMNS, "A possible number is also an assigned one.", _NOTE, "`+15555555555`", "package", "Nothing: it is sent; a large share hints at a fault."),
     _row("category_missing", (_CATEGORY,), "There is a category.", _ERROR, "blank, `N/A`", "seed", "Fill it in, or set it under `constants:`.", locked=True),
     _row("category_unknown", (_CATEGORY,), "The category is one of the profile's, or mapped by `event_map`.", _ERROR, "`In Store`", "seed", "Use a listed category, or map yours with `event_map:`.", locked=True),
     _row("timestamp_missing", (_TIMESTAMP,), "There is a timestamp.", _ERROR, "blank, `null`", "seed", "Fill it in.", locked=True),

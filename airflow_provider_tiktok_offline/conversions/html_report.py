@@ -215,8 +215,9 @@ def _content(report: Report) -> str:
     if report.unknown_categories:
         words = ", ".join(f"<code>{escape(word)}</code>" for word in report.unknown_categories)
         unknown = f"<p>Unknown categories: {words}. <code>event_map</code> says what they stand for.</p>"
+    phones = f"<p>{escape(report.phones_in_words.capitalize())}.</p>" if report.phones_in_words else ""
     return _section(
-        "What was sold when", period, _table(("Category", "Valid rows", "Share", ""), rows, "reasons"), unknown
+        "What was sold when", period, _table(("Category", "Valid rows", "Share", ""), rows, "reasons"), unknown, phones
     )
 
 

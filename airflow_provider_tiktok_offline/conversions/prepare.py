@@ -311,6 +311,7 @@ class _Pass:
             unknown_categories=tally.unknown_categories(),
             first_time=tally.first_time,
             last_time=tally.last_time,
+            phones=dict(sorted(tally.phones.items())),
             issues=tally.issues(),
             max_rejected_ratio=self.settings.max_rejected_ratio,
             duration_s=round(duration, 3),

@@ -63,6 +63,8 @@ class Report:
         categories: category as written -> valid rows.
         unknown_categories: unknown ones that are surely no customer's data.
         first_time, last_time: of the valid rows, seconds since 1970.
+        phones: ``looked_at``, the possible numbers of one line in 16, and ``not_valid``, those among them that are in no
+            assigned range: they are sent, but a large share hints at a fault.
         issues: what was found, errors first.
         max_rejected_ratio: the gate.
         duration_s: how long the pass took.
@@ -87,6 +89,7 @@ class Report:
     unknown_categories: tuple[str, ...] = ()
     first_time: int | None = None
     last_time: int | None = None
+    phones: Mapping[str, int] = field(default_factory=dict)
     issues: tuple[ReportIssue, ...] = ()
     max_rejected_ratio: float = 0.05
     duration_s: float = 0.0
@@ -95,6 +98,14 @@ class Report:
     def rejected_ratio(self) -> float:
         """Rejected rows over all rows."""
         return self.rows_rejected / self.rows_total if self.rows_total else 0.0
+
+    @property
+    def phones_in_words(self) -> str:
+        """The share of phones that are possible but not valid; empty where none was looked at."""
+        looked_at, not_valid = self.phones.get("looked_at", 0), self.phones.get("not_valid", 0)
+        if not looked_at:
+            return ""
+        return f"phones possible but not valid: {not_valid / looked_at:.1%} of {looked_at:,} looked at (1 line in 16)"
 
     @property
     def gate_exceeded(self) -> bool:
@@ -182,6 +193,8 @@ def render(report: Report, console: Console) -> None:
     console.print(counts)
     if report.excluded:
         console.print("excluded: " + ", ".join(f"{reason} {rows:,}" for reason, rows in report.excluded.items()))
+    if report.phones_in_words:
+        console.print(report.phones_in_words)
     if report.issues:
         table = Table("severity", "rule", "column", "rows", "share", "first lines")
         for issue in report.issues:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from . import phone_validity
 from .amounts import decimal_text, sum_units
 from .catalogue import RULES
 from .judged import CLASSES, DUPLICATE, EXCLUDED, REASONS, REJECTED, VALID, Issue, Judged
@@ -21,6 +22,8 @@ NO_CURRENCY = "none"
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 _WORDS = re.compile(r"[A-Za-z]{2,20}(?: [A-Za-z]{2,20}){0,2}")
 _MOST_UNKNOWN = 20
+#: Phones are held against the assigned ranges on one line in so many: it costs more than the normal form itself.
+_VALIDITY_LINES = 16
 
 Key = tuple[str, str | None, str]
 Sums = dict[int, Counter[str]]
@@ -35,6 +38,7 @@ class Tally:
         self.excluded: Counter[str] = Counter()
         self.categories: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
+        self.phones: Counter[str] = Counter()
         self.first_time: int | None = None
         self.last_time: int | None = None
         self._counts: Counter[Key] = Counter()
@@ -67,6 +71,7 @@ class Tally:
             self.sums[row_class].update(sums)
         self.excluded.update(other.excluded)
         self.categories.update(other.categories)
+        self.phones.update(other.phones)
         if len(self.unknown) < 10 * _MOST_UNKNOWN:
             self.unknown.update(other.unknown)
         times = [time for time in (self.first_time, other.first_time) if time is not None]
@@ -158,7 +163,17 @@ def tally_block(judged: Judged, faults: Mapping[str, npt.NDArray[np.int64]]) -> 
         categories = judged.values["transaction_category"]
         categories = categories if everything else categories.filter(pl.Series(valid))
         tally.categories.update(dict(categories.value_counts().iter_rows()))
+        _count_phones(tally, judged, valid)
     return tally
+
+
+def _count_phones(tally: Tally, judged: Judged, valid: npt.NDArray[np.bool_]) -> None:
+    """Count which possible numbers are assigned ones too, on every so many lines, whatever the blocks are."""
+    looked_at = valid & (judged.lines % _VALIDITY_LINES == 0)
+    for _, reading in judged.phones:
+        normal = reading["normal"].filter(pl.Series(looked_at)).drop_nulls()
+        tally.phones["looked_at"] += len(normal)
+        tally.phones["not_valid"] += len(normal) - int(phone_validity.valid(normal).sum() or 0)
 
 
 def _showable(judged: Judged, issue: Issue) -> list[str]:

@@ -48,7 +48,10 @@ def summarize_all(ctx: DeliveryContext, delivery_ids: Iterable[str] | None = Non
     summaries = [_settle(ctx, delivery_id) for delivery_id in ids]
     open_ends = [f"{summary['delivery_id']}: {summary['open']}" for summary in summaries if summary["open"]]
     if open_ends:
-        todo = "Run it again (in Airflow: clear the failed task); what was accepted is not sent again."
+        todo = (
+            "Run it again (in Airflow: clear the failed task, or dedupe if none failed, and what follows);"
+            " what was accepted is not sent again."
+        )
         if any(summary["events"].get("unconfirmed") for summary in summaries):
             hours = ctx.ledger.retry_window / timedelta(hours=1)
             todo += (
