@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 import paramiko
-from paramiko.ssh_exception import NoValidConnectionsError
 from airflow.providers.sftp.hooks.sftp import SFTPHook
+from paramiko.ssh_exception import NoValidConnectionsError
 
 from airflow_provider_tiktok_offline.errors import (
     FileMissingError,
