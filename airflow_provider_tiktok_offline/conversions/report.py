@@ -63,7 +63,7 @@ class Report:
         categories: category as written -> valid rows.
         unknown_categories: unknown ones that are surely no customer's data.
         first_time, last_time: of the valid rows, seconds since 1970.
-        phones: ``looked_at``, the possible numbers of one line in 16, and ``not_valid``, those among them that are in no
+        phones: ``looked_at``, the possible numbers of one line in 16, and ``not_valid``, those of them that are in no
             assigned range: they are sent, but a large share hints at a fault.
         issues: what was found, errors first.
         max_rejected_ratio: the gate.
