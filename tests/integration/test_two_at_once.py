@@ -111,7 +111,9 @@ def _run(seed: int, simulator: RunningSimulator, folder: Path) -> None:
         one.send_signal(signal.SIGCONT)
         ended.append(finish(one))
         late = pair.received() - before
-        assert ended[-1].code == 0 or late <= IN_FLIGHT * BATCH, f"{late} events left after another took over"
+        # It may well go on if the other needed nothing of what it had claimed.
+        stopped = "took over" in ended[-1].errors
+        assert late <= IN_FLIGHT * BATCH or not stopped, f"{late} events left after another took over"
     ended += [finish(process) for process in (one, other) if process.returncode is None]
     last = pair.finish_both()
     story = "\n".join([f"seed {seed}: {action}", *(f"{each.code}: {each.errors.strip()[-300:]}" for each in ended)])
