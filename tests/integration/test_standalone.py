@@ -57,7 +57,7 @@ def _shops(tmp_path: Path) -> Iterator[Shops]:
 
 
 def test_a_files_arrival_starts_the_dag_once(shops: Shops) -> None:
-    """The watcher in the triggerer sees the file, the scheduler starts one run, and it delivers; no second one comes."""
+    """The watcher in the triggerer sees the file, the scheduler starts one run, and it delivers, once."""
 
     def runs() -> list[tuple[str, str]]:
         with sqlite3.connect(f"file:{shops.airflow.database}?mode=ro", uri=True) as database:
