@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.results import UploadResult
 
 #: Batches whose bodies are in memory at once.
-WINDOW_BATCHES = 50
+WINDOW_BATCHES = 25
 
 
 def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
