@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import logging
 import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
@@ -20,6 +22,8 @@ from airflow_provider_tiktok_offline.delivery.suppression import load_suppressio
 from airflow_provider_tiktok_offline.delivery.verdicts import feed_settings, stage_verdicts
 from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceededError, InputFileError
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+
+log = logging.getLogger(__name__)
 
 
 def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime | None = None) -> dict[str, Any]:
@@ -112,6 +116,7 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
         return result
     ctx.objects.put(f"{folder}/report.json", report.to_json().encode())
     _write_html(ctx, folder, report)
+    log.info("%s", _table(report))
     note_step(ctx, state, "validate", {**result, "gate_exceeded": report.gate_exceeded})
     if report.gate_exceeded:
         quarantine(ctx, seen)
@@ -134,3 +139,14 @@ def _write_html(ctx: DeliveryContext, folder: str, report: Any) -> None:
     from airflow_provider_tiktok_offline.conversions.html_report import html
 
     ctx.objects.put(f"{folder}/report.html", html(report).encode())
+
+
+def _table(report: Any) -> str:
+    """The report as a table of plain text, as wide as a task's log shows it."""
+    from rich.console import Console
+
+    from airflow_provider_tiktok_offline.conversions.report import render
+
+    text = io.StringIO()
+    render(report, Console(file=text, width=140, color_system=None, force_terminal=False))
+    return text.getvalue()

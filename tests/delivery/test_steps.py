@@ -154,6 +154,14 @@ def test_a_raised_gate_lets_the_same_file_through(world: World) -> None:
     assert world.deliver(stamp)["events"] == {"accepted": 5}
 
 
+def test_the_report_stands_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """A task's log shows rule, column and lines as a table, and no value."""
+    with caplog.at_level("INFO"):
+        validate(world.context(), world.drop([*rows(1, 5), "nobody,CompletePayment,2026-11-20,1.00,,x,s"]))
+    assert "identifier_missing" in caplog.text
+    assert "nobody" not in caplog.text
+
+
 def test_an_unusable_file_is_one_clear_error(world: World) -> None:
     """A header without a required column names it."""
     with pytest.raises(InputFileError, match="transaction_amount"):
