@@ -13,15 +13,10 @@ import yaml
 from airflow.dag_processing.processor import _serialize_dags
 from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 
-try:
-    from airflow.dag_processing.dagbag import DagBag
-except ImportError:  # Airflow 3.1
-    from airflow.models.dagbag import DagBag
-from airflow.serialization.serialized_objects import DagSerialization
-
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.dag_factory import _like, build_dag, build_dags
 from airflow_provider_tiktok_offline.errors import ConfigError
+from tests.servers.airflow_versions import DagBag, DagSerialization
 
 DAG_FILE = """
 from airflow_provider_tiktok_offline.dag_factory import build_dags

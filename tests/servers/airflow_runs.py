@@ -17,7 +17,7 @@ MARK = "@@run@@"
 
 def main() -> None:
     """Serve until there are no more requests."""
-    from airflow.dag_processing.dagbag import DagBag
+    from tests.servers.airflow_versions import DagBag
 
     bag = DagBag(sys.argv[1], bundle_name="dags-folder")
     if bag.import_errors:
@@ -46,9 +46,10 @@ def _clear(dag: Any, run_id: str, task_ids: list[str]) -> Any:
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import clear_task_instances
     from airflow.sdk.definitions.dag import _run_task
-    from airflow.serialization.serialized_objects import DagSerialization
     from airflow.utils.state import DagRunState, TaskInstanceState
     from sqlalchemy import select
+
+    from tests.servers.airflow_versions import DagSerialization
 
     session = settings.Session()
     run = session.scalars(select(DagRun).where(DagRun.dag_id == dag.dag_id, DagRun.run_id == run_id)).one()
