@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import DAG, Asset, Param, get_parsing_context
 
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, load_config
@@ -42,6 +43,9 @@ log = logging.getLogger(__name__)
 
 _PREFIX = "tiktok_offline__"
 _TAGS = ("tiktok", "offline-conversions")
+#: Each wait twice the one before: a switch in Airflow 3.1, a factor since.
+_DOUBLED: Any = True if airflow_version.startswith("3.1.") else 2.0
+_LONGEST_RETRY_DELAY = timedelta(minutes=30)
 _DAY = Param(None, type=["null", "string"], format="date", description="Take this day's file.")
 
 
@@ -74,7 +78,7 @@ def build_dags(namespace: MutableMapping[str, Any], path: str | os.PathLike[str]
         if loaded.broken:
             error = BrokenAdvertisersError(loaded.broken)
             log.error("%s", error)
-            namespace["broken_advertisers"] = _BrokenAdvertisers(str(path), error)
+            namespace["broken_advertisers"] = _BrokenAdvertisers(Path(path), namespace["__file__"], error)
     else:
         name = wanted.removeprefix(_PREFIX)
         if name == wanted:
@@ -139,7 +143,11 @@ def _common(config: AdvertiserConfig) -> dict[str, Any]:
         "settings": config,
         "owner": config.owner,
         "retries": config.retries,
+        # Doubled from try to try (60, 120, 240 seconds by default), so that the last one comes after the lease of a
+        # run that has died (300 seconds): tried every minute, another run would give up before it may take over.
         "retry_delay": timedelta(seconds=config.retry_delay_seconds),
+        "retry_exponential_backoff": _DOUBLED,
+        "max_retry_delay": _LONGEST_RETRY_DELAY,
     }
 
 
@@ -181,10 +189,14 @@ class _BrokenAdvertisers(DAG):
     scheduled.
     """
 
-    def __init__(self, place: str, error: BrokenAdvertisersError) -> None:
+    def __init__(self, configuration: Path, dag_file: str, error: BrokenAdvertisersError) -> None:
         self._error = error
         super().__init__(f"{_PREFIX}broken_advertisers", schedule=None)
-        self.__dict__.update(fileloc=place, relative_fileloc=place)
+        # Airflow 3.1 goes by the first, which must lie in the DAG bundle wherever the configuration lies; later ones by
+        # the second.
+        self.__dict__.update(
+            fileloc=str(Path(dag_file).with_name(configuration.name)), relative_fileloc=str(configuration)
+        )
 
     def __setattr__(self, name: str, value: object) -> None:
         # While it collects DAGs, Airflow says that this one lies in the DAG file.

@@ -49,15 +49,19 @@ class TikTokOfflineError(Exception):
     :param what: what went wrong, one sentence.
     :param where: file, line, column, request id or entry, as far as known.
     :param todo: what the reader should do next.
+    :param retry_after: seconds after which another try makes sense, where that is known.
     """
 
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = 2
 
-    def __init__(self, what: str, *, where: str | None = None, todo: str | None = None) -> None:
+    def __init__(
+        self, what: str, *, where: str | None = None, todo: str | None = None, retry_after: float | None = None
+    ) -> None:
         self.what = what
         self.where = where
         self.todo = todo
+        self.retry_after = retry_after
         super().__init__(what)
 
     def __str__(self) -> str:
@@ -190,13 +194,12 @@ class ApiError(TikTokOfflineError):
         where: str | None = None,
         todo: str | None = None,
     ) -> None:
-        super().__init__(what, where=where, todo=todo)
+        super().__init__(what, where=where, todo=todo, retry_after=retry_after)
         self.code = code
         self.http_status = http_status
         self.request_id = request_id
         self.field = field
         self.batch = batch
-        self.retry_after = retry_after
 
 
 class ThrottledError(ApiError):

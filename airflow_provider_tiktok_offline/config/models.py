@@ -83,7 +83,7 @@ class AdvertiserConfig(Strict):
         tags: the DAG's tags, beside those the factory sets.
         pool: Airflow pool of the upload tasks; a way to share one rate limit.
         retries: retries of each task.
-        retry_delay_seconds: seconds before the first retry.
+        retry_delay_seconds: seconds before the first retry; each later wait is twice as long, half an hour at most.
         profile: whose rules decide what an error is; without one, the route's.
         currency: ISO 4217 code of the amounts.
         phone_region: ISO 3166 alpha-2 code of phones without a country code.
@@ -213,6 +213,12 @@ class AdvertiserConfig(Strict):
                 "will be rejected"
             )
         currencies = self.currency or self.extensions.currency or any(store.currency for store in self.stores.values())
+        waited = sum(self.retry_delay_seconds * 2**retry for retry in range(self.retries))
+        if waited <= self.ledger.lease_seconds:
+            found.append(
+                f"retries: the last one comes {waited:g} seconds after a failure, and another run's delivery can be "
+                f"taken over only {self.ledger.lease_seconds} seconds after it died (ledger.lease_seconds)"
+            )
         if self.route == "tiktok" and not currencies:
             found.append("currency: none is set, so events carry a value without one and count for no return on spend")
         if self.route == "tiktok" and not (self.phone_region or self.extensions.phone_region or self.stores):

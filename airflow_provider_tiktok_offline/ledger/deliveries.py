@@ -144,6 +144,7 @@ class Deliveries:
                     f"{found.holder} works on this delivery until {found.lease_until:%Y-%m-%dT%H:%M:%SZ} or longer",
                     where=delivery_id,
                     todo="Wait for it to end, or for its heartbeat to expire; the step is tried again.",
+                    retry_after=(found.lease_until - moment).total_seconds() if found.lease_until else None,
                 )
             taken = replace(
                 found, status="open", holder=holder, lease_until=moment + self._lease, uri=uri, file_name=file_name,

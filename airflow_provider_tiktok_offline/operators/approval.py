@@ -10,6 +10,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.operators.base import delivery_ids
+from airflow_provider_tiktok_offline.retry_policy import with_retry_policy
 
 
 class ApproveDeliveryOperator(DeliveryTask, ApprovalOperator):
@@ -36,7 +37,7 @@ class ApproveDeliveryOperator(DeliveryTask, ApprovalOperator):
         subject: str = "A conversion file breaches a guard",
         **kwargs: Any,
     ) -> None:
-        super().__init__(subject=subject, fail_on_reject=True, **kwargs)
+        super().__init__(subject=subject, fail_on_reject=True, **with_retry_policy(kwargs))
         self.deliveries = deliveries
         self.config = config
         self.advertiser = advertiser

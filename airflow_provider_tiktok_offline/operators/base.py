@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.retry_policy import with_retry_policy
 
 
 class DeliveryOperator(DeliveryTask, BaseOperator):
@@ -31,7 +32,7 @@ class DeliveryOperator(DeliveryTask, BaseOperator):
         settings: AdvertiserConfig | Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         self.config = config
         self.advertiser = advertiser
         self.settings = settings

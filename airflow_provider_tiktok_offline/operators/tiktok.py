@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_tiktok_offline.delivery_task import task_errors
 from airflow_provider_tiktok_offline.links import EventsManagerLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
+from airflow_provider_tiktok_offline.retry_policy import with_retry_policy
 
 
 class TikTokUploadOperator(DeliveryOperator):
@@ -70,7 +71,7 @@ class TikTokOfflineEventSetOperator(BaseOperator):
         tiktok_conn_id: str = "tiktok_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         self.advertiser_id = advertiser_id
         self.name = name
         self.auto_tracking = auto_tracking

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+from airflow_provider_tiktok_offline.retry_policy import with_retry_policy
 
 #: The DAG parameter that names the file's day, as 2026-11-21.
 DAY_PARAM = "file_day"
@@ -59,7 +60,7 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
     ) -> None:
         given = {"poke_interval": poke_interval, "timeout": timeout}
         kwargs.update({name: value for name, value in given.items() if value is not None})
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         self.config = config
         self.advertiser = advertiser
         self.settings = settings

@@ -13,6 +13,9 @@ import pytest
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connection
+from tests.glue.airflow_world import AirflowWorld
+from tests.servers.airflow import AirflowRunner, airflow_environment
+from tests.servers.simulator import simulator
 from tests.servers.sshd import Sshd, sshd
 
 #: The day whose file the runs of these tests are for.
@@ -106,3 +109,18 @@ def _inbox(server: Sshd, tmp_path: Path, add_connection: Callable[[Connection], 
     folder = tmp_path / "outgoing"
     folder.mkdir()
     return Inbox(folder, tmp_path / "state", server)
+
+
+@pytest.fixture(scope="session", name="airflow_world")
+def _airflow_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowWorld]:
+    folder = tmp_path_factory.mktemp("airflow_world")
+    airflow = airflow_environment(folder / "airflow")
+    airflow.initialise()
+    with simulator() as api:
+        yield AirflowWorld(folder, airflow, api)
+
+
+@pytest.fixture(scope="session", name="airflow")
+def _airflow(airflow_world: AirflowWorld) -> Iterator[AirflowRunner]:
+    with airflow_world.runner() as airflow:
+        yield airflow

@@ -1,0 +1,58 @@
+"""What Airflow does with a task that failed: the type of the error decides."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.dag_factory import build_dag
+from airflow_provider_tiktok_offline.retry_policy import delivery_retry_policy
+from tests.glue.airflow_world import AirflowWorld
+from tests.glue.conftest import Inbox
+from tests.servers.airflow import AirflowRunner
+
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
+
+
+def test_an_error_that_stays_fails_at_once(airflow_world: AirflowWorld, airflow: AirflowRunner) -> None:
+    """A file that is no conversion file is tried once, however many retries are left."""
+    path = airflow_world.inbox / "no_columns.csv"
+    path.write_text("a,b\n1,2\n")
+    run = airflow.run("errors", conf=airflow_world.stamp(path))
+    assert run.tasks == {"validate": "failed"}
+    assert airflow_world.tries(run.run_id) == {"validate": 1}
+
+
+@pytest.mark.skipif(delivery_retry_policy() is None, reason="this Airflow has no retry policies")
+def test_a_delivery_that_another_run_held_is_taken_over_when_its_lease_is_over(
+    airflow_world: AirflowWorld, airflow: AirflowRunner
+) -> None:
+    """The retry comes when the dead run's lease has expired, not after the task's own hour."""
+    path = airflow_world.write("held.csv")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    ctx = airflow_world.context("dead/run")
+    ctx.deliveries.enter(
+        ctx.delivery_id(digest), "dead/run", advertiser="corner_shop", route="tiktok", digest=digest, uri=str(path),
+        file_name=path.name, size=path.stat().st_size, as_of=datetime.now(UTC),
+    )  # fmt: skip
+    started = time.monotonic()
+    run = airflow.run("errors", conf=airflow_world.stamp(path))
+    assert run.tasks == {"validate": "success"}
+    assert airflow_world.tries(run.run_id) == {"validate": 2}
+    assert time.monotonic() - started < 60
+
+
+def test_the_factorys_retries_outlast_a_lease(inbox: Inbox) -> None:
+    """By default the last retry comes after the lease of a run that died, in Airflow's own reckoning."""
+    config: AdvertiserConfig = inbox.settings()
+    task = build_dag(config).get_task("validate")
+    # Airflow waits between once and twice this long.
+    waits = [task.retry_delay.total_seconds() * 2**retry for retry in range(task.retries or 0)]
+    assert sum(waits) > config.ledger.lease_seconds
+    assert task.retry_exponential_backoff
+    assert not any("retries" in warning for warning in config.warnings())
+    assert any("retries" in warning for warning in inbox.settings(retries=1).warnings())
