@@ -25,6 +25,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor, file_day
 from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger
 from tests.glue.conftest import DAY, Inbox, Run
+from tests.servers.airflow_versions import encode_trigger
 
 FRESH = timedelta(0)
 
@@ -273,8 +274,6 @@ def test_first_look_of_the_trigger_comes_after_an_interval(inbox: Inbox) -> None
 
 def test_trigger_survives_airflows_own_serialisation(inbox: Inbox) -> None:
     """What Airflow stores of a trigger is made of JSON's values and holds no credentials."""
-    from airflow.serialization.encoders import encode_trigger
-
     trigger = ConversionFileTrigger(settings=inbox.settings().model_dump(mode="json"), day=DAY)
     path, options = trigger.serialize()
     text = str(encode_trigger({"classpath": path, "kwargs": options}))

@@ -17,9 +17,9 @@ MARK = "@@run@@"
 
 def main() -> None:
     """Serve until there are no more requests."""
-    from tests.servers.airflow_versions import DagBag
+    from tests.servers.airflow_versions import dag_bag
 
-    bag = DagBag(sys.argv[1], bundle_name="dags-folder")
+    bag = dag_bag(sys.argv[1])
     if bag.import_errors:
         raise SystemExit(json.dumps(bag.import_errors))
     for line in sys.stdin:

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 try:
     from airflow.dag_processing.dagbag import DagBag
+    from airflow.serialization.encoders import encode_trigger
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    _NAMED = {"bundle_name": "dags-folder"}
 except ImportError:  # Airflow 3.1
     from airflow.models.dagbag import DagBag
-
-try:
-    from airflow.serialization.serialized_objects import DagSerialization
-except ImportError:  # Airflow 3.1
     from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
+    from airflow.serialization.serialized_objects import _encode_trigger as encode_trigger
 
-__all__ = ["DagBag", "DagSerialization"]
+    _NAMED = {}
+
+__all__ = ["DagBag", "DagSerialization", "dag_bag", "encode_trigger"]
+
+
+def dag_bag(path: str | Path, *, bundle: Path | None = None) -> DagBag:
+    """The DAGs of a file or folder, as the DAG processor collects them.
+
+    :param bundle: the folder that places in import errors are relative to.
+    """
+    return DagBag(path, bundle_path=bundle, **_NAMED)
