@@ -34,7 +34,8 @@ class SourceConfig(Strict):
         expected_days: days of the week on which a file is due; on others a missing one is skipped.
         settle_seconds: a file is complete once it has not changed for so long.
         done_marker: ending, as ``.done``, or name of an empty file that says the file is complete.
-        manifest: ending, as ``.sha256``, or name of a file beside it with its SHA-256.
+        manifest: ending, as ``.sha256``, or name of a file beside it with its checksum, as sha256sum, sha512sum or md5sum
+            write it. The file is complete once the manifest names it, and its bytes are held against the checksum.
         poke_seconds: seconds between two looks.
         timeout_seconds: how long a run waits for its file; keep it below one interval.
         after_delivery: what happens to a file once it is delivered.

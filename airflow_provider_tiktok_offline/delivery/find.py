@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline.config.models import SourceConfig
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.intake import already_delivered, day_is_delivered, remember_day
+from airflow_provider_tiktok_offline.delivery.manifest import read_checksum
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.storage.files import RemoteFiles
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -82,19 +87,19 @@ def find(
     :param day: the file's day.
     :param previous: the stamps that the poll before returned as ``pending``; a file unchanged since is complete.
     :param listed: the folder's files, if somebody has listed them just now.
-    :returns: ``files`` (stamps of complete files that are due, oldest first), ``pending`` (stamps of files that still
-        grow or lack their marker), ``already_delivered`` (the day's file is closed: nothing is due) and ``day``.
+    :returns: ``files`` (stamps of complete files that are due, oldest first, with the ``checksum`` that a manifest
+        names), ``pending`` (stamps of files that still grow or lack their marker), ``already_delivered`` (the day's
+        file is closed: nothing is due) and ``day``.
     :raises StorageError: if the source can't be listed.
     """
-    from airflow_provider_tiktok_offline.storage.files import open_files
+    with _Folder(ctx, folder_uri(ctx.config.source, day), listed) as folder:
+        return _find(ctx, day, previous, folder)
 
+
+def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, Any]], folder: _Folder) -> dict[str, Any]:
     source = ctx.config.source
-    uri = source_uri(source, day)
-    pattern = uri.rpartition("/")[2]
-    if listed is None:
-        with open_files(uri, ctx.connections) as files:
-            listed = files.list(folder_uri(source, day))
-    listing = {stamp.name: stamp for stamp in listed}
+    pattern = source_uri(source, day).rpartition("/")[2]
+    listing = folder.listing()
     wanted = _wanted(source, pattern, day)
     companions = {suffix for suffix in (source.done_marker, source.manifest) if suffix}
     matches = [
@@ -109,13 +114,16 @@ def find(
     delivered = [stamp for stamp in matches if already_delivered(ctx, stamp)]
     due = [stamp for stamp in matches if stamp not in delivered]
     before = {(old["uri"], old["size"], old["mtime"]) for old in previous}
-    complete = [stamp for stamp in due if _complete(ctx, stamp, listing, before)]
+    checksums = {} if source.manifest is None else _checksums(source.manifest, due, folder)
+    complete = [stamp for stamp in due if _complete(ctx, stamp, listing, before, checksums)]
     pending = [stamp for stamp in due if stamp not in complete]
     chosen = _chosen(source, complete, waiting=bool(pending))
     remember_day(ctx, day, chosen)
     return {
         "day": day.isoformat(),
-        "files": [stamp.to_dict() for stamp in chosen],
+        "files": [
+            stamp.to_dict() | ({"checksum": checksums[stamp.uri]} if stamp.uri in checksums else {}) for stamp in chosen
+        ],
         "pending": [stamp.to_dict() for stamp in pending],
         "already_delivered": not due and (bool(delivered) or day_is_delivered(ctx, day)),
     }
@@ -140,17 +148,60 @@ def _chosen(source: SourceConfig, complete: list[FileStamp], *, waiting: bool) -
 
 
 def _complete(
-    ctx: DeliveryContext, stamp: FileStamp, listing: Mapping[str, FileStamp], before: set[tuple[str, int, str]]
+    ctx: DeliveryContext,
+    stamp: FileStamp,
+    listing: Mapping[str, FileStamp],
+    before: set[tuple[str, int, str]],
+    checksums: Mapping[str, str],
 ) -> bool:
     """Whether nobody writes to the file any more: a marker where there is one, else its age, else two equal polls."""
     source = ctx.config.source
-    name = stamp.uri.rpartition("/")[2]
     if source.done_marker is not None or source.manifest is not None:
-        return all(
-            suffix is None or name + suffix in listing or suffix in listing
-            for suffix in (source.done_marker, source.manifest)
-        )
+        marked = source.done_marker is None or {stamp.name + source.done_marker, source.done_marker} & listing.keys()
+        return bool(marked) and (source.manifest is None or stamp.uri in checksums)
     if ctx.clock.now() - stamp.mtime >= timedelta(seconds=source.settle_seconds):
         return True
     known = stamp.to_dict()
     return (known["uri"], known["size"], known["mtime"]) in before
+
+
+def _checksums(manifest: str, due: Sequence[FileStamp], folder: _Folder) -> dict[str, str]:
+    """URI -> the checksum that a manifest names, for the files that have one: their own, or one of the whole folder."""
+    found = {}
+    for stamp in due:
+        named = next((name for name in (stamp.name + manifest, manifest) if name in folder.listing()), None)
+        checksum = None if named is None else read_checksum(folder.files(), folder.uri + named, stamp.name)
+        if checksum is not None:
+            found[stamp.uri] = checksum
+    return found
+
+
+class _Folder:
+    """A folder during one look: listed once, over one connection, which is opened only if it is needed."""
+
+    def __init__(self, ctx: DeliveryContext, uri: str, listed: Sequence[FileStamp] | None) -> None:
+        self.uri = uri
+        self._ctx = ctx
+        self._open = ExitStack()
+        self._files: RemoteFiles | None = None
+        self._listed = listed
+
+    def __enter__(self) -> _Folder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def files(self) -> RemoteFiles:
+        """The store it lies in."""
+        if self._files is None:
+            from airflow_provider_tiktok_offline.storage.files import open_files
+
+            self._files = self._open.enter_context(open_files(self.uri, self._ctx.connections))
+        return self._files
+
+    def listing(self) -> dict[str, FileStamp]:
+        """Its files by name."""
+        if self._listed is None:
+            self._listed = self.files().list(self.uri)
+        return {stamp.name: stamp for stamp in self._listed}

@@ -15,6 +15,7 @@ from typing import Any
 from airflow_provider_tiktok_offline.delivery import intake
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.lease import Lease
+from airflow_provider_tiktok_offline.delivery.manifest import SummedFile
 from airflow_provider_tiktok_offline.delivery.put_away import quarantine
 from airflow_provider_tiktok_offline.delivery.runs import note_delivery, note_step
 from airflow_provider_tiktok_offline.delivery.source import StoredFile
@@ -29,7 +30,8 @@ log = logging.getLogger(__name__)
 def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime | None = None) -> dict[str, Any]:
     """Validate one conversion file and open its delivery.
 
-    :param stamp: the file, as :func:`~airflow_provider_tiktok_offline.delivery.find.find` returns it.
+    :param stamp: the file, as :func:`~airflow_provider_tiktok_offline.delivery.find.find` returns it; with a
+        ``checksum`` (``sha256:<hex>``) its bytes are held against it.
     :param as_of: judge ages against another moment than the first time this file was validated.
     :returns: ``delivery_id``, ``uri``, ``digest``, ``as_of``, ``closed`` (a no-op: already delivered), the counts of
         rows by class, and ``report_uri``.
@@ -53,7 +55,9 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
                 where=seen.uri,
                 todo="Run the sensor again, so that the file is taken only when it is complete.",
             )
-        source = StoredFile(seen.uri, seen.size, files)
+        stored = StoredFile(seen.uri, seen.size, files)
+        checksum = stamp.get("checksum")
+        source = stored if checksum is None else SummedFile(stored, checksum)
         suppression = load_suppression(ctx)
         spill = stack.enter_context(tempfile.TemporaryDirectory(prefix="tiktok-offline-"))
 
@@ -76,6 +80,8 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
         except InputFileError:
             quarantine(ctx, seen)
             raise
+        if isinstance(source, SummedFile):
+            source.check()
         delivery_id = ctx.delivery_id(report.sha256)
         state = ctx.deliveries.enter(
             delivery_id,
