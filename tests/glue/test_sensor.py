@@ -25,38 +25,10 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor, file_day
 from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger
 from tests.glue.conftest import DAY, Inbox, Run
+from tests.glue.sensing import deferred, first_event, sense
 from tests.servers.airflow_versions import encode_trigger
 
 FRESH = timedelta(0)
-
-
-def sense(inbox: Inbox, *, run: Run | None = None, **changes: Any) -> Any:
-    """One sensor task in poke mode, to its end."""
-    options = {name: changes.pop(name) for name in ("timeout", "mode", "poke_interval") if name in changes}
-    sensor = ConversionFileSensor(task_id="wait", settings=inbox.settings(**changes), **options)
-    return sensor.execute((run or Run()).context())
-
-
-def deferred(inbox: Inbox, *, run: Run | None = None, poke_interval: float = 0.2, **changes: Any) -> Any:
-    """The same in deferrable mode: the trigger runs in this process, as in ``dag.test()``."""
-    sensor = ConversionFileSensor(
-        task_id="wait", settings=inbox.settings(**changes), deferrable=True, poke_interval=poke_interval
-    )
-    context = (run or Run()).context()
-    try:
-        return sensor.execute(context)
-    except TaskDeferred as deferral:
-        event = asyncio.run(_first_event(deferral.trigger))
-        return sensor.execute_complete(context, event)
-
-
-async def _first_event(trigger: ConversionFileTrigger) -> Any:
-    # Airflow stores a trigger and makes it anew in the triggerer.
-    path, options = trigger.serialize()
-    assert path == f"{ConversionFileTrigger.__module__}.{ConversionFileTrigger.__qualname__}"
-    async for event in ConversionFileTrigger(**options).run():
-        return event.payload
-    raise AssertionError("the trigger ended without an event")
 
 
 def test_returns_the_file_with_its_stamp(inbox: Inbox) -> None:
@@ -218,7 +190,7 @@ def test_refused_connection_is_asked_again(inbox: Inbox, add_connection: Callabl
             Run().context()
         )
     add_connection(inbox.server.connection("sftp_shop"))
-    assert asyncio.run(_first_event(deferral.value.trigger))["status"] == "found"
+    assert asyncio.run(first_event(deferral.value.trigger))["status"] == "found"
 
 
 @pytest.mark.parametrize("way", [sense, deferred], ids=["worker", "triggerer"])
@@ -252,7 +224,7 @@ def test_host_key_that_changes_while_deferred_fails(
     other = " ".join((tmp_path / "other.pub").read_text().split()[:2])
     real = inbox.server.connection("sftp_shop")
     add_connection(replace(real, extra={**real.extra, "host_key": other}))
-    event = asyncio.run(_first_event(deferral.value.trigger))
+    event = asyncio.run(first_event(deferral.value.trigger))
     assert event["status"] == "error"
     assert event["error"] == "HostKeyError"
 
@@ -268,7 +240,7 @@ def test_first_look_of_the_trigger_comes_after_an_interval(inbox: Inbox) -> None
     inbox.put("sales_20261121.csv")
     trigger = ConversionFileTrigger(settings=inbox.settings().model_dump(mode="json"), day=DAY, poke_interval=0.6)
     started = time.monotonic()
-    assert asyncio.run(_first_event(trigger))["status"] == "found"
+    assert asyncio.run(first_event(trigger))["status"] == "found"
     assert time.monotonic() - started >= 0.6
 
 
@@ -357,7 +329,7 @@ def test_triggers_share_one_login_a_look(inbox: Inbox) -> None:
     before = inbox.server.logins()
 
     async def watch() -> list[Any]:
-        return await asyncio.gather(*(_first_event(trigger) for trigger in triggers))
+        return await asyncio.gather(*(first_event(trigger) for trigger in triggers))
 
     events = asyncio.run(watch())
     assert [event["files"][0]["uri"].split("/")[-2] for event in events] == [f"shop_{n}" for n in range(30)]
@@ -372,7 +344,7 @@ def test_a_missing_folder_is_its_own_triggers_error(inbox: Inbox) -> None:
     bad = ConversionFileTrigger(settings=lost, day=DAY, poke_interval=1)
 
     async def watch() -> list[Any]:
-        return await asyncio.gather(_first_event(good), _first_event(bad))
+        return await asyncio.gather(first_event(good), first_event(bad))
 
     assert [event["status"] for event in asyncio.run(watch())] == ["found", "error"]
 
