@@ -1,97 +1,19 @@
-"""Every example DAG but the daily one (test_daily_dag.py), run to its end in a real Airflow."""
+"""Every example DAG, run to its end in a real Airflow."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import pytest
-import yaml
 
-from airflow_provider_tiktok_offline.cli.demo_recount import recount
-from airflow_provider_tiktok_offline.clock import system_clock
-from airflow_provider_tiktok_offline.config.loading import load_config
-from airflow_provider_tiktok_offline.conversions.sample import SAMPLE_COLUMNS, write_sample
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.conversions.sample import SAMPLE_COLUMNS
 from airflow_provider_tiktok_offline.delivery.feed_files import accept_feed, make_sample
-from airflow_provider_tiktok_offline.ledger import Ledger
-from tests.servers.airflow import AirflowHome, AirflowRunner, airflow_environment
-from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, EVENT_SET_ID, RunningSimulator, simulator
-from tests.servers.sshd import StaticConnections
+from tests.integration.shops import DAGS, YESTERDAY, Shops
+from tests.servers.airflow import AirflowRunner, airflow_environment
+from tests.servers.simulator import simulator
 
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow"), pytest.mark.timeout(900)]
-
-DAGS = Path(__file__).parents[2] / "dags"
-YESTERDAY = (datetime.now(UTC) - timedelta(days=1)).date()
-
-
-@dataclass
-class Shops:
-    """The example configuration's advertisers, with folders on this machine in place of their servers."""
-
-    folder: Path
-    airflow: AirflowHome
-    api: RunningSimulator
-
-    def __post_init__(self) -> None:
-        self.inbox = self.folder / "in"
-        self.feed = self.folder / "feed"
-        self.inbox.mkdir()
-        self.feed.mkdir()
-        for file in DAGS.glob("*.py"):
-            shutil.copy(file, self.airflow.dags)
-        base = {"advertiser_id": ADVERTISER_ID, "event_set_id": EVENT_SET_ID, "schedule": None}
-        own = {"settle_seconds": 0, "poke_seconds": 1}
-        advertisers: list[dict[str, Any]] = [
-            {**base, "name": "corner_shop", "source": {"path": f"{self.inbox}/corner_{{{{ ds_nodash }}}}.csv", **own}},
-            {
-                **base,
-                "name": "night_kiosk",
-                "source": {"path": f"{self.inbox}/kiosk_*.csv", "files": "all", "file_day": "run_day", **own},
-            },
-            {
-                **base,
-                "name": "market_hall",
-                "event_set_id": "7000000000000000202",
-                "route": "liveramp",
-                "liveramp": {"destination": str(self.feed)},
-                "source": {"path": f"{self.inbox}/market_{{{{ ds_nodash }}}}.csv", **own},
-            },
-        ]
-        defaults = {
-            "mode": "live",
-            "state_uri": str(self.folder / "state"),
-            "currency": "USD",
-            "phone_region": "US",
-            "tiktok_conn_id": "tiktok_shops",
-        }
-        self.config = self.airflow.dags / "advertisers.yaml"
-        self.config.write_text(yaml.safe_dump({"defaults": defaults, "advertisers": advertisers}))
-        for name in ("corner_shop", "market_hall"):
-            ctx = self.context(name)
-            Ledger.init(
-                ctx.objects, ctx.config.event_set_id, identity=ctx.config.identity_settings(), clock=system_clock()
-            )
-
-    def context(self, name: str) -> DeliveryContext:
-        """The advertiser as a command sees it."""
-        return DeliveryContext(
-            config=load_config(self.config).advertiser(name), connections=StaticConnections(), holder="test"
-        )
-
-    def write(self, name: str, *, seed: int) -> Path:
-        """A file of 300 good rows."""
-        write_sample(self.inbox / name, 300, as_of=datetime.now(UTC), seed=seed, identifiers="both")
-        return self.inbox / name
-
-    def runner(self) -> AirflowRunner:
-        """A process that runs the DAGs."""
-        connection = f'{{"conn_type": "tiktok", "host": "{self.api.url}", "password": "{ACCESS_TOKEN}"}}'
-        return self.airflow.runner(self.airflow.dags, extra={"AIRFLOW_CONN_TIKTOK_SHOPS": connection})
 
 
 @pytest.fixture(scope="module", name="shops")
@@ -110,8 +32,17 @@ def _airflow(shops: Shops) -> Iterator[AirflowRunner]:
         yield airflow
 
 
-def test_a_dag_from_the_factory(shops: Shops, airflow: AirflowRunner) -> None:
-    """The factory's DAG delivers the file of the day that the parameter names."""
+def _daily(shops: Shops, airflow: AirflowRunner) -> None:
+    day = YESTERDAY - timedelta(days=1)
+    file = shops.write(f"corner_{day:%Y%m%d}.csv", seed=40)
+    run = airflow.run(
+        "tiktok_offline_daily", logical_date="2026-11-20T05:00:00+00:00", conf={"file_day": day.isoformat()}
+    )
+    assert run.state == "success", run.tasks
+    shops.assert_delivered(file)
+
+
+def _factory(shops: Shops, airflow: AirflowRunner) -> None:
     file = shops.write(f"corner_{YESTERDAY:%Y%m%d}.csv", seed=1)
     run = airflow.run(
         "tiktok_offline__corner_shop",
@@ -119,26 +50,25 @@ def test_a_dag_from_the_factory(shops: Shops, airflow: AirflowRunner) -> None:
         conf={"file_day": YESTERDAY.isoformat()},
     )
     assert run.state == "success", run.tasks
-    assert recount(file, as_of=datetime.now(UTC)).events.keys() <= shops.api.event_ids().keys()
+    shops.assert_delivered(file)
 
 
-def test_every_file_in_the_folder_is_a_delivery(shops: Shops, airflow: AirflowRunner) -> None:
+def _on_arrival(shops: Shops, airflow: AirflowRunner) -> None:
     """Two files that appeared are delivered by one run without a day; a second run finds nothing to do."""
     files = [shops.write(f"kiosk_{number}.csv", seed=10 + number) for number in range(2)]
     run = airflow.run("tiktok_offline_on_arrival", logical_date="2026-11-20T02:00:00+00:00")
     assert run.state == "success", run.tasks
-    for file in files:
-        assert recount(file, as_of=datetime.now(UTC)).events.keys() <= shops.api.event_ids().keys()
+    shops.assert_delivered(*files)
     again = airflow.run("tiktok_offline_on_arrival", logical_date="2026-11-20T03:00:00+00:00")
     assert again.state == "success"
     assert again.tasks["summary"] == "skipped"
-    assert set(shops.api.times_received().values()) == {1}
+    shops.assert_delivered(*files)
 
 
-def test_the_liveramp_dag(shops: Shops, airflow: AirflowRunner, tmp_path: Path) -> None:
+def _liveramp(shops: Shops, airflow: AirflowRunner) -> None:
     """The day's feed file lies at the destination, whole, once, also when its tasks are cleared."""
     ctx = shops.context("market_hall")
-    sample = tmp_path / "sample.csv"
+    sample = shops.folder / "sample.csv"
     sample.write_bytes(
         make_sample(ctx, None, columns=SAMPLE_COLUMNS, categories=("CompletePayment", "Contact", "Subscribe"))
     )
@@ -153,3 +83,19 @@ def test_the_liveramp_dag(shops: Shops, airflow: AirflowRunner, tmp_path: Path) 
     for task in ("validate", "dedupe", "deliver", "summary"):
         assert airflow.clear("liveramp_daily", run.run_id, task).state == "success"
     assert [one.read_bytes() for one in shops.feed.iterdir()] == [file.read_bytes()]
+
+
+#: DAG file -> its run, which sees that it does what it is for.
+RUNS: dict[str, Callable[[Shops, AirflowRunner], None]] = {
+    "liveramp_daily.py": _liveramp,
+    "tiktok_offline_daily.py": _daily,
+    "tiktok_offline_factory.py": _factory,
+    "tiktok_offline_on_arrival.py": _on_arrival,
+}
+
+
+@pytest.mark.parametrize("example", sorted(file.name for file in DAGS.glob("*.py")))
+def test_example_dag(shops: Shops, airflow: AirflowRunner, example: str) -> None:
+    """Each file in dags/ has a run, and delivers what it is there for."""
+    assert example in RUNS, f"{example} has no run here"
+    RUNS[example](shops, airflow)
