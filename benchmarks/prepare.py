@@ -17,7 +17,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-_AS_OF = datetime(2026, 11, 22, 12, tzinfo=UTC)
+AS_OF = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _CLEAN, _TENTH, _BROKEN, _LONG = "clean.csv", "tenth.csv", "broken.csv", "long.csv"
 
 
@@ -36,7 +36,7 @@ def validate(folder: Path, file: str) -> None:
     from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
     from airflow_provider_tiktok_offline.conversions.source import LocalFile
 
-    run(LocalFile(folder / file), ConversionSettings(phone_region="US", currency="USD"), as_of=_AS_OF)
+    run(LocalFile(folder / file), ConversionSettings(phone_region="US", currency="USD"), as_of=AS_OF)
 
 
 def prepare(folder: Path, file: str) -> None:
@@ -47,7 +47,7 @@ def prepare(folder: Path, file: str) -> None:
     from airflow_provider_tiktok_offline.conversions.source import LocalFile
 
     settings = ConversionSettings(phone_region="US", currency="USD")
-    run(LocalFile(folder / file), settings, as_of=_AS_OF, output=DirectoryParts(folder / "parts"))
+    run(LocalFile(folder / file), settings, as_of=AS_OF, output=DirectoryParts(folder / "parts"))
 
 
 def pandas_script(folder: Path, file: str) -> None:
@@ -56,7 +56,7 @@ def pandas_script(folder: Path, file: str) -> None:
 
     from benchmarks import pandas_script as script
 
-    script.prepare(folder / file, folder / "pandas.parquet", pd.Timestamp(_AS_OF))
+    script.prepare(folder / file, folder / "pandas.parquet", pd.Timestamp(AS_OF))
 
 
 _CONTENDERS = {"bare": bare, "validate": validate, "prepare": prepare, "pandas": pandas_script}
@@ -68,7 +68,7 @@ def write_files(folder: Path, rows: int, long_rows: int) -> None:
 
     for name, count in ((_CLEAN, rows), (_TENTH, rows // 10), (_LONG, long_rows)):
         if count:
-            write_sample(folder / name, count, as_of=_AS_OF, identifiers="both", seed=1)
+            write_sample(folder / name, count, as_of=AS_OF, identifiers="both", seed=1)
     with (folder / _CLEAN).open() as clean, (folder / _BROKEN).open("w") as broken:
         broken.write(clean.readline())
         broken.writelines(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ Flags = NDArray[np.bool_]
 _KEYS = 10**KEY_DIGITS
 #: Fewer digits are no number; two may be one to the library, which is asked.
 _LEAST_DIGITS = 3
+#: Digits that are kept as a whole number; 64 bits hold them, and no number is longer, country code and all.
+KEPT_DIGITS = 17
 
 #: Verdicts on a number.
 POSSIBLE, NOT_POSSIBLE, NO_REGION, ASK_LIBRARY = range(4)
@@ -94,43 +97,94 @@ class Resolved:
     verdict: NDArray[np.uint8]
     assumed: Flags
 
+    @classmethod
+    def none(cls, rows: int, verdict: int) -> Resolved:
+        """The same verdict for all rows, and no number."""
+        return cls(np.zeros(rows, np.int64), np.full(rows, verdict, np.uint8), np.zeros(rows, np.bool_))
+
+    def put(self, rows: Flags | NDArray[np.int64], found: Resolved) -> None:
+        """Fill in some of the rows."""
+        for name in Resolved.__slots__:
+            getattr(self, name)[rows] = getattr(found, name)
+
+
+_Resolve = Callable[[Whole, Whole, Flags, Regions, int], Resolved]
+
 
 def resolve(number: Whole, length: Whole, plus: Flags, regions: Regions) -> Resolved:
-    """Read digit strings.
+    """Read digit strings; those that are no number of their region are tried as numbers of another one.
 
-    :param number: the digits as a whole number.
+    :param number: the digits as a whole number, only the first ``KEPT_DIGITS`` of them where there are more.
     :param length: how many digits there are, leading zeros counted.
     :param plus: whether ``+`` stands before them.
     """
-    within = (length >= _LEAST_DIGITS) & (length <= MOST_DIGITS)
-    if not within.all():
-        return _scattered(within, number, length, plus, regions)
+    resolved = resolve_as_written(number, length, plus, regions)
+    elsewhere = np.flatnonzero((resolved.verdict == NOT_POSSIBLE) & ~plus)
+    if len(elsewhere):
+        resolved.put(elsewhere, resolve_elsewhere(number[elsewhere], length[elsewhere], regions.at(elsewhere)))
+    return resolved
+
+
+def resolve_as_written(number: Whole, length: Whole, plus: Flags, regions: Regions) -> Resolved:
+    """Read digit strings as what they are dialled as; parameters as for :func:`resolve`."""
+    return _by_length(_resolve_as_written, number, length, plus, regions)
+
+
+def resolve_elsewhere(number: Whole, length: Whole, regions: Regions) -> Resolved:
+    """Read a country code into digit strings that are no number of their region.
+
+    With ``00`` before it a possible number is taken, bare digits only as a valid one.
+    """
+    return _by_length(_resolve_elsewhere, number, length, np.zeros(len(number), np.bool_), regions)
+
+
+def _by_length(resolve_some: _Resolve, number: Whole, length: Whole, plus: Flags, regions: Regions) -> Resolved:
+    """Resolve those that the tables know; of longer ones than can be kept only that they are impossible."""
+    short = (length >= _LEAST_DIGITS) & (length <= KEPT_DIGITS)
+    if short.all():
+        return resolve_some(number, length, plus, regions, 0)
+    resolved = Resolved.none(len(number), ASK_LIBRARY)
+    resolved.put(short, resolve_some(number[short], length[short], plus[short], regions.at(short), 0))
+    for digits in range(KEPT_DIGITS + 1, MOST_DIGITS + 1):
+        long = np.flatnonzero(length == digits)
+        if len(long):
+            kept = np.full(len(long), KEPT_DIGITS)
+            found = resolve_some(number[long], kept, plus[long], regions.at(long), digits - KEPT_DIGITS)
+            decided = (found.verdict == NOT_POSSIBLE) | (found.verdict == NO_REGION)
+            resolved.verdict[long[decided]] = found.verdict[decided]
+    return resolved
+
+
+def _resolve_as_written(number: Whole, length: Whole, plus: Flags, regions: Regions, cut: int) -> Resolved:
     if plus.all():
-        return _from_abroad(number, length)
-    if plus.any():
-        return _joined(
-            plus, _from_abroad(number[plus], length[plus]), _dialled(number[~plus], length[~plus], regions.at(~plus))
-        )
-    return _dialled(number, length, regions)
+        return _international(number, length, regions, cut)
+    if not plus.any():
+        return _dialled(number, length, regions, cut)
+    resolved = Resolved.none(len(number), NOT_POSSIBLE)
+    resolved.put(plus, _international(number[plus], length[plus], regions.at(plus), cut))
+    resolved.put(~plus, _dialled(number[~plus], length[~plus], regions.at(~plus), cut))
+    return resolved
 
 
-def _scattered(within: Flags, number: Whole, length: Whole, plus: Flags, regions: Regions) -> Resolved:
-    read = resolve(number[within], length[within], plus[within], regions.at(within))
-    rest = int((~within).sum())
-    unread = Resolved(np.zeros(rest, np.int64), np.full(rest, ASK_LIBRARY, np.uint8), np.zeros(rest, np.bool_))
-    return _joined(within, read, unread)
+def _international(number: Whole, length: Whole, regions: Regions, cut: int) -> Resolved:
+    """Numbers with ``+``; an international prefix may follow it by mistake."""
+    resolved = _from_abroad(number, length, cut)
+    zeros = np.flatnonzero((resolved.verdict == ASK_LIBRARY) & (number > 0) & (number < POWERS[length - 1]))
+    if len(zeros):
+        number, length, regions = number[zeros], length[zeros], regions.at(zeros)
+        entry = _region_entry(number, length, regions, cut)
+        without = Resolved.none(len(zeros), NOT_POSSIBLE)
+        without.verdict[entry == UNDECIDED] = ASK_LIBRARY
+        _dial_abroad(without, entry, number, length, cut)
+        resolved.put(zeros, without)
+    return resolved
 
 
-def _joined(where: Flags, yes: Resolved, no: Resolved) -> Resolved:
-    joined = Resolved(np.empty(len(where), np.int64), np.empty(len(where), np.uint8), np.empty(len(where), np.bool_))
-    for name in Resolved.__slots__:
-        getattr(joined, name)[where] = getattr(yes, name)
-        getattr(joined, name)[~where] = getattr(no, name)
-    return joined
+def _from_abroad(number: Whole, length: Whole, cut: int) -> Resolved:
+    """Numbers that begin with their country code.
 
-
-def _from_abroad(number: Whole, length: Whole) -> Resolved:
-    """Numbers that begin with their country code."""
+    :param cut: how many digits more than ``length`` they had.
+    """
     first = number // POWERS[length - 3]
     codes_by_start = phone_plans.country_codes()
     starts = np.flatnonzero(np.bincount(first, minlength=1000))
@@ -144,10 +198,10 @@ def _from_abroad(number: Whole, length: Whole) -> Resolved:
     left = length - (widths.pop() if len(widths) == 1 else np.where(code < 10, 1, np.where(code < 100, 2, 3)))
     rest = number - code * POWERS[left]
     entry = _abroad_tables.entries[
-        offsets_by_start[first] + left * _KEYS + rest // POWERS[np.maximum(left - KEY_DIGITS, 0)] % _KEYS
+        offsets_by_start[first] + (left + cut) * _KEYS + rest // POWERS[np.maximum(left - KEY_DIGITS, 0)] % _KEYS
     ]
     entry[code == 0] = IMPOSSIBLE
-    # An international prefix may follow a plus by mistake; it depends on the region whether it is one.
+    # Whether zeros are an international prefix depends on the region.
     entry[first < 100] = UNDECIDED
     return _by_entry(entry, number, code, rest, left)
 
@@ -164,46 +218,51 @@ def _by_entry(entry: Table, number: Whole, code: Whole | int, rest: Whole, left:
     return Resolved(e164, verdict, np.zeros(len(entry), np.bool_))
 
 
-def _dialled(number: Whole, length: Whole, regions: Regions) -> Resolved:
-    """Numbers without ``+``."""
+def _region_entry(number: Whole, length: Whole, regions: Regions, cut: int) -> Table:
     key = number // POWERS[np.maximum(length - KEY_DIGITS, 0)]
-    entry = _region_tables.entries[regions.offset + length * _KEYS + key]
-    resolved = _by_entry(
-        np.where((entry >= ABROAD) & (entry < IMPOSSIBLE), UNDECIDED, entry), number, regions.code, number, length
-    )
-    dialled_abroad = np.flatnonzero((entry >= ABROAD) & (entry < IMPOSSIBLE))
-    if len(dialled_abroad):
-        _dial_abroad(resolved, dialled_abroad, number, length - (entry.astype(np.int64) - ABROAD))
-    elsewhere = np.flatnonzero(resolved.verdict == NOT_POSSIBLE)
-    if len(elsewhere):
-        _assume_country_code(resolved, elsewhere, number[elsewhere], length[elsewhere], regions.at(elsewhere))
+    entry: Table = _region_tables.entries[regions.offset + (length + cut) * _KEYS + key]
+    return entry
+
+
+def _dialled(number: Whole, length: Whole, regions: Regions, cut: int) -> Resolved:
+    """Numbers without ``+``."""
+    entry = _region_entry(number, length, regions, cut)
+    at_home = np.where((entry >= ABROAD) & (entry < IMPOSSIBLE), UNDECIDED, entry)
+    resolved = _by_entry(at_home, number, regions.code, number, length)
+    _dial_abroad(resolved, entry, number, length, cut)
     return resolved
 
 
-def _dial_abroad(resolved: Resolved, rows: NDArray[np.int64], number: Whole, left: Whole) -> None:
-    """Read on behind an international prefix; only a possible number is taken from here."""
-    rows = rows[left[rows] >= _LEAST_DIGITS]
-    behind = _from_abroad(number[rows] % POWERS[left[rows]], left[rows])
-    possible = behind.verdict == POSSIBLE
-    resolved.e164[rows[possible]] = behind.e164[possible]
-    resolved.verdict[rows[possible]] = POSSIBLE
+def _dial_abroad(resolved: Resolved, entry: Table, number: Whole, length: Whole, cut: int) -> None:
+    """Read on behind an international prefix."""
+    rows = np.flatnonzero((entry >= ABROAD) & (entry < IMPOSSIBLE))
+    left = length[rows] - (entry[rows].astype(np.int64) - ABROAD)
+    resolved.verdict[rows] = ASK_LIBRARY
+    rows, left = rows[left >= _LEAST_DIGITS], left[left >= _LEAST_DIGITS]
+    if len(rows):
+        resolved.put(rows, _from_abroad(number[rows] % POWERS[left], left, cut))
 
 
-def _assume_country_code(
-    resolved: Resolved, rows: NDArray[np.int64], number: Whole, length: Whole, regions: Regions
-) -> None:
-    """Digits that are no number of their region: with ``00`` a possible, bare only a valid number of another one."""
-    unknown = np.broadcast_to(np.asarray(regions.code) == 0, len(rows))
-    resolved.verdict[rows] = np.where(unknown, NO_REGION, NOT_POSSIBLE)
+def _resolve_elsewhere(number: Whole, length: Whole, _plus: Flags, regions: Regions, cut: int) -> Resolved:
+    unknown = np.broadcast_to(np.asarray(regions.code) == 0, len(number))
+    resolved = Resolved.none(len(number), NOT_POSSIBLE)
+    resolved.verdict[unknown] = NO_REGION
+    resolved.verdict[number == 0] = ASK_LIBRARY
     zeros = number < POWERS[length - 2]
     left = length - 2 * zeros
-    readable = (left >= _LEAST_DIGITS) & (number >= POWERS[np.maximum(left - 1, 0)])
-    some, zeros, unknown = rows[readable], zeros[readable], unknown[readable]
-    abroad = _from_abroad(number[readable], left[readable])
-    resolved.verdict[some[abroad.verdict == ASK_LIBRARY]] = ASK_LIBRARY
+    readable = np.flatnonzero((left >= _LEAST_DIGITS) & (number >= POWERS[np.maximum(left - 1, 0)]))
+    if len(readable) == 0:
+        return resolved
+    zeros, unknown = zeros[readable], unknown[readable]
+    abroad = _from_abroad(number[readable], left[readable], cut)
+    resolved.verdict[readable[abroad.verdict == ASK_LIBRARY]] = ASK_LIBRARY
     taken = abroad.verdict == POSSIBLE
+    if cut:
+        resolved.verdict[readable[taken]] = ASK_LIBRARY
+        return resolved
     bare = np.flatnonzero(taken & ~zeros)
     taken[bare] = are_valid(abroad.e164[bare])
-    resolved.e164[some[taken]] = abroad.e164[taken]
-    resolved.verdict[some[taken]] = POSSIBLE
-    resolved.assumed[some[taken]] = ~(zeros & unknown)[taken]
+    resolved.e164[readable[taken]] = abroad.e164[taken]
+    resolved.verdict[readable[taken]] = POSSIBLE
+    resolved.assumed[readable[taken]] = ~(zeros & unknown)[taken]
+    return resolved

@@ -21,8 +21,8 @@ from .phone_grammar import UnknownSyntaxError, grammar
 
 #: Digits by which a table is looked up; all of them where there are fewer.
 KEY_DIGITS = 4
-#: Longest digit string that a table knows; country code and all, 64 bits hold it.
-MOST_DIGITS = 17
+#: Longest digit string that a table knows.
+MOST_DIGITS = 20
 TABLE_SIZE = (MOST_DIGITS + 1) * 10**KEY_DIGITS
 
 #: Entries below ``ABROAD``: so many leading digits fall away, the rest is a possible national number.

@@ -15,8 +15,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from . import phone_library, phone_plans
-from .phone_numbers import ASK_LIBRARY, NO_REGION, NOT_POSSIBLE, POSSIBLE, Regions, resolve
+from . import phone_library, phone_plans, phone_viability
+from .phone_numbers import (
+    ASK_LIBRARY,
+    KEPT_DIGITS,
+    NO_REGION,
+    NOT_POSSIBLE,
+    POSSIBLE,
+    Regions,
+    Resolved,
+    resolve,
+    resolve_as_written,
+    resolve_elsewhere,
+)
 from .readings import Readings, put_special
 from .text_bytes import only_digits
 
@@ -62,7 +73,7 @@ def _supported(region: str | None) -> str | None:
 def _read(cells: pl.Series, regions: Regions, names: pl.Series) -> pl.Series:
     readings = Readings(len(cells))
     number = cells.cast(pl.Int64, strict=False)
-    digits = (number >= 0).fill_null(False).to_numpy()
+    digits = ((number >= 0) & (cells.str.len_bytes() <= KEPT_DIGITS)).fill_null(False).to_numpy()
     rows = np.flatnonzero(digits)
     if len(rows) < len(cells):
         cells_of_digits, number = cells.gather(rows), number.gather(rows)
@@ -95,10 +106,15 @@ class _Numbers:
 
     @classmethod
     def of(cls, texts: pl.Series, regions: Regions) -> _Numbers:
-        """The digits of texts that hold at most twenty of them, and ``+`` nowhere but at the start."""
+        """The digits of texts that hold at most twenty of them; a ``+`` anywhere is one before them."""
         digits, length = only_digits(texts)
         plus = texts.str.contains("+", literal=True)
-        return cls(digits.cast(pl.Int64, strict=False).fill_null(0).to_numpy(), length, plus.to_numpy(), regions)
+        number = digits.str.head(KEPT_DIGITS).cast(pl.Int64, strict=False).fill_null(0)
+        return cls(number.to_numpy(), length, plus.to_numpy(), regions)
+
+    def at(self, rows: Rows | NDArray[np.bool_]) -> _Numbers:
+        """Some of them."""
+        return _Numbers(self.number[rows], self.length[rows], self.plus[rows], self.regions.at(rows))
 
 
 def _put(
@@ -115,13 +131,28 @@ def _put(
     :return: those left to the library, by their place among ``rows``.
     """
     found = resolve(numbers.number, numbers.length, numbers.plus, numbers.regions)
+    all_possible = bool((found.verdict == POSSIBLE).all())
+    written = _written_as_e164(digits, numbers, found.e164) if all_possible else None
+    return _put_resolved(readings, rows, found, extension, written)
+
+
+def _put_resolved(
+    readings: Readings,
+    rows: Rows,
+    found: Resolved,
+    extension: NDArray[np.bool_] | None,
+    written: pl.Series | None = None,
+) -> Rows:
+    """Fill in verdicts; gives back those left to the library, by their place among ``rows``.
+
+    :param written: the numbers as text, where all are possible and this is known already.
+    """
     possible = found.verdict == POSSIBLE
-    if possible.all():
-        readings.put("normal", rows, _written_as_e164(digits, numbers, found.e164))
-    else:
-        readings.put("normal", rows[possible], "+" + pl.Series(found.e164[possible]).cast(pl.String))
-        for verdict, rule in _FAULT_OF.items():
-            readings.put("fault", rows[found.verdict == verdict], rule)
+    if written is None:
+        written = "+" + pl.Series(found.e164[possible]).cast(pl.String)
+    readings.put("normal", rows[possible], written)
+    for verdict, rule in _FAULT_OF.items():
+        readings.put("fault", rows[found.verdict == verdict], rule)
     readings.put("warning", rows[found.assumed], "phone_assumed_international")
     if extension is not None:
         readings.put("warning", rows[extension & possible & ~found.assumed], "phone_extension")
@@ -152,10 +183,7 @@ def _put_tidy(readings: Readings, rows: Rows, cells: pl.Series, regions: Regions
     left = ~tidy.to_numpy()
     left[at[~readable]] = True
     at = at[readable]
-    numbers = _Numbers(
-        numbers.number[readable], numbers.length[readable], numbers.plus[readable], numbers.regions.at(readable)
-    )
-    left[at[_put(readings, rows[at], numbers)]] = True
+    left[at[_put(readings, rows[at], numbers.at(readable))]] = True
     return np.flatnonzero(left)
 
 
@@ -173,23 +201,50 @@ def _read_written(readings: Readings, rows: Rows, cells: pl.Series, regions: Reg
     readings.put("fault", rows[damaged], "phone_damaged")
     base = cells.str.replace(phone_library.EXTENSION, "")
     extension = (base != cells).to_numpy()
+    written = base
     if (base.str.len_bytes() != base.str.len_chars()).any():
-        base = pl.select(pl.lit(base).str.replace_many(_ascii_of())).to_series()
+        written = pl.select(pl.lit(base).str.replace_many(_ascii_digit_of())).to_series()
+        base = pl.select(pl.lit(written).str.replace_many(list(_PUNCTUATION), [" "])).to_series()
     letters = base.str.contains(r"\p{L}").to_numpy() & left & ~damaged
     readings.put("fault", rows[letters], "phone_letters")
     digits = base.str.count_matches("[0-9]").to_numpy()
     crowded = (digits > phone_library.MOST_DIGITS) & left & ~damaged & ~letters
     readings.put("fault", rows[crowded], "phone_impossible")
     left &= ~(damaged | letters | crowded)
-    tidy = np.flatnonzero(base.str.contains(_TIDY).to_numpy() & left & (digits >= 3))
+    readable = left & (digits >= 3) & (base.str.len_chars() <= phone_viability.MOST_CHARACTERS).to_numpy()
+    is_tidy = base.str.contains(_TIDY).to_numpy()
+    tidy, untidy = np.flatnonzero(readable & is_tidy), np.flatnonzero(readable & ~is_tidy)
+    left &= ~readable
     if len(tidy):
         numbers = _Numbers.of(base.gather(tidy), regions.at(tidy))
-        asked = _put(readings, rows[tidy], numbers, extension=extension[tidy])
-        left[tidy] = False
-        left[tidy[asked]] = True
+        left[tidy[_put(readings, rows[tidy], numbers, extension=extension[tidy])]] = True
+    if len(untidy):
+        asked = _put_untidy(readings, rows[untidy], written.gather(untidy), regions.at(untidy), extension[untidy])
+        left[untidy[asked]] = True
     asked = np.flatnonzero(left)
     if len(asked):
         _ask_library(readings, rows[asked], cells.gather(asked), names.gather(asked))
+
+
+def _put_untidy(
+    readings: Readings, rows: Rows, cells: pl.Series, regions: Regions, extension: NDArray[np.bool_]
+) -> Rows:
+    """Read cells with other punctuation than numbers usually have; gives back those left to the library.
+
+    As the library does: first what it would dial, then, where that is no number, all digits of the cell.
+    """
+    dialled = phone_viability.dialled(cells)
+    viable = np.flatnonzero(dialled.text.is_not_null().to_numpy())
+    numbers = _Numbers.of(dialled.text.gather(viable), regions.at(viable))
+    found = Resolved.none(len(rows), NOT_POSSIBLE)
+    found.put(viable, resolve_as_written(numbers.number, numbers.length, numbers.plus, numbers.regions))
+    numbers = _Numbers.of(cells, regions)
+    elsewhere = np.flatnonzero((found.verdict == NOT_POSSIBLE) & ~numbers.plus)
+    shortened = dialled.shortened.to_numpy().copy()
+    shortened[elsewhere] = False
+    numbers = numbers.at(elsewhere)
+    found.put(elsewhere, resolve_elsewhere(numbers.number, numbers.length, numbers.regions))
+    return _put_resolved(readings, rows, found, extension | shortened)
 
 
 def _ask_library(readings: Readings, rows: Rows, cells: pl.Series, names: pl.Series) -> None:
@@ -210,10 +265,10 @@ def _ask_library(readings: Readings, rows: Rows, cells: pl.Series, names: pl.Ser
 
 
 @cache
-def _ascii_of() -> dict[str, str]:
+def _ascii_digit_of() -> dict[str, str]:
     digits = {
         char: str(unicodedata.decimal(char))
         for char in map(chr, range(0x80, sys.maxunicode + 1))
         if unicodedata.category(char) == "Nd"
     }
-    return {**digits, **dict.fromkeys(_PUNCTUATION, " "), "\uff0b": "+"}
+    return {**digits, "\uff0b": "+"}

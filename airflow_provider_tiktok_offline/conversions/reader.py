@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -128,7 +128,7 @@ class FileReader:
         if started and not inflater.eof:
             raise self._fault("gzip_damaged", "the gzip data ends in the middle.", "Transfer it again.")
 
-    def blocks(self) -> Iterator[bytes | Block]:
+    def blocks(self) -> Generator[bytes | Block, None, None]:
         """The header line first (bytes, without its line end), then every block of data lines."""
         with self._source.open() as stream:
             yield from self._blocks(stream)

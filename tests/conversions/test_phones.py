@@ -82,16 +82,22 @@ def test_example_numbers_of_every_region_and_kind(first: str):
                     assert reading["normal"] == phonenumbers.format_number(parsed, PhoneNumberFormat.E164), cell
 
 
-def test_tables_decide_example_numbers(monkeypatch: pytest.MonkeyPatch):
-    """Hardly an example number of any kind needs the library."""
-    asked: list[str] = []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The cells that are read by the library while a test runs."""
+    cells: list[str] = []
 
     def counted(cell: str, region: str | None) -> phone_library.Reading:
-        asked.append(cell)
+        cells.append(cell)
         return original(cell, region)
 
     original = phone_library.read
     monkeypatch.setattr(phone_library, "read", counted)
+    return cells
+
+
+def test_tables_decide_example_numbers(asked: list[str]):
+    """Hardly an example number of any kind needs the library."""
     cells = 0
     for region in SOME_REGIONS:
         for form in (PhoneNumberFormat.E164, PhoneNumberFormat.INTERNATIONAL, PhoneNumberFormat.NATIONAL):
@@ -99,6 +105,22 @@ def test_tables_decide_example_numbers(monkeypatch: pytest.MonkeyPatch):
             cells += len(written)
             read(list(written), region)
     assert len(asked) < 0.03 * cells
+
+
+def oddly_punctuated(region: str | None, count: int, seed: int) -> list[str]:
+    """Cells of at least three digits, with whatever a keyboard has between, before and behind them."""
+    dice = random.Random(f"odd-{region}-{seed}")
+    code = str(phone_plans.country_code_of(region)) if region else "49"
+    starts = ["", "", "+", "00", "0", code, "+" + code, "+0", "++", "(+", "_+", "#"]
+    between = "_!?,;:#*~=|@&\t\u00a0\u2053\u3000\uff03\uff0e\u00b2"
+    ends = ["", "", "", ",12", ",,12", ";7", "#", "~4", "- 31#", "_", ",", "+", ":5", " 3#"]
+    cells = []
+    for _ in range(count):
+        mark = dice.choice(between)
+        digits = (dice.choice("0123456789") for _ in range(dice.randint(3, 18)))
+        marked = "".join(digit + (mark if dice.random() < 0.2 else "") for digit in digits)
+        cells.append((dice.choice(starts) + marked + dice.choice(ends)).strip())
+    return cells
 
 
 def random_cells(region: str | None, count: int, seed: int) -> list[str]:
@@ -137,6 +159,19 @@ def test_random_numbers_equal_the_library(region: str | None):
     assert_equal_to_library(random_cells(region, 200, seed=1), region)
 
 
+@pytest.mark.parametrize("region", [*SOME_REGIONS, None])
+def test_odd_punctuation_is_read_as_the_library_does(region: str | None):
+    """What the library takes for no number, or for an extension, is so here too."""
+    assert_equal_to_library(oddly_punctuated(region, 200, seed=1), region)
+
+
+def test_odd_punctuation_does_not_need_the_library(asked: list[str]):
+    """A file of it would take twenty times as long."""
+    read(["213,555,0123", "213_555_0123", "9213:555:0123", "213#555#0123", "213*555*0123,4", "+0213555012"], "US")
+    read(["6213_555_0123_999", "9" * 19, "+0049213555", "00000213555", "2026-11-22 10:15:00"], "DE")
+    assert asked == []
+
+
 @pytest.mark.parametrize("region", ["US", "GB", None])
 def test_cells_alone_equal_cells_among_others(region: str | None):
     """A column in which all cells look alike takes short cuts; they change nothing."""
@@ -149,13 +184,13 @@ def test_cells_alone_equal_cells_among_others(region: str | None):
 def test_random_numbers_of_all_regions_equal_the_library(seed: int):
     """The same for every region there is."""
     for region in [*sorted(REGIONS), None]:
-        assert_equal_to_library(random_cells(region, 400, seed), region)
+        assert_equal_to_library(random_cells(region, 400, seed) + oddly_punctuated(region, 400, seed), region)
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.text(st.sampled_from("0123456789+-() ./x,;#*~\u0661\u0967\uff11\u2010\u00a0aE"), max_size=24), max_size=30
+        st.text(st.sampled_from("0123456789+-() ./x,;:#*~_=@\t\u0661\u0967\uff11\u2010\u00a0aE"), max_size=24), max_size=30
     ),
     st.sampled_from([*SOME_REGIONS, None]),
 )
