@@ -190,7 +190,8 @@ def test_random_numbers_of_all_regions_equal_the_library(seed: int):
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(
-        st.text(st.sampled_from("0123456789+-() ./x,;:#*~_=@\t\u0661\u0967\uff11\u2010\u00a0aE"), max_size=24), max_size=30
+        st.text(st.sampled_from("0123456789+-() ./x,;:#*~_=@\t\u0661\u0967\uff11\u2010\u00a0aE"), max_size=24),
+        max_size=30,
     ),
     st.sampled_from([*SOME_REGIONS, None]),
 )
