@@ -13,7 +13,8 @@
     │   ├── StorageUnavailableError    it may answer later (retryable)
     │   │   └── PartialFileError       and a part of the file lies at the destination
     │   ├── StorageDeniedError         credentials or permissions
-    │   └── HostKeyError               the server is not the one that was pinned
+    │   ├── HostKeyError               the server is not the one that was pinned
+    │   └── NameTakenError             a file of that name is there already and stays as it is
     ├── LedgerError
     │   ├── LedgerMissingError         never made: ``tiktok-offline ledger init``
     │   ├── LedgerDamagedError         not what was last committed: nothing is sent
@@ -140,6 +141,16 @@ class StorageDeniedError(StorageError):
 
 class HostKeyError(StorageDeniedError):
     """The SFTP server's host key is unknown or not the one that was pinned."""
+
+
+class NameTakenError(StorageError):
+    """A file of that name is there already; it was not touched, and nothing was written.
+
+    :param uri: the name.
+    """
+
+    def __init__(self, uri: str) -> None:
+        super().__init__("a file of that name is there already.", where=uri)
 
 
 class LedgerError(TikTokOfflineError):

@@ -12,8 +12,8 @@ from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     FileMissingError,
+    NameTakenError,
     StorageDeniedError,
-    StorageError,
     StorageUnavailableError,
 )
 from airflow_provider_tiktok_offline.storage.cloud import CloudOptions, gcs_options
@@ -110,7 +110,7 @@ class BucketFiles:
             if replace:
                 objects.put(target.path, content)
             elif not objects.create(target.path, content):
-                raise StorageError("a file of that name is there already.", where=uri)
+                raise NameTakenError(uri)
             if progress is not None:
                 progress(total)
         else:
@@ -133,7 +133,7 @@ class BucketFiles:
             self.stat(str(target))
         except FileMissingError:
             return
-        raise StorageError("a file of that name is there already.", where=str(target))
+        raise NameTakenError(str(target))
 
 
 def _stamp(location: Location, meta: Any) -> FileStamp:

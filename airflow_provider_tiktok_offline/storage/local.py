@@ -13,8 +13,8 @@ from typing import BinaryIO
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     FileMissingError,
+    NameTakenError,
     StorageDeniedError,
-    StorageError,
     StorageUnavailableError,
 )
 from airflow_provider_tiktok_offline.storage.files import Progress
@@ -55,7 +55,7 @@ class LocalFiles:
         with _faults(uri):
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
-                raise StorageError("a file of that name is there already.", where=to_uri)
+                raise NameTakenError(to_uri)
             source.rename(target)
 
     def delete(self, uri: str) -> None:
@@ -74,7 +74,7 @@ class LocalFiles:
         partial = target.with_name(f".{target.name}.part")
         with _faults(uri):
             if target.exists() and not replace:
-                raise StorageError("a file of that name is there already.", where=uri)
+                raise NameTakenError(uri)
             partial.unlink(missing_ok=True)
             try:
                 descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

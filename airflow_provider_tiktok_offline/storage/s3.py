@@ -18,6 +18,7 @@ from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     FileChangedError,
     FileMissingError,
+    NameTakenError,
     StorageDeniedError,
     StorageError,
     StorageUnavailableError,
@@ -91,7 +92,7 @@ class S3Files:
         if source.scheme != target.scheme or source.conn_id != target.conn_id:
             raise ConfigError("a file can only be moved within one S3 connection.", where=f"{uri} to {to_uri}")
         if self._exists(target):
-            raise StorageError("a file of that name is there already.", where=to_uri)
+            raise NameTakenError(to_uri)
         with _faults(uri):
             self._client.copy({"Bucket": source.bucket, "Key": source.path}, target.bucket, target.path)
             self._client.delete_object(Bucket=source.bucket, Key=source.path)
@@ -204,7 +205,7 @@ class S3Files:
         with _faults(str(target)):
             head = self._client.head_object(Bucket=target.bucket, Key=target.path, ChecksumMode="ENABLED")
         if head.get("ChecksumSHA256") != checksum and head["ETag"].strip('"') != etag:
-            raise StorageError("a file of that name is there already.", where=str(target)) from error
+            raise NameTakenError(str(target)) from error
 
     def _exists(self, target: Location) -> bool:
         try:

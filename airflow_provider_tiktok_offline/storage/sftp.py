@@ -15,6 +15,7 @@ from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     DeliveryHeldError,
     FileMissingError,
+    NameTakenError,
     PartialFileError,
     StorageError,
     StorageUnavailableError,
@@ -131,7 +132,7 @@ class SftpFiles:
         target = parse(uri)
         if not replace:
             self._refuse_existing(uri)
-        path = target.directory.child(f".{target.name}.part").path if temporary else target.path
+        path = part_of(target).path if temporary else target.path
         ours = replace or temporary
         mode = "wb" if ours else "xb"
         written = 0
@@ -202,7 +203,7 @@ class SftpFiles:
 
     def _refuse_existing(self, uri: str) -> None:
         if self._session.run(self._session.client.exists(parse(uri).path), uri):
-            raise StorageError("a file of that name is there already.", where=uri)
+            raise NameTakenError(uri)
 
     def _publish(self, path: str, target: Location, replace: bool) -> None:
         """Give the complete file its final name: at once where the server can, else after removing the old one."""
@@ -251,6 +252,11 @@ class SftpFiles:
                 where=uri,
                 todo=f"A part of the file may lie there as {path}; the next try replaces it.",
             ) from fault
+
+
+def part_of(target: Location) -> Location:
+    """Where a file lies under its temporary name."""
+    return target.directory.child(f".{target.name}.part")
 
 
 def _stamp(location: Location, attrs: Any) -> FileStamp:

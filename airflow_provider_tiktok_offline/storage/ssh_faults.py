@@ -7,6 +7,7 @@ import asyncssh
 from airflow_provider_tiktok_offline.errors import (
     FileMissingError,
     HostKeyError,
+    NameTakenError,
     StorageDeniedError,
     StorageError,
     StorageUnavailableError,
@@ -45,7 +46,7 @@ def ssh_fault(error: Exception, where: str) -> TikTokOfflineError:
     if isinstance(error, _FULL):
         return StorageUnavailableError("the server's disk is full.", where=where, todo="Have space freed, run again.")
     if isinstance(error, asyncssh.SFTPFileAlreadyExists):
-        return StorageError("a file of that name is there already.", where=where)
+        return NameTakenError(where)
     if isinstance(error, asyncssh.SFTPOpUnsupported):
         return StorageError("the server does not support this operation.", where=where)
     if isinstance(error, asyncssh.SFTPFailure):
