@@ -56,7 +56,10 @@ def make_source(path: Path, rows: int) -> FeedSource:
     with path.open("rb") as stream:
         digest = file_digest(stream, "sha256").hexdigest()
     settings = ConversionSettings(profile="liveramp")
-    return FeedSource(source=LocalFile(path), settings=settings, lines=lines, sha256=digest)
+    return FeedSource(
+        source=LocalFile(path), settings=settings, lines=lines, sha256=digest,
+        delimiter="|", categories=frozenset({"CompletePayment"}),
+    )  # fmt: skip
 
 
 class Bench:

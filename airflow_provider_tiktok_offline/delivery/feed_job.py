@@ -66,8 +66,21 @@ class FeedJob:
                 settings=self._ctx.config.conversion_settings(),
                 lines=member.chosen,
                 sha256=state.digest,
+                **self._found(state),
             )
         )
+
+    def _found(self, state: DeliveryState) -> dict[str, Any]:
+        """What validating found in the file; nothing if its report is gone, or another file's."""
+        from airflow_provider_tiktok_offline.conversions.report import Report
+        from airflow_provider_tiktok_offline.liveramp.feed import DELIMITER_NAMES
+
+        found = self._ctx.objects.get(f"{self._ctx.folder(state.id)}/report.json")
+        report = None if found is None else Report.from_json(found[0])
+        if report is None or report.sha256 != state.digest:
+            return {}
+        delimiters = {name: mark for mark, name in DELIMITER_NAMES.items()}
+        return {"delimiter": delimiters[report.delimiter], "categories": frozenset(report.categories)}
 
     def file(self) -> FeedFile:
         """The feed file of all that was added; the same object each time."""

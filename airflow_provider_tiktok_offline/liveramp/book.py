@@ -5,7 +5,7 @@ Everything lies under ``liveramp/<feed>/`` of the state; there is no customer's 
 ======================  =========================================================================================
 ``feed.json``           the contract; ``feed-<time>.json`` the ones before it
 ``days/<day>.json``     the one file of a UTC day: who writes it, or what was delivered (made by a conditional create)
-``content/<sha256>``    the day on which that plaintext was delivered
+``content/<n>/<sha256>`` the day on which that plaintext of ``n`` rows was delivered
 ``names/<name>``        the plaintext's digest that a file name stands for
 ``of/<delivery>``       the day under which a delivery went, or goes, out
 ``queue/<delivery>``    deliveries that wait for the next day or for more rows
@@ -36,9 +36,9 @@ class DayRecord:
         day: the day, as 2026-11-22.
         file_name: its name at the destination.
         uri: where it lies.
-        sha256: digest of the plaintext.
         rows: data rows.
-        plain_bytes: bytes of the plaintext.
+        sha256, plain_bytes: digest and bytes of the plaintext; None until they are known. That is noted before the last
+            bytes leave: without it the file can't be whole at its destination.
         deliveries: ids of the deliveries in it.
         left_out: delivery id -> lines of its planned rows that could not be written.
         status: ``writing``, ``delivered``, ``abandoned`` (never complete) or ``rejected`` (LiveRamp refused it).
@@ -52,13 +52,13 @@ class DayRecord:
     day: str
     file_name: str
     uri: str
-    sha256: str
     rows: int
-    plain_bytes: int
     deliveries: tuple[str, ...]
     status: Status
     holder: str
     lease_until: datetime
+    sha256: str | None = None
+    plain_bytes: int | None = None
     left_out: dict[str, list[int]] = field(default_factory=dict)
     bytes: int | None = None
     stored_sha256: str | None = None
@@ -151,9 +151,13 @@ class FeedBook:
         found = documents.read(self._objects, self._day(day))
         return None if found is None else DayRecord.from_dict(found[0])
 
-    def delivered(self, sha256: str) -> DayRecord | None:
+    def delivered(self, rows: int, sha256: str) -> DayRecord | None:
         """The delivered file with that plaintext, or None."""
-        return self._pointed(f"{self._root}/content/{sha256}", "delivered")
+        return self._pointed(self._content(rows, sha256), "delivered")
+
+    def delivered_any(self, rows: int) -> bool:
+        """Whether any file of so many rows was delivered: if not, no content of so many rows can be the same."""
+        return bool(self._objects.list(f"{self._root}/content/{rows}"))
 
     def of_delivery(self, delivery_id: str) -> DayRecord | None:
         """The file that a delivery went out in, or was being written for; None if neither."""
@@ -235,6 +239,15 @@ class FeedBook:
         """
         self._change(record, lease_until=self._clock.now() + self._lease)
 
+    def seal(
+        self, record: DayRecord, *, rows: int, sha256: str, plain_bytes: int, left_out: dict[str, list[int]]
+    ) -> DayRecord:
+        """Note what the whole file is, before its last bytes leave.
+
+        :raises DeliveryHeldError: if another writer took the day over.
+        """
+        return self._change(record, rows=rows, sha256=sha256, plain_bytes=plain_bytes, left_out=left_out)
+
     def finish(self, record: DayRecord, *, stored_bytes: int, stored_sha256: str | None) -> DayRecord:
         """Note that the file lies at the destination, whole."""
         done = self._change(
@@ -244,8 +257,9 @@ class FeedBook:
             stored_sha256=stored_sha256,
             delivered_at=self._clock.now(),
         )
-        self._objects.create(f"{self._root}/names/{record.file_name}", record.sha256.encode())
-        self._objects.put(f"{self._root}/content/{record.sha256}", record.day.encode())
+        sha256 = _known(record)
+        self._objects.create(f"{self._root}/names/{record.file_name}", sha256.encode())
+        self._objects.put(self._content(record.rows, sha256), record.day.encode())
         return done
 
     def abandon(self, record: DayRecord) -> None:
@@ -261,7 +275,7 @@ class FeedBook:
         if record is None or record.status != "delivered":
             raise FeedError("no file was delivered on that day.", where=f"feed {self._feed}, {day}")
         done = self._change(record, status="rejected", reason=reason)
-        self._objects.delete(f"{self._root}/content/{record.sha256}")
+        self._objects.delete(self._content(record.rows, _known(record)))
         return done
 
     def queue(self, delivery_id: str, why: str) -> None:
@@ -306,5 +320,15 @@ class FeedBook:
 
         return DayRecord.from_dict(documents.change(self._objects, self._day(record.day), self._clock, edit)[0])
 
+    def _content(self, rows: int, sha256: str) -> str:
+        return f"{self._root}/content/{rows}/{sha256}"
+
     def _day(self, day: str | date) -> str:
         return f"{self._root}/days/{day}.json"
+
+
+def _known(record: DayRecord) -> str:
+    """The digest of a file that was sealed."""
+    if record.sha256 is None:
+        raise ValueError(f"the file of {record.day} counts as delivered and was never sealed")
+    return record.sha256

@@ -11,7 +11,7 @@ from typing import BinaryIO, Literal
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.connections import Connection, Connections
-from airflow_provider_tiktok_offline.errors import FeedError, FileMissingError
+from airflow_provider_tiktok_offline.errors import FeedError, FileMissingError, NameTakenError
 from airflow_provider_tiktok_offline.liveramp.book import DayRecord, DayTakenError, FeedBook
 from airflow_provider_tiktok_offline.liveramp.encryption import Recipient, encrypted
 from airflow_provider_tiktok_offline.liveramp.feed import LEAST_ROWS
@@ -91,13 +91,15 @@ def publish(
 ) -> Published:
     """Deliver a feed file, once.
 
-    The file is run through first, for its digest: the same content is a no-op before anything is written.
+    The same content is a no-op before anything is written. That needs the digest, so a run through the file, only where
+    it can be the same: where a file of as many rows was delivered, or one was begun today.
 
     :param deliveries: ids of the deliveries whose rows it holds.
     :param holder: who does it.
-    :param progress: called with bytes delivered and bytes in all (None where compression or encryption hides it).
+    :param progress: called with bytes delivered and bytes in all (None where that is not known before).
     :raises FeedError: if the name, the form or the number of rows is not what LiveRamp takes.
     :raises PartialFileError: if the connection was cut and a part of the file lies at the destination.
+    :raises NameTakenError: if another file has the name; it stays as it is.
     :raises StorageError: if the destination refuses or can't be reached.
     """
     day = clock.now().date()
@@ -105,29 +107,32 @@ def publish(
     name = check_name(
         stored_name(inner, gzip=destination.gzip, pgp=destination.recipient is not None), destination.delimiter
     )
-    file.measure()
-    if not file.rows:
+    rows = file.check_form()
+    begun = book.day(day.isoformat())
+    if rows is None or (begun is not None and begun.status == "writing") or book.delivered_any(rows):
+        file.measure()
+        rows = file.rows
+        known = book.delivered(rows, file.sha256)
+        if known is not None:
+            return Published("already_delivered", known)
+    if not rows:
         return Published("nothing_new", None)
-    known = book.delivered(file.sha256)
-    if known is not None:
-        return Published("already_delivered", known)
-    if file.rows < LEAST_ROWS and destination.below_minimum != "send":
+    if rows < LEAST_ROWS and destination.below_minimum != "send":
         if destination.below_minimum == "carry_over":
             return Published("carried_over", None)
         raise FeedError(
-            f"{file.rows} rows are fewer than the {LEAST_ROWS} that LiveRamp takes.",
+            f"{rows} rows are fewer than the {LEAST_ROWS} that LiveRamp takes.",
             where=name,
             todo="Set below_minimum: carry_over to send them with the next file.",
         )
     uri = str(parse(destination.folder_uri).child(name))
     record = DayRecord(
-        day=day.isoformat(), file_name=name, uri=uri, sha256=file.sha256, rows=file.rows, plain_bytes=file.bytes,
-        deliveries=deliveries, status="writing", holder=holder, lease_until=clock.now(),
-        left_out=left_out(file, deliveries),
+        day=day.isoformat(), file_name=name, uri=uri, rows=rows, sha256=file.sha256 or None,
+        plain_bytes=file.bytes if file.sha256 else None, deliveries=deliveries, status="writing", holder=holder,
+        lease_until=clock.now(), left_out=left_out(file, deliveries),
     )  # fmt: skip
     with open_files(destination.folder_uri, _Regional(connections)) as files:
         files.check_folder(destination.folder_uri)
-        begun = book.day(record.day)
         if begun is not None and begun.status == "writing" and begun.sha256 != record.sha256:
             # A writer of other content did not say how it ended; once it is dead, what lies there decides.
             settle_earlier(book.take_over(begun, holder), destination, book=book, connections=connections)
@@ -138,18 +143,21 @@ def publish(
         landed = _landed(files, record, destination) if resumed else None
         if landed is not None:
             return Published("delivered", book.finish(record, stored_bytes=landed.size, stored_sha256=None))
-        alive = _SignOfLife(book, record, clock)
-        with _stored(file, destination) as stored:
+        writing = _Writing(file, record, book, clock)
+        try:
+            with _stored(writing, destination) as stored:
 
-            def tell(done: int) -> None:
-                alive()
-                if progress is not None:
-                    progress(done, stored.size)
+                def tell(done: int) -> None:
+                    writing.alive()
+                    if progress is not None:
+                        progress(done, stored.size)
 
-            stamp = stored.send(files, uri, replace=resumed, temporary=destination.temporary_name, progress=tell)
-        if file.bytes != record.plain_bytes:
-            raise RuntimeError("the feed file changed between two runs through it")
-        done = book.finish(record, stored_bytes=stamp.size, stored_sha256=stored.sha256)
+                stamp = stored.send(files, uri, replace=resumed, temporary=destination.temporary_name, progress=tell)
+        except NameTakenError:
+            # Nothing of this file lies there: a later try must not take the other one for its own.
+            book.abandon(record)
+            raise
+        done = book.finish(writing.record, stored_bytes=stamp.size, stored_sha256=stored.sha256)
     return Published("delivered", done)
 
 
@@ -167,11 +175,16 @@ def settle_earlier(
     :returns: the record, now delivered, if the file lies at its destination whole; else None, and what lay there of
         it is removed.
     """
+    from airflow_provider_tiktok_offline.storage.sftp import part_of
+
     with open_files(record.uri, _Regional(connections)) as files:
         stamp = _landed(files, record, destination)
         if stamp is not None:
             return book.finish(record, stored_bytes=stamp.size, stored_sha256=None)
-        files.delete(record.uri)
+        # Elsewhere nothing of an unfinished file is seen; what has its name there is another's.
+        place = parse(record.uri)
+        if place.scheme == "sftp":
+            files.delete(str(part_of(place)) if destination.temporary_name else record.uri)
     book.abandon(record)
     return None
 
@@ -179,20 +192,60 @@ def settle_earlier(
 def _landed(files: RemoteFiles, record: DayRecord, destination: Destination) -> FileStamp | None:
     """The file at the destination if an earlier try of it is whole there: its answer was lost, not the file.
 
-    Of an encrypted file that was written under its final name bit by bit this can't be told: then None.
+    Of an encrypted file that was written under its final name bit by bit this can't be told: then None. Nor is a file
+    whole whose digest was never noted.
     """
+    if record.sha256 is None:
+        return None
     try:
         stamp = files.stat(record.uri)
     except FileMissingError:
         return None
+    if not destination.gzip and destination.recipient is None:
+        return stamp if stamp.size == record.plain_bytes else None
     if parse(record.uri).scheme != "sftp" or destination.temporary_name:
         return stamp
     if destination.recipient is not None:
         return None
-    if destination.gzip:
-        with files.open_read(record.uri) as stream:
-            return stamp if digest_inside(stream) == record.sha256 else None
-    return stamp if stamp.size == record.plain_bytes else None
+    with files.open_read(record.uri) as stream:
+        return stamp if digest_inside(stream) == record.sha256 else None
+
+
+class _Writing:
+    """One attempt at the day's file: notes that its writer is alive, and what the file is as soon as that is known.
+
+    Attributes:
+        record: as last noted.
+    """
+
+    def __init__(self, file: FeedFile, record: DayRecord, book: FeedBook, clock: Clock) -> None:
+        self.file = file
+        self.record = record
+        self._book = book
+        self._clock = clock
+        self._last = clock.monotonic()
+
+    def chunks(self) -> Iterator[bytes]:
+        """The plaintext; before its last bytes the record holds its digest."""
+        for chunk in self.file.chunks():
+            if self.file.sha256 and self.record.sha256 is None:
+                self.record = self._book.seal(
+                    self.record,
+                    rows=self.file.rows,
+                    sha256=self.file.sha256,
+                    plain_bytes=self.file.bytes,
+                    left_out=left_out(self.file, self.record.deliveries),
+                )
+            yield chunk
+        if (self.file.sha256, self.file.bytes) != (self.record.sha256, self.record.plain_bytes):
+            raise RuntimeError("the feed file changed between two runs through it")
+
+    def alive(self) -> None:
+        """Called often; tells the book now and then."""
+        now = self._clock.monotonic()
+        if now - self._last >= _SIGN_OF_LIFE:
+            self._last = now
+            self._book.keep(self.record)
 
 
 class _Stored:
@@ -201,13 +254,13 @@ class _Stored:
     Its digest is known once it was sent; of a plain file it is the plaintext's.
     """
 
-    def __init__(self, file: FeedFile, destination: Destination, staged: BinaryIO | None = None) -> None:
-        self._file = file
-        self._chunks = destination.wrap(file.chunks())
+    def __init__(self, writing: _Writing, destination: Destination, staged: BinaryIO | None = None) -> None:
+        self._file = writing.file
+        self._chunks = destination.wrap(writing.chunks())
         self._staged = staged
         self._plain = not destination.gzip and destination.recipient is None
         self._digest = hashlib.sha256()
-        self.size = file.bytes if self._plain else None
+        self.size = (writing.record.plain_bytes or None) if self._plain else None
         if staged is not None:
             self.size = sum(staged.write(chunk) for chunk in self._counted())
             staged.seek(0)
@@ -239,29 +292,13 @@ class _Stored:
 
 
 @contextmanager
-def _stored(file: FeedFile, destination: Destination) -> Iterator[_Stored]:
+def _stored(writing: _Writing, destination: Destination) -> Iterator[_Stored]:
     """The stream; or, where asked for, a private temporary file that is gone afterwards, whatever happens."""
     if destination.staged:
         with tempfile.TemporaryFile(prefix="tiktok-offline-feed-") as staged:
-            yield _Stored(file, destination, staged)
+            yield _Stored(writing, destination, staged)
     else:
-        yield _Stored(file, destination)
-
-
-class _SignOfLife:
-    """Called often; tells the feed's book now and then that the writer is alive."""
-
-    def __init__(self, book: FeedBook, record: DayRecord, clock: Clock) -> None:
-        self._book = book
-        self._record = record
-        self._clock = clock
-        self._last = clock.monotonic()
-
-    def __call__(self) -> None:
-        now = self._clock.monotonic()
-        if now - self._last >= _SIGN_OF_LIFE:
-            self._last = now
-            self._book.keep(self._record)
+        yield _Stored(writing, destination)
 
 
 class _Regional:

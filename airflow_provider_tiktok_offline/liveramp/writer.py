@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from airflow_provider_tiktok_offline.conversions.catalogue import severity_of
 from airflow_provider_tiktok_offline.conversions.header import Header, read_header
-from airflow_provider_tiktok_offline.conversions.parsing import Parsed, parse
+from airflow_provider_tiktok_offline.conversions.parsing import Parsed, parse, screen
 from airflow_provider_tiktok_offline.conversions.reader import Block, FileReader
-from airflow_provider_tiktok_offline.conversions.records import count_lines
 from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.source import ByteSource
 from airflow_provider_tiktok_offline.conversions.timestamps import read_timestamps
@@ -40,12 +41,25 @@ class FeedSource:
         settings: how they are read.
         lines: the lines that go into the feed file.
         sha256: digest of the stored bytes that were validated.
+        delimiter, categories: what validating found in them; None where only reading tells.
     """
 
     source: ByteSource
     settings: ConversionSettings
     lines: LineSet
     sha256: str
+    delimiter: str | None = None
+    categories: frozenset[str] | None = None
+
+    def known(self, feed: Feed) -> bool:
+        """Whether validating has settled that each of the lines can be written, and that the feed has its category."""
+        settled = severity_of("needs_quotes", self.settings) == "error" and (
+            self.settings.trim_white_space or severity_of("white_space", self.settings) == "error"
+        )
+        if self.categories is None or not settled:
+            return False
+        written = {self.settings.event_map.get(name, name) for name in self.categories}
+        return self.delimiter == feed.delimiter and written <= set(feed.categories)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,7 +103,7 @@ class FeedFile:
         self.rows = 0
         self.bytes = 0
         self.sha256 = ""
-        self.unwritable: list[Unwritable] = []
+        self.unwritable = [Unwritable() for _ in sources]
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes, header first.
@@ -119,6 +133,18 @@ class FeedFile:
         self.rows, self.bytes, self.unwritable = rows, total + len(held), unwritable
         yield held
 
+    def check_form(self) -> int | None:
+        """Hold the header of every source against the contract, without reading on.
+
+        :returns: how many rows the file will have; None where only running through it tells.
+        :raises FeedError: if a source no longer has the form of the feed.
+        """
+        for one in self._sources:
+            reader = FileReader(one.source, one.settings.limits)
+            with closing(reader.blocks()) as blocks:
+                self._layout(reader, next(blocks), one)
+        return sum(len(one.lines) for one in self._sources) if all(map(self._known, self._sources)) else None
+
     def measure(self) -> None:
         """Run through the stream without keeping it, for the digest and the counts."""
         for _ in self.chunks():
@@ -129,18 +155,12 @@ class FeedFile:
         reader = FileReader(one.source, one.settings.limits, tick=tick)
         layout: _Layout | None = None
         for block in reader.blocks():
-            if isinstance(block, bytes):
-                header = read_header(
-                    block, one.source.name, reader.type, one.settings, byte_order_mark=reader.byte_order_mark
-                )
-                reader.delimiter, reader.fields = header.delimiter.encode(), header.width
-                layout = _Layout(self._feed, header, one, checked=bool(self.sha256))
+            if layout is None or isinstance(block, bytes):
+                layout = self._layout(reader, block, one)
                 continue
-            if layout is None:
-                raise RuntimeError("a block came before the header")
             written = layout.copy(block)
             if written is None:
-                parsed = parse(block, header.width, reader.delimiter, one.settings.limits.row_characters)
+                parsed = parse(block, reader.fields, reader.delimiter, one.settings.limits.row_characters)
                 written = layout.write(parsed, faults)
             if written[1]:
                 yield written
@@ -153,6 +173,17 @@ class FeedFile:
                 todo="Run the delivery again from validate.",
             )
 
+    def _layout(self, reader: FileReader, line: bytes | Block, one: FeedSource) -> _Layout:
+        """What the header line, the first thing that the reader gives, says."""
+        if isinstance(line, Block):
+            raise TypeError("a block before the header")
+        header = read_header(line, one.source.name, reader.type, one.settings, byte_order_mark=reader.byte_order_mark)
+        reader.delimiter, reader.fields = header.delimiter.encode(), header.width
+        return _Layout(self._feed, header, one, checked=bool(self.sha256) or self._known(one))
+
+    def _known(self, one: FeedSource) -> bool:
+        return one.known(self._feed)
+
     def _tell(self, done: int) -> None:
         if self._progress is not None:
             self._progress(done)
@@ -161,7 +192,7 @@ class FeedFile:
 class _Layout:
     """How the columns of one source become the feed's.
 
-    :param checked: the same stream was run through before, and its categories are known.
+    :param checked: the categories of its lines are known to be the feed's.
     """
 
     def __init__(self, feed: Feed, header: Header, one: FeedSource, *, checked: bool) -> None:
@@ -175,7 +206,7 @@ class _Layout:
         self._others = header.others
         self._same_delimiter = header.delimiter == feed.delimiter
         settings = one.settings
-        altered = settings.trim_white_space or settings.decimal == "comma" or settings.event_map or self._shifts_time()
+        altered = settings.decimal == "comma" or settings.event_map or self._shifts_time()
         in_order = [header.places.get(name) for name in feed.columns] == list(range(header.width))
         self._same_form = self._same_delimiter and in_order and not altered
         self._labels = {name: header.labels.get(name, name) for name in feed.columns}
@@ -188,16 +219,18 @@ class _Layout:
 
         A source that has the feed's own form is copied line by line: several times as fast as parsing and writing.
         """
-        if not self._same_form or block.quoted or b"\r" in block.data:
-            return None
-        count = count_lines(block.data)
-        chosen = self._lines.mask(np.arange(block.first_line, block.first_line + count, dtype=np.int64))
-        rows = int(chosen.sum())
         data = block.data
-        if rows < count:
-            text = np.frombuffer(data, dtype=np.uint8)
-            ends = np.flatnonzero(text == _NEW_LINE)
-            data = text[np.repeat(chosen, np.diff(ends, prepend=-1))].tobytes()
+        returns = data.count(b"\r") if b"\r" in data else 0
+        if not self._same_form or block.quoted or returns != (data.count(b"\r\n") if returns else 0):
+            return None
+        if self._settings.trim_white_space and screen(block, self._feed.delimiter.encode()).edges:
+            return None
+        chosen = self._lines.mask(np.arange(block.first_line, block.first_line + block.count, dtype=np.int64))
+        rows = int(chosen.sum())
+        if rows < block.count:
+            data = _lines_of(data, chosen)
+        if returns:
+            data = data.replace(b"\r\n", b"\n")
         return (data, rows) if self._checked or self._only_known_categories(data, rows) else None
 
     def _only_known_categories(self, data: bytes, rows: int) -> bool:
@@ -297,6 +330,10 @@ class _Layout:
         return frame.filter(~wrong)
 
 
-def unwritable_rows(faults: Iterable[Unwritable]) -> int:
-    """How many rows were left out of all sources."""
-    return sum(len(one.lines) for one in faults)
+def _lines_of(data: bytes, chosen: npt.NDArray[np.bool_]) -> bytes:
+    """Only the chosen lines: cut out in runs, since mostly a few lines in many are left out, or taken."""
+    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE) + 1
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends])
+    turns = np.flatnonzero(np.diff(chosen, prepend=False, append=False))
+    view = memoryview(data)
+    return b"".join(view[first:last] for first, last in starts[turns].reshape(-1, 2).tolist())

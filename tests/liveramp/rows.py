@@ -52,12 +52,21 @@ def text(
 
 
 def source_of(
-    path: Path, content: bytes, lines: Iterable[int] | None = None, settings: ConversionSettings = SETTINGS
+    path: Path,
+    content: bytes,
+    lines: Iterable[int] | None = None,
+    settings: ConversionSettings = SETTINGS,
+    *,
+    validated: bool = False,
 ) -> FeedSource:
-    """A source file on disk, of which those lines (by default all) are chosen."""
+    """A source file on disk, of which those lines (by default all) are chosen.
+
+    :param validated: it is known from validating that it has the feed's delimiter and category.
+    """
     path.write_bytes(content)
     chosen = LineSet()
     chosen.add(list(lines) if lines is not None else list(range(2, content.count(b"\n") + 1)))
     return FeedSource(
-        source=LocalFile(path), settings=settings, lines=chosen, sha256=hashlib.sha256(content).hexdigest()
-    )
+        source=LocalFile(path), settings=settings, lines=chosen, sha256=hashlib.sha256(content).hexdigest(),
+        delimiter="|" if validated else None, categories=frozenset({"CompletePayment"}) if validated else None,
+    )  # fmt: skip

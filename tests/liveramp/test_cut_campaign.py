@@ -31,7 +31,7 @@ def _rounds(server: Sshd, book: FeedBook, clock: ManualClock, folder: Path, seed
             # Each round has content of its own: the same content would be a no-op.
             numbers = range(seed * 7, seed * 7 + ROWS)
             content = text(map(row, numbers))
-            source = source_of(inbox / "day.psv", content)
+            source = source_of(inbox / "day.psv", content, validated=generator.random() < 0.7)
             destination = Destination(
                 folder_uri=server.uri(outbox), template="{{ feed }}_{{ day }}.psv", feed="shop", delimiter="|",
                 temporary_name=temporary, staged=generator.random() < 0.3,

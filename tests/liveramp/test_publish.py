@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.conversions.source import LocalFile
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     DeliveryHeldError,
     FeedError,
     FileChangedError,
     HostKeyError,
+    NameTakenError,
     PartialFileError,
     StorageDeniedError,
-    StorageError,
     StorageUnavailableError,
 )
 from airflow_provider_tiktok_offline.liveramp.book import FeedBook
@@ -46,7 +48,7 @@ class Desk:
 
     def file(self, numbers: range = range(40)) -> FeedFile:
         self.made += 1
-        return FeedFile(feed(), [source_of(self.inbox / f"{self.made}.psv", text(map(row, numbers)))])
+        return FeedFile(feed(), [source_of(self.inbox / f"{self.made}.psv", text(map(row, numbers)), validated=True)])
 
     def publish(self, file: FeedFile, *, holder: str = "dag/one", **changes: Any) -> Published:
         return publish(
@@ -136,11 +138,68 @@ def test_fewer_rows_than_liveramp_takes(desk: Desk) -> None:
 
 
 def test_a_file_that_someone_else_put_there_is_not_replaced(desk: Desk) -> None:
-    """A name that is taken at the destination stops the delivery."""
-    (desk.outbox / "shop_2026-11-22.psv").write_bytes(b"theirs")
-    with pytest.raises(StorageError, match="already"):
-        desk.publish(desk.file())
-    assert (desk.outbox / "shop_2026-11-22.psv").read_bytes() == b"theirs"
+    """A name that is taken at the destination stops the delivery, at every try; once it is free the file goes out."""
+    path = desk.outbox / "shop_2026-11-22.psv"
+    path.write_bytes(b"theirs")
+    for _ in range(2):
+        with pytest.raises(NameTakenError):
+            desk.publish(desk.file())
+        assert path.read_bytes() == b"theirs"
+    path.unlink()
+    assert desk.publish(desk.file()).outcome == "delivered"
+
+
+class _Counted(LocalFile):
+    """A source that counts the bytes read from it."""
+
+    read = 0
+
+    def open(self) -> BinaryIO:
+        counted = self
+
+        class Stream(io.FileIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                found = super().read(-1 if size is None else size)
+                counted.read += len(found)
+                return found
+
+        return cast("BinaryIO", Stream(self.path))
+
+
+def test_a_source_is_read_once_unless_its_content_may_have_been_delivered(desk: Desk) -> None:
+    """The digest is only needed beforehand where a file of as many rows went out; it is checked then as before."""
+    numbers = iter((range(40_000), range(40_001), range(1, 40_001)))
+    read = []
+    for _ in range(3):
+        desk.file(next(numbers))
+        path = desk.inbox / f"{desk.made}.psv"
+        counted = _Counted(path)
+        source = replace(source_of(path, path.read_bytes(), validated=True), source=counted)
+        assert desk.publish(FeedFile(feed(), [source])).outcome == "delivered"
+        read.append(counted.read / path.stat().st_size)
+        desk.clock.advance(timedelta(days=1))
+    # The header is looked at before anything is written.
+    assert [round(times) for times in read] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("temporary", [False, True], ids=["direct", "renamed"])
+def test_a_part_of_a_dead_writer_is_removed_on_another_day(desk: Desk, proxy: CuttingProxy, temporary: bool) -> None:
+    """Its digest was never noted, so it can't be whole: nothing of it stays, and its day is given up."""
+    many = range(120_000)
+    proxy.cut_after(60_000, then_dead=True)
+    with pytest.raises(PartialFileError):
+        desk.publish(desk.file(many), temporary_name=temporary)
+    assert len(desk.names()) == 1
+    record = desk.book.of_delivery("d-1")
+    assert record is not None
+    assert record.sha256 is None
+    proxy.revive()
+    desk.clock.advance(timedelta(days=1))
+    destination = replace(desk.destination, temporary_name=temporary)
+    connections = StaticConnections(desk.connection)
+    assert settle_earlier(record, destination, book=desk.book, connections=connections) is None
+    assert desk.names() == []
+    assert desk.publish(desk.file(many), temporary_name=temporary).outcome == "delivered"
 
 
 def test_wrong_host_key_password_and_folder_are_clear_and_the_next_try_succeeds(desk: Desk) -> None:
@@ -160,17 +219,18 @@ def test_wrong_host_key_password_and_folder_are_clear_and_the_next_try_succeeds(
 
 
 def test_a_file_that_changes_while_it_is_read_leaves_nothing(desk: Desk) -> None:
-    """The source changes between two reads: an error, no file; restored, the next try succeeds."""
+    """The source changes between two looks: an error, no file; restored, the next try succeeds."""
     file = desk.file(range(4000))
     path = desk.inbox / f"{desk.made}.psv"
     before = path.read_bytes()
-    measure = file.measure
+    check_form = file.check_form
 
-    def measure_then_change() -> None:
-        measure()
+    def check_then_change() -> int | None:
+        rows = check_form()
         path.write_bytes(before.replace(b"person3999@", b"person3998@"))
+        return rows
 
-    file.measure = measure_then_change  # type: ignore[method-assign]
+    file.check_form = check_then_change  # type: ignore[method-assign]
     with pytest.raises(FileChangedError):
         desk.publish(file)
     assert desk.names() == []
