@@ -155,7 +155,7 @@ def publish(
                 stamp = stored.send(files, uri, replace=resumed, temporary=destination.temporary_name, progress=tell)
         except NameTakenError:
             # Nothing of this file lies there: a later try must not take the other one for its own.
-            book.abandon(record)
+            book.abandon(writing.record)
             raise
         done = book.finish(writing.record, stored_bytes=stamp.size, stored_sha256=stored.sha256)
     return Published("delivered", done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
@@ -24,6 +25,7 @@ from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
 #: A file up to this size is put in one request under a condition; a larger one in parts, after a look.
 _ONE_REQUEST = 64 * 1024 * 1024
+_READ_BYTES = 1024 * 1024
 
 
 @contextmanager
@@ -105,28 +107,40 @@ class BucketFiles:
             total += len(chunk)
             if total > _ONE_REQUEST:
                 break
+        sent = _Sent()
         if total <= _ONE_REQUEST:
-            content = b"".join(head)
+            content = sent.take(b"".join(head))
             if replace:
                 objects.put(target.path, content)
-            elif not objects.create(target.path, content):
+            elif not objects.create(target.path, content) and not self._holds(uri, sent):
+                # What is there with exactly these bytes is this put, whose answer got lost.
                 raise NameTakenError(uri)
             if progress is not None:
                 progress(total)
         else:
             if not replace:
                 self._refuse_existing(target)
-            total = 0
             with objects.open_write(target.path) as out:
                 for chunk in chain(head, source):
-                    out.write(chunk)
-                    total += len(chunk)
+                    out.write(sent.take(chunk))
                     if progress is not None:
-                        progress(total)
+                        progress(sent.bytes)
         stamp = self.stat(uri)
-        if stamp.size != total:
-            raise StorageUnavailableError(f"the bucket holds {stamp.size} bytes of {total} sent.", where=uri)
+        if stamp.size != sent.bytes:
+            raise StorageUnavailableError(f"the bucket holds {stamp.size} bytes of {sent.bytes} sent.", where=uri)
+        if stamp.version != sent.md5 and not self._holds(uri, sent):
+            raise StorageUnavailableError("the bucket holds other bytes than were sent.", where=uri)
         return stamp
+
+    def _holds(self, uri: str, sent: _Sent) -> bool:
+        """Whether the object has exactly these bytes, by reading it back: not every object's ETag is its MD5."""
+        if self.stat(uri).size != sent.bytes:
+            return False
+        there = _Sent()
+        with self.open_read(uri) as stream:
+            while chunk := stream.read(_READ_BYTES):
+                there.take(chunk)
+        return there.md5 == sent.md5
 
     def _refuse_existing(self, target: Location) -> None:
         try:
@@ -134,6 +148,28 @@ class BucketFiles:
         except FileMissingError:
             return
         raise NameTakenError(str(target))
+
+
+class _Sent:
+    """Counts and digests bytes on their way.
+
+    Google gives the MD5 of what was put in one request as its ETag; of what went up in parts it knows none.
+    """
+
+    def __init__(self) -> None:
+        self._digest = hashlib.md5(usedforsecurity=False)
+        self.bytes = 0
+
+    @property
+    def md5(self) -> str:
+        """In hex."""
+        return self._digest.hexdigest()
+
+    def take(self, content: bytes) -> bytes:
+        """Count it; returns it."""
+        self._digest.update(content)
+        self.bytes += len(content)
+        return content
 
 
 def _stamp(location: Location, meta: Any) -> FileStamp:

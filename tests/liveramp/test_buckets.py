@@ -15,16 +15,18 @@ import pytest
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
+    NameTakenError,
     StorageDeniedError,
-    StorageError,
     StorageUnavailableError,
 )
 from airflow_provider_tiktok_offline.liveramp.book import FeedBook
 from airflow_provider_tiktok_offline.liveramp.encryption import Recipient, load_recipient
 from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published, publish
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
+from airflow_provider_tiktok_offline.storage.files import open_files
 from tests.liveramp.conftest import NOW
 from tests.liveramp.rows import feed, row, source_of, text
+from tests.servers.gcs import running_gcs
 from tests.servers.s3 import S3Server, s3_server
 from tests.servers.sshd import StaticConnections
 
@@ -76,10 +78,11 @@ def test_a_key_is_written_once_and_never_touched_again(depot: Depot) -> None:
 
 
 def test_a_key_that_somebody_else_wrote_stays(depot: Depot) -> None:
-    """The put is conditional."""
+    """The put is conditional, at every try."""
     depot.server.write(depot.bucket, KEY, b"theirs")
-    with pytest.raises(StorageError, match="already"):
-        depot.publish()
+    for _ in range(2):
+        with pytest.raises(NameTakenError):
+            depot.publish()
     assert depot.server.read(depot.bucket, KEY) == b"theirs"
 
 
@@ -112,6 +115,34 @@ def test_a_put_whose_note_was_lost_is_noted_not_repeated(depot: Depot, monkeypat
     before = depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)["LastModified"]
     assert depot.publish().outcome == "delivered"
     assert depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)["LastModified"] == before
+
+
+def test_a_google_bucket_gets_each_key_once(book: FeedBook, clock: ManualClock, tmp_path: Path) -> None:
+    """Delivered, again a no-op, another file queued; a key that is not in the book is not touched at any try."""
+    with running_gcs("gcs_feed") as google:
+        destination = Destination(
+            folder_uri="gs://gcs_feed@feed/drop/", template="{{ feed }}_{{ day }}.psv", feed="shop", delimiter="|"
+        )
+
+        def deliver(numbers: range) -> Published:
+            content = text(map(row, numbers))
+            return publish(
+                FeedFile(feed(), [source_of(tmp_path / "day.psv", content, validated=True)]),
+                destination, ("d-1",), book=book, connections=StaticConnections(google.connection), clock=clock,
+                holder="dag/one",
+            )  # fmt: skip
+
+        assert deliver(range(40)).outcome == "delivered"
+        before = google.generation(KEY)
+        assert [deliver(range(40)).outcome, deliver(range(40, 90)).outcome] == ["already_delivered", "queued"]
+        assert (google.read(KEY), google.generation(KEY)) == (text(map(row, range(40))), before)
+        clock.advance(timedelta(days=1))
+        with open_files(destination.folder_uri, StaticConnections(google.connection)) as files:
+            files.write("gs://gcs_feed@feed/drop/shop_2026-11-23.psv", [b"theirs"])
+        for _ in range(2):
+            with pytest.raises(NameTakenError):
+                deliver(range(40, 90))
+        assert google.read("drop/shop_2026-11-23.psv") == b"theirs"
 
 
 def test_the_file_is_encrypted_on_its_way(depot: Depot) -> None:

@@ -1,11 +1,17 @@
-"""Google Cloud Storage's XML API on loopback: generations, preconditions, ranges, multipart uploads."""
+"""Google Cloud Storage's XML API on loopback: generations, preconditions, ranges, multipart uploads, copies.
+
+No emulator that is to be had by a package manager knows the preconditions of this API.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -23,6 +29,9 @@ class _Bucket:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.objects: dict[str, tuple[bytes, int]] = {}
+        self.tags: dict[int, str] = {}
+        self.lose_answer = False
+        self.spoil = False
         self.uploads: dict[str, dict[int, bytes]] = {}
         self.generation = 1_700_000_000_000_000
 
@@ -45,9 +54,21 @@ class _Handler(BaseHTTPRequestHandler):
             if wanted is not None and int(wanted) != current:
                 self._answer(412)
                 return
+            copied = self.headers.get("x-goog-copy-source")
+            if copied is not None:
+                content = self.bucket.objects[unquote(copied).lstrip("/").partition("/")[2]][0]
+            if self.bucket.spoil:
+                content = content[:-1] + b"?"
             self.bucket.generation += 1
-            self.bucket.objects[self._name] = (content, self.bucket.generation)
-            self._answer(200, generation=self.bucket.generation)
+            generation = self.bucket.generation
+            self.bucket.objects[self._name] = (content, generation)
+            self.bucket.tags[generation] = hashlib.md5(content, usedforsecurity=False).hexdigest()
+            if self.bucket.lose_answer:
+                self.bucket.lose_answer = False
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            self._answer(200, b"<CopyObjectResult/>" if copied is not None else b"", generation=generation)
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -71,11 +92,13 @@ class _Handler(BaseHTTPRequestHandler):
         if "list-type" in query:
             prefix = query.get("prefix", [""])[0]
             after = query.get("start-after", [""])[0]
+            mark = query.get("delimiter", [""])[0]
+            below = {name for name in self.bucket.objects if mark and mark in name.removeprefix(prefix)}
             entries = "".join(
                 f"<Contents><Key>{escape(name)}</Key><LastModified>2026-01-01T00:00:00Z</LastModified>"
-                f'<ETag>"{generation}"</ETag><Size>{len(content)}</Size></Contents>'
+                f'<ETag>"{self._tag(generation)}"</ETag><Size>{len(content)}</Size></Contents>'
                 for name, (content, generation) in sorted(self.bucket.objects.items())
-                if name.startswith(prefix) and name > after
+                if name.startswith(prefix) and name > after and name not in below
             )
             self._answer(200, f"<ListBucketResult>{entries}</ListBucketResult>".encode())
             return
@@ -97,6 +120,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         self._answer(204 if self.bucket.objects.pop(self._name, None) else 404)
 
+    def _tag(self, generation: int) -> str:
+        """The MD5 of what was put in one request; of what went up in parts none."""
+        return self.bucket.tags.get(generation, str(generation))
+
     @property
     def _name(self) -> str:
         return unquote(urlsplit(self.path).path).lstrip("/").partition("/")[2]
@@ -110,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Last-Modified", formatdate(usegmt=True))
         if generation is not None:
-            self.send_header("ETag", f'"{generation}"')
+            self.send_header("ETag", f'"{self._tag(generation)}"')
             self.send_header("x-goog-generation", str(generation))
         self.end_headers()
         if self.command != "HEAD":
@@ -120,10 +147,50 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing is logged."""
 
 
+@dataclass
+class GcsServer:
+    """A running server.
+
+    Attributes:
+        connection: reaches it.
+    """
+
+    connection: Connection
+    _bucket: _Bucket
+
+    def read(self, name: str) -> bytes:
+        """An object's bytes."""
+        return self._bucket.objects[name][0]
+
+    def names(self) -> list[str]:
+        """Every object."""
+        return sorted(self._bucket.objects)
+
+    def generation(self, name: str) -> int:
+        """Rises with every write."""
+        return self._bucket.objects[name][1]
+
+    def lose_next_answer(self) -> None:
+        """Store what is put next, and close the connection without a word."""
+        self._bucket.lose_answer = True
+
+    def spoil(self, spoiled: bool) -> None:
+        """From now on what is put is stored with its last byte changed."""
+        self._bucket.spoil = spoiled
+
+
 @contextmanager
 def gcs_server() -> Iterator[Connection]:
     """Serve an empty bucket of any name; gives the connection that reaches it."""
-    handler = type("Handler", (_Handler,), {"bucket": _Bucket()})
+    with running_gcs("gcs_state") as server:
+        yield server.connection
+
+
+@contextmanager
+def running_gcs(conn_id: str) -> Iterator[GcsServer]:
+    """Serve an empty bucket of any name."""
+    bucket = _Bucket()
+    handler = type("Handler", (_Handler,), {"bucket": bucket})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     key = rsa.generate_private_key(65537, 2048).private_bytes(
@@ -138,9 +205,10 @@ def gcs_server() -> Iterator[Connection]:
         "disable_oauth": True,
     }
     try:
-        yield Connection(
-            conn_id="gcs_state", conn_type="google_cloud_platform", extra={"keyfile_dict": json.dumps(account)}
+        connection = Connection(
+            conn_id=conn_id, conn_type="google_cloud_platform", extra={"keyfile_dict": json.dumps(account)}
         )
+        yield GcsServer(connection, bucket)
     finally:
         server.shutdown()
         server.server_close()
