@@ -24,6 +24,12 @@ from airflow.providers.common.compat.sdk import DAG, Asset, Param, get_parsing_c
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, load_config
 from airflow_provider_tiktok_offline.dag_twins import add_twins
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.notifications.delivery import (
+    DeliveryFailedNotifier,
+    DeliverySucceededNotifier,
+    GateBreachedNotifier,
+    StaleFeedNotifier,
+)
 from airflow_provider_tiktok_offline.notifications.liveramp import LiveRampConfirmationNotifier
 from airflow_provider_tiktok_offline.operators.conversions import (
     DedupeOperator,
@@ -97,10 +103,11 @@ def build_dag(config: AdvertiserConfig) -> DAG:
     """
     dag = _empty_dag(config)
     common = {"dag": dag, **_common(config)}
-    wait = ConversionFileSensor(task_id="wait_for_file", deferrable=True, **_patience(config), **common)
-    validate = ValidateConversionFileOperator(task_id="validate", files=wait.output, **common)
+    own = _own(config)
+    wait = ConversionFileSensor(task_id="wait_for_file", deferrable=True, **own["wait_for_file"], **common)
+    validate = ValidateConversionFileOperator(task_id="validate", files=wait.output, **own["validate"], **common)
     route = _liveramp_route if config.route == "liveramp" else _tiktok_route
-    route(config, validate, common) >> DeliverySummaryOperator(task_id="summary", outlets=_outlets(config), **common)
+    route(config, validate, common) >> DeliverySummaryOperator(task_id="summary", **own["summary"], **common)
     # After the tasks, which would each copy it otherwise.
     dag.params[DAY_PARAM] = _DAY
     return dag
@@ -108,17 +115,16 @@ def build_dag(config: AdvertiserConfig) -> DAG:
 
 def _like(patterns: dict[str, DAG], config: AdvertiserConfig) -> DAG:
     """The same as :func:`build_dag`, from the first DAG of the same shape."""
-    confirms = config.liveramp is not None and config.liveramp.confirm_to
-    if config.pool is not None or config.guards.on_breach == "approve" or confirms:
+    if config.pool is not None or config.guards.on_breach == "approve":
         return build_dag(config)
     pattern = patterns.get(config.route)
     if pattern is None:
         patterns[config.route] = pattern = build_dag(config)
         return pattern
     dag = _empty_dag(config)
-    changes = dict.fromkeys(pattern.task_ids, _common(config))
-    changes["wait_for_file"] = {**changes["wait_for_file"], **_patience(config)}
-    changes["summary"] = {**changes["summary"], "outlets": _outlets(config)}
+    common = _common(config)
+    own = _own(config)
+    changes = {task_id: {**common, **own.get(task_id, {})} for task_id in pattern.task_ids}
     add_twins(pattern, dag, changes)
     dag.params[DAY_PARAM] = _DAY
     return dag
@@ -151,13 +157,29 @@ def _common(config: AdvertiserConfig) -> dict[str, Any]:
     }
 
 
-def _patience(config: AdvertiserConfig) -> dict[str, Any]:
-    return {"poke_interval": float(config.source.poke_seconds), "timeout": float(config.source.timeout_seconds)}
-
-
-def _outlets(config: AdvertiserConfig) -> list[Asset]:
-    # Without a URI of its own: looking one over makes Airflow load every provider, at each parse.
-    return [Asset(_PREFIX + config.name)]
+def _own(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
+    """What single tasks are given of this advertiser."""
+    told: tuple[str, ...] = () if config.notifications is None else config.notifications.events
+    gate = [GateBreachedNotifier(settings=config)] if "gate" in told else []
+    confirmed = (
+        [LiveRampConfirmationNotifier(settings=config)] if config.liveramp and config.liveramp.confirm_to else []
+    )
+    return {
+        "wait_for_file": {
+            "poke_interval": float(config.source.poke_seconds),
+            "timeout": float(config.source.timeout_seconds),
+            "on_stale_callback": StaleFeedNotifier(settings=config) if "stale" in told else None,
+        },
+        "validate": {"on_failure_callback": gate},
+        "dedupe": {"on_failure_callback": gate},
+        "deliver": {"on_success_callback": confirmed},
+        "summary": {
+            # Without a URI of its own: looking one over makes Airflow load every provider, at each parse.
+            "outlets": [Asset(_PREFIX + config.name)],
+            "on_success_callback": [DeliverySucceededNotifier(settings=config)] if "success" in told else [],
+            "on_failure_callback": [DeliveryFailedNotifier(settings=config)] if "failure" in told else [],
+        },
+    }
 
 
 def _tiktok_route(config: AdvertiserConfig, validate: ValidateConversionFileOperator, common: dict[str, Any]) -> Any:
@@ -167,17 +189,15 @@ def _tiktok_route(config: AdvertiserConfig, validate: ValidateConversionFileOper
         from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator
 
         prepared = ApproveDeliveryOperator(task_id="approve", deliveries=prepared.output, **common)
-    dedupe = DedupeOperator(task_id="dedupe", deliveries=prepared.output, **common)
+    dedupe = DedupeOperator(task_id="dedupe", deliveries=prepared.output, **_own(config)["dedupe"], **common)
     pool = {} if config.pool is None else {"pool": config.pool}
     return TikTokUploadOperator.partial(task_id="upload", **pool, **common).expand(part=dedupe.output)
 
 
 def _liveramp_route(config: AdvertiserConfig, validate: ValidateConversionFileOperator, common: dict[str, Any]) -> Any:
-    callback = {}
-    if config.liveramp is not None and config.liveramp.confirm_to:
-        callback["on_success_callback"] = LiveRampConfirmationNotifier(settings=config)
-    dedupe = DedupeOperator(task_id="dedupe", deliveries=validate.output, **common)
-    deliver = LiveRampDeliveryOperator(task_id="deliver", deliveries=validate.output, **callback, **common)
+    own = _own(config)
+    dedupe = DedupeOperator(task_id="dedupe", deliveries=validate.output, **own["dedupe"], **common)
+    deliver = LiveRampDeliveryOperator(task_id="deliver", deliveries=validate.output, **own["deliver"], **common)
     return dedupe >> deliver
 
 

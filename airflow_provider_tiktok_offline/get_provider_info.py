@@ -8,6 +8,7 @@ _PACKAGE = "airflow_provider_tiktok_offline"
 _TIKTOK = "TikTok Events API"
 _FILES = "Conversion files"
 _LIVERAMP = "LiveRamp"
+_NOTIFIERS = ("DeliverySucceededNotifier", "DeliveryFailedNotifier", "GateBreachedNotifier", "StaleFeedNotifier")
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -40,7 +41,10 @@ def get_provider_info() -> dict[str, Any]:
             _modules(_TIKTOK, "operators.tiktok"),
             _modules(_LIVERAMP, "operators.liveramp"),
         ],
-        "notifications": [f"{_PACKAGE}.notifications.liveramp.LiveRampConfirmationNotifier"],
+        "notifications": [
+            *(f"{_PACKAGE}.notifications.delivery.{name}" for name in _NOTIFIERS),
+            f"{_PACKAGE}.notifications.liveramp.LiveRampConfirmationNotifier",
+        ],
         "sensors": [_modules(_FILES, "sensors.conversion_file")],
         "triggers": [_modules(_FILES, "triggers.conversion_file")],
         "hooks": [_modules(_TIKTOK, "hooks.tiktok"), _modules(_FILES, "hooks.sftp")],

@@ -97,6 +97,7 @@ _PLACES = {
     "UploadConfig": "upload:",
     "LedgerConfig": "ledger:",
     "LiveRampConfig": "liveramp:",
+    "NotificationsConfig": "notifications:",
 }
 
 

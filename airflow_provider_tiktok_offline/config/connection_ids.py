@@ -16,6 +16,7 @@ def connection_ids(config: AdvertiserConfig) -> dict[str, str]:
         "source.conn_id": config.source.conn_id,
         "ledger.secret_conn_id": config.ledger.secret_conn_id,
         "liveramp.conn_id": config.liveramp.conn_id if config.liveramp else None,
+        **_notified(config),
     }
     uris = {
         "state_uri": config.state_uri,
@@ -32,3 +33,15 @@ def connection_ids(config: AdvertiserConfig) -> dict[str, str]:
         if in_uri:
             found.setdefault(in_uri[1], key)
     return found
+
+
+def _notified(config: AdvertiserConfig) -> dict[str, str | None]:
+    wanted = config.notifications
+    if wanted is None:
+        return {}
+    return {
+        # Without a connection of that id, Airflow takes the [smtp] section of its own configuration.
+        "notifications.smtp_conn_id": wanted.smtp_conn_id if wanted.smtp_conn_id != "smtp_default" else None,
+        "notifications.slack_conn_id": wanted.slack_conn_id,
+        "notifications.webhook_conn_id": wanted.webhook_conn_id,
+    }

@@ -32,7 +32,7 @@ def explain(error: ValidationError, entry: Mapping[str, Any]) -> list[tuple[KeyP
 def _explained(detail: ErrorDetails, entry: Mapping[str, Any]) -> tuple[KeyPath, str]:
     kind, key = detail["type"], _path(detail["loc"], entry)
     if kind == MISFIT:
-        return tuple(str(detail["ctx"]["key"]).split(".")), detail["msg"]
+        return (*key, *str(detail["ctx"]["key"]).split(".")), detail["msg"]
     if kind == "missing":
         return (*key, detail["loc"][-1]), "is missing"
     if kind == "extra_forbidden":

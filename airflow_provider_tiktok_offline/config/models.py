@@ -28,6 +28,7 @@ from airflow_provider_tiktok_offline.config.sections import (
     LedgerConfig,
     LimitsConfig,
     LiveRampConfig,
+    NotificationsConfig,
     SourceConfig,
     StoreConfig,
     SuppressionConfig,
@@ -52,6 +53,7 @@ __all__ = [
     "LedgerConfig",
     "LimitsConfig",
     "LiveRampConfig",
+    "NotificationsConfig",
     "SourceConfig",
     "StoreConfig",
     "SuppressionConfig",
@@ -117,6 +119,7 @@ class AdvertiserConfig(Strict):
         upload: how events are sent.
         ledger: how long what was sent is remembered.
         liveramp: the feed, for ``route: liveramp``.
+        notifications: who is told what became of a run.
     """
 
     name: Name
@@ -174,6 +177,7 @@ class AdvertiserConfig(Strict):
     upload: UploadConfig = UploadConfig()
     ledger: LedgerConfig = LedgerConfig()
     liveramp: LiveRampConfig | None = None
+    notifications: NotificationsConfig | None = None
 
     @model_validator(mode="after")
     def _settings_fit_together(self) -> AdvertiserConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -34,8 +35,8 @@ class SourceConfig(Strict):
         expected_days: days of the week on which a file is due; on others a missing one is skipped.
         settle_seconds: a file is complete once it has not changed for so long.
         done_marker: ending, as ``.done``, or name of an empty file that says the file is complete.
-        manifest: ending, as ``.sha256``, or name of a file beside it with its checksum, as sha256sum, sha512sum or md5sum
-            write it. The file is complete once the manifest names it, and its bytes are held against the checksum.
+        manifest: ending, as ``.sha256``, or name of a file beside it with its checksum, as sha256sum, sha512sum or
+            md5sum write it. The file is complete once the manifest names it, and its bytes are held against the sum.
         poke_seconds: seconds between two looks.
         timeout_seconds: how long a run waits for its file; keep it below one interval.
         after_delivery: what happens to a file once it is delivered.
@@ -242,6 +243,35 @@ class LiveRampConfig(Strict):
     confirm_to: tuple[str, ...] = ()
 
 
+class NotificationsConfig(Strict):
+    """Who is told what became of a run, through Airflow's own notifiers; no message holds a customer's data.
+
+    Attributes:
+        events: what is told: ``success``; ``failure``; ``gate``, too many rows rejected or a guard breached; ``stale``,
+            no file by ``no_file_by`` or when ``source.timeout_seconds`` are over.
+        email: addresses (apache-airflow-providers-smtp).
+        smtp_conn_id: the connection they are reached by; its extra names ``from_email``.
+        slack_conn_id: connection of a Slack incoming webhook (apache-airflow-providers-slack).
+        webhook_conn_id: connection of type http that takes a POST of JSON (apache-airflow-providers-http).
+        webhook_endpoint: path below the connection's base URL.
+        no_file_by: time of day, in the advertiser's time zone, by which a run must have found its file.
+    """
+
+    events: tuple[Literal["success", "failure", "gate", "stale"], ...] = ("failure", "gate", "stale")
+    email: tuple[str, ...] = ()
+    smtp_conn_id: str = "smtp_default"
+    slack_conn_id: str | None = None
+    webhook_conn_id: str | None = None
+    webhook_endpoint: str | None = None
+    no_file_by: time | None = None
+
+    @model_validator(mode="after")
+    def _somebody_is_told(self) -> NotificationsConfig:
+        if not (self.email or self.slack_conn_id or self.webhook_conn_id):
+            raise misfit("email", "is missing: name email, slack_conn_id or webhook_conn_id")
+        return self
+
+
 __all__ = [
     "ConsentConfig",
     "ExtensionConfig",
@@ -249,6 +279,7 @@ __all__ = [
     "LedgerConfig",
     "LimitsConfig",
     "LiveRampConfig",
+    "NotificationsConfig",
     "SourceConfig",
     "StoreConfig",
     "SuppressionConfig",

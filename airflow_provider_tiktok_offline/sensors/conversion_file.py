@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, NoReturn, cast
 
@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
@@ -41,6 +42,9 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
     :param deferrable: wait in the triggerer instead of a worker.
     :param poke_interval: seconds between two looks; else the advertiser's ``poke_seconds``.
     :param timeout: seconds until the file counts as missing; else the advertiser's ``timeout_seconds``.
+    :param on_stale_callback: called with the context (and the file's day as ``file_day``), once a day, when no file has
+        appeared by ``notifications.no_file_by``, or when the time is over; as a
+        :class:`~airflow_provider_tiktok_offline.notifications.delivery.StaleFeedNotifier`.
     """
 
     template_fields: Sequence[str] = ("config", "advertiser", "day")
@@ -56,6 +60,7 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: float | timedelta | None = None,
         timeout: float | timedelta | None = None,
+        on_stale_callback: Callable[[Any], object] | None = None,
         **kwargs: Any,
     ) -> None:
         given = {"poke_interval": poke_interval, "timeout": timeout}
@@ -66,6 +71,7 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
         self.settings = settings
         self.day = day
         self.deferrable = deferrable
+        self.on_stale_callback = on_stale_callback
         self._from_config = [name for name, value in given.items() if value is None]
         self._pending: list[dict[str, Any]] | None = None
 
@@ -81,22 +87,30 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
             try:
                 return super().execute(cast("Any", context))
             except AirflowSensorTimeout as late:
-                self._missing(late)
+                self._missing(late, context)
         # One look here first: a trigger that fires at once may overtake the scheduler (apache/airflow#66374).
         found = self.poke(context)
         if found:
             return found.xcom_value
+        return self._wait(context, until=system_clock().now() + timedelta(seconds=self.timeout))
+
+    def _wait(self, context: Mapping[str, Any], *, until: datetime) -> Any:
+        """Go on in the triggerer."""
         from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger
 
+        stale = self._stale_at(context)
+        now = system_clock().now()
         return self.defer(
             trigger=ConversionFileTrigger(
                 settings=self.advertiser_config().model_dump(mode="json"),
                 day=self._day(context).isoformat(),
                 pending=self._pending or [],
                 poke_interval=self.poke_interval,
+                stale_at=None if stale is None or stale <= now else stale.isoformat(),
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout),
+            kwargs={"until": until.isoformat()},
+            timeout=max(until - now, timedelta(0)),
         )
 
     def poke(self, context: Mapping[str, Any]) -> PokeReturnValue:
@@ -124,17 +138,27 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
                 keep_pending(ctx, [] if done else self._pending)
         if not done:
             self.log.info("%s: %d file(s) not complete yet.", found["day"], len(self._pending))
+            stale = self._stale_at(context)
+            if stale is not None and stale <= system_clock().now():
+                self._tell_stale(context)
         return PokeReturnValue(is_done=done, xcom_value=found if done else None)
 
     def execute_complete(
         self,
-        context: Mapping[str, Any],  # noqa: ARG002 - Airflow's signature
+        context: Mapping[str, Any],
         event: Mapping[str, Any],
+        until: str | None = None,
     ) -> dict[str, Any]:
         """Take over from the trigger.
 
-        :param event: ``status`` (found or error) and what was found, or the error's type and message.
+        :param event: ``status`` (found, stale or error) and what was found, or the error's type and message.
+        :param until: when the time is over.
         """
+        if event["status"] == "stale":
+            self._tell_stale(context)
+            self._pending = list(event["pending"])
+            over = system_clock().now() + timedelta(seconds=self.timeout)
+            self._wait(context, until=over if until is None else datetime.fromisoformat(until))
         if event["status"] == "error":
             raise AirflowFailException(f"{event['error']}: {event['message']}")
         return {key: event[key] for key in ("day", "files", "already_delivered")}
@@ -143,9 +167,30 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as late:
-            self._missing(late)
+            self._missing(late, context)
 
-    def _missing(self, late: AirflowSensorTimeout) -> NoReturn:
+    def _stale_at(self, context: Mapping[str, Any]) -> datetime | None:
+        from airflow_provider_tiktok_offline.delivery.notices import stale_at
+
+        run = context["dag_run"]
+        return stale_at(self.advertiser_config(), run.data_interval_end or run.run_after)
+
+    def _tell_stale(self, context: Mapping[str, Any]) -> None:
+        """Tell once a day that there is no file; a message that can't be sent does not end the wait."""
+        if self.on_stale_callback is None:
+            return
+        from airflow_provider_tiktok_offline.delivery.notices import first_told
+
+        day = self._day(context)
+        if not first_told(self.delivery_context(context), "stale", day):
+            return
+        try:
+            self.on_stale_callback({**context, "file_day": day})
+        except Exception:
+            self.log.exception("Nobody could be told that there is no file.")
+
+    def _missing(self, late: AirflowSensorTimeout, context: Mapping[str, Any]) -> NoReturn:
+        self._tell_stale(context)
         source = self.advertiser_config().source
         if source.missing_file == "skip":
             raise AirflowSkipException(f"No complete file appeared ({source.path}); missing_file says skip.") from late

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
+from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.triggers.listings import shared_listing
 
@@ -33,6 +34,7 @@ class ConversionFileTrigger(BaseEventTrigger):
     :param day: the file's day, as 2026-11-21; None watches for any day's file.
     :param pending: stamps of files that the look before found incomplete.
     :param poke_interval: seconds between two looks.
+    :param stale_at: ISO 8601; if no file has appeared by then, the trigger says so (``stale``) and ends.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class ConversionFileTrigger(BaseEventTrigger):
         day: str | None = None,
         pending: Sequence[Mapping[str, Any]] = (),
         poke_interval: float = 60,
+        stale_at: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.settings = dict(settings)
         self.day = day
         self.pending: list[dict[str, Any]] = [dict(stamp) for stamp in pending]
         self.poke_interval = max(poke_interval, _LEAST_INTERVAL)
+        self.stale_at = stale_at
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
@@ -57,6 +61,7 @@ class ConversionFileTrigger(BaseEventTrigger):
                 "day": self.day,
                 "pending": self.pending,
                 "poke_interval": self.poke_interval,
+                "stale_at": self.stale_at,
             },
         )
 
@@ -77,6 +82,9 @@ class ConversionFileTrigger(BaseEventTrigger):
             if self.day is not None:
                 if found["files"] or found["already_delivered"]:
                     yield TriggerEvent({"status": "found", **found})
+                    return
+                if self.stale_at is not None and system_clock().now() >= datetime.fromisoformat(self.stale_at):
+                    yield TriggerEvent({"status": "stale", "day": self.day, "pending": self.pending})
                     return
                 continue
             for stamp in found["files"]:

@@ -275,3 +275,12 @@ def test_settings_in_code_are_explained_alike():
 def test_a_rule_without_which_nothing_can_be_sent_stays_an_error(tmp_path):
     """Settings may not soften it."""
     assert "must stay error" in fault(tmp_path, f"advertisers:{ENTRY}    severities: {{timestamp_missing: warning}}\n")
+
+
+def test_notifications_need_somebody_to_tell(tmp_path):
+    """A section that names nobody is a mistake, and one that does is typed."""
+    assert "key notifications.email" in fault(tmp_path, f"advertisers:{ENTRY}    notifications: {{events: [gate]}}\n")
+    text = f"advertisers:{ENTRY}    notifications: {{email: [ana@shop.example], no_file_by: 10:30}}\n"
+    told = load_config(write(tmp_path, text)).advertiser("acme").notifications
+    assert told is not None
+    assert (told.no_file_by, told.events) == (time(10, 30), ("failure", "gate", "stale"))

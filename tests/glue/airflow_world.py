@@ -6,10 +6,12 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
@@ -18,7 +20,9 @@ from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from tests.servers.airflow import AirflowHome, AirflowRunner
+from tests.servers.mail import Mailbox
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, EVENT_SET_ID, RunningSimulator
+from tests.servers.sink import Sink
 from tests.servers.sshd import StaticConnections
 
 
@@ -30,43 +34,75 @@ class AirflowWorld:
         folder: everything lies below it.
         airflow: its home.
         api: the simulator.
-        environment: what the DAGs' process is given beside Airflow's own.
+        mailbox: where mails arrive.
+        web: where what is posted to Slack and to webhooks arrives.
     """
 
     folder: Path
     airflow: AirflowHome
     api: RunningSimulator
-    environment: dict[str, str] = field(default_factory=dict)
+    mailbox: Mailbox
+    web: Sink
 
     def __post_init__(self) -> None:
         self.inbox = self.folder / "inbox"
         self.inbox.mkdir(parents=True)
+        self.feed = self.folder / "feed"
+        self.feed.mkdir()
         shutil.copytree(Path(__file__).parent / "dags", self.airflow.dags, dirs_exist_ok=True)
-        tiktok = {"conn_type": "tiktok", "host": self.api.url, "password": ACCESS_TOKEN}
-        self.environment |= {
-            "ADVERTISER": json.dumps(self.settings()),
-            "AIRFLOW_CONN_TIKTOK_DEFAULT": json.dumps(tiktok),
+        connections = {
+            "TIKTOK_DEFAULT": {"conn_type": "tiktok", "host": self.api.url, "password": ACCESS_TOKEN},
+            "SMTP_DEFAULT": self.mailbox.connection(),
+            "SLACK_ALERTS": {"conn_type": "slackwebhook", "host": f"{self.web.url}/slack", "password": "T0/B0/x0"},
+            "HTTP_ALERTS": {"conn_type": "http", "host": self.web.url},
         }
-        ctx = self.context()
-        Ledger.init(ctx.objects, EVENT_SET_ID, identity=ctx.config.identity_settings(), clock=system_clock())
+        self.environment = {f"AIRFLOW_CONN_{name}": json.dumps(fields) for name, fields in connections.items()}
+        self.environment |= {"ADVERTISER": json.dumps(self.settings("corner_shop"))}
+        (self.airflow.dags / "advertisers.yaml").write_text(
+            yaml.safe_dump({"advertisers": [self.settings("told_shop"), self.settings("fed_shop")]})
+        )
+        for name in ("corner_shop", "fed_shop"):
+            ctx = self.context(name=name)
+            Ledger.init(
+                ctx.objects, ctx.config.event_set_id, identity=ctx.config.identity_settings(), clock=system_clock()
+            )
 
-    def settings(self) -> dict[str, Any]:
-        """The advertiser's entry."""
+    def settings(self, name: str) -> dict[str, Any]:
+        """An advertiser's entry: one of the DAGs of ``tests/glue/dags``, one that tells everybody, one by LiveRamp."""
+        own: dict[str, Any] = {
+            "told_shop": {
+                "notifications": {
+                    "events": ["success", "failure", "gate", "stale"],
+                    "email": ["ana@shop.example", "ben@shop.example"],
+                    "slack_conn_id": "slack_alerts",
+                    "webhook_conn_id": "http_alerts",
+                    "webhook_endpoint": "/told",
+                    "no_file_by": "00:01",
+                }
+            },
+            "fed_shop": {
+                "route": "liveramp",
+                "event_set_id": "7000000000000000202",
+                "liveramp": {"destination": str(self.feed), "confirm_to": ["specialist@liveramp.example"]},
+            },
+        }.get(name, {})
         return {
-            "name": "corner_shop",
+            "name": name,
             "advertiser_id": ADVERTISER_ID,
             "event_set_id": EVENT_SET_ID,
             "mode": "live",
+            "schedule": None,
             "currency": "USD",
             "phone_region": "US",
             "state_uri": str(self.folder / "state"),
-            "source": {"path": f"{self.inbox}/sales_{{{{ ds_nodash }}}}.csv", "settle_seconds": 0, "poke_seconds": 1},
+            "source": {"path": f"{self.inbox}/{name}_{{{{ ds_nodash }}}}.csv", "settle_seconds": 0, "poke_seconds": 1},
             "ledger": {"heartbeat_seconds": 1, "lease_seconds": 4},
+            **own,
         }
 
-    def context(self, holder: str = "another/run") -> DeliveryContext:
+    def context(self, holder: str = "another/run", *, name: str = "corner_shop") -> DeliveryContext:
         """The advertiser as another run sees it."""
-        config = AdvertiserConfig.model_validate(self.settings())
+        config = AdvertiserConfig.model_validate(self.settings(name))
         return DeliveryContext(config=config, connections=StaticConnections(), holder=holder)
 
     def write(self, name: str, rows: int = 200, *, bad_ratio: float = 0.0, seed: int = 1) -> Path:

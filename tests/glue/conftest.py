@@ -15,7 +15,9 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connection
 from tests.glue.airflow_world import AirflowWorld
 from tests.servers.airflow import AirflowRunner, airflow_environment
+from tests.servers.mail import mail_server
 from tests.servers.simulator import simulator
+from tests.servers.sink import sink
 from tests.servers.sshd import Sshd, sshd
 
 #: The day whose file the runs of these tests are for.
@@ -116,8 +118,8 @@ def _airflow_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow
     folder = tmp_path_factory.mktemp("airflow_world")
     airflow = airflow_environment(folder / "airflow")
     airflow.initialise()
-    with simulator() as api:
-        yield AirflowWorld(folder, airflow, api)
+    with simulator() as api, mail_server() as mailbox, sink() as web:
+        yield AirflowWorld(folder, airflow, api, mailbox, web)
 
 
 @pytest.fixture(scope="session", name="airflow")

@@ -192,8 +192,20 @@ def test_copied_dags_are_what_building_them_gives(route: str) -> None:
     """The DAGs of a full parse, most of them copies of a pattern, serialise to the same bytes as DAGs built singly."""
     extra: dict[str, Any] = {} if route == "tiktok" else {"liveramp": {"destination": "/uploads"}}
     first = AdvertiserConfig.model_validate(advertiser("first", route=route, **extra))
+    told = {"email": ["ana@shop.example"], "events": ["success", "failure", "gate", "stale"]}
+    if route == "liveramp":
+        extra = {"liveramp": {"destination": "/uploads", "confirm_to": ["specialist@liveramp.example"]}}
     other = AdvertiserConfig.model_validate(
-        advertiser("other", route=route, owner="ana", retries=7, start_date="2026-03-01", schedule="5 4 * * *", **extra)
+        advertiser(
+            "other",
+            route=route,
+            owner="ana",
+            retries=7,
+            start_date="2026-03-01",
+            schedule="5 4 * * *",
+            notifications=told,
+            **extra,
+        )
         | {"source": {"path": "/other/*.csv", "poke_seconds": 7, "timeout_seconds": 70}}
     )
     patterns: dict[str, Any] = {}
@@ -204,7 +216,30 @@ def test_copied_dags_are_what_building_them_gives(route: str) -> None:
         twin = built.task_dict[task_id]
         settings = task.partial_kwargs["settings"] if task.is_mapped else task.settings
         assert settings is other
+        for kind in ("on_success_callback", "on_failure_callback"):
+            assert _told(task, kind) == _told(twin, kind)
         assert task.upstream_task_ids == twin.upstream_task_ids
         assert task.dag is copied
     # The pattern is as it was.
     assert DagSerialization.to_dict(patterns[route]) == DagSerialization.to_dict(build_dag(first))
+
+
+def _told(task: Any, kind: str) -> list[tuple[type, Any]]:
+    """Who is told, and of which advertiser."""
+    return [(type(one), one.settings) for one in getattr(task, kind) or []]
+
+
+def test_notifications_become_callbacks(parse: Parse) -> None:
+    """Each event has its task, and an advertiser without the section has none."""
+    bag, serialised, errors = parse(
+        advertiser("told", notifications={"slack_conn_id": "slack_alerts", "events": ["success", "gate", "stale"]}),
+        advertiser("silent"),
+    )
+    assert not errors
+    tasks = {task["__var"]["task_id"]: task["__var"] for task in serialised["tiktok_offline__told"]["tasks"]}
+    assert tasks["validate"]["has_on_failure_callback"]
+    assert tasks["dedupe"]["has_on_failure_callback"]
+    assert tasks["summary"]["has_on_success_callback"]
+    assert "has_on_failure_callback" not in tasks["summary"]
+    assert bag.dags["tiktok_offline__told"].get_task("wait_for_file").on_stale_callback is not None
+    assert "has_on_" not in json.dumps(serialised["tiktok_offline__silent"])

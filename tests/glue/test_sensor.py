@@ -277,6 +277,33 @@ def test_watcher_hands_each_file_over_once(inbox: Inbox) -> None:
     assert asyncio.run(asyncio.wait_for(watch(), 20)) == ["sales_a.csv", "sales_b.csv", "sales_c.csv"]
 
 
+def test_trigger_says_once_that_the_feed_is_stale(inbox: Inbox) -> None:
+    """At the hour the deferred task tells, and waits on for the rest of its time without telling again."""
+    from airflow_provider_tiktok_offline.clock import system_clock
+
+    told: list[Any] = []
+    settings = inbox.settings(notifications={"email": ["ana@shop.example"], "no_file_by": "23:59"})
+    now = system_clock().now()
+    # Due today, so the hour is still to come; the trigger is given one that comes at once.
+    run = Run(data_interval_start=now - timedelta(days=1), data_interval_end=now, run_after=now)
+    context = run.context() | {"params": {"file_day": DAY}}
+    sensor = ConversionFileSensor(
+        task_id="wait", settings=settings, deferrable=True, poke_interval=0.1, on_stale_callback=told.append
+    )
+    with pytest.raises(TaskDeferred) as first:
+        sensor.execute(context)
+    assert first.value.trigger.stale_at is not None
+    first.value.trigger.stale_at = system_clock().now().isoformat()
+    event = asyncio.run(first_event(first.value.trigger))
+    assert event["status"] == "stale"
+    for _ in range(2):
+        with pytest.raises(TaskDeferred) as again:
+            sensor.execute_complete(context, event, **first.value.kwargs)
+    assert [one["file_day"].isoformat() for one in told] == [DAY]
+    assert again.value.kwargs == first.value.kwargs
+    assert again.value.timeout < first.value.timeout
+
+
 class TestFileDay:
     """Which day's file a run is for."""
 

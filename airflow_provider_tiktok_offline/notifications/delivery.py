@@ -1,0 +1,188 @@
+"""Telling people what became of a run: by e-mail, Slack and webhook, through Airflow's own notifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseNotifier
+from asgiref.sync import sync_to_async
+
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.delivery_task import DeliveryTask
+from airflow_provider_tiktok_offline.errors import GateExceededError, GuardError, TikTokOfflineError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from airflow_provider_tiktok_offline.delivery.notices import Event, Notice
+
+
+class DeliveryNotifier(DeliveryTask, BaseNotifier):
+    """Tell everybody whom the advertiser's ``notifications:`` name.
+
+    As a task's callback it runs where the task ran; as a deadline's, in the triggerer. The message names files, counts,
+    sums and what is open, and never holds a customer's data. One channel that fails does not silence the others.
+
+    :param config: path of advertisers.yaml, as the worker (or triggerer) sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
+    :param context: Airflow's, where a deadline gives one.
+    """
+
+    template_fields: Sequence[str] = ("config", "advertiser")
+    event: ClassVar[Event]
+
+    def __init__(
+        self,
+        *,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, Any] | None = None,
+        context: Any = None,
+    ) -> None:
+        super().__init__(context)
+        self.config = config
+        self.advertiser = advertiser
+        self.settings = settings
+
+    def notify(self, context: Any) -> None:
+        told = self._notice(context)
+        if told is None:
+            return
+        failed: list[Exception] = []
+        for channel in self._channels(told):
+            try:
+                channel.notify(context)
+            except Exception as error:
+                failed.append(error)
+        self._raise_first(failed)
+
+    async def async_notify(self, context: Any) -> None:
+        told = await sync_to_async(self._notice)(context)
+        if told is None:
+            return
+        failed: list[Exception] = []
+        for channel in self._channels(told):
+            try:
+                await channel.async_notify(context)
+            except Exception as error:
+                failed.append(error)
+        self._raise_first(failed)
+
+    def applies(self, error: BaseException | None) -> bool:  # noqa: ARG002 - some kinds look at it
+        """Whether this is told of a task that ended with that error; None where none is known."""
+        return True
+
+    def _notice(self, context: Any) -> Notice | None:
+        from airflow_provider_tiktok_offline.delivery.notices import notice
+
+        error = _own_error(context.get("exception"))
+        config = self.advertiser_config()
+        wanted = config.notifications
+        if wanted is None or self.event not in wanted.events or not self.applies(error):
+            return None
+        ctx = self.delivery_context(_with_run(context))
+        return notice(ctx, self.event, reason=_reason(context, error), day=self._day(context))
+
+    def _day(self, context: Any) -> date | None:  # noqa: ARG002 - some kinds know it
+        return None
+
+    def _channels(self, told: Notice) -> Iterator[Any]:
+        wanted = self.advertiser_config().notifications
+        if wanted is None:
+            return
+        if wanted.email:
+            from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+            yield SmtpNotifier(
+                to=list(wanted.email), subject=told.subject, html_content=told.html, smtp_conn_id=wanted.smtp_conn_id
+            )
+        if wanted.slack_conn_id:
+            from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
+
+            yield SlackWebhookNotifier(slack_webhook_conn_id=wanted.slack_conn_id, text=told.text)
+        if wanted.webhook_conn_id:
+            from airflow.providers.http.notifications.http import HttpNotifier
+
+            yield HttpNotifier(
+                http_conn_id=wanted.webhook_conn_id, endpoint=wanted.webhook_endpoint, json=told.to_dict()
+            )
+
+    def _raise_first(self, failed: list[Exception]) -> None:
+        for error in failed:
+            self.log.warning("A notification of %s could not be sent (%s).", self.event, type(error).__name__)
+        if failed:
+            raise failed[0]
+
+
+class DeliverySucceededNotifier(DeliveryNotifier):
+    """The run has delivered its files. For ``on_success_callback`` of the summary."""
+
+    event = "success"
+
+
+class DeliveryFailedNotifier(DeliveryNotifier):
+    """The run failed, or did not end by its deadline. For ``on_failure_callback`` of the summary, or a deadline."""
+
+    event = "failure"
+
+
+class GateBreachedNotifier(DeliveryNotifier):
+    """Too many rows were rejected, or a guard was breached: nothing was sent.
+
+    For ``on_failure_callback`` of validate and dedupe; other failures are not its concern.
+    """
+
+    event = "gate"
+
+    def applies(self, error: BaseException | None) -> bool:
+        return isinstance(error, GateExceededError | GuardError)
+
+
+class StaleFeedNotifier(DeliveryNotifier):
+    """No file has appeared. For ``on_stale_callback`` of the sensor, or a deadline.
+
+    Told only while the run has no file.
+    """
+
+    event = "stale"
+
+    def _notice(self, context: Any) -> Notice | None:
+        from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run
+
+        if deliveries_of_run(self.delivery_context(_with_run(context))):
+            return None
+        return super()._notice(context)
+
+    def _day(self, context: Any) -> date | None:
+        found: date | None = context.get("file_day")
+        return found
+
+
+def _own_error(error: object) -> BaseException | None:
+    """The package's own error, which Airflow's may be wrapped around."""
+    if isinstance(error, BaseException) and isinstance(error.__cause__, TikTokOfflineError):
+        return error.__cause__
+    return error if isinstance(error, BaseException) else None
+
+
+def _reason(context: Any, error: BaseException | None) -> str | None:
+    if isinstance(error, TikTokOfflineError):
+        return str(error)
+    if error is not None:
+        # Somebody else's words may repeat a value.
+        return f"{type(error).__name__}, see the task's log"
+    return "the deadline is over" if context.get("deadline") else None
+
+
+def _with_run(context: Any) -> Any:
+    """A deadline gives the run as plain values."""
+    run = context["dag_run"]
+    if isinstance(run, Mapping):
+        return {
+            **context,
+            "dag_run": SimpleNamespace(dag_id=run["dag_id"], run_id=run.get("dag_run_id") or run["run_id"]),
+        }
+    return context
