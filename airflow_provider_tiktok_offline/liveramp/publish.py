@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -224,28 +225,33 @@ class _Writing:
         self._book = book
         self._clock = clock
         self._last = clock.monotonic()
+        # Encrypting takes the chunks in a thread of its own.
+        self._lock = threading.Lock()
 
     def chunks(self) -> Iterator[bytes]:
         """The plaintext; before its last bytes the record holds its digest."""
         for chunk in self.file.chunks():
+            self.alive()
             if self.file.sha256 and self.record.sha256 is None:
-                self.record = self._book.seal(
-                    self.record,
-                    rows=self.file.rows,
-                    sha256=self.file.sha256,
-                    plain_bytes=self.file.bytes,
-                    left_out=left_out(self.file, self.record.deliveries),
-                )
+                with self._lock:
+                    self.record = self._book.seal(
+                        self.record,
+                        rows=self.file.rows,
+                        sha256=self.file.sha256,
+                        plain_bytes=self.file.bytes,
+                        left_out=left_out(self.file, self.record.deliveries),
+                    )
             yield chunk
         if (self.file.sha256, self.file.bytes) != (self.record.sha256, self.record.plain_bytes):
             raise RuntimeError("the feed file changed between two runs through it")
 
     def alive(self) -> None:
         """Called often; tells the book now and then."""
-        now = self._clock.monotonic()
-        if now - self._last >= _SIGN_OF_LIFE:
-            self._last = now
-            self._book.keep(self.record)
+        with self._lock:
+            now = self._clock.monotonic()
+            if now - self._last >= _SIGN_OF_LIFE:
+                self._last = now
+                self._book.keep(self.record)
 
 
 class _Stored:

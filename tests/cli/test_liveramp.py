@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import stat
 
 import pytest
+
+from tests.cli.test_remote_files import variable
+from tests.servers.gnupg import gnupg_ring
+from tests.servers.sshd import sshd
 
 COLUMNS = "email_1,transaction_category,transaction_timestamp,transaction_amount,phone_1,order_id"
 ENTRY = ("--config", "advertisers.yaml")
@@ -20,9 +25,8 @@ def rows(count: int, first: int = 1) -> str:
     return "\n".join([COLUMNS, *lines]) + "\n"
 
 
-@pytest.fixture
-def feed(cli):
-    """A live advertiser of the route with ledger and contract, and a folder to deliver to."""
+def set_up(cli, **liveramp):
+    """A live advertiser of the route, with ledger and contract."""
     settings = {
         "name": "shop",
         "advertiser_id": "7000000000000000101",
@@ -32,15 +36,22 @@ def feed(cli):
         "lookback_days": None,
         "state_uri": str(cli.home / "state"),
         "source": {"path": "/in/sales.csv"},
-        "liveramp": {"destination": str(cli.home / "far")},
+        "liveramp": liveramp,
     }
     (cli.home / "advertisers.yaml").write_text(json.dumps({"advertisers": [settings]}))
-    (cli.home / "far").mkdir()
     (cli.home / "sales.csv").write_text(rows(30))
     cli.done("liveramp", "sample", "--output", "sample.csv", "--columns", COLUMNS, *ENTRY)
     assert "Feed shop: 6 columns" in cli.done("liveramp", "accept", "sample.csv", *ENTRY)
     cli.done("ledger", "init", *ENTRY)
-    return cli.home / "far"
+
+
+@pytest.fixture
+def feed(cli):
+    """A folder to deliver to."""
+    folder = cli.home / "far"
+    folder.mkdir()
+    set_up(cli, destination=str(folder))
+    return folder
 
 
 def test_a_file_is_delivered_once(cli, feed):
@@ -109,3 +120,61 @@ def test_check_shows_the_strict_report(cli, feed):
     assert result.returncode == 1
     assert "category_unknown" in result.stdout
     assert "example.com" not in result.stdout
+
+
+@pytest.fixture(scope="module")
+def server():
+    """OpenSSH on loopback."""
+    with sshd() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory):
+    """The key that the feed file is encrypted to."""
+    with gnupg_ring(tmp_path_factory.mktemp("pgp") / "home") as made:
+        yield made
+
+
+def test_a_file_goes_from_server_to_server_encrypted(cli, server, ring):
+    """Checked, written and delivered over SFTP; what lies there is read by GnuPG, and another file waits a day."""
+    far = cli.home / "uploads"
+    far.mkdir()
+    (cli.home / "key.asc").write_bytes(ring.public)
+    cli.environ["AIRFLOW_CONN_FEED"] = variable(server.connection())
+    set_up(
+        cli, conn_id="feed", destination=str(far), gzip=True, pgp_key=str(cli.home / "key.asc"),
+        pgp_fingerprint=ring.primary, staged=True, temporary_name=True,
+    )  # fmt: skip
+    uri = f"sftp://feed@{cli.home / 'sales.csv'}"
+    assert "30" in cli.done("liveramp", "check", uri, *ENTRY)
+    cli.done("liveramp", "write", uri, "--output", "feed.csv", *ENTRY)
+    told = json.loads(cli.done("liveramp", "deliver", uri, *ENTRY, "--json"))
+    (file,) = far.iterdir()
+    assert file.suffixes[-3:] == [".csv", ".gz", ".pgp"]
+    assert told["deliver"]["outcome"] == "delivered"
+    assert told["deliver"]["bytes"] == file.stat().st_size
+    assert gzip.decompress(ring.run("--decrypt", stdin=file.read_bytes())) == (cli.home / "feed.csv").read_bytes()
+    (cli.home / "more.csv").write_text(rows(40, first=31))
+    assert "queued" in cli.done("liveramp", "deliver", "more.csv", *ENTRY)
+    assert len(list(far.iterdir())) == 1
+
+
+def test_faults_of_the_far_side_are_one_error_and_the_next_try_succeeds(cli, server, ring):
+    """Another host key, a missing folder, a key of another fingerprint; corrected, the same command delivers."""
+    far = cli.home / "uploads"
+    (cli.home / "key.asc").write_bytes(ring.public)
+    set_up(cli, conn_id="feed", destination=str(far))
+    wrong = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9mtg4IAd4B1cXMU4bOl5GD3RzM0yXKuZgAhBy9yyyy"
+    deliver = ("liveramp", "deliver", "sales.csv", *ENTRY)
+    assert "host key" in cli.error(*deliver, AIRFLOW_CONN_FEED=variable(server.connection(), host_key=wrong))
+    cli.environ["AIRFLOW_CONN_FEED"] = variable(server.connection())
+    assert "folder does not exist" in cli.error(*deliver)
+    far.mkdir()
+    config = json.loads((cli.home / "advertisers.yaml").read_text())
+    pgp = {"pgp_key": str(cli.home / "key.asc"), "pgp_fingerprint": "0" * 40}
+    config["advertisers"][0]["liveramp"] |= pgp
+    (cli.home / "other.yaml").write_text(json.dumps(config))
+    assert "no key of the configured" in cli.error("liveramp", "deliver", "sales.csv", "--config", "other.yaml")
+    assert "delivered" in cli.done(*deliver)
+    assert len(list(far.iterdir())) == 1

@@ -18,7 +18,8 @@ def server():
         yield running
 
 
-def _variable(connection, **changes):
+def variable(connection, **changes):
+    """The connection as its environment variable holds it."""
     extra = {**connection.extra, **changes}
     fields = {name: getattr(connection, name) for name in ("conn_type", "host", "port", "login", "password")}
     return json.dumps({**fields, "extra": {key: value for key, value in extra.items() if value is not None}})
@@ -28,7 +29,7 @@ def test_a_file_is_read_where_it_lies(cli, server, tmp_path):
     """A URI names connection and path."""
     (tmp_path / "far.csv").write_text(rows(30))
     uri = f"sftp://shop@{tmp_path}/far.csv"
-    assert "30" in cli.done("validate", uri, "--as-of", AS_OF, AIRFLOW_CONN_SHOP=_variable(server.connection()))
+    assert "30" in cli.done("validate", uri, "--as-of", AS_OF, AIRFLOW_CONN_SHOP=variable(server.connection()))
     assert not list(Path(cli.home).glob("*.parquet"))
 
 
@@ -37,7 +38,7 @@ def test_another_host_key_is_one_error(cli, server, tmp_path):
     (tmp_path / "far.csv").write_text(rows(30))
     wrong = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE9mtg4IAd4B1cXMU4bOl5GD3RzM0yXKuZgAhBy9yyyy"
     message = cli.error(
-        "validate", f"sftp://shop@{tmp_path}/far.csv", AIRFLOW_CONN_SHOP=_variable(server.connection(), host_key=wrong)
+        "validate", f"sftp://shop@{tmp_path}/far.csv", AIRFLOW_CONN_SHOP=variable(server.connection(), host_key=wrong)
     )
     assert "host key" in message
 

@@ -3,57 +3,23 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from airflow_provider_tiktok_offline.errors import ConfigError, FileChangedError
 from airflow_provider_tiktok_offline.liveramp.encryption import encrypted, load_recipient
+from tests.servers.gnupg import GnuPG, gnupg_ring
 
 NOW = datetime.now(UTC)
 
 
-class GnuPG:
-    """A key ring of its own."""
-
-    def __init__(self, home: Path) -> None:
-        home.mkdir(mode=0o700)
-        self._environment = {**os.environ, "GNUPGHOME": str(home)}
-        self.run("--quick-generate-key", "Feed <feed@example.com>", "rsa2048", "cert", "2y")
-        self.primary = self._fingerprints()[0]
-        self.subkeys: list[str] = []
-        for life in ("1y", "3d"):
-            self.run("--quick-add-key", self.primary, "cv25519", "encr", life)
-            (new,) = [one for one in self._fingerprints() if one not in (self.primary, *self.subkeys)]
-            self.subkeys.append(new)
-        self.public = self.run("--armor", "--export", self.primary)
-        self.private = self.run("--armor", "--export-secret-keys", self.primary)
-
-    def run(self, *arguments: str, stdin: bytes = b"") -> bytes:
-        command = ["gpg", "--batch", "--passphrase", "", "--pinentry-mode", "loopback", *arguments]
-        return subprocess.run(command, env=self._environment, input=stdin, capture_output=True, check=True).stdout
-
-    def _fingerprints(self) -> list[str]:
-        listing = self.run("--list-keys", "--with-colons", "--with-subkey-fingerprint").decode()
-        return [line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr")]
-
-    def recipients_of(self, message: bytes) -> str:
-        return self.run("--list-packets", stdin=message).decode()
-
-    def stop(self) -> None:
-        subprocess.run(["gpgconf", "--kill", "all"], env=self._environment, check=False)
-
-
 @pytest.fixture(scope="module")
 def gnupg(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GnuPG]:
-    assert shutil.which("gpg"), "GnuPG is needed: install the package gnupg"
-    ring = GnuPG(tmp_path_factory.mktemp("pgp") / "home")
-    yield ring
-    ring.stop()
+    with gnupg_ring(tmp_path_factory.mktemp("pgp") / "home") as ring:
+        yield ring
 
 
 def test_gnupg_reads_what_was_encrypted(gnupg: GnuPG) -> None:

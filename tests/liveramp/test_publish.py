@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+import pysequoia
 import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
@@ -28,6 +30,7 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
 )
 from airflow_provider_tiktok_offline.liveramp.book import FeedBook
+from airflow_provider_tiktok_offline.liveramp.encryption import load_recipient
 from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published, publish, settle_earlier
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from tests.liveramp.rows import feed, row, source_of, text
@@ -269,6 +272,33 @@ def test_a_writer_that_died_after_its_last_byte_is_not_repeated(desk: Desk, monk
     os.utime(path, (1, 1))
     assert desk.publish(desk.file()).outcome == "delivered"
     assert path.stat().st_mtime == 1
+
+
+@pytest.mark.parametrize("wrapping", ["gzip", "pgp"])
+def test_a_wrapped_upload_goes_on_where_it_was_cut(desk: Desk, proxy: CuttingProxy, wrapping: str) -> None:
+    """Compressed or encrypted bytes can't be made twice alike; staged, the same ones go on after a cut, at once."""
+    secret = pysequoia.Tsk.generate("Feed <feed@example.com>")
+    public = bytes(secret.extract_certificate())
+    recipient = load_recipient(public, fingerprint=None, now=datetime.now(UTC) + timedelta(days=1), where="key")
+    content = text((*row(number)[:5], os.urandom(200).hex()) for number in range(60_000))
+    source = source_of(desk.inbox / "long.psv", content, validated=True)
+    wrapped: dict[str, Any] = {"gzip": True} if wrapping == "gzip" else {"recipient": recipient}
+    told: list[int] = []
+    proxy.cut_after(9_000_000)
+    done = publish(
+        FeedFile(feed(), [source]), replace(desk.destination, staged=True, **wrapped), ("d-1",), book=desk.book,
+        connections=StaticConnections(desk.connection), clock=desk.clock, holder="dag/one",
+        progress=lambda sent, _total: told.append(sent),
+    )  # fmt: skip
+    (path,) = desk.outbox.iterdir()
+    stored = path.read_bytes()
+    assert (done.outcome, proxy.cuts) == ("delivered", 1)
+    # It went on: what was acknowledged is not sent again.
+    assert told == sorted(told)
+    assert done.record is not None
+    assert done.record.stored_sha256 == hashlib.sha256(stored).hexdigest()
+    opened = gzip.decompress(stored) if wrapping == "gzip" else pysequoia.decrypt(stored, decryptor=secret.decryptor())
+    assert (opened if isinstance(opened, bytes) else opened.bytes) == content
 
 
 def _die(*_: object, **__: object) -> None:
