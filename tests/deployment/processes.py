@@ -1,0 +1,143 @@
+"""A service as a process with a log, and free ports for it."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+
+class ProgramMissingError(RuntimeError):
+    """A program of a system package is not installed; these tests need the real one."""
+
+
+def program(name: str, package: str, *folders: Path) -> str:
+    """The path of a program.
+
+    :param folders: where it may lie beside ``PATH``.
+    :raises ProgramMissingError: if it is not installed; the message names Debian's package.
+    """
+    for place in (None, *map(str, folders)):
+        found = shutil.which(name, path=place)
+        if found is not None:
+            return found
+    raise ProgramMissingError(f"{name} is needed: apt-get install {package}")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], bool], what: str, *, seconds: float, every: float = 0.1) -> None:
+    """Ask again and again until a condition holds.
+
+    :raises TimeoutError: if it does not within ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not after {seconds:g} s")
+        time.sleep(every)
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on that port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Process:
+    """One service; start, stop and kill it as often as wanted.
+
+    :param folder: its working directory; its output goes to ``output.log`` there.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> None:
+        self.name = name
+        self.command = list(command)
+        self.folder = folder
+        self.environment = dict(environment)
+        self.log = folder / "output.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, **environment: str) -> None:
+        """Start it; the given variables stay for later starts."""
+        assert not self.alive, f"{self.name} runs already"
+        self.environment |= environment
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command,
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def pids(self) -> set[int]:
+        """It and everything it has started."""
+        if self._process is None:
+            return set()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            main = psutil.Process(self._process.pid)
+            return {main.pid, *(child.pid for child in main.children(recursive=True))}
+        return set()
+
+    def stop(self, seconds: float = 30) -> None:
+        """Ask it to end, as ``docker compose stop`` does; what is left after that time is killed."""
+        if self._process is None:
+            return
+        family = self._family()
+        if self.alive:
+            self._process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+        _each(family, "kill")
+        self._process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL for it and everything it has started, as when a machine goes away."""
+        assert self._process is not None
+        # Stopped first: then none starts another one meanwhile, nor notices another's end.
+        _each(self._family(), "suspend")
+        _each(self._family(), "kill")
+        self._process.wait()
+
+    def tail(self, characters: int = 3000) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-characters:] if self.log.exists() else ""
+
+    def _family(self) -> list[psutil.Process]:
+        found = []
+        for pid in self.pids():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found.append(psutil.Process(pid))
+        return found
+
+
+def _each(family: list[psutil.Process], action: str) -> None:
+    for one in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            getattr(one, action)()
