@@ -102,6 +102,20 @@ def test_a_bucket_that_is_missing_or_down_is_clear_and_the_next_try_succeeds(dep
     assert depot.publish().outcome == "delivered"
 
 
+def test_a_bucket_that_refuses_is_clear_and_the_next_try_succeeds(depot: Depot) -> None:
+    """Refused credentials are a permanent fault that names the place and no key; let in, the same file goes out."""
+    depot.server.refuse(True)
+    try:
+        with pytest.raises(StorageDeniedError) as caught:
+            depot.publish()
+    finally:
+        depot.server.refuse(False)
+    assert depot.bucket in str(caught.value)
+    assert depot.server.access_key not in str(caught.value)
+    assert depot.server.keys(depot.bucket) == []
+    assert depot.publish().outcome == "delivered"
+
+
 def test_a_put_whose_note_was_lost_is_noted_not_repeated(depot: Depot, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run died after the put: the next try sees the key and leaves it."""
 

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,7 +36,7 @@ from airflow_provider_tiktok_offline.liveramp.publish import Destination, Publis
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from tests.liveramp.rows import feed, row, source_of, text
 from tests.servers.proxy import CuttingProxy, cutting_proxy
-from tests.servers.sshd import Sshd, StaticConnections
+from tests.servers.sshd import Sshd, StaticConnections, sshd
 
 
 class Desk:
@@ -219,6 +220,34 @@ def test_wrong_host_key_password_and_folder_are_clear_and_the_next_try_succeeds(
     with pytest.raises(ConfigError, match="folder does not exist"):
         desk.publish(desk.file(), folder_uri=desk.server.uri(desk.outbox / "missing"))
     assert desk.publish(desk.file()).outcome == "delivered"
+
+
+def test_a_full_disk_is_clear_and_the_next_try_succeeds(desk: Desk) -> None:
+    """The part is removed at once; with room the same file goes out. Mounting a small file system needs root."""
+    mount = desk.outbox / "small"
+    mount.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)], check=True)
+    try:
+        uri = desk.server.uri(mount)
+        with pytest.raises(StorageUnavailableError, match="disk is full"):
+            desk.publish(desk.file(range(40_000)), folder_uri=uri)
+        assert list(mount.iterdir()) == []
+        subprocess.run(["mount", "-o", "remount,size=16m", str(mount)], check=True)
+        assert desk.publish(desk.file(range(40_000)), folder_uri=uri).outcome == "delivered"
+        assert (mount / "shop_2026-11-22.psv").read_bytes() == text(map(row, range(40_000)))
+    finally:
+        subprocess.run(["umount", str(mount)], check=True)
+
+
+def test_a_server_without_rename_is_clear_and_the_next_try_succeeds(desk: Desk) -> None:
+    """The setting to change is named and neither name is left; without a temporary name the same file goes out."""
+    with sshd(subsystem="internal-sftp -P rename,posix-rename") as strict:
+        desk.connection = strict.connection()
+        with pytest.raises(ConfigError, match="temporary_name: false"):
+            desk.publish(desk.file(), temporary_name=True)
+        assert desk.names() == []
+        assert desk.publish(desk.file()).outcome == "delivered"
+    assert desk.names() == ["shop_2026-11-22.psv"]
 
 
 def test_a_file_that_changes_while_it_is_read_leaves_nothing(desk: Desk) -> None:

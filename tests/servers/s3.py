@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import boto3  # moto needs it: a test that wants S3 fails here if moto is missing
+import httpx
 import moto.server  # noqa: F401
 
 from airflow_provider_tiktok_offline.connections import Connection
@@ -64,6 +65,11 @@ class S3Server:
     def delete(self, bucket: str, key: str) -> None:
         """Remove one object."""
         self._client().delete_object(Bucket=bucket, Key=key)
+
+    def refuse(self, refused: bool) -> None:
+        """From now on let in nobody, since it knows no user, or everybody again."""
+        calls = "0" if refused else "inf"
+        httpx.post(f"{self.endpoint}/moto-api/reset-auth", content=calls, trust_env=False).raise_for_status()
 
     def _client(self):  # type: ignore[no-untyped-def]
         return boto3.client(
