@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,11 @@ def _sweep_notes(ctx: DeliveryContext) -> int:
     for path in ctx.objects.list(f"{home}/intake"):
         found = ctx.objects.get(path)
         if found is not None and datetime.fromisoformat(json.loads(found[0])["as_of"]) < oldest:
+            ctx.objects.delete(path)
+            swept += 1
+    for path in [*ctx.objects.list(f"{home}/days"), *ctx.objects.list(f"{home}/told")]:
+        day = _DAY.search(path)
+        if day is not None and date.fromisoformat(day[0]) < oldest.date():
             ctx.objects.delete(path)
             swept += 1
     for path in ctx.objects.list(f"{home}/runs"):

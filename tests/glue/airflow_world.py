@@ -50,6 +50,7 @@ class AirflowWorld:
         self.feed = self.folder / "feed"
         self.feed.mkdir()
         shutil.copytree(Path(__file__).parent / "dags", self.airflow.dags, dirs_exist_ok=True)
+        shutil.copy(Path(__file__).parents[2] / "dags" / "tiktok_offline_maintenance.py", self.airflow.dags)
         connections = {
             "TIKTOK_DEFAULT": {"conn_type": "tiktok", "host": self.api.url, "password": ACCESS_TOKEN},
             "SMTP_DEFAULT": self.mailbox.connection(),

@@ -1,0 +1,63 @@
+"""Upkeep of the ledger and the state, and a daily look at everything a delivery needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_tiktok_offline.delivery_task import task_errors
+from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
+
+#: A mapped task's name in the UI.
+_BY_ADVERTISER = "{{ task.advertiser_config().name }}"
+
+
+class LedgerMaintenanceOperator(DeliveryOperator):
+    """Forget what is older than the retention, merge small files, and remove what abandoned runs left behind.
+
+    Safe beside a delivery of the same advertiser. Returns what went, by name.
+    """
+
+    def __init__(self, *, map_index_template: str | None = _BY_ADVERTISER, **kwargs: Any) -> None:
+        super().__init__(map_index_template=map_index_template, **kwargs)
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
+        from airflow_provider_tiktok_offline.delivery.upkeep import keep_up
+
+        with task_errors():
+            ctx = self.delivery_context(context)
+            done = keep_up(ctx).to_dict()
+        self.log.info("%s: %s", ctx.config.name, ", ".join(f"{count} {name}" for name, count in done.items()))
+        return done
+
+
+class DoctorOperator(DeliveryOperator):
+    """Look at token, role, event set, source, host key, stores, ledger and clock; send nothing; fail on a fault.
+
+    Each finding is a line in the log, with what to do. Returns the findings by status.
+
+    :param prove_role: write the event set's own name back, which only the right role may.
+    """
+
+    def __init__(
+        self, *, prove_role: bool = False, map_index_template: str | None = _BY_ADVERTISER, **kwargs: Any
+    ) -> None:
+        super().__init__(map_index_template=map_index_template, **kwargs)
+        self.prove_role = prove_role
+
+    def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
+        from airflow_provider_tiktok_offline.delivery.doctor import doctor
+
+        with task_errors():
+            ctx = self.delivery_context(context)
+            findings = doctor(ctx, prove_role=self.prove_role)
+        tell = {"ok": self.log.info, "warning": self.log.warning, "failed": self.log.error}
+        for finding in findings:
+            tell[finding.status]("%s", finding)
+        counts = {status: sum(finding.status == status for finding in findings) for status in tell}
+        if counts["failed"]:
+            faults = [str(finding) for finding in findings if finding.status == "failed"]
+            raise AirflowFailException(f"{ctx.config.name}: {len(faults)} fault(s): {' | '.join(faults)}")
+        return counts

@@ -1,0 +1,44 @@
+"""Every night, for each advertiser in `advertisers.yaml`: a look at what its delivery needs, and upkeep."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from airflow.sdk import DAG
+
+from airflow_provider_tiktok_offline.config.loading import load_config
+from airflow_provider_tiktok_offline.operators.maintenance import DoctorOperator, LedgerMaintenanceOperator
+
+CONFIG = str(Path(__file__).parent / "advertisers.yaml")
+ADVERTISERS = sorted(load_config(CONFIG).advertisers)
+
+with DAG(
+    "tiktok_offline_maintenance",
+    doc_md="""
+### Upkeep
+
+- **doctor** looks at token, role, event set, source, host key, stores, ledger and clock of each advertiser, and fails
+  with what to do before the morning's delivery would.
+- **maintenance** forgets what is older than `ledger.retention_days` and `ledger.record_months`, merges the ledger's
+  small files, and removes staged parts that a run abandoned.
+
+Both are safe beside a delivery and send nothing.
+""",
+    schedule="30 2 * * *",
+    start_date=datetime(2026, 11, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    default_args={"owner": "marketing", "retries": 3, "retry_delay": timedelta(minutes=2)},
+    tags=["tiktok", "offline-conversions"],
+) as dag:
+    # [START howto_doctor]
+    doctor = DoctorOperator.partial(task_id="doctor", config=CONFIG).expand(advertiser=ADVERTISERS)
+    # [END howto_doctor]
+
+    # [START howto_ledger_maintenance]
+    # One at a time: advertisers of one event set share its ledger.
+    maintenance = LedgerMaintenanceOperator.partial(
+        task_id="maintenance", config=CONFIG, max_active_tis_per_dagrun=1
+    ).expand(advertiser=ADVERTISERS)
+    # [END howto_ledger_maintenance]

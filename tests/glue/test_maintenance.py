@@ -1,0 +1,72 @@
+"""The nightly DAG: upkeep that removes what it should, and a doctor that fails on a fault and says what to do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_tiktok_offline.clock import SystemClock
+from airflow_provider_tiktok_offline.conversions.sample import write_sample
+from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
+from airflow_provider_tiktok_offline.delivery.upkeep import keep_up
+from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.errors import LedgerMissingError
+from airflow_provider_tiktok_offline.operators.maintenance import DoctorOperator
+from tests.delivery.conftest import running_simulator, world  # noqa: F401 - fixtures
+from tests.delivery.world import World, rows
+from tests.glue.airflow_world import AirflowWorld
+from tests.glue.conftest import Inbox, Run
+from tests.servers.airflow import AirflowRunner
+
+
+@pytest.mark.airflow
+@pytest.mark.xdist_group("airflow")
+def test_the_example_dag_keeps_up_every_advertiser(airflow_world: AirflowWorld, airflow: AirflowRunner) -> None:
+    """Each advertiser is looked at and kept up, and parts that a run abandoned days ago are gone afterwards."""
+    ctx = airflow_world.context(name="told_shop")
+    ctx.clock = SystemClock(timedelta(hours=-80))
+    path = airflow_world.folder / "abandoned.csv"
+    write_sample(path, 50, as_of=datetime.now(UTC) - timedelta(hours=80), seed=5, identifiers="both")
+    normalize_hash(ctx, validate(ctx, airflow_world.stamp(path))["delivery_id"])
+    assert ctx.staging.list("")
+    run = airflow.run("tiktok_offline_maintenance")
+    assert run.state == "success", run.tasks
+    assert run.tasks == dict.fromkeys(("doctor[0]", "doctor[1]", "maintenance[0]", "maintenance[1]"), "success"), (
+        run.tasks
+    )
+    assert not ctx.staging.list("")
+
+
+def test_the_doctor_fails_and_says_what_to_do(inbox: Inbox, add_connection: Any) -> None:
+    """A missing connection is named with the key that asks for it, and the task does not try again."""
+    task = DoctorOperator(task_id="doctor", settings=inbox.settings(mode_="live"))
+    with pytest.raises(AirflowFailException, match="tiktok_conn_id: tiktok_default is missing"):
+        task.execute(Run().context())
+
+
+def test_upkeep_needs_the_ledger_of_a_live_advertiser_only(world: World) -> None:  # noqa: F811
+    """A dry run has nothing to keep but its notes; a live one without a ledger has lost it."""
+    assert keep_up(world.context(mode="dry_run")).keys == 0
+    with pytest.raises(LedgerMissingError):
+        keep_up(world.context())
+
+
+def test_upkeep_forgets_by_the_settings_of_the_advertiser(world: World) -> None:  # noqa: F811
+    """Keys go after ``retention_days``, notes of the day's files with them, and small files are merged."""
+    world.init_ledger()
+    for number in range(3):
+        world.deliver(world.drop(rows(1 + 10 * number, 5), name=f"{number}.csv"), world.context(f"daily/{number}"))
+    first = keep_up(world.context())
+    assert (first.keys, first.notes) == (0, 0)
+    assert first.merged > 0
+    world.clock.advance(timedelta(days=60))
+    world.deliver(
+        world.drop(rows(100, 5, at="2027-01-20T12:00:00Z-0000"), name="late.csv"), world.context("daily/late")
+    )
+    world.clock.advance(timedelta(days=40))
+    later = keep_up(world.context())
+    assert later.keys == 15
+    assert later.notes == 3
