@@ -7,10 +7,11 @@ import polars as pl
 _ODD_CHARACTER = r'["\\\x00-\x1f]'
 
 
-def to_json(events: pl.DataFrame) -> pl.Series:
+def to_json(events: pl.DataFrame, *, before: str = "") -> pl.Series:
     """One item of a request's ``data[]`` per event, as JSON text.
 
     :param events: a frame as :meth:`.prepared.PreparedEvents.read` gives it.
+    :param before: what stands before each item.
     """
     if not events.height:
         return pl.Series("item", dtype=pl.String)
@@ -34,7 +35,7 @@ def to_json(events: pl.DataFrame) -> pl.Series:
             _Member(['"properties":', *properties.pieces] if properties.pieces else [], properties.always),
         ]
     )
-    return ready.select(_joined(item.pieces).alias("item")).to_series()
+    return ready.select(_joined([before, *item.pieces]).alias("item")).to_series()
 
 
 class _Member:

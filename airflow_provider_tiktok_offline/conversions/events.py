@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
-from .amounts import canonical
+from .amounts import canonical, canonical_text
 from .columns import PHONE_COLUMNS
 from .digests import from_hex, sha256
 from .event_json import escape
@@ -195,7 +196,7 @@ def finished(staged: pl.DataFrame, *, content_type: bool) -> pl.DataFrame:
     """Staged rows as events: ids and amounts as text, one event a row."""
     frame = staged.with_columns(
         event_id=id_text(pl.col("digest")),
-        value=canonical(pl.col("units")),
+        value=canonical_text(staged["units"]),
         rows=pl.lit(1, dtype=pl.Int64) if "rows" not in staged.columns else pl.col("rows"),
         content=_big_endian(staged["content"]),
     ).drop("digest", "units")
@@ -207,5 +208,6 @@ def finished(staged: pl.DataFrame, *, content_type: bool) -> pl.DataFrame:
 
 
 def _big_endian(numbers: pl.Series) -> pl.Series:
-    data = numbers.to_numpy().astype(">u8").tobytes()
-    return pl.Series("content", [data[start : start + 8] for start in range(0, len(data), 8)], dtype=pl.Binary)
+    data = numbers.to_numpy().astype(">u8")
+    array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(data), [None, pa.py_buffer(data)])
+    return pl.Series("content", array.cast(pa.large_binary()), dtype=pl.Binary)

@@ -1,4 +1,4 @@
-"""Text columns as the bytes they are."""
+"""Columns of texts or bytes as the bytes they are."""
 
 from __future__ import annotations
 

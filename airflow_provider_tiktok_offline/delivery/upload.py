@@ -16,8 +16,10 @@ from airflow_provider_tiktok_offline.errors import ConfigError, LedgerDamagedErr
 if TYPE_CHECKING:
     import polars as pl
 
+    from airflow_provider_tiktok_offline.ledger.receipts import PartReceipts
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
     from airflow_provider_tiktok_offline.tiktok.results import UploadResult
+    from airflow_provider_tiktok_offline.tiktok.upload import Items
 
 #: Batches whose bodies are in memory at once.
 WINDOW_BATCHES = 25
@@ -34,7 +36,6 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
     :raises CircuitOpenError: if TikTok kept failing.
     """
     from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
-    from airflow_provider_tiktok_offline.tiktok.ahead import ahead
 
     if ctx.config.mode == "dry_run":
         raise ConfigError(
@@ -57,13 +58,8 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
         with receipts, Lease(ctx, state, fence=receipts.fence) as lease:
             settled = receipts.settled()
             todo = _outstanding(ctx, delivery_id, part, frame, settled)
-            proven = _proven(ctx, delivery_id)
-            for items, keys in ahead(_windows(ctx, todo)):
-                result = _send(ctx, client, items, keys, receipts, lease, proven=proven)
-                proven = proven or bool(result.accepted)
-                for outcome in ("accepted", "refused", "unconfirmed"):
-                    done[outcome] += getattr(result, outcome)
-                ctx.progress("upload", done["accepted"] + done["refused"], todo.height)
+            result = _send(ctx, client, todo, receipts, lease, proven=_proven(ctx, delivery_id))
+            done |= {outcome: getattr(result, outcome) for outcome in ("accepted", "refused", "unconfirmed")}
     if done["unconfirmed"]:
         raise OutcomeUnknownError(
             f"no definite answer for {done['unconfirmed']} of {todo.height} events ({done['accepted']} accepted).",
@@ -140,22 +136,22 @@ def open_client(ctx: DeliveryContext) -> TikTokClient:
     )
 
 
-def _windows(ctx: DeliveryContext, frame: pl.DataFrame) -> Iterator[tuple[pl.Series, pl.Series]]:
-    """Items and keys of as many events as are in memory as JSON at once."""
+def _windows(ctx: DeliveryContext, frame: pl.DataFrame) -> Iterator[Items]:
+    """The events as JSON, as many as are in memory so at once."""
     from airflow_provider_tiktok_offline.conversions.events import to_json
+    from airflow_provider_tiktok_offline.tiktok.upload import Items
 
     size = ctx.config.upload.batch_events * WINDOW_BATCHES
     for start in range(0, frame.height, size):
         window = frame.slice(start, size)
-        yield to_json(window), window["event_key"]
+        yield Items(to_json(window, before=","), window["event_key"])
 
 
 def _send(
     ctx: DeliveryContext,
     client: TikTokClient,
-    items: pl.Series,
-    keys: pl.Series,
-    receipts: Any,
+    events: pl.DataFrame,
+    receipts: PartReceipts,
     lease: Lease,
     *,
     proven: bool,
@@ -164,14 +160,15 @@ def _send(
     from airflow_provider_tiktok_offline.tiktok.upload import send
 
     return send(
-        items,
-        keys,
+        _windows(ctx, events),
+        events.height,
         client=client,
         envelope=Envelope(ctx.config.event_set_id),
         limits=ctx.config.upload,
         receipts=receipts,
         may_leave=lease.check,
         clock=ctx.clock,
+        progress=lambda done, total: ctx.progress("upload", done, total),
         proven=proven,
     )
 
@@ -183,11 +180,10 @@ def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.Data
     from airflow_provider_tiktok_offline.tiktok.upload import send_test
 
     result = send_test(
-        to_json(frame.head(ctx.config.test_events)),
+        to_json(frame.head(ctx.config.test_events), before=","),
         client=client,
         envelope=Envelope(ctx.config.event_set_id, test_event_code=ctx.config.test_event_code),
         limits=ctx.config.upload,
-        events=ctx.config.test_events,
         clock=ctx.clock,
     )
     return {"accepted": result.accepted, "refused": result.refused, "unconfirmed": result.unconfirmed}

@@ -6,20 +6,22 @@ import hashlib
 import json
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from airflow_provider_tiktok_offline.conversions.text_bytes import buffers
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
 from airflow_provider_tiktok_offline.ledger.keying import KEY_BYTES
 
 
 def pack(keys: pl.Series, header: dict[str, Any]) -> bytes:
     """The object that holds these keys, its length and digest in the header."""
-    body = b"".join(keys.to_list())
-    if len(body) != KEY_BYTES * len(keys):
+    rows, _, ends, body = buffers(keys)
+    if not (np.diff(ends) == KEY_BYTES).all():
         raise ValueError(f"an event key has {KEY_BYTES} bytes")
-    proof = {**header, "keys": len(keys), "sha256": hashlib.sha256(body).hexdigest()}
-    return json.dumps(proof, sort_keys=True).encode() + b"\n" + body
+    proof = {**header, "keys": rows, "sha256": hashlib.sha256(body.data).hexdigest()}
+    return json.dumps(proof, sort_keys=True).encode() + b"\n" + body.tobytes()
 
 
 def unpack(content: bytes, where: str) -> tuple[dict[str, Any], pl.Series]:

@@ -8,6 +8,8 @@ import secrets
 import polars as pl
 import polars_hash as plh
 
+from airflow_provider_tiktok_offline.conversions.digests import from_hex
+
 SECRET_BYTES = 32
 KEY_BYTES = 16
 
@@ -52,4 +54,4 @@ def content_keys(secret: bytes, frame: pl.DataFrame) -> pl.Series:
 
 
 def _digest(column: str, hex_digits: int) -> pl.Expr:
-    return plh.col(column).chash.sha2_256().str.head(hex_digits).str.decode("hex").alias(column)
+    return from_hex(plh.col(column).chash.sha2_256().str.head(hex_digits)).alias(column)

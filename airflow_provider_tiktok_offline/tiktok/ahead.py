@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -16,7 +16,7 @@ class _End:
 _END: Final = _End()
 
 
-def ahead(values: Iterable[_Value]) -> Iterator[_Value]:
+def ahead(values: Iterable[_Value]) -> Generator[_Value, None, None]:
     """The same values, each made in the background while the one before is in use: one more is in memory.
 
     An error while a value is made is raised where that value would have come.

@@ -21,6 +21,8 @@ from airflow_provider_tiktok_offline.tiktok.client import Answer, TikTokClient
 from airflow_provider_tiktok_offline.tiktok.pacing import CircuitBreaker, RateLimit, Stopping
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from airflow_provider_tiktok_offline.tiktok.requests import Bodies
     from airflow_provider_tiktok_offline.tiktok.upload import UploadLimits
 
@@ -31,14 +33,33 @@ _LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 
 @dataclass(slots=True)
+class Window:
+    """Events whose request bodies are in memory.
+
+    Attributes:
+        bodies: the requests' bodies.
+        keys: the event key of each event, 16 bytes.
+        start: how many events of the upload come before.
+        opened: how many of its events are in batches already.
+    """
+
+    bodies: Bodies
+    keys: pl.Series
+    start: int = 0
+    opened: int = 0
+
+
+@dataclass(slots=True)
 class Batch:
     """Neighbouring events that travel in one request.
 
     Attributes:
-        first, count: which events.
+        window: where they are.
+        first, count: which of its events.
         in_doubt: whether some request with them may have been taken.
     """
 
+    window: Window
     first: int
     count: int
     in_doubt: bool = False
@@ -46,7 +67,20 @@ class Batch:
     def halves(self) -> list[Batch]:
         """The same events in two batches."""
         left = self.count // 2
-        return [Batch(self.first, left, self.in_doubt), Batch(self.first + left, self.count - left, self.in_doubt)]
+        return [
+            Batch(self.window, self.first, left, self.in_doubt),
+            Batch(self.window, self.first + left, self.count - left, self.in_doubt),
+        ]
+
+    @property
+    def keys(self) -> pl.Series:
+        """The event keys of its events."""
+        return self.window.keys.slice(self.first, self.count)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The first of its events, counted over the whole upload, and how many they are."""
+        return self.window.start + self.first, self.count
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +109,11 @@ class Attempts:
     def __init__(
         self,
         client: TikTokClient,
-        bodies: Bodies,
         limits: UploadLimits,
         clock: Clock,
         may_leave: Callable[[], None] | None = None,
     ) -> None:
         self._client = client
-        self._bodies = bodies
         self._max_attempts = limits.max_attempts
         self._may_leave = may_leave
         self._stopping = threading.Event()
@@ -102,7 +134,7 @@ class Attempts:
         requests = 0
         in_doubt = False
         error: ApiError | None = None
-        body = self._bodies.build(batch.first, batch.count)
+        body = batch.window.bodies.build(batch.first, batch.count)
 
         def once() -> Answer:
             nonlocal requests, in_doubt, error
@@ -113,7 +145,7 @@ class Attempts:
             try:
                 answer = self._client.track(body)
             except ApiError as failure:
-                failure.batch = (batch.first, batch.count)
+                failure.batch = batch.place
                 in_doubt |= isinstance(failure, OutcomeUnknownError)
                 error = failure
                 self._note(failure)

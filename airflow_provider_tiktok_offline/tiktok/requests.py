@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
+
+from airflow_provider_tiktok_offline.conversions.text_bytes import buffers
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +38,26 @@ _TAIL = b"]}"
 class Bodies:
     """The bodies of requests for ranges of a series of JSON items.
 
-    The items lie one behind the other in one buffer, a comma after each: a body is a slice of it.
+    The items lie one behind the other in one buffer, a comma before each: a body is a slice of it.
 
-    :param items: one ``data[]`` item of the API an event.
+    :param items: one ``data[]`` item of the API an event, a comma before it.
+    :raises ValueError: if an item has none.
     """
 
     def __init__(self, items: pl.Series, envelope: Envelope) -> None:
-        listed = items.alias("item").to_frame().select(pl.col("item") + pl.lit(",")).to_series()
-        texts = listed.rechunk().to_arrow().cast(pa.large_string())
-        _, offsets, values = texts.buffers()
-        bounds = np.frombuffer(offsets, dtype=np.int64) if len(items) else np.zeros(1, dtype=np.int64)
-        self._bounds = bounds[texts.offset : texts.offset + len(items) + 1]
-        self._values = memoryview(values) if values is not None else memoryview(b"")
+        count, _, self._bounds, values = buffers(items)
+        if not (values[self._bounds[:count]] == ord(",")).all():
+            raise ValueError("a comma stands before each item")
+        self._values = values.data
         self._head = envelope.head()
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
 
     def build(self, first: int, count: int) -> bytes:
         """The body of one request."""
         start, end = self._bounds[first], self._bounds[first + count]
-        return b"".join((self._head, self._values[start : end - 1], _TAIL))
+        return b"".join((self._head, self._values[start + 1 : end], _TAIL))
 
     def cut(self, first: int, *, events: int, size: int) -> Iterator[tuple[int, int]]:
         """Ranges ``(first, count)`` from an event on, as long as both limits allow.
@@ -62,7 +65,7 @@ class Bodies:
         :param events: events a request, at most.
         :param size: bytes a request, at most; an event that is larger goes alone.
         """
-        total = len(self._bounds) - 1
+        total = len(self)
         room = size - len(self._head) - len(_TAIL) + 1
         while first < total:
             fitting = int(np.searchsorted(self._bounds, self._bounds[first] + room, side="right")) - 1

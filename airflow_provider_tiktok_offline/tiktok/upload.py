@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import polars as pl
 
@@ -27,7 +27,8 @@ from airflow_provider_tiktok_offline.errors import (
     RejectedRowsError,
     TikTokOfflineError,
 )
-from airflow_provider_tiktok_offline.tiktok.attempts import Attempts, Batch, Outcome
+from airflow_provider_tiktok_offline.tiktok.ahead import ahead
+from airflow_provider_tiktok_offline.tiktok.attempts import Attempts, Batch, Outcome, Window
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.receipts import NoReceipts, ReceiptSink
 from airflow_provider_tiktok_offline.tiktok.requests import Bodies, Envelope
@@ -35,9 +36,9 @@ from airflow_provider_tiktok_offline.tiktok.results import Refusal, UploadResult
 
 #: Receipts are flushed when the oldest is this old, so that a kill loses less than 5 seconds of them.
 _FLUSH_SECONDS = 4.0
-#: A window of attempts covers about so many seconds of requests, within these bounds of batches.
-_WINDOW_SECONDS = 2.0
-_LARGEST_WINDOW = 64
+#: Attempts recorded at once cover about so many seconds of requests, within these bounds of batches.
+_ATTEMPT_SECONDS = 2.0
+_LARGEST_ATTEMPT = 64
 
 
 class UploadLimits(Protocol):
@@ -55,9 +56,21 @@ class UploadLimits(Protocol):
     def max_attempts(self) -> int: ...
 
 
+class Items(NamedTuple):
+    """Some of an upload's events, as many as are in memory as JSON at once.
+
+    Attributes:
+        json: one ``data[]`` item of the API an event, as JSON text with a comma before it.
+        keys: the event key of each, 16 bytes.
+    """
+
+    json: pl.Series
+    keys: pl.Series
+
+
 def send(
-    items: pl.Series,
-    keys: pl.Series,
+    items: Iterable[Items],
+    events: int,
     *,
     client: TikTokClient,
     envelope: Envelope,
@@ -73,8 +86,8 @@ def send(
     A batch with a fault in some event is taken apart until the events at fault stand alone. Until the first event is
     accepted only one batch is out: if that one holds no good event, the configuration is at fault, not the rows.
 
-    :param items: one ``data[]`` item of the API an event, as JSON text.
-    :param keys: the event key of each, 16 bytes.
+    :param items: the events, a window after the other; the next one is made while one is sent.
+    :param events: how many they are in all.
     :param limits: batch size, rate, requests in flight and tries a request.
     :param receipts: told of every attempt before it leaves and of every answer.
     :param may_leave: asked by the sending threads just before each request leaves; what it raises stops the upload.
@@ -89,7 +102,7 @@ def send(
         raise ConfigError("test_event_code is set, and test events do not count.", todo="Use mode: test, or remove it.")
     upload = Upload(
         items,
-        keys,
+        events,
         client=client,
         envelope=envelope,
         limits=limits,
@@ -109,21 +122,22 @@ def send_test(
     client: TikTokClient,
     envelope: Envelope,
     limits: UploadLimits,
-    events: int,
     clock: Clock | None = None,
 ) -> UploadResult:
-    """Send the first few events with the envelope's ``test_event_code``.
+    """Send a few events with the envelope's ``test_event_code``.
 
     They show in Events Manager's Test Events, count nowhere and leave no receipt.
 
-    :param events: how many at most.
+    :param items: one ``data[]`` item an event, as JSON text with a comma before it.
     :raises ConfigError: the envelope has no test code.
     """
     if envelope.test_event_code is None:
         raise ConfigError("a test needs test_event_code.", todo="Events Manager shows it under Test Events.")
-    few = items.head(events)
-    keys = pl.Series("key", range(len(few)), dtype=pl.Int64)
-    upload = Upload(few, keys, client=client, envelope=envelope, limits=limits, receipts=NoReceipts(), clock=clock)
+    keys = pl.Series("key", range(len(items)), dtype=pl.Int64)
+    upload = Upload(
+        [Items(items, keys)], len(items),
+        client=client, envelope=envelope, limits=limits, receipts=NoReceipts(), clock=clock,
+    )  # fmt: skip
     upload.run()
     return upload.result
 
@@ -133,8 +147,8 @@ class Upload:
 
     def __init__(
         self,
-        items: pl.Series,
-        keys: pl.Series,
+        items: Iterable[Items],
+        events: int,
         *,
         client: TikTokClient,
         envelope: Envelope,
@@ -145,27 +159,26 @@ class Upload:
         progress: Callable[[int, int], None] | None = None,
         proven: bool = False,
     ) -> None:
-        if len(items) != len(keys):
-            raise ValueError(f"{len(items)} items but {len(keys)} keys")
-        self._keys = keys
+        self._windows = _windows(items, envelope)
+        self._window: Window | None = None
+        self._events = events
         self._limits = limits
         self._receipts = receipts
         self._clock = clock or system_clock()
         self._progress = progress
         self._proven = proven
-        self._bodies = Bodies(items, envelope)
-        self._attempts = Attempts(client, self._bodies, limits, self._clock, may_leave)
+        self._attempts = Attempts(client, limits, self._clock, may_leave)
         self._batch_events = limits.batch_events
-        self._window = min(
-            _LARGEST_WINDOW, max(2 * limits.in_flight, math.ceil(_WINDOW_SECONDS * limits.requests_per_second))
+        self._batches_at_once = min(
+            _LARGEST_ATTEMPT, max(2 * limits.in_flight, math.ceil(_ATTEMPT_SECONDS * limits.requests_per_second))
         )
-        self._next = 0
+        self._opened = 0
         self._ready: deque[Batch] = deque()
         self._out: dict[Future[Outcome], Batch] = {}
         #: Refusals that wait for an event to be accepted; they still count as unconfirmed.
         self._held: list[tuple[Batch, RejectedRowsError]] = []
         self._before_first_batch = (0, 0)
-        self._stopped_by: TikTokOfflineError | None = None
+        self._stopped_by: Exception | None = None
         self._unflushed_since: float | None = None
         self._accepted = self._unconfirmed = self._requests = 0
         self._refusals: Counter[tuple[int, str | None]] = Counter()
@@ -178,7 +191,7 @@ class Upload:
             accepted=self._accepted,
             refused=refused,
             unconfirmed=self._unconfirmed,
-            not_attempted=len(self._keys) - self._accepted - refused - self._unconfirmed,
+            not_attempted=self._events - self._accepted - refused - self._unconfirmed,
             requests=self._requests,
             refusals=tuple(
                 Refusal(code, field, events)
@@ -191,7 +204,7 @@ class Upload:
     def run(self) -> None:
         """Send everything. Interrupted at any point, it waits for the answers that are out and records them.
 
-        :raises TikTokOfflineError: what stopped it, see :func:`send`.
+        :raises Exception: what stopped it, see :func:`send`.
         """
         with ThreadPoolExecutor(self._limits.in_flight, thread_name_prefix="tiktok-upload") as pool:
             try:
@@ -203,6 +216,8 @@ class Upload:
                 self._attempts.stop()
                 self._wind_down()
                 raise
+            finally:
+                self._windows.close()
             self._wind_down()
         if self._stopped_by is not None:
             raise self._stopped_by
@@ -223,16 +238,28 @@ class Upload:
                 return False
             self._judge_first_batch()
             self._before_first_batch = (self._unconfirmed, len(self._held))
-        if self._stopped_by is not None or self._next == len(self._keys):
+        window = self._window_in_work() if self._stopped_by is None else None
+        if window is None:
             return False
-        ranges = self._bodies.cut(self._next, events=self._batch_events, size=self._limits.batch_bytes)
-        batches = [Batch(first, count) for first, count in islice(ranges, self._window if self._proven else 1)]
+        ranges = window.bodies.cut(window.opened, events=self._batch_events, size=self._limits.batch_bytes)
+        at_once = self._batches_at_once if self._proven else 1
+        batches = [Batch(window, first, count) for first, count in islice(ranges, at_once)]
         events = sum(batch.count for batch in batches)
-        self._receipts.attempted(self._keys.slice(self._next, events))
-        self._next += events
+        self._receipts.attempted(window.keys.slice(window.opened, events))
+        window.opened += events
+        self._opened += events
         self._unconfirmed += events
         self._ready.extend(batches)
         return True
+
+    def _window_in_work(self) -> Window | None:
+        """The window whose next events are not in batches yet; None if there is none left."""
+        while self._window is None or self._window.opened == len(self._window.keys):
+            self._window = next(self._windows, None)
+            if self._window is None:
+                return None
+            self._window.start = self._opened
+        return self._window
 
     def _settle(self, futures: Iterable[Future[Outcome]]) -> None:
         if self._attempts.circuit_open:
@@ -244,7 +271,11 @@ class Upload:
             )
         for future in futures:
             batch = self._out.pop(future)
-            outcome = future.result()
+            try:
+                outcome = future.result()
+            except Exception as failure:  # whatever it was, the batch may have been taken
+                self._stop(failure)
+                continue
             self._requests += outcome.requests
             batch.in_doubt |= outcome.in_doubt
             if outcome.error is None:
@@ -253,7 +284,7 @@ class Upload:
                 self._deal_with(batch, outcome.error)
 
     def _accept(self, batch: Batch, request_id: str | None) -> None:
-        self._receipts.accepted(self._keys_of(batch), request_id)
+        self._receipts.accepted(batch.keys, request_id)
         self._accepted += batch.count
         self._settled(batch)
         if not self._proven:
@@ -290,14 +321,14 @@ class Upload:
 
     def _refuse(self, batch: Batch, error: RejectedRowsError) -> None:
         code = error.code if error.code is not None else 0
-        self._receipts.refused(self._keys_of(batch), code, error.field, error.request_id)
+        self._receipts.refused(batch.keys, code, error.field, error.request_id)
         self._refusals[code, error.field] += batch.count
         self._settled(batch)
 
     def _release(self, batch: Batch) -> None:
         """Definitely not taken, unless an earlier request with these events got no answer."""
         if not batch.in_doubt:
-            self._receipts.released(self._keys_of(batch))
+            self._receipts.released(batch.keys)
             self._settled(batch)
 
     def _settled(self, batch: Batch) -> None:
@@ -322,13 +353,13 @@ class Upload:
                 code=error.code,
                 request_id=error.request_id,
                 field=error.field,
-                batch=(self._held[0][0].first, len(self._held)),
+                batch=(self._held[0][0].place[0], len(self._held)),
                 where=error.where,
                 todo="Nothing was recorded as refused. Check event_map, currency, send_fields and the event set.",
             )
         )
 
-    def _stop(self, error: TikTokOfflineError) -> None:
+    def _stop(self, error: Exception) -> None:
         if self._stopped_by is None:
             self._stopped_by = error
         self._attempts.stop()
@@ -345,9 +376,6 @@ class Upload:
         self._held.clear()
         self._receipts.flush()
 
-    def _keys_of(self, batch: Batch) -> pl.Series:
-        return self._keys.slice(batch.first, batch.count)
-
     def _flush_if_due(self) -> None:
         if self._unflushed_since is not None and self._clock.monotonic() - self._unflushed_since >= _FLUSH_SECONDS:
             self._receipts.flush()
@@ -355,7 +383,18 @@ class Upload:
 
     def _report_progress(self) -> None:
         if self._progress is not None:
-            self._progress(self._next - self._unconfirmed, len(self._keys))
+            self._progress(self._opened - self._unconfirmed, self._events)
+
+
+def _windows(items: Iterable[Items], envelope: Envelope) -> Generator[Window, None, None]:
+    return ahead(_with_bodies(items, envelope))
+
+
+def _with_bodies(items: Iterable[Items], envelope: Envelope) -> Iterator[Window]:
+    for json, keys in items:
+        if len(json) != len(keys):
+            raise ValueError(f"{len(json)} items but {len(keys)} keys")
+        yield Window(Bodies(json, envelope), keys)
 
 
 def _gave_up(error: TikTokOfflineError, attempts: int) -> CircuitOpenError:

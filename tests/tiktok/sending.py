@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import polars as pl
 
 from airflow_provider_tiktok_offline.config.models import UploadConfig
+from airflow_provider_tiktok_offline.tiktok.upload import Items
 from tests.servers.simulator import EVENT_SET_ID
 
 #: As fast as the machine goes.
 FAST = UploadConfig(requests_per_second=100_000, in_flight=4, max_attempts=3)
 
-__all__ = ["EVENT_SET_ID", "FAST", "Receipts", "event_id", "items", "key", "keys"]
+__all__ = ["EVENT_SET_ID", "FAST", "Receipts", "event_id", "in_one", "items", "key", "keys"]
 
 
 def event_id(number: int) -> str:
@@ -49,6 +50,11 @@ def key(number: int) -> bytes:
 def keys(count: int) -> pl.Series:
     """The event keys of :func:`items`: their numbers."""
     return pl.Series("event_key", [key(number) for number in range(count)], dtype=pl.Binary)
+
+
+def in_one(json: pl.Series) -> list[Items]:
+    """An upload's events in a single window, under the keys of :func:`keys`."""
+    return [Items("," + json, keys(len(json)))]
 
 
 class Receipts:

@@ -22,7 +22,7 @@ from airflow_provider_tiktok_offline.tiktok.results import UploadResult
 from airflow_provider_tiktok_offline.tiktok.upload import Upload, send
 from tests.servers.simulator import RunningSimulator
 from tests.tiktok.scripted import LOST, OK, Reply, Request, code, in_turn, scripted
-from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, event_id, items, keys
+from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, event_id, in_one, items
 
 ENVELOPE = Envelope(EVENT_SET_ID)
 REFUSED = code(40002, "Invalid value for properties.value: not a valid number.")
@@ -43,7 +43,8 @@ def sent_with(
     limits = FAST.model_copy(update={"batch_events": batch})
     with scripted(answer) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
         upload = Upload(
-            items(count), keys(count), client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock,
+            in_one(items(count)), count, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts,
+            clock=clock,
             proven=proven,
         )  # fmt: skip
         try:
@@ -145,7 +146,7 @@ def test_a_partial_answer_is_resolved_under_the_same_ids(
     tiktok.control.add(Fault(kind="partial", count=3, share=0.6, seed=5))
     receipts = Receipts()
     result = send(
-        items(2_000), keys(2_000), client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock
+        in_one(items(2_000)), 2_000, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock
     )
     assert (result.accepted, result.unconfirmed) == (2_000, 0)
     assert tiktok.event_ids() == dict.fromkeys((event_id(number) for number in range(2_000)), 1)
@@ -208,7 +209,7 @@ def test_whatever_is_answered_the_accounts_are_true(seed: int, clock: ManualCloc
     limits = FAST.model_copy(update={"batch_events": 20, "max_attempts": 6})
     with scripted(answer) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
         upload = Upload(
-            items(120), keys(120), client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock,
+            in_one(items(120)), 120, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock,
             proven=True,
         )  # fmt: skip
         with suppress(CircuitOpenError):

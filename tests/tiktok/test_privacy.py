@@ -30,7 +30,7 @@ from airflow_provider_tiktok_offline.tiktok.requests import Envelope
 from airflow_provider_tiktok_offline.tiktok.upload import send
 from tests.tiktok.browser import open_in_browser
 from tests.tiktok.scripted import LOST, Reply, code, in_turn, scripted, unused_port
-from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, keys
+from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, in_one
 
 TOKEN = "leak-token-b41f"
 SECRET = "leak-secret-77c0"
@@ -56,8 +56,8 @@ CALLS: dict[str, Callable[[TikTokClient], object]] = {
     "refresh": lambda client: refresh(client, APP, Grant(access_token=TOKEN, refresh_token=REFRESH)),
     "revoke": lambda client: revoke(client, APP, TOKEN),
     "upload": lambda client: send(
-        pl.Series([ITEM] * 3),
-        keys(3),
+        in_one(pl.Series([ITEM] * 3)),
+        3,
         client=client,
         envelope=Envelope(EVENT_SET_ID),
         limits=FAST,

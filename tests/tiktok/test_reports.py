@@ -19,7 +19,7 @@ from airflow_provider_tiktok_offline.tiktok.requests import Envelope
 from airflow_provider_tiktok_offline.tiktok.upload import send
 from tests.servers.simulator import ADVERTISER_ID, RunningSimulator
 from tests.tiktok.scripted import Reply, Request, code, scripted
-from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, items, keys
+from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, in_one, items
 
 START, END = date(2026, 11, 20), date(2026, 11, 24)
 
@@ -27,8 +27,8 @@ START, END = date(2026, 11, 20), date(2026, 11, 24)
 def test_a_report_shows_what_was_attributed(tiktok: RunningSimulator, client: TikTokClient, clock: ManualClock) -> None:
     """Events sent are counted and their value added up, in the advertiser's total."""
     send(
-        items(40),
-        keys(40),
+        in_one(items(40)),
+        40,
         client=client,
         envelope=Envelope(EVENT_SET_ID),
         limits=FAST,

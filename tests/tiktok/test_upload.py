@@ -24,10 +24,10 @@ from airflow_provider_tiktok_offline.simulator.faults import Fault
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.requests import Envelope
 from airflow_provider_tiktok_offline.tiktok.results import Refusal, UploadResult
-from airflow_provider_tiktok_offline.tiktok.upload import Upload, send, send_test
+from airflow_provider_tiktok_offline.tiktok.upload import Items, Upload, send, send_test
 from tests.servers.simulator import ACCESS_TOKEN, RunningSimulator
 from tests.tiktok.scripted import LOST, OK, Reply, Request, ScriptedServer, code, in_turn, scripted
-from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, event_id, items, keys
+from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, event_id, in_one, items, keys
 
 ENVELOPE = Envelope(EVENT_SET_ID)
 
@@ -49,7 +49,8 @@ def uploading(
     receipts = Receipts()
     with scripted(answer) as server, TikTokClient("token", base_url=server.url, clock=clock, timeout=5) as client:
         upload = Upload(
-            items(count), keys(count), client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock,
+            in_one(items(count)), count, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts,
+            clock=clock,
             proven=proven,
         )  # fmt: skip
         yield upload, receipts, server
@@ -72,7 +73,7 @@ def test_every_event_is_taken_once_under_its_own_id(
     """The simulator holds what was sent, item by item."""
     receipts = Receipts()
     sent = items(2_500)
-    result = send(sent, keys(2_500), client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock)
+    result = send(in_one(sent), 2_500, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock)
     assert (result.accepted, result.requests) == (2_500, 3)
     assert tiktok.event_ids() == dict.fromkeys((event_id(number) for number in range(2_500)), 1)
     assert tiktok.items()[event_id(7)] == pl.Series([sent[7]]).str.json_decode(infer_schema_length=1)[0]
@@ -82,7 +83,7 @@ def test_every_event_is_taken_once_under_its_own_id(
 
 def test_nothing_to_send_is_no_error(client: TikTokClient, clock: ManualClock) -> None:
     """An empty part makes no request."""
-    result = send(items(0), keys(0), client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts(), clock=clock)
+    result = send(in_one(items(0)), 0, client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts(), clock=clock)
     assert (result.accepted, result.requests) == (0, 0)
 
 
@@ -108,7 +109,7 @@ def test_an_event_larger_than_a_request_goes_alone(clock: ManualClock) -> None:
     long = pl.Series(['{"event_id": "a"}', '{"event_id": "b", "x": "' + "y" * 20_000 + '"}', '{"event_id": "c"}'])
     with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
         limits = fast(batch_bytes=10_000, in_flight=1)
-        send(long, keys(3), client=client, envelope=ENVELOPE, limits=limits, receipts=Receipts(), clock=clock)
+        send(in_one(long), 3, client=client, envelope=ENVELOPE, limits=limits, receipts=Receipts(), clock=clock)
     assert [request.event_ids for request in server.requests] == [["a"], ["b"], ["c"]]
 
 
@@ -162,7 +163,9 @@ def test_no_request_leaves_before_its_events_are_recorded(clock: ManualClock) ->
 
     with scripted(answer) as server, TikTokClient("token", base_url=server.url) as client:
         limits = fast(batch_events=100)
-        send(items(3_000), keys(3_000), client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock)
+        send(
+            in_one(items(3_000)), 3_000, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock
+        )
     assert early == []
 
 
@@ -173,7 +176,7 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_ids(
     tiktok.control.add(Fault(kind="drop", taken=True, count=2))
     receipts = Receipts()
     result = send(
-        items(1_500), keys(1_500), client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock
+        in_one(items(1_500)), 1_500, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock
     )
     assert (result.accepted, result.unconfirmed) == (1_500, 0)
     assert set(tiktok.event_ids().values()) == {1}
@@ -201,7 +204,7 @@ def test_a_passing_fault_costs_nothing(
     limits = fast(max_attempts=5)
     receipts = Receipts()
     result = send(
-        items(3_000), keys(3_000), client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock
+        in_one(items(3_000)), 3_000, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock
     )
     assert result.accepted == 3_000
     assert tiktok.event_ids() == dict.fromkeys((event_id(number) for number in range(3_000)), 1)
@@ -289,7 +292,7 @@ def test_a_revoked_token_stops_the_run_after_its_receipts_are_flushed(
     tiktok.control.add(Fault(kind="revoke", after_events=3_000))
     receipts = Receipts()
     upload = Upload(
-        items(20_000), keys(20_000), client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock
+        in_one(items(20_000)), 20_000, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock
     )
     with pytest.raises(CredentialsError):
         upload.run()
@@ -303,7 +306,7 @@ def test_a_role_that_may_not_send_stops_the_run(tiktok: RunningSimulator, clock:
     """Nothing is recorded as refused for a missing permission."""
     receipts = Receipts()
     with TikTokClient(ANALYST_TOKEN, base_url=tiktok.url) as client, pytest.raises(CallerError) as caught:
-        send(items(50), keys(50), client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock)
+        send(in_one(items(50)), 50, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock)
     assert caught.value.code == 40001
     assert (receipts.refused_events, len(receipts.released_events)) == ({}, 50)
 
@@ -313,7 +316,7 @@ def test_a_wrong_event_set_stops_the_run(tiktok: RunningSimulator, client: TikTo
     receipts = Receipts()
     with pytest.raises(CallerError) as caught:
         send(
-            items(50), keys(50), client=client, envelope=Envelope("7999999999999999999"), limits=FAST,
+            in_one(items(50)), 50, client=client, envelope=Envelope("7999999999999999999"), limits=FAST,
             receipts=receipts, clock=clock,
         )  # fmt: skip
     assert (caught.value.code, caught.value.field) == (40002, "event_source_id")
@@ -353,7 +356,7 @@ def test_receipts_are_flushed_while_the_upload_goes_on(clock: ManualClock) -> No
 
     limits = fast(batch_events=10, in_flight=1)
     with scripted(answer) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
-        send(items(400), keys(400), client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock)
+        send(in_one(items(400)), 400, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock)
     assert seen[-1] >= 400 / 10 / 6
 
 
@@ -362,7 +365,8 @@ def test_progress_tells_how_many_events_are_done(clock: ManualClock) -> None:
     told: list[tuple[int, int]] = []
     with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
         send(
-            items(5_000), keys(5_000), client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts(), clock=clock,
+            in_one(items(5_000)), 5_000, client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts(),
+            clock=clock,
             progress=lambda done, total: told.append((done, total)),
         )  # fmt: skip
     assert told == sorted(told)
@@ -383,7 +387,8 @@ def test_an_interrupted_upload_records_the_answers_that_were_out(clock: ManualCl
     receipts = Receipts()
     with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
         upload = Upload(
-            items(50_000), keys(50_000), client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock,
+            in_one(items(50_000)), 50_000, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts,
+            clock=clock,
             progress=interrupt,
         )  # fmt: skip
         with pytest.raises(TaskStopped):
@@ -393,6 +398,68 @@ def test_an_interrupted_upload_records_the_answers_that_were_out(clock: ManualCl
     recorded = {event_id(number) for number in receipts.accepted_events}
     assert recorded <= taken
     assert taken - recorded <= {event_id(number) for number in receipts.in_doubt}
+
+
+def test_windows_follow_each_other_without_a_pause(clock: ManualClock) -> None:
+    """While a window's last answers are out, the next one's requests leave."""
+    together = threading.Barrier(2, timeout=10)
+
+    def answer(request: Request) -> Reply:
+        if {event_id(49), event_id(50)}.intersection(request.event_ids):
+            together.wait()
+        return OK
+
+    windows = [Items("," + items(100)[first : first + 50], keys(100)[first : first + 50]) for first in (0, 50)]
+    receipts = Receipts()
+    limits = fast(batch_events=25)
+    with scripted(answer) as server, TikTokClient("token", base_url=server.url) as client:
+        server.one_at_a_time = False
+        upload = Upload(
+            windows, 100, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock, proven=True
+        )
+        upload.run()
+    assert accounts(upload, receipts, 100).accepted == 100
+    assert sorted(receipts.accepted_events) == list(range(100))
+
+
+def test_windows_that_can_not_be_made_leave_no_answer_unrecorded(clock: ManualClock) -> None:
+    """What was sent before the fault is recorded, and the fault is what is raised."""
+
+    def windows() -> Iterator[Items]:
+        yield Items("," + items(50), keys(50))
+        raise DiskFull(28, "No space left on device")
+
+    receipts = Receipts()
+    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
+        upload = Upload(
+            windows(), 100, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock, proven=True
+        )
+        with pytest.raises(DiskFull):
+            upload.run()
+    result = accounts(upload, receipts, 100)
+    assert (result.accepted, result.not_attempted) == (50, 50)
+
+
+def test_a_fence_that_fails_unexpectedly_stops_the_run_and_loses_no_answer(clock: ManualClock) -> None:
+    """The batch it was asked for is in doubt; what TikTok took is recorded."""
+    asked = 0
+
+    def may_leave() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 5:
+            raise DiskFull(28, "No space left on device")
+
+    receipts = Receipts()
+    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
+        upload = Upload(
+            in_one(items(500)), 500, client=client, envelope=ENVELOPE, limits=fast(batch_events=10, in_flight=1),
+            receipts=receipts, may_leave=may_leave, clock=clock, proven=True,
+        )  # fmt: skip
+        with pytest.raises(DiskFull):
+            upload.run()
+    result = accounts(upload, receipts, 500)
+    assert (result.accepted, result.unconfirmed) == (40, 10)
 
 
 class DiskFull(OSError):
@@ -418,7 +485,7 @@ def test_receipts_that_can_not_be_written_stop_the_run(method: str, clock: Manua
     receipts = Failing()
     with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
         upload = Upload(
-            items(10_000), keys(10_000), client=client, envelope=ENVELOPE, limits=fast(batch_events=50),
+            in_one(items(10_000)), 10_000, client=client, envelope=ENVELOPE, limits=fast(batch_events=50),
             receipts=receipts, clock=clock,
         )  # fmt: skip
         with pytest.raises(DiskFull):
@@ -433,7 +500,7 @@ def test_a_test_code_is_refused_where_receipts_are_kept(client: TikTokClient, cl
     """Test events do not count, so they must not be remembered as sent."""
     envelope = Envelope(EVENT_SET_ID, test_event_code="TEST1")
     with pytest.raises(ConfigError, match="test events do not count"):
-        send(items(5), keys(5), client=client, envelope=envelope, limits=FAST, receipts=Receipts(), clock=clock)
+        send(in_one(items(5)), 5, client=client, envelope=envelope, limits=FAST, receipts=Receipts(), clock=clock)
 
 
 def test_test_events_carry_the_code_at_top_level_and_are_few(
@@ -441,7 +508,7 @@ def test_test_events_carry_the_code_at_top_level_and_are_few(
 ) -> None:
     """They show in Test Events and are not counted."""
     envelope = Envelope(EVENT_SET_ID, test_event_code="TEST1")
-    result = send_test(items(500), client=client, envelope=envelope, limits=FAST, events=7, clock=clock)
+    result = send_test("," + items(7), client=client, envelope=envelope, limits=FAST, clock=clock)
     assert result.accepted == 7
     assert tiktok.event_ids() == {}
     tested = list(tiktok.control.tested())
@@ -452,7 +519,7 @@ def test_test_events_carry_the_code_at_top_level_and_are_few(
 def test_a_test_without_a_code_is_refused(client: TikTokClient, clock: ManualClock) -> None:
     """Without it the events would count."""
     with pytest.raises(ConfigError, match="test_event_code"):
-        send_test(items(5), client=client, envelope=ENVELOPE, limits=FAST, events=5, clock=clock)
+        send_test("," + items(5), client=client, envelope=ENVELOPE, limits=FAST, clock=clock)
 
 
 def test_refusals_are_counted_by_code_and_field(clock: ManualClock) -> None:
@@ -473,13 +540,14 @@ def test_refusals_are_counted_by_code_and_field(clock: ManualClock) -> None:
 
 def test_items_and_keys_must_belong_together(client: TikTokClient) -> None:
     """A key for each item."""
+    windows = [Items("," + items(3), keys(2))]
     with pytest.raises(ValueError, match="3 items but 2 keys"):
-        Upload(items(3), keys(2), client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts())
+        send(windows, 3, client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts())
 
 
 def test_the_token_is_needed(tiktok: RunningSimulator, clock: ManualClock) -> None:
     """A client without one is told so by TikTok."""
     with TikTokClient(None, base_url=tiktok.url) as client, pytest.raises(CredentialsError) as caught:
-        send(items(3), keys(3), client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts(), clock=clock)
+        send(in_one(items(3)), 3, client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts(), clock=clock)
     assert caught.value.code == 40104
     assert ACCESS_TOKEN not in str(caught.value)
