@@ -34,6 +34,7 @@
     ├── CircuitOpenError               the service kept failing: stopped, nothing lost (retryable)
     ├── FeedError                      a file breaks the feed's contract with LiveRamp
     └── UnsettledError                 the run ended with events held, unconfirmed or refused
+        └── EventsHeldError            another delivery has them in hand, all else is done (retryable)
 
 Every message says what went wrong, where, and what to do next, and never holds a value of a customer,
 a token, or a URL with a secret. Whether trying again can help is a property of the type.
@@ -270,3 +271,9 @@ class UnsettledError(TikTokOfflineError):
     """The run ended with events that are held, unconfirmed or refused."""
 
     exit_code: ClassVar[int] = 1
+
+
+class EventsHeldError(UnsettledError):
+    """All that is left are events that another open delivery has in hand; a retry finds what became of them."""
+
+    retryable: ClassVar[bool] = True

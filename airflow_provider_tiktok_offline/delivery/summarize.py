@@ -17,9 +17,11 @@ from airflow_provider_tiktok_offline.delivery.tally import Tally, amounts
 from airflow_provider_tiktok_offline.delivery.upload import oldest_event_time
 from airflow_provider_tiktok_offline.delivery.validate import settings_fingerprint
 from airflow_provider_tiktok_offline.delivery.verdicts import open_events
-from airflow_provider_tiktok_offline.errors import UnsettledError
+from airflow_provider_tiktok_offline.errors import EventsHeldError, UnsettledError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 #: What each route must have done before a delivery can be closed.
@@ -42,6 +44,7 @@ def summarize_all(ctx: DeliveryContext, delivery_ids: Iterable[str] | None = Non
     """Settle every delivery of a run, also when one of them can't be closed.
 
     :param delivery_ids: which; None for all that the run has opened.
+    :raises EventsHeldError: if all that is left are events that other deliveries have in hand: a retry finds them sent.
     :raises UnsettledError: as :func:`summarize`, naming every delivery that is still open.
     """
     ids = list(delivery_ids) if delivery_ids is not None else deliveries_of_run(ctx)
@@ -58,7 +61,8 @@ def summarize_all(ctx: DeliveryContext, delivery_ids: Iterable[str] | None = Non
                 f" What is unconfirmed for more than {hours:g} hours is not sent again by itself:"
                 " decide with `tiktok-offline ledger resolve`."
             )
-        raise UnsettledError(
+        only_held = all(_left(summary).keys() == {"held"} for summary in summaries if summary["open"])
+        raise (EventsHeldError if only_held else UnsettledError)(
             f"the run is not settled: {'; '.join(open_ends)}.",
             where=ctx.config.name,
             todo=todo,
@@ -147,7 +151,8 @@ def outcomes(ctx: DeliveryContext, delivery_id: str) -> Tally:
             settled = receipts.settled().select("event_key", "outcome")
         events = amounts(prepared.read(part))
         frame = events.select("value", "event_time", opted_out(ctx, events))
-        joined = pl.concat([frame, plan.verdicts(part).select("event_key", "verdict")], how="horizontal").join(
+        verdicts = _without_sent_by_others(ctx, delivery_id, plan.verdicts(part), events)
+        joined = pl.concat([frame, verdicts.select("event_key", "verdict")], how="horizontal").join(
             settled, on="event_key", how="left"
         )
         unsent = (
@@ -162,6 +167,24 @@ def outcomes(ctx: DeliveryContext, delivery_id: str) -> Tally:
             joined.select("value", pl.when(planned).then(answer.fill_null(unsent)).otherwise(verdict).alias("verdict"))
         )
     return tally
+
+
+def _without_sent_by_others(
+    ctx: DeliveryContext, delivery_id: str, verdicts: pl.DataFrame, events: pl.DataFrame
+) -> pl.DataFrame:
+    """The plan's verdicts of a part, but for events that another delivery held then and has settled since."""
+    import polars as pl
+
+    held = verdicts["verdict"] == "held"
+    if not held.any():
+        return verdicts
+    asked = events.select("content", "event_time", verdicts["event_key"]).filter(held)
+    now = ctx.ledger.look(asked, now=ctx.clock.now(), lookback=ctx.lookback, delivery_id=delivery_id)
+    # What it let go of unsent is left to the next dedupe.
+    settled = asked.select("event_key", now=now).filter(pl.col("now").is_in(SETTLED))
+    return verdicts.join(settled, on="event_key", how="left", maintain_order="left").with_columns(
+        verdict=pl.coalesce("now", "verdict")
+    )
 
 
 def _waiting(state: DeliveryState) -> str:
@@ -186,8 +209,12 @@ def _open_ends(state: DeliveryState, summary: dict[str, Any]) -> str:
     events = summary["events"]
     if summary["events_total"] != sum(events.values()):
         return f"the events do not add up: {summary['events_total']} prepared, {sum(events.values())} by outcome"
-    left = {name: count for name, count in sorted(events.items()) if count and name not in SETTLED}
-    return ", ".join(f"{count} events {name}" for name, count in left.items())
+    return ", ".join(f"{count} events {name}" for name, count in _left(summary).items())
+
+
+def _left(summary: dict[str, Any]) -> dict[str, int]:
+    """The events after which something is left to do, by outcome."""
+    return {name: count for name, count in sorted(summary["events"].items()) if count and name not in SETTLED}
 
 
 def _publish(ctx: DeliveryContext, delivery_id: str, summary: dict[str, Any]) -> None:

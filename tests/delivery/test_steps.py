@@ -22,6 +22,7 @@ from airflow_provider_tiktok_offline.delivery.validate import validate
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     DeliveryHeldError,
+    EventsHeldError,
     FileChangedError,
     FileMissingError,
     GateExceededError,
@@ -325,6 +326,27 @@ def test_events_held_by_another_delivery_go_out_once_it_is_settled(world: World)
         upload(second, two, part)
     assert summarize(second, two)["events"] == {"accepted": 4, "already_sent": 6}
     assert len(world.simulator.event_ids()) == 14
+    assert set(world.simulator.times_received().values()) == {1}
+
+
+def test_a_retry_of_the_summary_finds_held_events_sent(world: World) -> None:
+    """What another delivery had in hand and has sent since keeps no run open; until then Airflow tries again."""
+    world.init_ledger()
+    first, second = world.context("daily/run-1"), world.context("backfill/run-1")
+    one = validate(first, world.drop(rows(1, 10)))["delivery_id"]
+    normalize_hash(first, one)
+    plan = dedupe(first, one)
+    two = validate(second, world.drop(rows(5, 10), name="second.csv"))["delivery_id"]
+    normalize_hash(second, two)
+    dedupe(second, two)
+    upload(second, two, 0)
+    with pytest.raises(EventsHeldError, match="6 events held") as raised:
+        summarize(second, two)
+    assert raised.value.retryable
+    for part in plan["parts"]:
+        upload(first, one, part)
+    summarize(first, one)
+    assert summarize(second, two)["events"] == {"accepted": 4, "already_sent": 6}
     assert set(world.simulator.times_received().values()) == {1}
 
 
