@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -237,6 +238,30 @@ def test_a_full_disk_is_clear_and_the_next_try_succeeds(desk: Desk) -> None:
         assert (mount / "shop_2026-11-22.psv").read_bytes() == text(map(row, range(40_000)))
     finally:
         subprocess.run(["umount", str(mount)], check=True)
+
+
+@pytest.mark.parametrize("options", [{"temporary_name": True}, {"temporary_name": True, "gzip": True, "staged": True}])
+def test_with_rename_the_name_appears_with_its_last_byte(
+    desk: Desk, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whenever bytes have arrived only the dot name is there; and a staged file has no name on this machine at all."""
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(staging))
+    seen: list[tuple[str, ...]] = []
+
+    def look(_sent: int, _total: int | None) -> None:
+        seen.append((*desk.names(), *(path.name for path in staging.iterdir())))
+
+    content = text((*row(number)[:5], os.urandom(100).hex()) for number in range(30_000))
+    source = source_of(desk.inbox / "long.psv", content, validated=True)
+    publish(
+        FeedFile(feed(), [source]), replace(desk.destination, **options), ("d-1",), book=desk.book,
+        connections=StaticConnections(desk.connection), clock=desk.clock, holder="dag/one", progress=look,
+    )  # fmt: skip
+    (name,) = desk.names()
+    assert len(seen) > 5
+    assert set(seen) == {(f".{name}.part",)}
 
 
 def test_a_server_without_rename_is_clear_and_the_next_try_succeeds(desk: Desk) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_tiktok_offline.conversions.settings import Store
+from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings, Store
 from airflow_provider_tiktok_offline.errors import FeedError, FileChangedError
 from airflow_provider_tiktok_offline.liveramp.lines import LineSet
 from airflow_provider_tiktok_offline.liveramp.packing import gzipped
@@ -115,6 +115,25 @@ def test_a_file_that_changed_while_it_was_read_stops_before_its_last_chunk(tmp_p
 
 
 @pytest.mark.parametrize(
+    ("settings", "categories", "rows"),
+    [
+        (SETTINGS, {"CompletePayment"}, 5),
+        (SETTINGS, {"CompletePayment", "Subscribe"}, None),
+        (replace(SETTINGS, severities={"needs_quotes": "warning"}), {"CompletePayment"}, None),
+        (replace(SETTINGS, severities={"white_space": "note"}), {"CompletePayment"}, None),
+        (replace(SETTINGS, severities={"white_space": "note"}, trim_white_space=True), {"CompletePayment"}, 5),
+    ],
+)
+def test_rows_are_known_beforehand_where_validating_settles_each(
+    tmp_path: Path, settings: ConversionSettings, categories: set[str], rows: int | None
+) -> None:
+    """Only if no row can fall out later: one that needs quotes, white space, or a category that the feed has not."""
+    source = source_of(tmp_path / "a.psv", text(map(row, range(9))), range(2, 7), settings, validated=True)
+    file = FeedFile(feed(), [replace(source, categories=frozenset(categories))])
+    assert file.check_form() == rows
+
+
+@pytest.mark.parametrize(
     ("columns", "said"),
     [
         (COLUMNS[:-1], "missing: order_id"),
@@ -153,16 +172,34 @@ def test_a_constant_that_needs_quotes_is_refused(tmp_path: Path) -> None:
 
 
 @settings(deadline=None)
-@given(seed=st.integers(0, 2**32), rows=st.integers(1, 400), delimiter=st.sampled_from([",", "\t", "|"]))
+@given(
+    seed=st.integers(0, 2**32),
+    rows=st.integers(1, 400),
+    delimiter=st.sampled_from([",", "\t", "|"]),
+    end=st.sampled_from(["\n", "\r\n"]),
+    space=st.sampled_from(["", " "]),
+    validated=st.booleans(),
+)
 def test_chosen_rows_are_exactly_what_comes_out(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, rows: int, delimiter: str
+    tmp_path_factory: pytest.TempPathFactory,
+    seed: int,
+    rows: int,
+    delimiter: str,
+    end: str,
+    space: str,
+    validated: bool,
 ) -> None:
-    """For any choice, in any delimiter: header, then the chosen rows in order, and nothing else; twice the same."""
+    """For any choice, delimiter and line end, trimmed or not: header, the chosen rows in order, nothing else; twice."""
     generator = random.Random(seed)
     chosen = sorted(generator.sample(range(rows), generator.randint(0, rows)))
     folder = tmp_path_factory.mktemp("case")
+    written = ((*row(number)[:-1], row(number)[-1] + space) for number in range(rows))
     source = source_of(
-        folder / "a.txt", text(map(row, range(rows)), delimiter=delimiter), [line + 2 for line in chosen]
+        folder / "a.txt",
+        text(written, delimiter=delimiter, end=end),
+        [line + 2 for line in chosen],
+        replace(SETTINGS, trim_white_space=bool(space)),
+        validated=validated and delimiter == "|",
     )
     file = FeedFile(feed(), [source])
     first = _written(file)
