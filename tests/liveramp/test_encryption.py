@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +72,14 @@ def test_keys_that_must_not_be_used(gnupg: GnuPG, case: str, said: str) -> None:
     fingerprint = "0" * 40 if case == "other" else None
     with pytest.raises(ConfigError, match=said):
         load_recipient(text, fingerprint=fingerprint, now=now, where="key.asc")
+
+
+def test_a_revoked_key_is_refused(tmp_path: Path) -> None:
+    """LiveRamp's old key must not be used even if it has not expired."""
+    with gnupg_ring(tmp_path / "home") as ring:
+        ring.revoke()
+        with pytest.raises(ConfigError, match="is revoked"):
+            load_recipient(ring.public, fingerprint=None, now=NOW + timedelta(minutes=1), where="key.asc")
 
 
 def test_what_is_no_key_is_refused() -> None:

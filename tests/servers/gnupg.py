@@ -40,6 +40,14 @@ class GnuPG:
         listing = self.run("--list-keys", "--with-colons", "--with-subkey-fingerprint").decode()
         return [line.split(":")[9] for line in listing.splitlines() if line.startswith("fpr")]
 
+    def revoke(self) -> None:
+        """Revoke the key, with the certificate that GnuPG laid by when it made the key."""
+        laid_by = Path(self._environment["GNUPGHOME"]) / "openpgp-revocs.d" / f"{self.primary}.rev"
+        # A colon keeps the certificate from being imported by mistake.
+        certificate = laid_by.read_text().replace(":-----BEGIN", "-----BEGIN")
+        self.run("--import", stdin=certificate.encode())
+        self.public = self.run("--armor", "--export", self.primary)
+
     def recipients_of(self, message: bytes) -> str:
         """The packets of a message, which name the keys it is encrypted to."""
         return self.run("--list-packets", stdin=message).decode()

@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
 )
 from airflow_provider_tiktok_offline.storage.files import open_files
+from airflow_provider_tiktok_offline.storage.sftp import SftpFiles
 from tests.servers.sshd import Sshd, StaticConnections, sshd
 
 
@@ -88,6 +89,16 @@ def test_one_context_is_one_login(server: Sshd, folder: Path) -> None:
         files.stat(server.uri(folder / "a.csv"))
         files.open_read(server.uri(folder / "a.csv")).close()
     assert server.logins() - before == 1
+
+
+def test_bytes_travel_under_aes_gcm(server: Sshd, folder: Path) -> None:
+    """The cipher that is fastest by far is the one that is agreed on."""
+    with open_files(server.uri(folder), StaticConnections(server.connection())) as files:
+        assert isinstance(files, SftpFiles)
+        connection = files._session._connection
+        assert connection is not None
+        assert connection.get_extra_info("send_cipher") == connection.get_extra_info("recv_cipher")
+        assert connection.get_extra_info("send_cipher") == "aes128-gcm@openssh.com"
 
 
 def test_missing_file_and_folder_are_named(server: Sshd, folder: Path) -> None:
