@@ -37,6 +37,7 @@ _QUICK = {
     "AIRFLOW__CORE__PARALLELISM": "8",
     "AIRFLOW__CELERY__WORKER_CONCURRENCY": "3",
     "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "60",
+    "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "600",
     "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "2",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
@@ -66,7 +67,7 @@ class Deployment:
     """
 
     folder: Path
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
     services: Mapping[str, Service]
     database: Postgres
     broker: Redis
@@ -75,7 +76,7 @@ class Deployment:
     store_switch: Path
     api: RunningSimulator
     airflow: Airflow
-    environment: dict[str, str]
+    environment: dict[str, str] = field(repr=False)
     machines: dict[str, Process] = field(default_factory=dict)
 
     @property
@@ -173,10 +174,11 @@ class Deployment:
 
 
 @contextmanager
-def deployment(folder: Path) -> Iterator[Deployment]:
+def deployment(folder: Path, *, sink: bool = False) -> Iterator[Deployment]:
     """Start everything but Airflow, whose services :meth:`Deployment.start` starts; stop all of it at the end.
 
     :param folder: empty.
+    :param sink: the simulator takes events without looking at them, for benchmarks.
     :raises ProgramMissingError: if a system package is missing.
     """
     secrets = fresh_environment()
@@ -190,7 +192,7 @@ def deployment(folder: Path) -> Iterator[Deployment]:
         database = stack.enter_context(postgres(secrets["POSTGRES_PASSWORD"]))
         (folder / "redis").mkdir()
         broker = stack.enter_context(redis(services["redis"].command, folder / "redis"))
-        api = stack.enter_context(simulator())
+        api = stack.enter_context(simulator(sink=sink))
         switch = folder / "refuse-writes"
         store = stack.enter_context(_object_store(secrets, switch))
         web = free_port()

@@ -1,0 +1,143 @@
+"""The native deployment through what befalls one: each event is sent once, each feed file is whole, nothing leaks."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.deployment.compose import ROOT
+from tests.deployment.disturbances import DISTURBANCES, Disturber
+from tests.deployment.native import deployment, left_running
+from tests.deployment.processes import wait_until
+from tests.deployment.week import NAMES, SMOKED, Week, dag_id
+
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("deployment"), pytest.mark.timeout(1800)]
+
+#: Seconds within which a day's runs must have ended, disturbances and retries included.
+_DAY = 600
+#: In the list of what happens on a day.
+BACKFILL = "a backfill begins"
+
+
+@contextmanager
+def _week(folder: Path, *, rows: int, skew: int) -> Iterator[Week]:
+    """A deployment that is whole, with nothing delivered yet.
+
+    :param rows: valid rows of a file.
+    :param skew: seconds that the second worker's clock is ahead.
+    """
+    machines = folder / "machines"
+    machines.mkdir()
+    with deployment(machines) as running:
+        week = Week(running, folder, rows)
+        running.start(week.dags, extra={"worker-2": {"CLOCK_SKEW": str(skew)}})
+        week.accept_feeds()
+        wait_until(week.dags_known, "the DAGs are known", seconds=120, every=0.5)
+        yield week
+    assert left_running(machines) == []
+
+
+@pytest.fixture(scope="module", name="week")
+def _shared_week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
+    with _week(tmp_path_factory.mktemp("week"), rows=200, skew=60) as week:
+        yield week
+
+
+def test_the_smoke_script_follows_a_file_to_its_end(week: Week, tmp_path: Path) -> None:
+    """scripts/smoke.py puts a file on the SFTP server and sees every event of it accepted."""
+    running = week.deployment
+    env = tmp_path / ".env"
+    env.write_text("".join(f"{name}='{value}'\n" for name, value in running.secrets.items()))
+    # fmt: off
+    command = [
+        sys.executable, str(ROOT / "scripts" / "smoke.py"), "--env", str(env), "--airflow", running.airflow.url,
+        "--sftp-port", str(running.server.port), "--sftp-user", running.server.user, "--dag", dag_id(SMOKED),
+        "--remote", f"{week.inbox}/{SMOKED}_%Y%m%d.csv", "--rows", "500", "--timeout", "300",
+    ]
+    # fmt: on
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "summary: success" in ended.stdout
+    assert ended.stdout.splitlines()[-1].startswith("success: 500 of 500 events accepted")
+    assert len(running.api.event_ids()) == 500
+    running.api.control.reset()
+
+
+def test_a_day_with_workers_killed(week: Week) -> None:
+    """Both routes for a day: the store refuses writes, a worker dies during deliver, another during upload."""
+    day = ["the object store refuses writes", "a worker dies during deliver", BACKFILL, "a worker dies during upload"]
+    _live_through(week, seed=7, plan=[day])
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("seed", range(20))
+def test_a_week_whatever_goes_wrong(seed: int, tmp_path: Path) -> None:
+    """Seven days of five advertisers, every disturbance once, in an order and at moments of the seed's choice."""
+    chance = random.Random(seed)
+    order = chance.sample(DISTURBANCES, len(DISTURBANCES))
+    with _week(tmp_path, rows=400, skew=chance.choice([-60, 60])) as week:
+        _live_through(week, seed=seed, plan=[*([one] for one in order), [BACKFILL]])
+
+
+def _live_through(week: Week, *, seed: int, plan: Sequence[Sequence[str]]) -> None:
+    """Some days with a file from each advertiser; then everything must be right.
+
+    :param plan: what happens on each day while its runs are under way.
+    """
+    disturber = Disturber(week.deployment, random.Random(seed))
+    try:
+        for day, happenings in enumerate(plan):
+            _live_through_day(week, disturber, day, happenings)
+        week.check_events()
+        week.check_feeds()
+        week.check_counts()
+        week.check_no_plaintext()
+    except Exception as error:
+        error.add_note("\n".join([f"seed {seed}", *disturber.story]))
+        raise
+    deaths = sum("dies" in happening for happenings in plan for happening in happenings)
+    assert len(disturber.retried_elsewhere) >= deaths, disturber.story
+
+
+def _live_through_day(week: Week, disturber: Disturber, day: int, happenings: Sequence[str]) -> None:
+    """The day's files appear, its runs start, things go wrong, the runs end."""
+    airflow = week.deployment.airflow
+    file_day = week.yesterday + timedelta(days=day)
+    disturber.tell(f"day {day}")
+    for name in NAMES:
+        week.drop(name, file_day)
+    if day == 0:
+        for name in NAMES:  # the scheduler starts the runs that are due
+            airflow.unpause(dag_id(name))
+    else:
+        week.set_day(day)
+        for name in NAMES:
+            airflow.trigger(dag_id(name), file_day=file_day)
+    for happening in happenings:
+        if happening == BACKFILL:
+            _backfill(week)
+        else:
+            disturber.strike(happening)
+    expected = sum(len(files) for files in week.files.values())
+    wait_until(lambda: week.ended(expected), f"the runs of day {day} end", seconds=_DAY, every=0.5)
+
+
+def _backfill(week: Week) -> None:
+    """Deliver older files of one advertiser, two at once, beside its run of the day."""
+    days = [week.yesterday - timedelta(days=back) for back in (3, 2)]
+    for day in days:
+        week.drop("garden_centre", day)
+    body = {
+        "dag_id": dag_id("garden_centre"),
+        "from_date": f"{days[0]}T00:00:00Z",
+        "to_date": f"{days[-1]}T23:59:00Z",
+        "max_active_runs": 2,
+    }
+    week.deployment.airflow.post("/backfills", body)

@@ -1,0 +1,294 @@
+"""Five advertisers, both routes, a file each a day: what lies where, and what must have become of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import polars as pl
+import yaml
+
+from airflow_provider_tiktok_offline.config.loading import load_config
+from airflow_provider_tiktok_offline.conversions.sample import SAMPLE_COLUMNS, write_sample
+from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.feed_files import accept_feed, make_sample
+from tests.deployment.compose import ROOT
+from tests.deployment.native import Deployment
+from tests.integration.shop import ConversionFile, write_file
+from tests.servers.simulator import ADVERTISER_ID, EVENT_SET_ID
+
+STATE_BUCKET = "tiktok-offline-state"
+SOURCE_BUCKET = "shop-exports"
+FEED_BUCKET = "liveramp-drop"
+#: Two share an event set, and with it one ledger.
+DIRECT = {
+    "corner_shop": (ADVERTISER_ID, EVENT_SET_ID),
+    "garden_centre": ("7000000000000000102", "7000000000000000202"),
+    "night_kiosk": ("7000000000000000102", "7000000000000000202"),
+}
+BY_LIVERAMP = {"market_hall": "7000000000000000301", "book_barn": "7000000000000000302"}
+NAMES = (*DIRECT, *BY_LIVERAMP)
+#: The smoke script's own, beside the five.
+SMOKED = "smoke_shop"
+#: Transactions that a file repeats of the one before.
+_REPEATED = 20
+_CATEGORIES = ("CompletePayment", "Contact", "Subscribe")
+_EMAIL = re.compile(rb"[\w.+-]+@(?:shop\.example|example\.\w+)")
+_PHONE = re.compile(rb"(?<!\d)\d{10,12}(?!\d)")
+
+
+def dag_id(name: str) -> str:
+    """The factory's DAG of an advertiser."""
+    return f"tiktok_offline__{name}"
+
+
+@dataclass
+class Week:
+    """The files of one deployment's advertisers.
+
+    Attributes:
+        rows: valid rows of a file.
+        files: what was dropped, by advertiser, in order.
+    """
+
+    deployment: Deployment
+    folder: Path
+    rows: int
+    newest: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=1))
+    files: dict[str, list[ConversionFile]] = field(default_factory=lambda: {name: [] for name in NAMES})
+    _numbers: int = 0
+
+    def __post_init__(self) -> None:
+        data = self.deployment.server.data
+        self.inbox = data / "outgoing"
+        self.feeds = data / "uploads"
+        self.dropped = self.folder / "dropped"
+        self.dags = self.folder / "dags"
+        for place in (self.inbox, self.feeds, self.dropped, self.dags):
+            place.mkdir(parents=True)
+        for bucket in (SOURCE_BUCKET, FEED_BUCKET):
+            self._s3().create_bucket(Bucket=bucket)
+        (self.dags / "week.py").write_text((ROOT / "tests" / "deployment" / "week_dags.py").read_text())
+        (self.dags / "advertisers.yaml").write_text(yaml.safe_dump(self._configuration()))
+
+    def _configuration(self) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        own = {"settle_seconds": 0, "poke_seconds": 2, "timeout_seconds": 1200}
+        defaults: dict[str, Any] = {
+            "mode": "live",
+            "state_uri": f"s3://object_store@{STATE_BUCKET}/tiktok",
+            "currency": "USD",
+            "phone_region": "US",
+            # A run is due twelve hours from now, and not again while the test lasts.
+            "schedule": f"0 {(now.hour + 12) % 24} * * *",
+            "start_date": (now - timedelta(days=30)).date(),
+            "retries": 8,
+            "retry_delay_seconds": 2,
+            "upload": {"batch_events": 25, "requests_per_second": 5, "in_flight": 2, "part_events": 1000},
+            # Longer than the clocks are apart.
+            "ledger": {"heartbeat_seconds": 5, "lease_seconds": 150},
+        }
+        advertisers: list[dict[str, Any]] = []
+        for name, (advertiser_id, event_set_id) in DIRECT.items():
+            source = {"conn_id": "sftp_corner_shop", "path": f"{self.inbox}/{name}_{{{{ ds_nodash }}}}.csv", **own}
+            if name == "night_kiosk":
+                source = {"path": f"s3://object_store@{SOURCE_BUCKET}/{name}_{{{{ ds_nodash }}}}.csv", **own}
+            ids = {"advertiser_id": advertiser_id, "event_set_id": event_set_id}
+            advertisers.append({"name": name, **ids, "source": source})
+        for name, event_set_id in BY_LIVERAMP.items():
+            source = {"conn_id": "sftp_market_hall", "path": f"{self.inbox}/{name}_{{{{ ds_nodash }}}}.csv", **own}
+            liveramp = {"conn_id": "sftp_liveramp", "destination": str(self.feeds)}
+            if name == "book_barn":
+                liveramp = {"destination": f"s3://object_store@{FEED_BUCKET}/feeds"}
+            ids = {"advertiser_id": event_set_id, "event_set_id": event_set_id, "route": "liveramp"}
+            advertisers.append({"name": name, **ids, "source": source, "liveramp": liveramp})
+        source = {"conn_id": "sftp_corner_shop", "path": f"{self.inbox}/{SMOKED}_{{{{ ds_nodash }}}}.csv", **own}
+        ids = {"advertiser_id": ADVERTISER_ID, "event_set_id": EVENT_SET_ID}
+        advertisers.append({"name": SMOKED, **ids, "source": source, "schedule": None})
+        return {"defaults": defaults, "advertisers": advertisers}
+
+    def context(self, name: str) -> DeliveryContext:
+        """An advertiser as a command sees it."""
+        config = load_config(self.dags / "advertisers.yaml").advertiser(name)
+        return DeliveryContext(config=config, connections=self.deployment.connections, holder="test")
+
+    def accept_feeds(self) -> None:
+        """What ``tiktok-offline liveramp accept`` does, once a feed."""
+        for name in BY_LIVERAMP:
+            sample = self.folder / f"sample_{name}.csv"
+            ctx = self.context(name)
+            sample.write_bytes(make_sample(ctx, None, columns=SAMPLE_COLUMNS, categories=_CATEGORIES))
+            accept_feed(ctx, sample)
+
+    def drop(self, name: str, day: date) -> ConversionFile:
+        """An advertiser's file of a day appears where it looks for it.
+
+        On the direct route it begins with the last transactions of the file before.
+        """
+        local = self.dropped / f"{name}_{day:%Y%m%d}.csv"
+        if name in DIRECT:
+            before = self.files[name][-1].purchases[-_REPEATED:] if self.files[name] else ()
+            fresh = range(self._numbers, self._numbers + self.rows - len(before))
+            self._numbers = fresh.stop
+            file = write_file(local, [*(purchase.number for purchase in before), *fresh], self.newest)
+        else:
+            seed = len(self.files[name]) * 100 + NAMES.index(name)
+            write_sample(local, self.rows, as_of=self.newest, seed=seed, identifiers="both")
+            file = ConversionFile(local, (), self.rows, 0, 0)
+        if name == "night_kiosk":
+            self.deployment.store.write(SOURCE_BUCKET, local.name, local.read_bytes())
+        else:
+            hidden = self.inbox / f".{local.name}.part"
+            hidden.write_bytes(local.read_bytes())
+            hidden.rename(self.inbox / local.name)
+        self.files[name].append(file)
+        return file
+
+    def set_day(self, day: int) -> None:
+        """Move every machine's clock, as the package sees it, so many days on."""
+        for machine in self.deployment.machines.values():
+            place = Path(machine.environment["AIRFLOW_HOME"]) / "dags" / "days"
+            replacement = place.with_suffix(".new")
+            replacement.write_text(str(day))
+            replacement.rename(place)
+        self.deployment.api.control.set_clock(day * 86400.0)
+
+    @property
+    def yesterday(self) -> date:
+        """The day of the first files: whose run is due when the DAGs are unpaused."""
+        return (self.newest - timedelta(days=1)).date()
+
+    def dags_known(self) -> bool:
+        """Whether Airflow has read the DAGs folder."""
+        known = {dag["dag_id"] for dag in self.deployment.airflow.get("/dags?limit=100")["dags"]}
+        return {dag_id(name) for name in (*NAMES, SMOKED)} <= known
+
+    def ended(self, expected: int) -> bool:
+        """Whether there are so many runs, and all have ended in success.
+
+        :raises AssertionError: if one has failed.
+        """
+        found = self.deployment.airflow.get("/dags/~/dagRuns?limit=100")["dag_runs"]
+        runs = [run for run in found if run["dag_id"] != dag_id(SMOKED)]
+        failed = [(run["dag_id"], run["dag_run_id"]) for run in runs if run["state"] == "failed"]
+        assert not failed, failed
+        return len(runs) == expected and all(run["state"] == "success" for run in runs)
+
+    # --- what must have become of it ---
+
+    def check_events(self) -> None:
+        """Each transaction is at the simulator, once, and nothing else is."""
+        held = list(self.deployment.api.control.events())
+        for event_set_id in {event_set for _, event_set in DIRECT.values()}:
+            wanted = self._wanted(event_set_id)
+            found = Counter(event.item["event_id"] for event in held if event.event_set_id == event_set_id)
+            assert found == Counter(wanted), (
+                f"{event_set_id}: {len(wanted - found.keys())} missing, {len(found.keys() - wanted)} "
+                f"too many, {sum(1 for count in found.values() if count > 1)} twice, of {len(wanted)}"
+            )
+
+    def _wanted(self, event_set_id: str) -> set[str]:
+        """The event ids of all transactions for an event set."""
+        names = [name for name, (_, event_set) in DIRECT.items() if event_set == event_set_id]
+        return {event_id for name in names for file in self.files[name] for event_id in file.event_ids}
+
+    def check_feeds(self) -> None:
+        """Each file of the liveramp route is at its destination, whole, once; nothing else is there."""
+        for name in BY_LIVERAMP:
+            sources = sorted(file.path.read_bytes() for file in self.files[name])
+            if name == "book_barn":
+                keys = [key for key in self.deployment.store.keys(FEED_BUCKET) if f"{name}_" in key]
+                arrived = [self.deployment.store.read(FEED_BUCKET, key) for key in keys]
+            else:
+                arrived = [path.read_bytes() for path in self.feeds.iterdir() if path.name.startswith(f"{name}_")]
+            assert sorted(arrived) == sources, f"{name}: {[len(one) for one in arrived]} of {[len(s) for s in sources]}"
+        assert len(self.deployment.store.keys(FEED_BUCKET)) == len(self.files["book_barn"])
+        assert len(list(self.feeds.iterdir())) == len(self.files["market_hall"])
+
+    def check_counts(self) -> None:
+        """Of each file there is one closed delivery, whose rows and events add up to the file's."""
+        summaries = {}
+        for key in self.deployment.store.keys(STATE_BUCKET):
+            folder, _, name = key.rpartition("/")
+            if name == "summary.json":
+                summary = json.loads(self.deployment.store.read(STATE_BUCKET, key))
+                summaries[summary["advertiser"], summary["digest"]] = summary
+            elif folder == "tiktok/deliveries":
+                state = json.loads(self.deployment.store.read(STATE_BUCKET, key))
+                assert state["status"] == "closed", state
+        expected = {
+            (name, hashlib.sha256(file.path.read_bytes()).hexdigest()): file
+            for name, files in self.files.items()
+            for file in files
+        }
+        assert {key for key in summaries if key[0] != SMOKED} == expected.keys()
+        accepted: Counter[str] = Counter()
+        for (name, digest), file in expected.items():
+            summary = summaries[name, digest]
+            rows = summary["rows"]
+            valid = len(file.purchases) if name in DIRECT else file.rows
+            counted = [rows[f"rows_{kind}"] for kind in ("total", "valid", "rejected", "duplicate", "excluded")]
+            assert counted == [file.rows, valid, file.rejected, file.duplicates, 0], summary
+            events = {outcome: count for outcome, count in summary["events"].items() if count}
+            assert sum(events.values()) == valid, summary
+            assert events.keys() <= {"accepted", "already_sent"}, summary
+            accepted[summary["event_set_id"]] += events.get("accepted", 0)
+        for event_set_id in {event_set for _, event_set in DIRECT.values()}:
+            assert accepted[event_set_id] == len(self._wanted(event_set_id))
+        for name, event_set_id in BY_LIVERAMP.items():
+            assert accepted[event_set_id] == sum(file.rows for file in self.files[name])
+
+    def check_no_plaintext(self) -> None:
+        """No e-mail and no phone of any file lies anywhere but where the user put it."""
+        emails, digits = set(), set()
+        for files in self.files.values():
+            for file in files:
+                content = file.path.read_bytes()
+                emails |= {found.lower() for found in _EMAIL.findall(content)}
+                digits |= {re.sub(rb"\D", b"", cell)[-10:] for cell in re.findall(rb"[+(]\d[\d ().-]{8,}\d", content)}
+        assert len(emails) > 100
+        assert len(digits) > 100
+        for place, content in self._contents():
+            assert not emails & {found.lower() for found in _EMAIL.findall(content)}, place
+            assert not digits & {found[-10:] for found in _PHONE.findall(content)}, place
+
+    def _contents(self) -> Iterator[tuple[str, bytes]]:
+        """Everything that was written: machines' disks with their logs, database, queue, the state bucket."""
+        deployment = self.deployment
+        for folder, _, names in os.walk(deployment.folder):
+            for path in (Path(folder) / name for name in names):
+                if path.is_file():
+                    yield str(path), path.read_bytes()
+        yield "sshd's log", deployment.server.log.read_bytes()
+        yield "PostgreSQL", deployment.database.dump()
+        yield "Redis", deployment.broker.contents()
+        for key in deployment.store.keys(STATE_BUCKET):
+            content = deployment.store.read(STATE_BUCKET, key)
+            yield key, content
+            if key.endswith(".parquet"):
+                frame = pl.read_parquet(content)
+                values = (value for column in frame.iter_columns() for value in column.to_list())
+                yield key, b"\n".join(v.encode() if isinstance(v, str) else bytes(v) for v in values if _is_text(v))
+
+    def _s3(self) -> Any:
+        store = self.deployment.store
+        return boto3.client(
+            "s3",
+            endpoint_url=store.endpoint,
+            region_name=store.region,
+            aws_access_key_id=store.access_key,
+            aws_secret_access_key=store.secret_key,
+        )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str | bytes)

@@ -1,0 +1,19 @@
+"""The DAGs folder's one file: the factory's DAGs, under the machine's own clock.
+
+``days`` beside this file says how many days on it is, ``CLOCK_SKEW`` by how many seconds the machine's clock is off.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from airflow_provider_tiktok_offline.clock import OFFSET_VARIABLE
+from airflow_provider_tiktok_offline.dag_factory import build_dags
+
+_DAYS = Path(__file__).with_name("days")
+os.environ[OFFSET_VARIABLE] = str(
+    (int(_DAYS.read_text()) if _DAYS.exists() else 0) * 86400 + float(os.environ.get("CLOCK_SKEW", "0"))
+)
+
+build_dags(globals(), "advertisers.yaml")
