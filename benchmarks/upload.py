@@ -8,39 +8,91 @@ from __future__ import annotations
 
 import json
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from itertools import groupby
-from operator import itemgetter
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.connections import Connection
+    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _EVENT_SET = "7000000000000000201"
+_TOKEN = "benchmark"  # noqa: S105 - nobody checks it
 _PLAIN = "events.parquet"
+_SOURCE = "conversions.csv"
+#: The state of a delivery that is ready to be sent; each run sends a copy of it.
+_READY = "ready"
 
 
-def write_parts(folder: Path, events: int) -> None:
-    """Prepared parts as the package stages them, and the same events as a plain Parquet file for the loop."""
-    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
-    from airflow_provider_tiktok_offline.conversions.prepare import prepare
+class _Connections:
+    """One connection, to the server of the benchmark."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def get(self, conn_id: str) -> Connection:
+        from airflow_provider_tiktok_offline.connections import Connection
+
+        host = f"http://127.0.0.1:{self._port}"
+        return Connection(conn_id=conn_id, conn_type="tiktok", host=host, password=_TOKEN)
+
+
+def _context(folder: Path, port: int = 0) -> DeliveryContext:
+    from airflow_provider_tiktok_offline.clock import SystemClock
+    from airflow_provider_tiktok_offline.config import AdvertiserConfig
+    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+
+    config = AdvertiserConfig.model_validate(
+        {
+            "name": "benchmark",
+            "advertiser_id": "7000000000000000101",
+            "event_set_id": _EVENT_SET,
+            "mode": "live",
+            "currency": "USD",
+            "phone_region": "US",
+            "state_uri": str(folder / "state"),
+            "source": {"path": str(folder.parent / _SOURCE), "settle_seconds": 0},
+            "upload": {"requests_per_second": 1_000_000},
+        }
+    )
+    # On the day of the file, whenever this runs.
+    clock = SystemClock(_NOW - datetime.now(UTC))
+    return DeliveryContext(config=config, connections=_Connections(port), holder="benchmark", clock=clock)
+
+
+def write_parts(folder: Path, events: int) -> str:
+    """A delivery up to its plan, and the same events as a plain Parquet file for the loop.
+
+    :returns: the delivery's id.
+    """
     from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
     from airflow_provider_tiktok_offline.conversions.sample import write_sample
-    from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
-    from airflow_provider_tiktok_offline.conversions.source import LocalFile
+    from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
+    from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
+    from airflow_provider_tiktok_offline.delivery.staging import StagedParts
+    from airflow_provider_tiktok_offline.delivery.validate import validate
+    from airflow_provider_tiktok_offline.ledger.ledger import Ledger
+    from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 
-    file = folder / "conversions.csv"
+    file = folder / _SOURCE
     write_sample(file, events, as_of=_NOW, identifiers="both", seed=1)
-    settings = ConversionSettings(currency="USD", phone_region="US")
-    parts = DirectoryParts(folder / "parts")
-    prepare(LocalFile(file), settings, as_of=_NOW, output=parts)
-    prepared = PreparedEvents.open(parts)
+    ctx = _context(folder / _READY)
+    Ledger.init(ctx.objects, _EVENT_SET, identity=ctx.config.identity_settings(), clock=ctx.clock)
+    found = file.stat()
+    stamp = FileStamp(uri=str(file), size=found.st_size, mtime=from_epoch(found.st_mtime)).to_dict()
+    delivery_id = str(validate(ctx, stamp)["delivery_id"])
+    normalize_hash(ctx, delivery_id)
+    dedupe(ctx, delivery_id)
+    prepared = PreparedEvents.open(StagedParts(ctx.staging, delivery_id))
     frames = []
     for index in range(len(prepared.parts)):
         part = prepared.read(index)
@@ -61,72 +113,30 @@ def write_parts(folder: Path, events: int) -> None:
             )
         )
     pl.concat(frames).write_parquet(folder / _PLAIN)
-    file.unlink()
+    return delivery_id
 
 
 def ours(folder: Path, port: int) -> dict[str, float]:
-    """The package: prepared parts, columns to JSON, several requests in flight, durable receipts."""
-    from airflow_provider_tiktok_offline.clock import system_clock
-    from airflow_provider_tiktok_offline.config.models import UploadConfig
-    from airflow_provider_tiktok_offline.conversions.events import to_json
-    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
-    from airflow_provider_tiktok_offline.delivery.upload import WINDOW_BATCHES
-    from airflow_provider_tiktok_offline.ledger.keying import event_keys, new_secret
-    from airflow_provider_tiktok_offline.ledger.receipts import OUTCOMES, PartReceipts
-    from airflow_provider_tiktok_offline.storage.objects import open_objects
-    from airflow_provider_tiktok_offline.tiktok.ahead import ahead
-    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
-    from airflow_provider_tiktok_offline.tiktok.requests import Envelope
-    from airflow_provider_tiktok_offline.tiktok.upload import send
+    """The package's own step: prepared parts and plan, columns to JSON, requests in flight, durable receipts."""
+    import airflow_provider_tiktok_offline.conversions.prepared
+    import airflow_provider_tiktok_offline.tiktok.upload  # noqa: F401 - not part of what is measured
+    from airflow_provider_tiktok_offline.delivery.upload import open_client, upload
 
-    limits = UploadConfig(requests_per_second=1_000_000)
-    size = limits.batch_events * WINDOW_BATCHES
-    clock = system_clock()
-    secret = new_secret()
-    state = open_objects(str(folder / f"state-{time.time_ns()}"))
-    prepared = PreparedEvents.open(DirectoryParts(folder / "parts"))
-
-    def windows() -> Iterator[tuple[int, pl.Series, pl.Series]]:
-        for index in range(len(prepared.parts)):
-            part = prepared.read(index)
-            keys = event_keys(secret, part["event_id"])
-            for first in range(0, part.height, size):
-                yield index, to_json(part.slice(first, size)), keys.slice(first, size)
-
-    def receipts_of(index: int) -> PartReceipts:
-        carried = OUTCOMES.to_frame().select("event_key", "first_attempt_at")
-        return PartReceipts(
-            state,
-            f"receipts/{index}",
-            "benchmark",
-            clock=clock,
-            fence=lambda: None,
-            carried=carried,
-            retry_window=timedelta(hours=limits.retry_hours),
-        )
-
-    accepted = 0
-    started, worked = time.perf_counter(), time.process_time()
-    with TikTokClient("benchmark", base_url=f"http://127.0.0.1:{port}") as client:
-        for index, window in groupby(ahead(windows()), key=itemgetter(0)):
-            with receipts_of(index) as receipts:
-                for _, items, keys in window:
-                    accepted += send(
-                        items,
-                        keys,
-                        client=client,
-                        envelope=Envelope(_EVENT_SET),
-                        limits=limits,
-                        receipts=receipts,
-                        clock=clock,
-                        proven=bool(accepted),
-                    ).accepted
-    return {
-        "seconds": time.perf_counter() - started,
-        "processor_seconds": time.process_time() - worked,
-        "events": accepted,
-    }
+    (delivery_id,) = (path.name for path in (folder / _READY / "state" / "staging").iterdir())
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        shutil.copytree(folder / _READY, name, dirs_exist_ok=True)
+        ctx = _context(Path(name), port)
+        open_client(ctx).close()
+        parts = ctx.ledger.plan(delivery_id).parts
+        accepted = 0
+        started, worked = time.perf_counter(), time.process_time()
+        for part in parts:
+            accepted += upload(ctx, delivery_id, part)["accepted"]
+        return {
+            "seconds": time.perf_counter() - started,
+            "processor_seconds": time.process_time() - worked,
+            "events": accepted,
+        }
 
 
 def official_sdk(folder: Path, port: int) -> dict[str, float]:

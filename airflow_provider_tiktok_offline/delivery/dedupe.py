@@ -85,4 +85,4 @@ def _look(ctx: DeliveryContext, prepared: Events) -> dict[str, Any]:
 
 
 def _keyed(ledger: Ledger, frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(ledger.keys(frame["event_id"]).alias("event_key"), "content", "event_time")
+    return frame.select(ledger.keys(frame["event_id"]).alias("event_key"), "event_id", "content", "event_time")

@@ -79,15 +79,7 @@ def _outstanding(
     """
     import polars as pl
 
-    planned = ctx.ledger.plan(delivery_id).part(part)
-    keyed = frame.with_columns(ctx.ledger.keys(frame["event_id"]).alias("event_key"))
-    chosen = keyed.join(planned.select("event_key"), on="event_key", how="semi", maintain_order="left")
-    if chosen.height != planned.height:
-        raise LedgerDamagedError(
-            f"the plan names {planned.height} events of part {part}, and {chosen.height} of them are staged.",
-            where=f"delivery {delivery_id}",
-            todo="The staged parts are not those the plan was made from: run normalize_hash with the settings of then.",
-        )
+    chosen = _planned(ctx, delivery_id, part, frame)
     chosen = chosen.filter(~opted_out(ctx, chosen))
     now = ctx.clock.now()
     in_doubt = pl.col("outcome") == "in_doubt"
@@ -98,6 +90,27 @@ def _outstanding(
     )
 
 
+def _planned(ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFrame) -> pl.DataFrame:
+    """The planned events of a part, in its order, with their event keys.
+
+    A part that holds the very events of then is taken row by row; of another one each event's key is made again.
+    """
+    plan = ctx.ledger.plan(delivery_id)
+    planned = plan.part(part)
+    if part in plan.fingerprints and ctx.ledger.fingerprint(frame["event_id"]) == plan.fingerprints[part]:
+        chosen = frame if planned.height == frame.height else frame[planned["row"]]
+        return chosen.with_columns(planned["event_key"])
+    keyed = frame.with_columns(ctx.ledger.keys(frame["event_id"]).alias("event_key"))
+    chosen = keyed.join(planned.select("event_key"), on="event_key", how="semi", maintain_order="left")
+    if chosen.height != planned.height:
+        raise LedgerDamagedError(
+            f"the plan names {planned.height} events of part {part}, and {chosen.height} of them are staged.",
+            where=f"delivery {delivery_id}",
+            todo="The staged parts are not those the plan was made from: run normalize_hash with the settings of then.",
+        )
+    return chosen
+
+
 def _proven(ctx: DeliveryContext, delivery_id: str) -> bool:
     """Whether TikTok has accepted an event of any part: then a refused batch is not the settings' fault."""
     plan = ctx.ledger.plan(delivery_id)
@@ -105,7 +118,7 @@ def _proven(ctx: DeliveryContext, delivery_id: str) -> bool:
         return True
     for part in plan.parts:
         with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
-            if (receipts.settled()["outcome"] == "accepted").any():
+            if receipts.any_accepted():
                 return True
     return False
 

@@ -24,22 +24,35 @@ def pack(keys: pl.Series, header: dict[str, Any]) -> bytes:
     return json.dumps(proof, sort_keys=True).encode() + b"\n" + body.tobytes()
 
 
+def read_header(content: bytes, where: str) -> dict[str, Any]:
+    """The header alone.
+
+    :raises LedgerDamagedError: if the object is cut off or was changed.
+    """
+    return _proven(content, where)[0]
+
+
 def unpack(content: bytes, where: str) -> tuple[dict[str, Any], pl.Series]:
     """Header and keys.
 
     :raises LedgerDamagedError: if the object is cut off or was changed.
     """
+    found, body = _proven(content, where)
+    return found, from_bytes(body)
+
+
+def _proven(content: bytes, where: str) -> tuple[dict[str, Any], bytes]:
     line, _, body = content.partition(b"\n")
     try:
-        header = json.loads(line)
-        whole = len(body) == header["keys"] * KEY_BYTES and hashlib.sha256(body).hexdigest() == header["sha256"]
+        found = json.loads(line)
+        whole = len(body) == found["keys"] * KEY_BYTES and hashlib.sha256(body).hexdigest() == found["sha256"]
     except (ValueError, KeyError, TypeError):
-        header, whole = {}, False
+        found, whole = {}, False
     if not whole:
         raise LedgerDamagedError(
             "an object of the ledger is cut off or was changed", where=where, todo="Restore it; nothing was sent."
         )
-    return header, from_bytes(body)
+    return found, body
 
 
 def from_bytes(body: bytes) -> pl.Series:

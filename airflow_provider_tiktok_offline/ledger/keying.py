@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 
 import polars as pl
 import polars_hash as plh
 
 from airflow_provider_tiktok_offline.conversions.digests import from_hex
+from airflow_provider_tiktok_offline.conversions.text_bytes import buffers
 
 SECRET_BYTES = 32
 KEY_BYTES = 16
@@ -37,6 +39,18 @@ def event_keys(secret: bytes, event_ids: pl.Series) -> pl.Series:
     """The first 16 bytes of SHA-256(secret, event id) of every event id."""
     salted = pl.lit(secret) + pl.col("id").cast(pl.Binary)
     return event_ids.alias("id").to_frame().select(event_key=salted).select(_digest("event_key", 32)).to_series()
+
+
+def fingerprint(secret: bytes, event_ids: pl.Series) -> str:
+    """What tells whether a part still holds the same events in the same order, without a key for each.
+
+    Keyed, since a part may hold a single event: its bare digest would be its event id's.
+    """
+    _, _, ends, characters = buffers(event_ids)
+    found = hmac.new(secret, b"event ids of a part\x1f", "sha256")
+    found.update(ends.data)
+    found.update(characters.data)
+    return found.hexdigest()
 
 
 def content_keys(secret: bytes, frame: pl.DataFrame) -> pl.Series:

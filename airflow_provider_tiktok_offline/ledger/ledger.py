@@ -139,6 +139,10 @@ class Ledger:
         """Event ids as event keys: 16 bytes each, keyed with the ledger's secret."""
         return keying.event_keys(self._secret, event_ids)
 
+    def fingerprint(self, event_ids: pl.Series) -> str:
+        """What tells whether these are the same events in the same order, without a key for each."""
+        return keying.fingerprint(self._secret, event_ids)
+
     def contents(self, frame: pl.DataFrame) -> pl.Series:
         """Fingerprints (``event_key``, ``content``) as the ledger keeps them."""
         return keying.content_keys(self._secret, frame)
@@ -158,7 +162,8 @@ class Ledger:
         A plan stays as it is until every event of it has an answer; the next call then makes a new one, which takes up
         what was held before.
 
-        :param parts: index of each prepared part and its frame (``event_key``, ``content``, ``event_time``), in order.
+        :param parts: index of each prepared part and its frame, in order: ``event_key``, ``content``, ``event_time``,
+            and ``event_id`` where the part is to be known again by its :meth:`fingerprint`.
         :raises LedgerBusyError: if other writers came first each time.
         """
         found = self._live_plan(delivery_id)
@@ -259,7 +264,8 @@ class Ledger:
         judged = pl.concat([keyed, self._claim(planning, keyed)], how="horizontal")
         start = 0
         for index, frame in batch:
-            planning.draft.add(index, judged.slice(start, frame.height))
+            found = self.fingerprint(frame["event_id"]) if "event_id" in frame.columns else None
+            planning.draft.add(index, judged.slice(start, frame.height), found)
             start += frame.height
 
     def _claim(self, planning: _Planning, keyed: pl.DataFrame) -> pl.DataFrame:

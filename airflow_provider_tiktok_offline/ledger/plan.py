@@ -41,6 +41,7 @@ class Plan:
         counts: verdict -> events, of all events of the file.
         parts: index of each prepared part that has something to send, in order.
         events: part index -> events to send.
+        fingerprints: part index -> :func:`.keying.fingerprint` of the events the part held, where it was taken.
     """
 
     delivery_id: str
@@ -50,6 +51,7 @@ class Plan:
     counts: dict[str, int]
     parts: tuple[int, ...]
     events: dict[int, int]
+    fingerprints: dict[int, str]
     _files: dict[int, str]
     _objects: ObjectStore
 
@@ -102,14 +104,17 @@ class Draft:
     _token: str = field(default_factory=lambda: secrets.token_hex(6))
     _files: dict[int, str] = field(default_factory=dict)
     _events: dict[int, int] = field(default_factory=dict)
+    _fingerprints: dict[int, str] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
 
-    def add(self, index: int, judged: pl.DataFrame) -> None:
+    def add(self, index: int, judged: pl.DataFrame, fingerprint: str | None) -> None:
         """Write the verdicts of one prepared part, in its order."""
         path = f"{folder(self.root, self.delivery_id)}/{self.round:04d}/{self._token}-{index:06d}.parquet"
         with self.objects.open_write(path) as stream:
             judged.with_row_index("row").select(PLAN_COLUMNS.keys()).write_parquet(stream)
         self._files[index] = path
+        if fingerprint is not None:
+            self._fingerprints[index] = fingerprint
         self._events[index] = judged.filter(pl.col("verdict").is_in(SENT_VERDICTS)).height
         for verdict, count in judged["verdict"].value_counts().iter_rows():
             self._counts[verdict] += count
@@ -125,6 +130,7 @@ class Draft:
                 "counts": self._counts,
                 "events": {str(index): count for index, count in self._events.items()},
                 "files": {str(index): path for index, path in self._files.items()},
+                "fingerprints": {str(index): found for index, found in self._fingerprints.items()},
             },
         )
         return read(self.objects, self.root, self.delivery_id, self.round)
@@ -149,6 +155,7 @@ def read(objects: ObjectStore, root: str, delivery_id: str, round_: int) -> Plan
         counts=manifest["counts"],
         parts=tuple(index for index in sorted(events) if events[index]),
         events=events,
+        fingerprints={int(index): found for index, found in manifest.get("fingerprints", {}).items()},
         _files={int(index): path for index, path in manifest["files"].items()},
         _objects=objects,
     )

@@ -160,6 +160,14 @@ class PartReceipts:
         self._oldest_doubt = young.select(pl.col("first_attempt_at").min()).item()
         return found
 
+    def any_accepted(self) -> bool:
+        """Whether TikTok has taken some event of the part."""
+        return any(
+            keyfiles.read_header(content[0], f"{self._objects.uri}/{path}")["kind"] == "accepted"
+            for path in self._objects.list(self._folder)
+            if (content := self._objects.get(path)) is not None
+        )
+
     def close(self) -> None:
         """Flush, and end the flushing in the background."""
         self._stopped.set()
