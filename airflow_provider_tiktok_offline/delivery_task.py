@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, conf
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+from airflow_provider_tiktok_offline.metrics import measured
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 if TYPE_CHECKING:
@@ -76,6 +77,18 @@ class DeliveryTask:
             holder=f"{run.dag_id}/{run.run_id}",
             progress=log_progress(),
         )
+
+
+    @contextmanager
+    def step(self, name: str, context: Mapping[str, Any]) -> Iterator[DeliveryContext]:
+        """What a step is given; its errors end the task by their type, and its time is measured.
+
+        :param name: the step's, in the metrics.
+        """
+        with task_errors():
+            ctx = self.delivery_context(context)
+            with measured(name, ctx.config):
+                yield ctx
 
 
 def refuse_lonely_state(config: AdvertiserConfig) -> None:

@@ -37,7 +37,7 @@ def get_provider_info() -> dict[str, Any]:
             },
         ],
         "operators": [
-            _modules(_FILES, "operators.conversions", "operators.approval", "operators.summary", "operators.maintenance"),
+            _modules(_FILES, *(f"operators.{name}" for name in ("conversions", "approval", "summary", "maintenance"))),
             _modules(_TIKTOK, "operators.tiktok"),
             _modules(_LIVERAMP, "operators.liveramp"),
         ],

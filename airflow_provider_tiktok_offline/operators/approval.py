@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
@@ -54,7 +56,11 @@ class ApproveDeliveryOperator(DeliveryTask, ApprovalOperator):
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         from airflow_provider_tiktok_offline.delivery.guards import approve
 
-        super().execute_complete(context, event)
+        try:
+            super().execute_complete(context, event)
+        except HITLRejectException as no:
+            # A retry would ask again.
+            raise AirflowFailException("Rejected: nothing is sent. Clear this task to be asked again.") from no
         with task_errors():
             ctx = self.delivery_context(context)
             for delivery_id, breaches in self._breaches(context).items():

@@ -10,10 +10,11 @@ from airflow.providers.common.compat.sdk import BaseOperator
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.lineage import Traced
 from airflow_provider_tiktok_offline.retry_policy import with_retry_policy
 
 
-class DeliveryOperator(DeliveryTask, BaseOperator):
+class DeliveryOperator(DeliveryTask, Traced, BaseOperator):
     """An operator that runs one step of a delivery.
 
     :param config: path of advertisers.yaml, as the worker sees it. (templated)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_tiktok_offline.delivery_task import task_errors, with_link
+from airflow_provider_tiktok_offline.delivery_task import with_link
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.lineage import at
 from airflow_provider_tiktok_offline.links import FileReportLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
 
@@ -30,8 +31,7 @@ class ValidateConversionFileOperator(DeliveryOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.validate import validate
 
-        with task_errors():
-            ctx = self.delivery_context(context)
+        with self.step("validate", context) as ctx:
             results = []
             for stamp in stamps(self.files):
                 result = validate(ctx, stamp)
@@ -40,6 +40,7 @@ class ValidateConversionFileOperator(DeliveryOperator):
                     " %(rows_duplicate)d duplicate, %(rows_excluded)d excluded. Report: %(report_uri)s",
                     result,
                 )
+                self.trace(read=[at(result["uri"])], written=[at(result["report_uri"])])
                 results.append(with_link(ctx, result))
             return {"deliveries": results}
 
@@ -61,9 +62,12 @@ class NormalizeHashOperator(DeliveryOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
 
-        with task_errors():
-            ctx = self.delivery_context(context)
-            return {"deliveries": each(delivery_ids(self.deliveries), lambda one: normalize_hash(ctx, one))}
+        with self.step("normalize_hash", context) as ctx:
+            results = each(delivery_ids(self.deliveries), lambda one: normalize_hash(ctx, one))
+            for result in results:
+                staged = [] if result["manifest_uri"] is None else [at(result["manifest_uri"], result["events"])]
+                self.trace(read=[at(ctx.deliveries.get(result["delivery_id"]).uri)], written=staged)
+        return {"deliveries": results}
 
 
 class DedupeOperator(DeliveryOperator):
@@ -85,8 +89,7 @@ class DedupeOperator(DeliveryOperator):
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
         from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 
-        with task_errors():
-            ctx = self.delivery_context(context)
+        with self.step("dedupe", context) as ctx:
             results = each(delivery_ids(self.deliveries), lambda one: dedupe(ctx, one))
         context["ti"].xcom_push(key="counts", value=results)
         return [{"delivery_id": result["delivery_id"], "part": part} for result in results for part in result["parts"]]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_tiktok_offline.delivery_task import task_errors
+from airflow_provider_tiktok_offline.lineage import at
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
 
 
@@ -30,9 +30,11 @@ class LiveRampDeliveryOperator(DeliveryOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.liveramp import deliver
 
-        with task_errors():
-            ctx = self.delivery_context(context)
+        with self.step("deliver", context) as ctx:
             results = each(delivery_ids(self.deliveries), lambda one: deliver(ctx, one))
+            for result in results:
+                fed = [] if result["uri"] is None else [at(result["uri"], result["rows"])]
+                self.trace(read=[at(ctx.deliveries.get(result["delivery_id"]).uri)], written=fed)
         for result in results:
             self.log.info("%(delivery_id)s: %(outcome)s, %(rows)s rows, %(file_name)s", result)
         return {"deliveries": results}
@@ -59,5 +61,5 @@ class WriteLiveRampFileOperator(DeliveryOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.feed_files import write_file
 
-        with task_errors():
-            return write_file(self.delivery_context(context), self.uri, Path(self.to))
+        with self.step("write_file", context) as ctx:
+            return write_file(ctx, self.uri, Path(self.to))

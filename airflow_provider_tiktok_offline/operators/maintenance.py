@@ -7,7 +7,6 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_tiktok_offline.delivery_task import task_errors
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 
 #: A mapped task's name in the UI.
@@ -26,8 +25,7 @@ class LedgerMaintenanceOperator(DeliveryOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
         from airflow_provider_tiktok_offline.delivery.upkeep import keep_up
 
-        with task_errors():
-            ctx = self.delivery_context(context)
+        with self.step("maintenance", context) as ctx:
             done = keep_up(ctx).to_dict()
         self.log.info("%s: %s", ctx.config.name, ", ".join(f"{count} {name}" for name, count in done.items()))
         return done
@@ -50,8 +48,7 @@ class DoctorOperator(DeliveryOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
         from airflow_provider_tiktok_offline.delivery.doctor import doctor
 
-        with task_errors():
-            ctx = self.delivery_context(context)
+        with self.step("doctor", context) as ctx:
             findings = doctor(ctx, prove_role=self.prove_role)
         tell = {"ok": self.log.info, "warning": self.log.warning, "failed": self.log.error}
         for finding in findings:

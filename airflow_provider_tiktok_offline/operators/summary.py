@@ -7,9 +7,11 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRule
 
-from airflow_provider_tiktok_offline.delivery_task import task_errors, with_link
+from airflow_provider_tiktok_offline.delivery_task import with_link
 from airflow_provider_tiktok_offline.errors import UnsettledError
+from airflow_provider_tiktok_offline.lineage import at, event_set
 from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
+from airflow_provider_tiktok_offline.metrics import count_delivery
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 
 _FAILED = frozenset({"failed", "upstream_failed"})
@@ -34,11 +36,13 @@ class DeliverySummaryOperator(DeliveryOperator):
         from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
 
         failed = self._failed_before(context)
-        with task_errors():
-            ctx = self.delivery_context(context)
+        with self.step("summary", context) as ctx:
             results = [with_link(ctx, result) for result in summarize_all(ctx)]
             for result in results:
                 self.log.info("%s", _counts(result))
+                count_delivery(ctx.config, result)
+                reached = [event_set(ctx.config, result.get("events", {}).get("accepted", 0))]
+                self.trace(read=[at(result["file"])], written=reached if ctx.config.route == "tiktok" else [])
             if failed:
                 raise UnsettledError(
                     f"the run can't be called a success: {', '.join(failed)} failed.",

@@ -8,6 +8,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_tiktok_offline.delivery_task import task_errors
+from airflow_provider_tiktok_offline.lineage import at, event_set
 from airflow_provider_tiktok_offline.links import EventsManagerLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 from airflow_provider_tiktok_offline.retry_policy import with_retry_policy
@@ -41,9 +42,10 @@ class TikTokUploadOperator(DeliveryOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.upload import upload
 
-        with task_errors():
-            ctx = self.delivery_context(context)
+        with self.step("upload", context) as ctx:
             result = upload(ctx, self.part["delivery_id"], int(self.part["part"]))
+            staged = at(f"{ctx.config.staging}/{self.part['delivery_id']}/manifest.json")
+            self.trace(read=[staged], written=[event_set(ctx.config, result["accepted"])])
         self.log.info("%s part %s: %s", self.part["delivery_id"], self.part["part"], result)
         return result
 

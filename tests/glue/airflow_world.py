@@ -24,6 +24,7 @@ from tests.servers.mail import Mailbox
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, EVENT_SET_ID, RunningSimulator
 from tests.servers.sink import Sink
 from tests.servers.sshd import StaticConnections
+from tests.servers.statsd import Metrics
 
 
 @dataclass
@@ -36,6 +37,7 @@ class AirflowWorld:
         api: the simulator.
         mailbox: where mails arrive.
         web: where what is posted to Slack and to webhooks arrives.
+        metrics: where metrics arrive.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class AirflowWorld:
     api: RunningSimulator
     mailbox: Mailbox
     web: Sink
+    metrics: Metrics
 
     def __post_init__(self) -> None:
         self.inbox = self.folder / "inbox"
@@ -58,9 +61,19 @@ class AirflowWorld:
             "HTTP_ALERTS": {"conn_type": "http", "host": self.web.url},
         }
         self.environment = {f"AIRFLOW_CONN_{name}": json.dumps(fields) for name, fields in connections.items()}
-        self.environment |= {"ADVERTISER": json.dumps(self.settings("corner_shop"))}
+        self.lineage = self.folder / "lineage.json"
+        self.environment |= {
+            "ADVERTISER": json.dumps(self.settings("corner_shop")),
+            "AIRFLOW__METRICS__STATSD_ON": "True",
+            "AIRFLOW__METRICS__STATSD_HOST": "127.0.0.1",
+            "AIRFLOW__METRICS__STATSD_PORT": str(self.metrics.port),
+            "AIRFLOW__METRICS__STATSD_INFLUXDB_ENABLED": "True",
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(
+                {"type": "file", "log_file_path": str(self.lineage), "append": True}
+            ),
+        }
         (self.airflow.dags / "advertisers.yaml").write_text(
-            yaml.safe_dump({"advertisers": [self.settings("told_shop"), self.settings("fed_shop")]})
+            yaml.safe_dump({"advertisers": [self.settings(f"{name}_shop") for name in ("told", "fed", "measured")]})
         )
         for name in ("corner_shop", "fed_shop"):
             ctx = self.context(name=name)

@@ -19,6 +19,7 @@ from tests.servers.mail import mail_server
 from tests.servers.simulator import simulator
 from tests.servers.sink import sink
 from tests.servers.sshd import Sshd, sshd
+from tests.servers.statsd import statsd
 
 #: The day whose file the runs of these tests are for.
 DAY = "2026-11-21"
@@ -118,11 +119,12 @@ def _airflow_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow
     folder = tmp_path_factory.mktemp("airflow_world")
     airflow = airflow_environment(folder / "airflow")
     airflow.initialise()
-    with simulator() as api, mail_server() as mailbox, sink() as web:
-        yield AirflowWorld(folder, airflow, api, mailbox, web)
+    with simulator() as api, mail_server() as mailbox, sink() as web, statsd() as metrics:
+        yield AirflowWorld(folder, airflow, api, mailbox, web, metrics)
 
 
 @pytest.fixture(scope="session", name="airflow")
 def _airflow(airflow_world: AirflowWorld) -> Iterator[AirflowRunner]:
     with airflow_world.runner() as airflow:
         yield airflow
+        airflow.end()

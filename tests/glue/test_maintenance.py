@@ -34,8 +34,8 @@ def test_the_example_dag_keeps_up_every_advertiser(airflow_world: AirflowWorld, 
     assert ctx.staging.list("")
     run = airflow.run("tiktok_offline_maintenance")
     assert run.state == "success", run.tasks
-    assert run.tasks == dict.fromkeys(("doctor[0]", "doctor[1]", "maintenance[0]", "maintenance[1]"), "success"), (
-        run.tasks
+    assert run.tasks == dict.fromkeys(
+        (f"{task}[{number}]" for task in ("doctor", "maintenance") for number in range(3)), "success"
     )
     assert not ctx.staging.list("")
 

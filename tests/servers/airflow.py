@@ -57,6 +57,12 @@ class AirflowRunner:
         with self.log.open("a") as log:
             log.write(rest)
 
+    def end(self) -> None:
+        """Let it end by itself, so that what Airflow's plugins have started ends with it."""
+        rest, _ = self._process.communicate()
+        with self.log.open("a") as log:
+            log.write(rest)
+
     def start(self, dag_id: str, *, logical_date: str | None = None, conf: Mapping[str, Any] | None = None) -> None:
         """Begin a run; :meth:`finish` waits for its end."""
         self._ask({"run": dag_id, "logical_date": logical_date, "conf": conf})

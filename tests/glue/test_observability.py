@@ -1,0 +1,111 @@
+"""What a run tells Airflow's metrics and OpenLineage, seen by a real StatsD server and in the events themselves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.glue.airflow_world import AirflowWorld
+from tests.servers.airflow import AirflowRun, AirflowRunner
+from tests.servers.simulator import ACCESS_TOKEN, EVENT_SET_ID
+
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
+
+NAME = "measured_shop"
+DAG_ID = f"tiktok_offline__{NAME}"
+DAY = (datetime.now(UTC) - timedelta(days=5)).date()
+TAGS = f"advertiser={NAME},route=tiktok,mode=live"
+
+
+@pytest.fixture(scope="module", name="file")
+def _file(airflow_world: AirflowWorld) -> Path:
+    path = airflow_world.write(f"{NAME}_{DAY:%Y%m%d}.csv", 300, seed=51)
+    header, first, *rest = path.read_text().splitlines()
+    bad = first.split(",")
+    bad[header.split(",").index("transaction_amount")] = "much"
+    path.write_text("\n".join([header, first, *rest, first, first, ",".join(bad)]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module", name="run")
+def _run(airflow: AirflowRunner, file: Path) -> AirflowRun:
+    run = airflow.run(DAG_ID, conf={"file_day": DAY.isoformat()})
+    assert run.state == "success", run.tasks
+    return run
+
+
+def counted(world: AirflowWorld, name: str) -> list[int]:
+    """What a counter was increased by, each time."""
+    lines = world.metrics.about(f"airflow.tiktok_offline.{name},", TAGS)
+    return [int(float(line.partition(":")[2].partition("|")[0])) for line in lines]
+
+
+def test_metrics_count_what_the_summary_says(airflow_world: AirflowWorld, run: AirflowRun) -> None:
+    """Rows by class and events by outcome, and the time of each step, under the documented names."""
+    rows = {name: counted(airflow_world, f"rows.{name}") for name in ("total", "valid", "rejected", "duplicate")}
+    assert rows == {"total": [303], "valid": [300], "rejected": [1], "duplicate": [2]}
+    assert counted(airflow_world, "events.accepted") == [300]
+    assert counted(airflow_world, "deliveries") == [1]
+    for step in ("validate", "normalize_hash", "dedupe", "upload", "summary"):
+        assert airflow_world.metrics.about(f"airflow.tiktok_offline.{step}.duration,", TAGS, "|ms"), step
+
+
+def test_a_delivery_is_counted_once(airflow_world: AirflowWorld, airflow: AirflowRunner, run: AirflowRun) -> None:
+    """Clearing the summary of a closed delivery adds nothing."""
+    before = counted(airflow_world, "rows.total")
+    assert airflow.clear(DAG_ID, run.run_id, "summary").state == "success"
+    assert counted(airflow_world, "rows.total") == before
+
+
+def test_every_metric_is_documented(airflow_world: AirflowWorld, run: AirflowRun) -> None:
+    """docs/airflow.md names each one that was sent."""
+    page = (Path(__file__).parents[2] / "docs" / "airflow.md").read_text()
+    sent = {line.partition(",")[0].removeprefix("airflow.") for line in airflow_world.metrics.about("tiktok_offline.")}
+    assert len(sent) > 8
+    for name in sent:
+        assert f"`{name}`" in page, name
+
+
+def datasets(world: AirflowWorld, task_id: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Inputs and outputs of a task's last completion, by namespace and name."""
+    events = [json.loads(line) for line in world.lineage.read_text().splitlines()]
+    done = [
+        event
+        for event in events
+        if event["eventType"] == "COMPLETE" and event["job"]["name"] == f"{DAG_ID}.{task_id}" and event["inputs"]
+    ]
+    return tuple({f"{one['namespace']} {one['name']}": one for one in done[-1][side]} for side in ("inputs", "outputs"))  # type: ignore[return-value]
+
+
+def test_lineage_leads_from_the_file_to_the_event_set(airflow_world: AirflowWorld, file: Path, run: AirflowRun) -> None:
+    """OpenLineage is told of the file, the staged parts and the event set, with the rows that were written."""
+    inputs, outputs = datasets(airflow_world, "validate")
+    assert f"file {file}" in inputs
+    assert all(name.endswith("/report.json") for name in outputs)
+    inputs, staged = datasets(airflow_world, "normalize_hash")
+    assert f"file {file}" in inputs
+    inputs, outputs = datasets(airflow_world, "upload")
+    assert set(inputs) == set(staged)
+    [reached] = outputs.values()
+    assert reached["namespace"] == "tiktok"
+    assert reached["name"].endswith(f"/event_sets/{EVENT_SET_ID}")
+    sent = reached["outputFacets"]["outputStatistics"]["rowCount"]
+    assert sent == counted(airflow_world, "events.accepted")[-1]
+    inputs, outputs = datasets(airflow_world, "summary")
+    assert f"file {file}" in inputs
+    assert [one["name"] for one in outputs.values()] == [reached["name"]]
+
+
+def test_neither_says_anything_of_a_customer(airflow_world: AirflowWorld, file: Path, run: AirflowRun) -> None:
+    """No e-mail address of the file, no token, no password."""
+    said = airflow_world.lineage.read_text() + "\n".join(airflow_world.metrics.lines)
+    assert ACCESS_TOKEN not in said
+    assert "T0/B0/x0" not in said
+    for line in file.read_text().splitlines()[1:]:
+        email = line.partition(",")[0]
+        assert "@" not in email or email not in said
