@@ -5,7 +5,7 @@ Beside the rates stand the client's processor seconds (the server's are the same
 changes less.
 
 * *put*: the feed file as a stream to the server, its size verified.
-* *deliver*: all of a delivery: the source file is read twice (once for the digest), its lines are chosen, parsed and
+* *deliver*: all of a delivery: the source file is read once, its lines are chosen, digested and
   written in the feed's form, streamed, verified and noted in the feed's book.
 * *get*: a source file read to its end.
 """

@@ -6,7 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from airflow_provider_tiktok_offline.errors import InputFileError
 
@@ -72,21 +72,28 @@ class FileReader:
         self._lines = 0
         self.size = 0
         self.byte_order_mark = False
+        self._packed = source.name.lower().endswith(".gz")
+        self._ended_here = False
         self.type = file_type(source.name)
         self.delimiter = b","
         self.fields = 0
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the stored bytes read so far, in hex."""
+        """SHA-256 of the stored bytes, in hex; once :meth:`blocks` is through."""
         return self._digest.hexdigest()
+
+    def digest(self) -> Any:
+        """A copy of the running SHA-256 of all that was given out so far; None where that is not what is stored."""
+        return None if self._packed or self._ended_here else self._digest.copy()
 
     def _fault(self, rule: str, what: str, todo: str) -> InputFileError:
         return InputFileError(what, rule=rule, where=self._source.name, todo=todo)
 
     def _stored(self, stream: BinaryIO) -> Iterator[bytes]:
         while chunk := stream.read(min(_CHUNK, self._block_bytes)):
-            self._digest.update(chunk)
+            if self._packed:
+                self._digest.update(chunk)
             self.size += len(chunk)
             if self._tick is not None:
                 self._tick(self.size)
@@ -94,7 +101,7 @@ class FileReader:
 
     def _text(self, stream: BinaryIO) -> Iterator[bytes]:
         chunks = self._stored(stream)
-        if self._source.name.lower().endswith(".gz"):
+        if self._packed:
             chunks = self._unpacked(chunks)
         total = 0
         for chunk in chunks:
@@ -150,7 +157,13 @@ class FileReader:
         if pending:
             if not pending.endswith(b"\n"):
                 pending += b"\n"
+                self._ended_here = True
             yield from self._cut(pending, last=True)
+
+    def _take(self, text: bytes | bytearray | memoryview) -> None:
+        """Digest what is about to be given out; of a compressed file the stored bytes were digested before."""
+        if not self._packed:
+            self._digest.update(text)
 
     def _header(self, pending: bytearray) -> bytes:
         if not pending:
@@ -159,6 +172,7 @@ class FileReader:
             raise self._fault("utf16", "the text is UTF-16.", 'Save it as "CSV UTF-8".')
         if pending.startswith(_UTF8_MARK):
             self.byte_order_mark = True
+            self._take(_UTF8_MARK)
             del pending[: len(_UTF8_MARK)]
         head = bytes(pending[:_HEADER_BYTES])
         if b"\0" in head:
@@ -176,7 +190,9 @@ class FileReader:
             raise self._fault("line_ending", "lines end in \\r alone.", "Export with Unix or Windows line ends.")
         if end < 0 and len(pending) >= _HEADER_BYTES:
             raise self._fault("binary_file", "no line end in the first 64 KiB.", "Check that this is a delimited file.")
-        del pending[: len(pending) if end < 0 else end + 1]
+        end = len(pending) if end < 0 else end + 1
+        self._take(pending[:end])
+        del pending[:end]
         self._lines = 1
         return line
 
@@ -197,6 +213,7 @@ class FileReader:
                 data = data[:open_at]
         if data:
             del pending[: len(data)]
+            self._take(memoryview(data)[:-1] if last and self._ended_here else data)
             block = Block(data, self._lines + 1, spans, quoted, count_lines(data))
             self._lines += block.count
             if self._lines - 1 > self._limits.rows:

@@ -11,6 +11,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -112,23 +113,30 @@ class FeedFile:
         :raises FileChangedError: if a source's bytes are not those that were validated; raised before the last chunk.
         """
         # The same lines of sources whose digests are held against those validated: known since the first run.
-        digest = None if self.sha256 else hashlib.sha256()
+        known = bool(self.sha256)
         total = rows = 0
         unwritable = [Unwritable() for _ in self._sources]
         held = self._feed.header()
+        digest = hashlib.sha256(held)
         read_before = 0
         for one, faults in zip(self._sources, unwritable, strict=True):
-            for text, count in self._rows(one, faults, read_before):
+            # As long as what is written is what was read, its digest is taken from the reader's.
+            same = one is self._sources[0]
+            for text, count, read in self._rows(one, faults, read_before):
+                same = same and read is not None and (text != b"" or read.digest() == digest.digest())
+                if same:
+                    digest = read
+                elif not known:
+                    digest.update(text)
+                if not text:
+                    continue
                 # One chunk is held back, so that nothing is complete before every source is seen to be unchanged.
-                if digest is not None:
-                    digest.update(held)
                 total += len(held)
                 yield held
                 held = text
                 rows += count
             read_before += self._read
-        if digest is not None:
-            digest.update(held)
+        if not known:
             self.sha256 = digest.hexdigest()
         self.rows, self.bytes, self.unwritable = rows, total + len(held), unwritable
         yield held
@@ -150,20 +158,21 @@ class FeedFile:
         for _ in self.chunks():
             pass
 
-    def _rows(self, one: FeedSource, faults: Unwritable, read_before: int) -> Iterator[tuple[bytes, int]]:
+    def _rows(self, one: FeedSource, faults: Unwritable, read_before: int) -> Iterator[tuple[bytes, int, Any]]:
+        """Text, its rows, and the digest of all that was read up to it where it is what was read; the header is b""."""
         tick = None if self._progress is None else (lambda done: self._tell(read_before + done))
         reader = FileReader(one.source, one.settings.limits, tick=tick)
         layout: _Layout | None = None
         for block in reader.blocks():
             if layout is None or isinstance(block, bytes):
                 layout = self._layout(reader, block, one)
+                yield b"", 0, reader.digest()
                 continue
             written = layout.copy(block)
             if written is None:
                 parsed = parse(block, reader.fields, reader.delimiter, one.settings.limits.row_characters)
                 written = layout.write(parsed, faults)
-            if written[1]:
-                yield written
+            yield *written, reader.digest() if written[0] is block.data else None
         self._read = reader.size
         if reader.sha256 != one.sha256:
             raise FileChangedError(

@@ -17,7 +17,8 @@ from tests.liveramp.rows import feed, row, source_of, text
 from tests.servers.proxy import cutting_proxy
 from tests.servers.sshd import Sshd, StaticConnections
 
-ROWS = 6000
+ROWS = 6_000
+LONG = 120_000
 
 
 def _rounds(server: Sshd, book: FeedBook, clock: ManualClock, folder: Path, seeds: range, *, temporary: bool) -> None:
@@ -28,8 +29,11 @@ def _rounds(server: Sshd, book: FeedBook, clock: ManualClock, folder: Path, seed
         connections = StaticConnections(server.connection(port=proxy.port))
         for seed in seeds:
             generator = random.Random(seed)
-            # Each round has content of its own: the same content would be a no-op.
-            numbers = range(seed * 7, seed * 7 + ROWS)
+            # Each round has content of its own: the same content would be a no-op. Every other round has a number of
+            # rows of its own too, so that its source is run through once; some are longer than what is under way.
+            rows = LONG if generator.random() < 0.1 else ROWS
+            rows += seed if seed % 2 else 0
+            numbers = range(seed * 7, seed * 7 + rows)
             content = text(map(row, numbers))
             source = source_of(inbox / "day.psv", content, validated=generator.random() < 0.7)
             destination = Destination(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,12 +193,14 @@ def test_chosen_rows_are_exactly_what_comes_out(
 ) -> None:
     """For any choice, delimiter and line end, trimmed or not: header, the chosen rows in order, nothing else; twice."""
     generator = random.Random(seed)
-    chosen = sorted(generator.sample(range(rows), generator.randint(0, rows)))
+    chosen = sorted(generator.sample(range(rows), generator.choice([rows, generator.randint(0, rows)])))
     folder = tmp_path_factory.mktemp("case")
     written = ((*row(number)[:-1], row(number)[-1] + space) for number in range(rows))
+    content = text(written, delimiter=delimiter, end=end)
+    content = generator.choice([b"", b"\xef\xbb\xbf"]) + content[: generator.choice([None, -len(end)])]
     source = source_of(
         folder / "a.txt",
-        text(written, delimiter=delimiter, end=end),
+        content,
         [line + 2 for line in chosen],
         replace(SETTINGS, trim_white_space=bool(space)),
         validated=validated and delimiter == "|",
@@ -205,8 +209,24 @@ def test_chosen_rows_are_exactly_what_comes_out(
     first = _written(file)
     digest = file.sha256
     assert first == text(map(row, chosen))
+    assert hashlib.sha256(first).hexdigest() == digest
     assert _written(file) == first
     assert file.sha256 == digest
+
+
+@pytest.mark.parametrize("left_out", [[], [2], [60_000], [119_999, 120_001], range(50_000, 120_002)])
+@pytest.mark.parametrize("name", ["a.psv", "a.psv.gz"])
+def test_the_digest_is_that_of_what_was_written_in_many_blocks(
+    tmp_path: Path, left_out: Sequence[int], name: str
+) -> None:
+    """Taken from the source as long as both are the same, and its own from the first line that is left out."""
+    content = text(map(row, range(120_000)))
+    lines = sorted(set(range(2, 120_002)) - set(left_out))
+    stored = gzip.compress(content, 1) if name.endswith(".gz") else content
+    file = FeedFile(feed(), [source_of(tmp_path / name, stored, lines, validated=True)])
+    assert hashlib.sha256(_written(file)).hexdigest() == file.sha256
+    assert file.rows == len(lines)
+    assert (file.sha256 == hashlib.sha256(content).hexdigest()) == (not left_out)
 
 
 def test_equal_content_gives_equal_gzip() -> None:
