@@ -9,10 +9,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+from airflow_provider_tiktok_offline.errors import (
+    ConfigError,
+    GateExceededError,
+    TikTokOfflineError,
+    UnsettledError,
+)
 from airflow_provider_tiktok_offline.metrics import measured
 from airflow_provider_tiktok_offline.storage.uris import parse
 
@@ -39,6 +45,8 @@ class DeliveryTask:
     config: str | None
     advertiser: str | None
     settings: AdvertiserConfig | Mapping[str, Any] | None
+    #: Where a browser reads the report of what this task works on; None where nothing can be signed.
+    report_link: str | None = None
 
     def advertiser_config(self) -> AdvertiserConfig:
         """The advertiser's typed settings.
@@ -76,8 +84,8 @@ class DeliveryTask:
             connections=AirflowConnections(),
             holder=f"{run.dag_id}/{run.run_id}",
             progress=log_progress(),
+            mask=mask_secret,
         )
-
 
     @contextmanager
     def step(self, name: str, context: Mapping[str, Any]) -> Iterator[DeliveryContext]:
@@ -89,6 +97,25 @@ class DeliveryTask:
             ctx = self.delivery_context(context)
             with measured(name, ctx.config):
                 yield ctx
+
+    @contextmanager
+    def showing_report(self, ctx: DeliveryContext) -> Iterator[None]:
+        """Link the report of the run's (first) delivery when the block is through, or stopped over what is in it."""
+        try:
+            yield
+        except (GateExceededError, UnsettledError):
+            self._show_report(ctx)
+            raise
+        self._show_report(ctx)
+
+    def _show_report(self, ctx: DeliveryContext) -> None:
+        from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run
+
+        try:
+            for delivery_id in deliveries_of_run(ctx)[:1]:
+                self.report_link = ctx.objects.link(f"{ctx.folder(delivery_id)}/report.html", _LINK_LIFETIME)
+        except TikTokOfflineError as error:
+            log.warning("There is no link to the report: %s", error)
 
 
 def refuse_lonely_state(config: AdvertiserConfig) -> None:
@@ -111,12 +138,6 @@ def refuse_lonely_state(config: AdvertiserConfig) -> None:
             where=config.name,
             todo="Use s3://conn_id@bucket/prefix, or set state_shared: true if every worker mounts the same directory.",
         )
-
-
-def with_link(ctx: DeliveryContext, result: dict[str, Any]) -> dict[str, Any]:
-    """A step's result with a link to its delivery's report, where the store can sign one."""
-    link = ctx.objects.link(f"{ctx.folder(result['delivery_id'])}/report.html", _LINK_LIFETIME)
-    return result if link is None else {**result, "report_link": link}
 
 
 @contextmanager

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
+    from airflow.providers.common.compat.sdk import TaskInstanceKey
 
 #: Where a person looks at an advertiser's event sets.
 EVENTS_MANAGER = "https://ads.tiktok.com/i18n/events_manager/home?aadvid={advertiser_id}"
 
 
 class FileReportLink(BaseOperatorLink):
-    """The HTML report of the (first) file that the task worked on: a signed URL, where the state lies in a bucket."""
+    """The HTML report of the (first) file that the task worked on: a signed URL, where the state lies in a bucket.
+
+    Airflow asks for it where the task has just run, after a failure too.
+    """
 
     name = "Conversion file report"
 
-    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
-        result = XCom.get_value(ti_key=ti_key, key="return_value")
-        match result:
-            case {"deliveries": [{"report_link": str(link)}, *_]}:
-                return link
-        return ""
+    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
+        return getattr(operator, "report_link", None) or ""
 
 
 class EventsManagerLink(BaseOperatorLink):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow_provider_tiktok_offline.delivery_task import with_link
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.lineage import at
 from airflow_provider_tiktok_offline.links import FileReportLink
@@ -31,7 +30,7 @@ class ValidateConversionFileOperator(DeliveryOperator):
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.validate import validate
 
-        with self.step("validate", context) as ctx:
+        with self.step("validate", context) as ctx, self.showing_report(ctx):
             results = []
             for stamp in stamps(self.files):
                 result = validate(ctx, stamp)
@@ -41,7 +40,7 @@ class ValidateConversionFileOperator(DeliveryOperator):
                     result,
                 )
                 self.trace(read=[at(result["uri"])], written=[at(result["report_uri"])])
-                results.append(with_link(ctx, result))
+                results.append(result)
             return {"deliveries": results}
 
 

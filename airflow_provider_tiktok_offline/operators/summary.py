@@ -7,7 +7,6 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRule
 
-from airflow_provider_tiktok_offline.delivery_task import with_link
 from airflow_provider_tiktok_offline.errors import UnsettledError
 from airflow_provider_tiktok_offline.lineage import at, event_set
 from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
@@ -36,8 +35,8 @@ class DeliverySummaryOperator(DeliveryOperator):
         from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
 
         failed = self._failed_before(context)
-        with self.step("summary", context) as ctx:
-            results = [with_link(ctx, result) for result in summarize_all(ctx)]
+        with self.step("summary", context) as ctx, self.showing_report(ctx):
+            results = summarize_all(ctx)
             for result in results:
                 self.log.info("%s", _counts(result))
                 count_delivery(ctx.config, result)

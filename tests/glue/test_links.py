@@ -2,45 +2,76 @@
 
 from __future__ import annotations
 
-import json
 import urllib.request
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery_task import with_link
-from airflow_provider_tiktok_offline.links import EventsManagerLink
+from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.conversions.sample import write_sample
+from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
+from airflow_provider_tiktok_offline.operators.conversions import ValidateConversionFileOperator
 from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
-from airflow_provider_tiktok_offline.storage.objects import open_objects
-from tests.glue.conftest import Inbox
+from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
+from tests.glue.conftest import Inbox, Run
 from tests.servers.s3 import s3_server
 
 
-def test_a_report_in_a_bucket_has_a_signed_link(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who follows the link reads the report without credentials of their own."""
+@pytest.fixture(name="reports")
+def _reports(add_connection: Callable[[Connection], None]) -> Iterator[str]:
+    """A place for state in a bucket."""
     with s3_server() as server:
         server.make_bucket("reports")
-        connection = server.connection("s3_state")
-        fields = {"conn_type": "aws", "login": connection.login, "password": connection.password}
-        monkeypatch.setenv("AIRFLOW_CONN_S3_STATE", json.dumps({**fields, "extra": dict(connection.extra)}))
-        config = inbox.settings(state_uri="s3://s3_state@reports/state")
-        ctx = DeliveryContext(config=config, connections=AirflowConnections(), holder="a/b")
-        ctx.objects.put(f"{ctx.folder('d-1')}/report.html", b"<h1>Report</h1>")
-        link = with_link(ctx, {"delivery_id": "d-1"})["report_link"]
-        assert urllib.request.build_opener(urllib.request.ProxyHandler({})).open(link).read() == b"<h1>Report</h1>"
+        add_connection(server.connection("s3_state"))
+        yield "s3://s3_state@reports/state"
 
 
-def test_a_report_on_a_disk_has_none(tmp_path: Path) -> None:
-    """A browser can't read a worker's disk."""
-    assert open_objects(str(tmp_path)).link("report.html", timedelta(days=1)) is None
+def task(inbox: Inbox, **settings: object) -> ValidateConversionFileOperator:
+    path = inbox.folder / "sales_20261121.csv"
+    write_sample(path, 20, as_of=datetime.now(UTC), seed=1, identifiers="both")
+    path.write_text(path.read_text() + "nonsense\n")
+    found = path.stat()
+    stamp = FileStamp(f"sftp://sftp_shop@{path}", found.st_size, from_epoch(int(found.st_mtime)))
+    return ValidateConversionFileOperator(
+        task_id="validate", settings=inbox.settings(**settings), files=[stamp.to_dict()]
+    )
+
+
+def followed(link: str) -> str:
+    """What a browser without credentials reads there."""
+    text: str = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(link).read().decode()
+    return text
+
+
+def test_a_report_in_a_bucket_has_a_signed_link(inbox: Inbox, reports: str) -> None:
+    """Who follows the link reads the report without credentials of their own; the result in XCom holds no signature."""
+    validate = task(inbox, state_uri=reports)
+    result = validate.execute(Run().context())
+    page = followed(FileReportLink().get_link(validate, ti_key=None))  # type: ignore[arg-type]
+    assert "sales_20261121.csv" in page
+    assert "ignature" not in str(result)
+
+
+def test_the_report_is_linked_where_it_is_needed_most(inbox: Inbox, reports: str) -> None:
+    """A task that stopped at the gate shows the report that says why."""
+    validate = task(inbox, state_uri=reports, max_rejected_ratio=0)
+    with pytest.raises(AirflowFailException, match="GateExceededError"):
+        validate.execute(Run().context())
+    assert "sales_20261121.csv" in followed(FileReportLink().get_link(validate, ti_key=None))  # type: ignore[arg-type]
+
+
+def test_a_report_on_a_disk_has_none(inbox: Inbox) -> None:
+    """A browser can't read a worker's disk; the table stands in the task's log."""
+    validate = task(inbox)
+    validate.execute(Run().context())
+    assert FileReportLink().get_link(validate, ti_key=None) == ""  # type: ignore[arg-type]
 
 
 def test_events_manager(inbox: Inbox) -> None:
     """The link opens the advertiser's own event sets."""
-    task = DeliverySummaryOperator(task_id="summary", settings=inbox.settings())
-    link = EventsManagerLink().get_link(task, ti_key=None)  # type: ignore[arg-type]
+    summary = DeliverySummaryOperator(task_id="summary", settings=inbox.settings())
+    link = EventsManagerLink().get_link(summary, ti_key=None)  # type: ignore[arg-type]
     assert link.startswith("https://ads.tiktok.com/")
     assert "7000000000000000101" in link
