@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airflow_provider_tiktok_offline.cli.environment_connections import TOKEN_VARIABLE, EnvironmentConnections
+from airflow_provider_tiktok_offline.cli.environment_connections import EnvironmentConnections
 from airflow_provider_tiktok_offline.cli.options import advertiser_config
 from airflow_provider_tiktok_offline.errors import ConfigError
 
@@ -27,7 +27,8 @@ def open_account(
 
     :raises ConfigError: if neither names the account, or there is no access token.
     """
-    from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+    from airflow_provider_tiktok_offline.tiktok.access import access_token_of, api_url_of
+    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 
     if config is not None:
         settings = advertiser_config(config, advertiser)
@@ -36,7 +37,7 @@ def open_account(
         conn_id, account = "tiktok_default", advertiser_id
     else:
         raise ConfigError("no ad account is named.", todo="Give --advertiser-id, or --config and --advertiser.")
-    connection = EnvironmentConnections(conn_id).get(conn_id)
-    if not connection.password:
-        raise ConfigError("there is no access token.", where=f"connection {conn_id}", todo=f"Set {TOKEN_VARIABLE}.")
-    return TikTokClient(connection.password, base_url=api_url or connection.host or PRODUCTION_URL), account
+    connections = EnvironmentConnections(conn_id)
+    connection = connections.get(conn_id)
+    base_url = api_url or api_url_of(connection)
+    return TikTokClient(access_token_of(connection, connections, api_url=base_url), base_url=base_url), account

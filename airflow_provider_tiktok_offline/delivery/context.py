@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int | None], None]
 
 
+def unmasked(secret: str) -> None:
+    """Where no log masks secrets."""
+
+
 def silent(step: str, done: int, total: int | None) -> None:
     """Progress that nobody watches."""
 
@@ -38,6 +42,7 @@ class DeliveryContext:
             same holder re-enters its own delivery; another waits until the heartbeat has expired.
         clock: the source of the time.
         progress: told how far a step is.
+        mask: told every secret that was fetched otherwise than as a connection's password, so that logs hide it.
         api_url: another base URL of TikTok's API than the connection's.
     """
 
@@ -46,6 +51,7 @@ class DeliveryContext:
     holder: str
     clock: Clock = field(default_factory=system_clock)
     progress: Progress = silent
+    mask: Callable[[str], None] = unmasked
     api_url: str | None = None
 
     @property

@@ -141,8 +141,10 @@ def open_client(ctx: DeliveryContext) -> TikTokClient:
 
     connection = ctx.connections.get(ctx.config.tiktok_conn_id)
     base_url = ctx.api_url or api_url_of(connection)
+    token = access_token_of(connection, ctx.connections, api_url=base_url, clock=ctx.clock)
+    ctx.mask(token)
     return TikTokClient(
-        access_token_of(connection, ctx.connections, api_url=base_url, clock=ctx.clock),
+        token,
         base_url=base_url,
         clock=ctx.clock,
         timeout=ctx.config.upload.timeout_seconds,

@@ -6,10 +6,14 @@ import json
 import threading
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from airflow_provider_tiktok_offline.simulator.defaults import ANALYST_TOKEN, EVENTS_TOKEN
+from airflow_provider_tiktok_offline.storage.objects import open_objects
+from airflow_provider_tiktok_offline.tiktok.oauth import Grant
+from airflow_provider_tiktok_offline.tiktok.token_store import ObjectTokenStore
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, APP_ID, APP_SECRET, EVENT_SET_ID
 
 
@@ -25,6 +29,18 @@ def test_event_sets_are_made_renamed_tracked_and_deleted(cli, tiktok):
     assert "nothing was deleted" in cli.error("event-sets", "delete", made, *account, typed="Shop sales\n")
     cli.done("event-sets", "delete", made, *account, typed="All shops\n")
     assert made not in cli.done("event-sets", "list", *account)
+
+
+def test_an_expiring_grant_is_taken_from_its_token_store(cli, tiktok, tmp_path, monkeypatch):
+    """The commands find the token where the tasks do."""
+    grant = Grant(access_token=ACCESS_TOKEN, refresh_token="r1", expires_at=datetime.now(UTC) + timedelta(days=1))
+    ObjectTokenStore(open_objects(str(tmp_path)), "grant").save(grant, None)
+    extra = {"token_store": f"{tmp_path}/grant", "app_id": APP_ID, "app_secret": APP_SECRET}
+    monkeypatch.delenv("TIKTOK_ACCESS_TOKEN", raising=False)
+    monkeypatch.setenv("AIRFLOW_CONN_TIKTOK_DEFAULT", json.dumps({"conn_type": "tiktok", "extra": extra}))
+    listed = cli.done("event-sets", "list", "--json", "--advertiser-id", ADVERTISER_ID, "--api-url", tiktok.url)
+    assert EVENT_SET_ID in {one["event_set_id"] for one in json.loads(listed)}
+    assert ACCESS_TOKEN not in listed
 
 
 def test_an_account_must_be_named(cli, tiktok):
