@@ -19,7 +19,7 @@ from airflow_provider_tiktok_offline.tiktok.token_store import ObjectTokenStore
 
 def test_a_token_from_a_token_store_is_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Airflow masks a connection's password by itself, but not what the connection leads to."""
-    token = "5tored-t0ken-of-the-grant"  # noqa: S105 - of nobody
+    token = "5tored-t0ken-of-the-grant"
     grant = Grant(access_token=token, refresh_token="r1", expires_at=datetime.now(UTC) + timedelta(days=1))
     ObjectTokenStore(open_objects(str(tmp_path)), "grant").save(grant, None)
     extra = {"token_store": f"{tmp_path}/grant", "app_id": "1", "app_secret": "s3cret-of-the-app"}
