@@ -111,10 +111,10 @@ class Deployment:
         """Wait until every service has said that it is alive."""
         wait_until(self._whole, "Airflow is whole", seconds=seconds, every=0.5)
 
-    def stop(self) -> None:
-        """Stop Airflow's services, the workers first."""
-        for machine in reversed(self.machines.values()):
-            machine.stop(seconds=2)
+    def kill(self) -> None:
+        """Kill all of Airflow's services."""
+        for machine in self.machines.values():
+            machine.kill()
 
     def worker_of(self, pid: int) -> str | None:
         """The worker that a process belongs to."""
@@ -220,7 +220,7 @@ def deployment(folder: Path, *, sink: bool = False) -> Iterator[Deployment]:
             airflow=Airflow(f"http://127.0.0.1:{web}", "admin", secrets["AIRFLOW_ADMIN_PASSWORD"]),
             environment={**environment, **_QUICK, "AIRFLOW__API__PORT": str(web)},
         )
-        stack.callback(running.stop)
+        stack.callback(running.kill)
         yield running
 
 

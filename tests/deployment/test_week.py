@@ -9,10 +9,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
+import yaml
 
-from tests.deployment.compose import ROOT
+from tests.deployment.compose import COMPOSE_FILE, ROOT
 from tests.deployment.disturbances import DISTURBANCES, Disturber
 from tests.deployment.native import deployment, left_running
 from tests.deployment.processes import wait_until
@@ -68,6 +71,40 @@ def test_the_smoke_script_follows_a_file_to_its_end(week: Week, tmp_path: Path) 
     assert ended.stdout.splitlines()[-1].startswith("success: 500 of 500 events accepted")
     assert len(running.api.event_ids()) == 500
     running.api.control.reset()
+
+
+def test_nothing_listens_beyond_loopback(week: Week) -> None:
+    """No service of the deployment can be reached from another machine."""
+    machines = [*week.deployment.machines.values(), week.deployment.broker.process, week.deployment.database.process]
+    listening = {
+        (machine.name, connection.laddr.ip)
+        for machine in machines
+        for pid in machine.pids()
+        for connection in psutil.Process(pid).net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert {name for name, _ in listening} >= {"api-server", "redis", "postgres"}
+    assert {address for _, address in listening} == {"127.0.0.1"}
+
+
+@pytest.mark.campaign
+def test_the_health_checks_of_airflows_services_pass(week: Week) -> None:
+    """What docker-compose.yaml asks a service for its health is answered well, and badly of one that is not there."""
+    services = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    asked = {machine: machine.partition("-1")[0] for machine in ("scheduler", "dag-processor", "triggerer", "worker-1")}
+    running = {machine: _ask_health(week, machine, services[service]) for machine, service in asked.items()}
+    absent = _ask_health(week, "worker-1", services["worker"], HOSTNAME="worker-3")
+    for machine, process in running.items():
+        assert process.wait(120) == 0, machine
+    assert absent.wait(120) != 0
+
+
+def _ask_health(week: Week, machine: str, service: dict[str, Any], **changes: str) -> subprocess.Popen[bytes]:
+    """Start a service's health check on a machine."""
+    kind, *words = service["healthcheck"]["test"]
+    command = ["bash", "-c", words[0].replace("$$", "$")] if kind == "CMD-SHELL" else words
+    environment = {**week.deployment.machines[machine].environment, "HOSTNAME": machine, **changes}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def test_a_day_with_workers_killed(week: Week) -> None:
