@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
 from airflow_provider_tiktok_offline.lineage import at
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
 
@@ -14,7 +16,8 @@ class LiveRampDeliveryOperator(DeliveryOperator):
     """Deliver the day's feed file to LiveRamp: the rows that are new, in one stream from source to destination.
 
     Run again after any fault, it ends in one whole file; the same content is never delivered twice, and never more than
-    one file a UTC day: what comes later waits for the next.
+    one file a UTC day: what comes later waits for the next. If every row was delivered before, no file goes out and the
+    task is skipped.
 
     Returns ``{"deliveries": [...]}``, one result a delivery with ``outcome``, ``file_name``, ``rows`` and ``sha256``.
 
@@ -37,6 +40,8 @@ class LiveRampDeliveryOperator(DeliveryOperator):
                 self.trace(read=[at(ctx.deliveries.get(result["delivery_id"]).uri)], written=fed)
         for result in results:
             self.log.info("%(delivery_id)s: %(outcome)s, %(rows)s rows, %(file_name)s", result)
+        if results and all(result["outcome"] == "nothing_new" for result in results):
+            raise AirflowSkipException("Nothing is new: every row was delivered before, so no file goes out.")
         return {"deliveries": results}
 
 

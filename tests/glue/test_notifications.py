@@ -117,13 +117,20 @@ def test_liveramps_specialist_is_told_of_an_upload(
         make_sample(ctx, None, columns=SAMPLE_COLUMNS, categories=("CompletePayment", "Contact", "Subscribe"))
     )
     accept_feed(ctx, sample)
-    airflow_world.write(f"fed_shop_{day(1).replace('-', '')}.csv", seed=44)
+    file = airflow_world.write(f"fed_shop_{day(1).replace('-', '')}.csv", seed=44)
     run = airflow.run("tiktok_offline__fed_shop", conf={"file_day": day(1)})
     assert run.state == "success", run.tasks
     [delivered] = airflow_world.feed.iterdir()
     [mail] = airflow_world.mailbox.with_subject(f"Conversion file uploaded: {delivered.name}")
     assert mail["To"] == "specialist@liveramp.example"
     assert f"{delivered.stat().st_size:,}" in written(mail)
+    # The same rows in another file: nothing is left to deliver, so the task is skipped and nobody is told.
+    header, *rows = file.read_text().splitlines(keepends=True)
+    file.with_name(f"fed_shop_{day(2).replace('-', '')}.csv").write_text("".join([header, *rows[::-1]]))
+    again = airflow.run("tiktok_offline__fed_shop", conf={"file_day": day(2)})
+    assert (again.state, again.tasks["deliver"]) == ("success", "skipped")
+    assert len(list(airflow_world.feed.iterdir())) == 1
+    assert len(airflow_world.mailbox.with_subject(f"Conversion file uploaded: {delivered.name}")) == 1
 
 
 @pytest.mark.parametrize(
