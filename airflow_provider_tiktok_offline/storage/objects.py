@@ -128,6 +128,11 @@ def open_objects(uri: str, connections: Connections | None = None) -> ObjectStor
     return CloudObjects(options, unquote(parts.path).strip("/"))
 
 
+def _attributes(path: str) -> dict[str, str]:
+    """What a browser goes by that follows a link to an object; without it a page is saved, not shown."""
+    return {"Content-Type": "text/html; charset=utf-8"} if path.endswith(".html") else {}
+
+
 def _local(path: str) -> LocalObjects:
     from airflow_provider_tiktok_offline.storage.local_objects import LocalObjects
 
@@ -178,7 +183,7 @@ class CloudObjects(ObjectStore):
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
         try:
-            obstore.put(self._store, path, content, mode=mode, use_multipart=False)
+            obstore.put(self._store, path, content, attributes=_attributes(path), mode=mode, use_multipart=False)
         except (AlreadyExistsError, PreconditionError):
             return False
         except (BaseError, OSError) as error:

@@ -40,8 +40,10 @@ def task(inbox: Inbox, **settings: object) -> ValidateConversionFileOperator:
 
 
 def followed(link: str) -> str:
-    """What a browser without credentials reads there."""
-    text: str = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(link).read().decode()
+    """What a browser without credentials shows there; anything but HTML it would only save."""
+    answer = urllib.request.build_opener(urllib.request.ProxyHandler({})).open(link)
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    text: str = answer.read().decode()
     return text
 
 
