@@ -431,6 +431,17 @@ def test_a_file_that_liveramp_rejected_goes_out_again_on_another_day(desk: Desk)
     assert [record.status for record in desk.book.days()] == ["rejected", "delivered"]
 
 
+def test_a_name_is_never_used_for_other_content(desk: Desk) -> None:
+    """Nor for content that is not known yet: refused before the day is claimed."""
+    record = desk.publish(desk.file()).record
+    assert record is not None
+    for sha256 in ("0" * 64, None):
+        later = replace(record, day="2026-11-23", sha256=sha256, status="writing")
+        with pytest.raises(FeedError, match="delivered with other content"):
+            desk.book.claim(later)
+    assert desk.book.day("2026-11-23") is None
+
+
 def test_the_queue_keeps_its_order(desk: Desk) -> None:
     """First in, first out; asking twice changes nothing."""
     for name in ("d-b", "d-a", "d-b"):

@@ -169,6 +169,22 @@ def test_failing_source_leaves_nothing(server: Sshd, folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+def test_a_file_shorter_than_what_was_sent_is_noticed(server: Sshd, folder: Path) -> None:
+    """The size is verified after the put: what lost bytes at the far side is an error, and is removed."""
+    content = os.urandom(700_000)
+
+    def lose(sent: int) -> None:
+        if sent == len(content):
+            os.truncate(folder / "feed.csv", 10)
+
+    uri = server.uri(folder / "feed.csv")
+    with _files(server, folder) as files:
+        with pytest.raises(StorageUnavailableError, match="holds 10 bytes of 700000"):
+            files.write(uri, [content], progress=lose)
+        assert list(folder.iterdir()) == []
+        assert files.write(uri, [content]).size == len(content)
+
+
 def test_wrong_host_key_is_refused_at_once(server: Sshd, folder: Path) -> None:
     """A server with another key than the pinned one gets no login."""
     other = asyncssh.generate_private_key("ssh-ed25519").export_public_key("openssh").decode()
