@@ -13,7 +13,6 @@ from airflow_provider_tiktok_offline.delivery.runs import note_step, resume
 from airflow_provider_tiktok_offline.delivery.source import StoredFile
 from airflow_provider_tiktok_offline.delivery.staging import StagedParts
 from airflow_provider_tiktok_offline.delivery.suppression import load_suppression
-from airflow_provider_tiktok_offline.delivery.validate import settings_fingerprint
 
 
 def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
@@ -24,16 +23,17 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     :raises DeliveryHeldError: if another run holds the delivery.
     """
     from airflow_provider_tiktok_offline.conversions import prepare
+    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         return {"delivery_id": delivery_id, "closed": True, "events": 0, "parts": 0, "manifest_uri": None}
     parts = StagedParts(ctx.staging, delivery_id)
-    wanted = settings_fingerprint(ctx)
+    wanted = ctx.config.conversion_settings().fingerprint()
     done = state.steps.get("normalize_hash")
-    if done is not None and done["settings"] == wanted and parts.complete():
-        return {key: value for key, value in done.items() if key != "settings"}
+    if done is not None and parts.complete() and PreparedEvents.open(parts).manifest["settings"] == wanted:
+        return dict(done)
     with (
         Lease(ctx, state),
         open_files(state.uri, ctx.connections) as files,
@@ -59,5 +59,5 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
         "parts": len(prepared.manifest["parts"]),
         "manifest_uri": parts.manifest_uri,
     }
-    note_step(ctx, state, "normalize_hash", {**result, "settings": wanted})
+    note_step(ctx, state, "normalize_hash", result)
     return result

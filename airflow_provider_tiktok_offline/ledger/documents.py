@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_provider_tiktok_offline.clock import Clock
-from airflow_provider_tiktok_offline.errors import LedgerBusyError, LedgerDamagedError
+from airflow_provider_tiktok_offline.errors import LedgerBusyError, LedgerDamagedError, LedgerVersionError
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 Document = dict[str, Any]
 
+#: Of every document under the state: of ledgers, claims, deliveries and feeds. A later layout names itself ``schema``.
+LAYOUT = 1
 #: How often a writer that lost a race reads again before it gives up.
 ATTEMPTS = 30
 #: Field that tells whether a document is one's own, where the answer to a conditional put was lost.
@@ -29,6 +31,7 @@ def decode(content: bytes, where: str) -> Document:
     """The stored document.
 
     :raises LedgerDamagedError: if it is no JSON object.
+    :raises LedgerVersionError: if a newer package wrote it.
     """
     try:
         document = json.loads(content)
@@ -37,6 +40,13 @@ def decode(content: bytes, where: str) -> Document:
     if not isinstance(document, dict):
         raise LedgerDamagedError(
             "a state document is damaged", where=where, todo="Restore it from a backup; nothing was sent."
+        )
+    layout = document.get("schema", LAYOUT)
+    if isinstance(layout, int) and layout > LAYOUT:
+        raise LedgerVersionError(
+            f"a newer package wrote this document (layout {layout}, this one reads up to {LAYOUT})",
+            where=where,
+            todo="Upgrade airflow-provider-tiktok-offline on every worker.",
         )
     return document
 

@@ -20,7 +20,6 @@ from airflow_provider_tiktok_offline.ledger import documents, keying
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 #: The newest layout this package reads and writes.
-SCHEMA_VERSION = 1
 #: The secret lies beside the ledger, or a connection holds it.
 BESIDE, FROM_CONNECTION = "ledger", "connection"
 
@@ -74,7 +73,7 @@ def new_meta(
 ) -> documents.Document:
     """The document of a new ledger."""
     return {
-        "schema": SCHEMA_VERSION,
+        "schema": documents.LAYOUT,
         "event_set_id": event_set_id,
         "generation": generation,
         "recipe": str(identity.get("recipe", "v1")),
@@ -108,12 +107,6 @@ def read_meta(objects: ObjectStore, event_set_id: str) -> Meta:
     schema = document.get("schema")
     if not isinstance(schema, int):
         raise LedgerDamagedError("the ledger's own document is damaged", where=where, todo="Restore it.")
-    if schema > SCHEMA_VERSION:
-        raise LedgerVersionError(
-            f"a newer package wrote this ledger (layout {schema}, this one reads up to {SCHEMA_VERSION})",
-            where=where,
-            todo="Upgrade airflow-provider-tiktok-offline on every worker.",
-        )
     send_from = document["send_from"]
     return Meta(
         event_set_id=document["event_set_id"],

@@ -1,0 +1,172 @@
+"""The state that earlier releases left behind, read and carried on by this one; and newer state, refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.liveramp import deliver, feed_book
+from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
+from airflow_provider_tiktok_offline.delivery.staging import StagedParts
+from airflow_provider_tiktok_offline.delivery.summarize import summarize
+from airflow_provider_tiktok_offline.delivery.upkeep import keep_up
+from airflow_provider_tiktok_offline.delivery.upload import upload
+from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.errors import InputFileError, LedgerVersionError
+from tests.delivery.world import NOW, World, rows
+from tests.fixtures.make_release import HERE, SECOND_RUN, contexts, feed_rows
+from tests.servers.simulator import RunningSimulator, simulator
+
+RELEASES = sorted(HERE.glob("release-*"))
+#: Some hours after the release's last run: its leases are over, its events still young.
+LATER = NOW + timedelta(hours=3)
+
+
+@pytest.fixture(scope="session", name="running")
+def _running() -> Iterator[RunningSimulator]:
+    with simulator() as running:
+        yield running
+
+
+@pytest.fixture(name="left", params=RELEASES, ids=lambda path: path.name)
+def _left(request: pytest.FixtureRequest, tmp_path: Path, running: RunningSimulator) -> Old:
+    running.control.reset()
+    running.control.set_clock(LATER.timestamp() - running.control.summary().now)
+    shutil.copytree(request.param, tmp_path, dirs_exist_ok=True)
+    clock = ManualClock(LATER)
+    return Old(World(tmp_path, running, clock), clock, contexts(tmp_path, running, clock))
+
+
+class Old:
+    """A copy of what a release left behind.
+
+    Attributes:
+        world: its folder.
+        clock: some hours later.
+        context: makes a run's view.
+    """
+
+    def __init__(self, world: World, clock: ManualClock, context: Callable[..., DeliveryContext]) -> None:
+        self.world = world
+        self.clock = clock
+        self.context = context
+
+    def open_delivery(self) -> str:
+        """The delivery that was stopped half-way."""
+        digest = hashlib.sha256((self.world.folder / "drop" / "second.csv").read_bytes()).hexdigest()
+        return self.context(SECOND_RUN).delivery_id(digest)
+
+
+def orders(running: RunningSimulator) -> set[int]:
+    """The order numbers that arrived."""
+    return {int(item["properties"]["order_id"].removeprefix("order-")) for item in running.items().values()}
+
+
+def test_there_is_one_of_this_release() -> None:
+    """Whoever changes the layout first keeps the state of the release before."""
+    assert [path.name for path in RELEASES]
+
+
+def test_an_open_delivery_is_carried_on(left: Old, running: RunningSimulator) -> None:
+    """What has a receipt is not sent again, the staged parts are read as they are, and the delivery closes."""
+    ctx = left.context(SECOND_RUN)
+    opened = left.open_delivery()
+    before = sorted(ctx.staging.list(opened))
+    assert normalize_hash(ctx, opened)["events"] == 10
+    assert sorted(ctx.staging.list(opened)) == before
+    for part in dedupe(ctx, opened)["parts"]:
+        upload(ctx, opened, part)
+    assert orders(running) == set(range(16, 21))
+    assert summarize(ctx, opened)["events"] == {"accepted": 10}
+
+
+def test_what_was_sent_is_known(left: Old, running: RunningSimulator) -> None:
+    """A new file's rows are held against the old ledger; another run takes the abandoned delivery's place."""
+    summary = left.world.deliver(left.world.drop(rows(1, 15), name="third.csv"), left.context("daily/run-3"))
+    assert summary["events"]["already_sent"] >= 10
+    ctx = left.context("daily/run-4")
+    opened = left.open_delivery()
+    dedupe(ctx, opened)
+    upload(ctx, opened, 0)
+    assert summarize(ctx, opened)["open"] == ""
+    assert not orders(running) & set(range(1, 11))
+    assert set(running.times_received().values()) <= {1}
+
+
+def test_a_feed_goes_on(left: Old) -> None:
+    """The contract holds, a delivered file is a no-op, and the next day's file leaves out what was delivered."""
+    ctx = left.context("feed/run-2", "liveramp")
+    path = left.world.folder / "drop" / "market.csv"
+    again = validate(ctx, left.world.drop(feed_rows(1, 30), name=path.name))
+    assert again["closed"]
+    left.clock.advance(timedelta(days=1))
+    ctx = left.context("feed/run-3", "liveramp")
+    new = validate(ctx, left.world.drop(feed_rows(11, 60), name="next.csv"))["delivery_id"]
+    dedupe(ctx, new)
+    told = deliver(ctx, new)
+    assert (told["outcome"], told["rows"]) == ("delivered", 40)
+    assert summarize(ctx, new)["open"] == ""
+
+
+def test_upkeep_reads_it(left: Old) -> None:
+    """Expiry, compaction and vacuum leave what counts."""
+    keep_up(left.context("maintenance"))
+    summary = left.world.deliver(left.world.drop([*rows(1, 10), *rows(30, 1)], name="again.csv"), left.context("x/1"))
+    assert summary["events"] == {"already_sent": 10, "accepted": 1}
+
+
+@pytest.mark.parametrize(
+    ("document", "step"),
+    [
+        ("event_sets/*/meta.json", "ledger"),
+        ("event_sets/*/*/claims.json", "dedupe"),
+        ("event_sets/*/*/keys.witness.json", "dedupe"),
+        ("deliveries/*.json", "delivery"),
+        ("liveramp/*/feed.json", "feed"),
+        ("liveramp/*/days/*.json", "feed"),
+    ],
+)
+def test_a_newer_document_is_refused(left: Old, running: RunningSimulator, document: str, step: str) -> None:
+    """Each kind of document that a later layout wrote stops this package, which says to upgrade, and sends nothing."""
+    found = list((left.world.folder / "state").glob(document))
+    assert found
+    for path in found:
+        path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    with pytest.raises(LedgerVersionError, match=r"newer package .*\(layout 2.*Upgrade"):
+        use(left, step)
+    assert not running.event_ids()
+
+
+def use(left: Old, step: str) -> None:
+    """Do what reads the documents of that kind."""
+    ctx = left.context("daily/run-9")
+    match step:
+        case "ledger":
+            _ = ctx.ledger
+        case "dedupe":
+            left.world.deliver(left.world.drop(rows(30, 5), name="new.csv"), ctx)
+        case "delivery":
+            ctx.deliveries.get(left.open_delivery())
+        case "feed":
+            book = feed_book(left.context("feed/run-9", "liveramp"))
+            book.contract("market_hall")
+            book.day(NOW.date().isoformat())
+
+
+def test_newer_staged_parts_are_refused(left: Old) -> None:
+    """Parts that a later package prepared are not read."""
+    ctx = left.context(SECOND_RUN)
+    parts = StagedParts(ctx.staging, left.open_delivery())
+    parts.put("manifest.json", json.dumps({**json.loads(parts.get("manifest.json")), "version": 2}).encode())
+    with pytest.raises(InputFileError, match="newer package"):
+        PreparedEvents.open(parts)
