@@ -76,6 +76,7 @@ def test_cuts_at_random_bytes(
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("temporary", [False, True], ids=["direct", "renamed"])
 def test_a_hundred_cuts_at_random_bytes(
     server: Sshd, book: FeedBook, clock: ManualClock, outbox: Path, tmp_path: Path, temporary: bool
