@@ -167,16 +167,17 @@ def _resolve_as_written(number: Whole, length: Whole, plus: Flags, regions: Regi
 
 
 def _international(number: Whole, length: Whole, regions: Regions, cut: int) -> Resolved:
-    """Numbers with ``+``; an international prefix may follow it by mistake."""
+    """Numbers with ``+``; where no country code follows it, it may be the region's international prefix."""
     resolved = _from_abroad(number, length, cut)
-    zeros = np.flatnonzero((resolved.verdict == ASK_LIBRARY) & (number > 0) & (number < POWERS[length - 1]))
-    if len(zeros):
-        number, length, regions = number[zeros], length[zeros], regions.at(zeros)
+    rows = np.flatnonzero(resolved.verdict == NOT_POSSIBLE)
+    rows = rows[phone_plans.country_codes()[number[rows] // POWERS[length[rows] - 3]] == 0]
+    if len(rows):
+        number, length, regions = number[rows], length[rows], regions.at(rows)
         entry = _region_entry(number, length, regions, cut)
-        without = Resolved.none(len(zeros), NOT_POSSIBLE)
+        without = Resolved.none(len(rows), NOT_POSSIBLE)
         without.verdict[entry == UNDECIDED] = ASK_LIBRARY
         _dial_abroad(without, entry, number, length, cut)
-        resolved.put(zeros, without)
+        resolved.put(rows, without)
     return resolved
 
 
@@ -201,8 +202,6 @@ def _from_abroad(number: Whole, length: Whole, cut: int) -> Resolved:
         offsets_by_start[first] + (left + cut) * _KEYS + rest // POWERS[np.maximum(left - KEY_DIGITS, 0)] % _KEYS
     ]
     entry[code == 0] = IMPOSSIBLE
-    # Whether zeros are an international prefix depends on the region.
-    entry[first < 100] = UNDECIDED
     return _by_entry(entry, number, code, rest, left)
 
 

@@ -111,7 +111,7 @@ def oddly_punctuated(region: str | None, count: int, seed: int) -> list[str]:
     """Cells of at least three digits, with whatever a keyboard has between, before and behind them."""
     dice = random.Random(f"odd-{region}-{seed}")
     code = str(phone_plans.country_code_of(region)) if region else "49"
-    starts = ["", "", "+", "00", "0", code, "+" + code, "+0", "++", "(+", "_+", "#"]
+    starts = ["", "", "+", "00", "0", code, "+" + code, "+0", "++", "(+", "_+", "#", "+99"]
     between = "_!?,;:#*~=|@&\t\u00a0\u2053\u3000\uff03\uff0e\u00b2"
     ends = ["", "", "", ",12", ",,12", ";7", "#", "~4", "- 31#", "_", ",", "+", ":5", " 3#"]
     cells = []
@@ -142,6 +142,8 @@ def random_cells(region: str | None, count: int, seed: int) -> list[str]:
         "+" + code + trunk,
         "8",
         "1",
+        "+999",
+        "+119",
     ]
     ends = [" x12", " ext. 5", "#4", "abc", ",3", ";ext=4", "\u00a0", ".0", "e9", "\u0663"]
     cells = []
@@ -231,6 +233,7 @@ def test_normalising_twice_is_normalising_once(cells: list[str], region: str):
         ("213\u2011373\u20104253", "US", "+12133734253"),
         ("'+12133734253", "US", "+12133734253"),
         ("+15555555555", "US", "+15555555555"),
+        ("+999 62 3085769882", "FI", "+623085769882"),
     ],
 )
 def test_shapes_that_are_understood(cell: str, region: str | None, normal: str):
