@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
     from airflow_provider_tiktok_offline.storage.files import RemoteFiles
 
 
@@ -31,3 +32,14 @@ class StoredFile:
     def open(self) -> BinaryIO:
         """The stored bytes from the start."""
         return self.files.open_read(self.uri)
+
+
+def stamp_of(ctx: DeliveryContext, uri: str) -> dict[str, Any]:
+    """The stamp of a file as it stands now, for whoever knows its place and no sensor has found it.
+
+    :raises FileMissingError: if there is none.
+    """
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    with open_files(uri, ctx.connections) as files:
+        return files.stat(uri).to_dict()

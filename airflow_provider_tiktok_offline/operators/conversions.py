@@ -17,7 +17,10 @@ class ValidateConversionFileOperator(DeliveryOperator):
     Returns ``{"deliveries": [...]}``: one result a file, with ``delivery_id``, the counts of rows by class and
     ``report_uri``. A file that was delivered before is a no-op and its result says ``closed``.
 
-    :param files: the sensor's result, its ``files``, or one stamp (``uri``, ``size``, ``mtime``). (templated)
+    Alone in somebody else's DAG it is a quality gate: give it a path or URI, and an advertiser with ``mode: dry_run``.
+
+    :param files: the sensor's result, its ``files``, one stamp (``uri``, ``size``, ``mtime``), or the path or URI of a
+        file as it stands now. (templated)
     """
 
     template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "files")
@@ -28,12 +31,13 @@ class ValidateConversionFileOperator(DeliveryOperator):
         self.files = files
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        from airflow_provider_tiktok_offline.delivery.source import stamp_of
         from airflow_provider_tiktok_offline.delivery.validate import validate
 
         with self.step("validate", context) as ctx, self.showing_report(ctx):
             results = []
-            for stamp in stamps(self.files):
-                result = validate(ctx, stamp)
+            for file in stamps(self.files):
+                result = validate(ctx, stamp_of(ctx, file) if isinstance(file, str) else file)
                 self.log.info(
                     "%(delivery_id)s: %(rows_total)d rows: %(rows_valid)d valid, %(rows_rejected)d rejected,"
                     " %(rows_duplicate)d duplicate, %(rows_excluded)d excluded. Report: %(report_uri)s",
@@ -94,15 +98,18 @@ class DedupeOperator(DeliveryOperator):
         return [{"delivery_id": result["delivery_id"], "part": part} for result in results for part in result["parts"]]
 
 
-def stamps(given: object) -> list[Mapping[str, Any]]:
-    """The stamps in what a sensor handed over: its result, a list of stamps, or one stamp."""
+def stamps(given: object) -> list[Mapping[str, Any] | str]:
+    """The stamps in what a sensor handed over: its result, a list of stamps, or one stamp; a URI stays as it is."""
     match given:
         case {"files": inner}:
             return stamps(inner)
         case Mapping() if "uri" in given:
             return [given]
-        case Sequence() if not isinstance(given, str):
+        case str():
+            return [given]
+        case Sequence():
             return [stamp for item in given for stamp in stamps(item)]
     raise ConfigError(
-        "files must be the sensor's result or stamps with uri, size and mtime.", where="ValidateConversionFileOperator"
+        "files must be the sensor's result, stamps with uri, size and mtime, or URIs.",
+        where="ValidateConversionFileOperator",
     )

@@ -53,7 +53,8 @@ class AirflowWorld:
         self.feed = self.folder / "feed"
         self.feed.mkdir()
         shutil.copytree(Path(__file__).parent / "dags", self.airflow.dags, dirs_exist_ok=True)
-        shutil.copy(Path(__file__).parents[2] / "dags" / "tiktok_offline_maintenance.py", self.airflow.dags)
+        for name in ("maintenance", "quality_gate"):
+            shutil.copy(Path(__file__).parents[2] / "dags" / f"tiktok_offline_{name}.py", self.airflow.dags)
         connections = {
             "TIKTOK_DEFAULT": {"conn_type": "tiktok", "host": self.api.url, "password": ACCESS_TOKEN},
             "SMTP_DEFAULT": self.mailbox.connection(),
@@ -73,7 +74,9 @@ class AirflowWorld:
             ),
         }
         (self.airflow.dags / "advertisers.yaml").write_text(
-            yaml.safe_dump({"advertisers": [self.settings(f"{name}_shop") for name in ("told", "fed", "measured")]})
+            yaml.safe_dump(
+                {"advertisers": [self.settings(f"{name}_shop") for name in ("corner", "told", "fed", "measured")]}
+            )
         )
         for name in ("corner_shop", "fed_shop"):
             ctx = self.context(name=name)
