@@ -1,4 +1,4 @@
-"""Writes docs/cli.md and docs/configuration.md from the code: ``python docs/reference.py``."""
+"""Writes cli.md, configuration.md, reference-airflow.md and how-to.md from the code: ``python docs/reference.py``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from airflow_provider_tiktok_offline.cli.config import starter
 from airflow_provider_tiktok_offline.config.schema import descriptions, json_schema, section_models
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+import airflow_pages  # noqa: E402 - beside this file
+
 _NOTE = "<!-- Written by docs/reference.py from the code; change it there. -->\n"
 
 
@@ -213,7 +216,12 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
 
 
-PAGES = {"cli.md": cli_reference, "configuration.md": configuration_reference}
+PAGES = {
+    "cli.md": cli_reference,
+    "configuration.md": configuration_reference,
+    "reference-airflow.md": airflow_pages.airflow_reference,
+    "how-to.md": airflow_pages.how_to,
+}
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ def _pages():
     return module.PAGES
 
 
-@pytest.mark.parametrize("name", ["cli.md", "configuration.md"])
+@pytest.mark.parametrize("name", ["cli.md", "configuration.md", "reference-airflow.md", "how-to.md"])
 def test_a_generated_page_is_up_to_date(name):
     """`python docs/reference.py` writes them again."""
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == _pages()[name]()
