@@ -31,7 +31,10 @@ entry with `mode: dry_run` for it, so that it never stands in the way of the del
 ) as dag:
     # [START howto_quality_gate]
     gate = ValidateConversionFileOperator(
-        task_id="gate", config=CONFIG, advertiser=ADVERTISER, files="{{ params.file }}"
+        task_id="gate",
+        config=CONFIG,
+        advertiser=ADVERTISER,
+        files="{{ params.file }}",
     )
     # [END howto_quality_gate]
 
