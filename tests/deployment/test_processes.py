@@ -9,5 +9,5 @@ from tests.deployment.processes import ProgramMissingError, program
 
 def test_a_missing_program_names_its_package() -> None:
     """Nothing is skipped."""
-    with pytest.raises(ProgramMissingError, match="^no-such-server is needed: apt-get install postgresql$"):
+    with pytest.raises(ProgramMissingError, match=r"^no-such-server is needed: apt-get install postgresql$"):
         program("no-such-server", "postgresql")
