@@ -11,6 +11,7 @@ from typing import Any
 import airflow
 import jsonschema
 import pytest
+import yaml
 from airflow.providers_manager import ProvidersManager
 
 from airflow_provider_tiktok_offline.get_provider_info import get_provider_info
@@ -62,3 +63,14 @@ def test_airflow_finds_the_provider_and_its_connection_type() -> None:
     hook = manager.hooks["tiktok"]
     assert hook is not None
     assert hook.hook_class_name.endswith("TikTokHook")
+
+
+def test_the_registry_lists_the_same_modules(info: dict[str, Any]) -> None:
+    """`.airflow-registry.yaml` names what Airflow is told of, each with a description."""
+    registry = yaml.safe_load((Path(__file__).parents[2] / ".airflow-registry.yaml").read_text())
+    assert registry["package-name"] == info["package-name"]
+    assert registry["display-name"] == info["name"]
+    for kind in ("operators", "sensors", "hooks", "triggers"):
+        listed = [entry["module"] for entry in registry[kind]]
+        assert sorted(listed) == sorted(name for entry in info[kind] for name in entry["python-modules"])
+        assert all(entry["description"].endswith(".") for entry in registry[kind])
