@@ -14,23 +14,17 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, MutableMapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow import __version__ as airflow_version
-from airflow.providers.common.compat.sdk import DAG, Asset, Param, get_parsing_context
+from airflow.providers.common.compat.sdk import DAG, Param, get_parsing_context
 
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, load_config
+from airflow_provider_tiktok_offline.dag_options import PREFIX, common_options, own_options
 from airflow_provider_tiktok_offline.dag_twins import add_twins
 from airflow_provider_tiktok_offline.errors import ConfigError
-from airflow_provider_tiktok_offline.notifications.delivery import (
-    DeliveryFailedNotifier,
-    DeliverySucceededNotifier,
-    GateBreachedNotifier,
-    StaleFeedNotifier,
-)
-from airflow_provider_tiktok_offline.notifications.liveramp import LiveRampConfirmationNotifier
+from airflow_provider_tiktok_offline.file_day import DAY_PARAM
 from airflow_provider_tiktok_offline.operators.conversions import (
     DedupeOperator,
     NormalizeHashOperator,
@@ -39,7 +33,7 @@ from airflow_provider_tiktok_offline.operators.conversions import (
 from airflow_provider_tiktok_offline.operators.liveramp import LiveRampDeliveryOperator
 from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
 from airflow_provider_tiktok_offline.operators.tiktok import TikTokUploadOperator
-from airflow_provider_tiktok_offline.sensors.conversion_file import DAY_PARAM, ConversionFileSensor
+from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from airflow_provider_tiktok_offline.timetables import data_intervals
 
 if TYPE_CHECKING:
@@ -47,11 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_PREFIX = "tiktok_offline__"
 _TAGS = ("tiktok", "offline-conversions")
-#: Each wait twice the one before: a switch in Airflow 3.1, a factor since.
-_DOUBLED: Any = True if airflow_version.startswith("3.1.") else 2.0
-_LONGEST_RETRY_DELAY = timedelta(minutes=30)
 _DAY = Param(None, type=["null", "string"], format="date", description="Take this day's file.")
 
 
@@ -86,12 +76,12 @@ def build_dags(namespace: MutableMapping[str, Any], path: str | os.PathLike[str]
             log.error("%s", error)
             namespace["broken_advertisers"] = _BrokenAdvertisers(Path(path), namespace["__file__"], error)
     else:
-        name = wanted.removeprefix(_PREFIX)
+        name = wanted.removeprefix(PREFIX)
         if name == wanted:
             return {}
         loaded = load_config(place, only=[name])
     patterns: dict[str, DAG] = {}
-    built = {_PREFIX + config.name: _like(patterns, config) for config in loaded.advertisers.values()}
+    built = {PREFIX + config.name: _like(patterns, config) for config in loaded.advertisers.values()}
     namespace.update(built)
     return built
 
@@ -102,8 +92,8 @@ def build_dag(config: AdvertiserConfig) -> DAG:
     :param config: its settings.
     """
     dag = _empty_dag(config)
-    common = {"dag": dag, **_common(config)}
-    own = _own(config)
+    common = {"dag": dag, **common_options(config)}
+    own = own_options(config)
     wait = ConversionFileSensor(task_id="wait_for_file", deferrable=True, **own["wait_for_file"], **common)
     validate = ValidateConversionFileOperator(task_id="validate", files=wait.output, **own["validate"], **common)
     route = _liveramp_route if config.route == "liveramp" else _tiktok_route
@@ -122,8 +112,8 @@ def _like(patterns: dict[str, DAG], config: AdvertiserConfig) -> DAG:
         patterns[config.route] = pattern = build_dag(config)
         return pattern
     dag = _empty_dag(config)
-    common = _common(config)
-    own = _own(config)
+    common = common_options(config)
+    own = own_options(config)
     changes = {task_id: {**common, **own.get(task_id, {})} for task_id in pattern.task_ids}
     add_twins(pattern, dag, changes)
     dag.params[DAY_PARAM] = _DAY
@@ -133,7 +123,7 @@ def _like(patterns: dict[str, DAG], config: AdvertiserConfig) -> DAG:
 def _empty_dag(config: AdvertiserConfig) -> DAG:
     day = config.start_date
     return DAG(
-        _PREFIX + config.name,
+        PREFIX + config.name,
         description=f"Offline conversions of {config.name}, by way of {config.route}",
         schedule=None if config.schedule is None else data_intervals(config.schedule, config.time_zone),
         start_date=datetime(day.year, day.month, day.day, tzinfo=config.zone),
@@ -143,45 +133,6 @@ def _empty_dag(config: AdvertiserConfig) -> DAG:
     )
 
 
-def _common(config: AdvertiserConfig) -> dict[str, Any]:
-    """What each task is given."""
-    return {
-        "settings": config,
-        "owner": config.owner,
-        "retries": config.retries,
-        # Doubled from try to try (60, 120, 240 seconds by default), so that the last one comes after the lease of a
-        # run that has died (300 seconds): tried every minute, another run would give up before it may take over.
-        "retry_delay": timedelta(seconds=config.retry_delay_seconds),
-        "retry_exponential_backoff": _DOUBLED,
-        "max_retry_delay": _LONGEST_RETRY_DELAY,
-    }
-
-
-def _own(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
-    """What single tasks are given of this advertiser."""
-    told: tuple[str, ...] = () if config.notifications is None else config.notifications.events
-    gate = [GateBreachedNotifier(settings=config)] if "gate" in told else []
-    confirmed = (
-        [LiveRampConfirmationNotifier(settings=config)] if config.liveramp and config.liveramp.confirm_to else []
-    )
-    return {
-        "wait_for_file": {
-            "poke_interval": float(config.source.poke_seconds),
-            "timeout": float(config.source.timeout_seconds),
-            "on_stale_callback": StaleFeedNotifier(settings=config) if "stale" in told else None,
-        },
-        "validate": {"on_failure_callback": gate},
-        "dedupe": {"on_failure_callback": gate},
-        "deliver": {"on_success_callback": confirmed},
-        "summary": {
-            # Without a URI of its own: looking one over makes Airflow load every provider, at each parse.
-            "outlets": [Asset(_PREFIX + config.name)],
-            "on_success_callback": [DeliverySucceededNotifier(settings=config)] if "success" in told else [],
-            "on_failure_callback": [DeliveryFailedNotifier(settings=config)] if "failure" in told else [],
-        },
-    }
-
-
 def _tiktok_route(config: AdvertiserConfig, validate: ValidateConversionFileOperator, common: dict[str, Any]) -> Any:
     prepared: Any = NormalizeHashOperator(task_id="normalize_hash", deliveries=validate.output, **common)
     if config.guards.on_breach == "approve":
@@ -189,13 +140,13 @@ def _tiktok_route(config: AdvertiserConfig, validate: ValidateConversionFileOper
         from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator
 
         prepared = ApproveDeliveryOperator(task_id="approve", deliveries=prepared.output, **common)
-    dedupe = DedupeOperator(task_id="dedupe", deliveries=prepared.output, **_own(config)["dedupe"], **common)
+    dedupe = DedupeOperator(task_id="dedupe", deliveries=prepared.output, **own_options(config)["dedupe"], **common)
     pool = {} if config.pool is None else {"pool": config.pool}
     return TikTokUploadOperator.partial(task_id="upload", **pool, **common).expand(part=dedupe.output)
 
 
 def _liveramp_route(config: AdvertiserConfig, validate: ValidateConversionFileOperator, common: dict[str, Any]) -> Any:
-    own = _own(config)
+    own = own_options(config)
     dedupe = DedupeOperator(task_id="dedupe", deliveries=validate.output, **own["dedupe"], **common)
     deliver = LiveRampDeliveryOperator(task_id="deliver", deliveries=validate.output, **own["deliver"], **common)
     return dedupe >> deliver
@@ -211,7 +162,7 @@ class _BrokenAdvertisers(DAG):
 
     def __init__(self, configuration: Path, dag_file: str, error: BrokenAdvertisersError) -> None:
         self._error = error
-        super().__init__(f"{_PREFIX}broken_advertisers", schedule=None)
+        super().__init__(f"{PREFIX}broken_advertisers", schedule=None)
         # Airflow 3.1 goes by the first, which must lie in the DAG bundle wherever the configuration lies; later ones by
         # the second.
         self.__dict__.update(

@@ -18,11 +18,9 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.delivery_task import DeliveryTask, task_errors
-from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.file_day import file_day
 from airflow_provider_tiktok_offline.retry_policy import with_retry_policy
-
-#: The DAG parameter that names the file's day, as 2026-11-21.
-DAY_PARAM = "file_day"
 
 
 class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
@@ -213,33 +211,3 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
             if isinstance(payload, Mapping) and payload.get("advertiser") == self.advertiser_config().name:
                 return {key: payload[key] for key in ("day", "files", "already_delivered")}
         return None
-
-
-def file_day(config: AdvertiserConfig, context: Mapping[str, Any], given: str | None = None) -> date:
-    """The day whose file this run is for (``{{ ds }}`` is undefined in runs without a logical date).
-
-    :param given: the day itself, as 2026-11-21; else the DAG parameter ``file_day``.
-    :raises ConfigError: if the file's name depends on a day and nothing names one.
-    """
-    from airflow_provider_tiktok_offline.delivery.find import day_of_file
-
-    named = given or (context.get("params") or {}).get(DAY_PARAM)
-    if named:
-        try:
-            return date.fromisoformat(str(named))
-        except ValueError:
-            raise ConfigError(f"{named!r} is no day; write it as 2026-11-21.", where=f"parameter {DAY_PARAM}") from None
-    run = context["dag_run"]
-    start: datetime | None = run.data_interval_start
-    if start is None and "{{" in config.source.path:
-        raise ConfigError(
-            "the run has no logical date, and the file's name depends on the day.",
-            where=f"{run.dag_id}, {run.run_id}",
-            todo=f"Give the parameter {DAY_PARAM}, as 2026-11-21.",
-        )
-    due: datetime = run.data_interval_end or run.run_after
-    return day_of_file(
-        config.source,
-        interval_start=None if start is None else start.astimezone(config.zone),
-        run_day=due.astimezone(config.zone),
-    )

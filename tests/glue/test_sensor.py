@@ -22,7 +22,8 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
-from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor, file_day
+from airflow_provider_tiktok_offline.file_day import file_day
+from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger
 from tests.glue.conftest import DAY, Inbox, Run
 from tests.glue.sensing import deferred, first_event, sense
