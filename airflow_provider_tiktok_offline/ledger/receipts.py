@@ -227,9 +227,26 @@ def read_outcomes(objects: ObjectStore, paths: Iterable[str], carried: pl.DataFr
             )
         )
     entries.extend(_entries(objects, path) for path in paths)
-    history = pl.concat(entries).sort("event_key", "seq", maintain_order=True)
-    if history.is_empty():
-        return pl.DataFrame(schema=OUTCOMES)
+    history = pl.concat(entries)
+    # Nearly all were accepted, whatever else happened to them: no order of entries matters for these.
+    accepted = history.filter(pl.col("kind") == "accepted").select("event_key").unique()
+    attempts = history.filter(pl.col("kind") == "attempted").join(accepted, on="event_key", how="semi")
+    settled = accepted.join(
+        attempts.group_by("event_key").agg(first_attempt_at=pl.col("at").min()), on="event_key", how="left"
+    ).select(
+        "event_key",
+        "first_attempt_at",
+        outcome=pl.lit("accepted"),
+        code=pl.lit(None, pl.Int32),
+        field=pl.lit(None, pl.String),
+    )
+    others = _without_acceptance(history.join(accepted, on="event_key", how="anti"))
+    return pl.concat([settled.select(OUTCOMES.keys()), others]).sort("event_key")
+
+
+def _without_acceptance(history: pl.DataFrame) -> pl.DataFrame:
+    """What became of events that were never accepted: refused, in doubt, or taken back and so nothing."""
+    history = history.sort("event_key", "seq", maintain_order=True)
     kind = pl.col("kind")
     last_refusal = pl.col("seq").filter(kind == "refused").max()
     history = history.with_columns(
@@ -240,7 +257,6 @@ def read_outcomes(objects: ObjectStore, paths: Iterable[str], carried: pl.DataFr
     return (
         history.group_by("event_key", maintain_order=True)
         .agg(
-            accepted=(kind == "accepted").any(),
             refused=(kind == "refused").any(),
             doubt=unresolved.any(),
             doubt_since=pl.col("at").filter(unresolved).min(),
@@ -248,14 +264,7 @@ def read_outcomes(objects: ObjectStore, paths: Iterable[str], carried: pl.DataFr
             code=pl.col("code").filter(kind == "refused").last(),
             field=pl.col("field").filter(kind == "refused").last(),
         )
-        .with_columns(
-            outcome=pl.when("accepted")
-            .then(pl.lit("accepted"))
-            .when("doubt")
-            .then(pl.lit("in_doubt"))
-            .when("refused")
-            .then(pl.lit("refused"))
-        )
+        .with_columns(outcome=pl.when("doubt").then(pl.lit("in_doubt")).when("refused").then(pl.lit("refused")))
         .filter(pl.col("outcome").is_not_null())
         .select(
             "event_key",
