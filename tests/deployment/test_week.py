@@ -146,7 +146,7 @@ def _live_through(week: Week, *, seed: int, plan: Sequence[Sequence[str]]) -> No
 def _live_through_day(week: Week, disturber: Disturber, day: int, happenings: Sequence[str]) -> None:
     """The day's files appear, its runs start, things go wrong, the runs end."""
     airflow = week.deployment.airflow
-    file_day = week.yesterday + timedelta(days=day)
+    file_day = week.first_day + timedelta(days=day)
     disturber.tell(f"day {day}")
     for name in NAMES:
         week.drop(name, file_day)
@@ -168,7 +168,7 @@ def _live_through_day(week: Week, disturber: Disturber, day: int, happenings: Se
 
 def _backfill(week: Week) -> None:
     """Deliver older files of one advertiser, two at once, beside its run of the day."""
-    days = [week.yesterday - timedelta(days=back) for back in (3, 2)]
+    days = [week.first_day - timedelta(days=back) for back in (3, 2)]
     for day in days:
         week.drop("garden_centre", day)
     body = {

@@ -57,13 +57,14 @@ class Week:
 
     Attributes:
         rows: valid rows of a file.
+        begun: when the test was.
         files: what was dropped, by advertiser, in order.
     """
 
     deployment: Deployment
     folder: Path
     rows: int
-    newest: datetime = field(default_factory=lambda: datetime.now(UTC) - timedelta(hours=1))
+    begun: datetime = field(default_factory=lambda: datetime.now(UTC))
     files: dict[str, list[ConversionFile]] = field(default_factory=lambda: {name: [] for name in NAMES})
     _numbers: int = 0
 
@@ -81,16 +82,14 @@ class Week:
         (self.dags / "advertisers.yaml").write_text(yaml.safe_dump(self._configuration()))
 
     def _configuration(self) -> dict[str, Any]:
-        now = datetime.now(UTC)
         own = {"settle_seconds": 0, "poke_seconds": 2, "timeout_seconds": 1200}
         defaults: dict[str, Any] = {
             "mode": "live",
             "state_uri": f"s3://object_store@{STATE_BUCKET}/tiktok",
             "currency": "USD",
             "phone_region": "US",
-            # A run is due twelve hours from now, and not again while the test lasts.
-            "schedule": f"0 {(now.hour + 12) % 24} * * *",
-            "start_date": (now - timedelta(days=30)).date(),
+            "schedule": f"0 {self._due.hour} * * *",
+            "start_date": (self._due - timedelta(days=30)).date(),
             "retries": 8,
             "retry_delay_seconds": 2,
             "upload": {"batch_events": 25, "requests_per_second": 5, "in_flight": 2, "part_events": 1000},
@@ -163,9 +162,19 @@ class Week:
         self.deployment.api.control.set_clock(day * 86400.0)
 
     @property
-    def yesterday(self) -> date:
-        """The day of the first files: whose run is due when the DAGs are unpaused."""
-        return (self.newest - timedelta(days=1)).date()
+    def _due(self) -> datetime:
+        """When the newest run was due: twelve hours ago, so that the next one is not while the test lasts."""
+        return (self.begun - timedelta(hours=12)).replace(minute=0, second=0, microsecond=0)
+
+    @property
+    def first_day(self) -> date:
+        """The day of the first files: the start of the interval whose run is due when the DAGs are unpaused."""
+        return (self._due - timedelta(days=1)).date()
+
+    @property
+    def newest(self) -> datetime:
+        """The time of the newest transaction."""
+        return self.begun - timedelta(hours=1)
 
     def dags_known(self) -> bool:
         """Whether Airflow has read the DAGs folder."""
