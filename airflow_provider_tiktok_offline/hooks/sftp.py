@@ -42,6 +42,10 @@ class ConversionFileSFTPHook(SFTPHook):
         super().__init__(ssh_conn_id=ssh_conn_id, **kwargs)
         # SSHHook tries every failure three times, a wrong host key too; Airflow's own retries do that better.
         self.conn_retry_attempts = 1
+        if "no_host_key_check" not in kwargs:
+            # SFTP providers before 7 trust every server unless the connection says otherwise.
+            told = self.get_connection(ssh_conn_id).extra_dejson.get("no_host_key_check", False)
+            self.no_host_key_check = str(told).lower() == "true"
 
     def list_files(self, directory: str) -> list[FileStamp]:
         """The regular files directly in a folder, by name; one listing, no dot files.
