@@ -35,7 +35,7 @@ class Shops:
         folder: everything lies below it.
         airflow: its home; the example DAGs are copied there.
         api: the simulator.
-        more: further entries of the configuration, over what all have in common.
+        more: further entries of the configuration: the name of the file, and what differs from the other entries.
         state_uri: where the state lies, if not below the folder.
         connections: beside the one to the simulator.
     """
@@ -43,7 +43,7 @@ class Shops:
     folder: Path
     airflow: AirflowHome
     api: RunningSimulator
-    more: Sequence[Mapping[str, Any]] = ()
+    more: Sequence[tuple[str, Mapping[str, Any]]] = ()
     state_uri: str | None = None
     connections: Sequence[Connection] = ()
 
@@ -71,7 +71,7 @@ class Shops:
                 "liveramp": {"destination": str(self.feed)},
                 "source": {"path": f"{self.inbox}/market_{{{{ ds_nodash }}}}.csv", **own},
             },
-            *({**base, **entry, "source": {**own, **entry["source"]}} for entry in self.more),
+            *({**base, "source": {"path": f"{self.inbox}/{file}", **own}, **entry} for file, entry in self.more),
         ]
         defaults = {
             "mode": "live",
@@ -96,10 +96,11 @@ class Shops:
             holder="test",
         )
 
-    def write(self, name: str, *, seed: int) -> Path:
-        """A file of 300 good rows."""
-        write_sample(self.inbox / name, 300, as_of=datetime.now(UTC), seed=seed, identifiers="both")
-        return self.inbox / name
+    def write(self, name: str, *, seed: int, bad_ratio: float = 0) -> Path:
+        """A file of 300 rows; without a ratio of bad ones all are good."""
+        file = self.inbox / name
+        write_sample(file, 300, as_of=datetime.now(UTC), seed=seed, identifiers="both", bad_ratio=bad_ratio)
+        return file
 
     def environment(self) -> dict[str, str]:
         """The connections, as Airflow reads them from its environment."""

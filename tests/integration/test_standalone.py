@@ -1,82 +1,178 @@
-"""A whole Airflow: scheduler, DAG processor, triggerer and workers as ``airflow standalone`` starts them."""
+"""A whole Airflow, driven through its REST API: whatever is deferred, approved, cleared or run for days that have
+passed, each event goes out once.
+"""
 
 from __future__ import annotations
 
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
-from airflow_provider_tiktok_offline.cli.demo_recount import recount
-from tests.integration.test_example_dags import Shops
+from tests.integration.shops import YESTERDAY, Shops
 from tests.servers.airflow import airflow_environment
-from tests.servers.simulator import ACCESS_TOKEN, simulator
+from tests.servers.airflow_api import AirflowApi, wait_until
+from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, APP_ID, APP_SECRET, simulator
+from tests.servers.standalone import standalone
 
-pytestmark = [pytest.mark.campaign, pytest.mark.airflow, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.campaign,
+    pytest.mark.airflow,
+    pytest.mark.xdist_group("airflow"),
+    pytest.mark.timeout(1200),
+]
+
+#: Beside the example DAGs' advertisers.
+MORE = (
+    ("chain_{{ ds_nodash }}.csv", {"name": "chain_store", "schedule": "0 0 * * *", "start_date": "2026-01-01"}),
+    ("careful_{{ ds_nodash }}.csv", {"name": "careful_shop", "guards": {"max_events": 100, "on_breach": "approve"}}),
+)
 
 
-@pytest.fixture(name="shops")
-def _shops(tmp_path: Path) -> Iterator[Shops]:
-    (tmp_path / "airflow").mkdir()
-    airflow = airflow_environment(tmp_path / "airflow")
+@dataclass(frozen=True)
+class World:
+    """An Airflow that runs, and the shops in it."""
+
+    shops: Shops
+    api: AirflowApi
+
+    def start(self, advertiser: str, day: str) -> tuple[str, str]:
+        """Start the advertiser's DAG for a day's file; gives DAG id and run id."""
+        dag_id = f"tiktok_offline__{advertiser}"
+        self.api.unpause(dag_id)
+        return dag_id, self.api.trigger(dag_id, file_day=day)
+
+
+@pytest.fixture(scope="module", name="world")
+def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("standalone")
+    (folder / "airflow").mkdir()
+    airflow = airflow_environment(folder / "airflow")
     airflow.initialise()
     with simulator() as api:
-        shops = Shops(tmp_path, airflow, api)
-        connection = f'{{"conn_type": "tiktok", "host": "{api.url}", "password": "{ACCESS_TOKEN}"}}'
-        extra = {
-            "AIRFLOW_CONN_TIKTOK_SHOPS": connection,
-            "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            # It starts its parts by name.
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        }
-        with (tmp_path / "standalone.log").open("w") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "airflow", "standalone"],
-                env=airflow.process_environment(extra),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-            try:
-                yield shops
-            finally:
-                # Its parent alone would leave scheduler and api-server behind.
-                os.killpg(process.pid, signal.SIGTERM)
-                try:
-                    process.wait(60)
-                finally:
-                    os.killpg(process.pid, signal.SIGKILL)
+        shops = Shops(folder, airflow, api, more=MORE)
+        with standalone(airflow, shops.environment()) as running:
+            for dag_id in ("tiktok_offline__careful_shop", "tiktok_offline_on_arrival"):
+                wait_until(lambda known=dag_id: running.knows(known), dag_id)
+            yield World(shops, running)
 
 
-def test_a_files_arrival_starts_the_dag_once(shops: Shops) -> None:
+def test_a_deferred_sensor_goes_on_when_the_file_comes(world: World) -> None:
+    """The sensor waits in the triggerer, without a worker; the file's arrival carries the run to its end."""
+    day = YESTERDAY - timedelta(days=1)
+    run = world.start("corner_shop", day.isoformat())
+    wait_until(lambda: world.api.task_state(*run, "wait_for_file") == "deferred", "a deferred sensor")
+    assert world.api.tasks(*run)["wait_for_file"]["trigger"]["classpath"].endswith(".ConversionFileTrigger")
+    file = world.shops.write(f"corner_{day:%Y%m%d}.csv", seed=61)
+    assert world.api.finished(*run) == "success"
+    world.shops.assert_delivered(file)
+
+
+def test_a_cleared_task_and_a_cleared_run_send_nothing_again(world: World) -> None:
+    """The upload is cleared, then the whole run, then the day is run once more."""
+    day = YESTERDAY - timedelta(days=2)
+    file = world.shops.write(f"corner_{day:%Y%m%d}.csv", seed=62)
+    run = world.start("corner_shop", day.isoformat())
+    assert world.api.finished(*run) == "success"
+    received = world.shops.api.times_received()
+    for clear in (lambda: world.api.clear_task(*run, "upload"), lambda: world.api.clear_run(*run)):
+        tries = world.api.tasks(*run)["summary"]["try_number"]
+        clear()
+        assert world.api.finished(*run) == "success"
+        assert world.api.tasks(*run)["summary"]["try_number"] > tries
+    assert world.api.finished(*world.start("corner_shop", day.isoformat())) == "success"
+    assert world.shops.api.times_received() == received
+    world.shops.assert_delivered(file)
+
+
+def test_backfill_of_seven_days(world: World) -> None:
+    """Each day's run takes its own day's file; a day of it that is cleared sends nothing again."""
+    days = [YESTERDAY - timedelta(days=back) for back in range(9, 2, -1)]
+    files = [world.shops.write(f"chain_{day:%Y%m%d}.csv", seed=70 + number) for number, day in enumerate(days)]
+    dag_id = "tiktok_offline__chain_store"
+    world.api.unpause(dag_id)
+    backfill = world.api.post(
+        "/backfills",
+        {
+            "dag_id": dag_id,
+            "from_date": f"{days[0]}T00:00:00Z",
+            "to_date": f"{days[-1]}T00:00:00Z",
+            "max_active_runs": 2,
+        },
+    )
+    place = f"/backfills/{backfill['id']}"
+    wait_until(lambda: world.api.get(place)["completed_at"] is not None, "the end of the backfill", seconds=900)
+    runs = {run["logical_date"]: run for run in world.api.runs(dag_id) if run["run_type"] == "backfill"}
+    assert sorted(runs) == [f"{day:%Y-%m-%d}T00:00:00Z" for day in days]
+    assert {run["state"] for run in runs.values()} == {"success"}
+    world.shops.assert_delivered(*files)
+    received = world.shops.api.times_received()
+    again = runs[max(runs)]["dag_run_id"]
+    world.api.clear_run(dag_id, again)
+    assert world.api.finished(dag_id, again) == "success"
+    assert world.shops.api.times_received() == received
+
+
+@pytest.mark.parametrize("answer", ["Approve", "Reject"])
+def test_a_person_approves_or_rejects(world: World, answer: str) -> None:
+    """A file with more events than its guard allows waits for a person; approved it is sent, rejected it is not."""
+    day = YESTERDAY - timedelta(days=["Approve", "Reject"].index(answer))
+    file = world.shops.write(f"careful_{day:%Y%m%d}.csv", seed=81 + day.day)
+    before = world.shops.api.times_received()
+    run = world.start("careful_shop", day.isoformat())
+    place = f"/dags/{run[0]}/dagRuns/{run[1]}/taskInstances/approve/-1/hitlDetails"
+    wait_until(lambda: world.api.task_state(*run, "approve") in ("deferred", "awaiting_input"), "a question")
+    question = world.api.get(place)
+    assert "events, more than max_events 100" in question["body"]
+    assert question["options"] == ["Approve", "Reject"]
+    assert world.shops.api.times_received() == before
+    world.api.patch(place, {"chosen_options": [answer], "params_input": {}})
+    if answer == "Approve":
+        assert world.api.finished(*run) == "success"
+        world.shops.assert_delivered(file)
+    else:
+        assert world.api.finished(*run) == "failed"
+        assert world.api.task_state(*run, "approve") == "failed"
+        assert world.shops.api.times_received() == before
+
+
+def test_a_files_arrival_starts_the_dag_once(world: World) -> None:
     """The watcher in the triggerer sees the file, the scheduler starts one run, and it delivers, once."""
+    dag_id = "tiktok_offline_on_arrival"
+    world.api.unpause(dag_id)
 
-    def runs() -> list[tuple[str, str]]:
-        with sqlite3.connect(f"file:{shops.airflow.database}?mode=ro", uri=True) as database:
-            return database.execute(
-                "SELECT run_type, state FROM dag_run WHERE dag_id = 'tiktok_offline_on_arrival'"
-            ).fetchall()
+    def states() -> list[str]:
+        return [run["state"] for run in world.api.runs(dag_id)]
 
-    first = shops.write("kiosk_1.csv", seed=51)
-    _until(lambda: [state for _, state in runs()] == ["success"], shops)
-    assert [kind for kind, _ in runs()] == ["asset_triggered"]
-    assert recount(first, as_of=datetime.now(UTC)).events.keys() <= shops.api.event_ids().keys()
-    second = shops.write("kiosk_2.csv", seed=52)
-    _until(lambda: [state for _, state in runs()] == ["success", "success"], shops)
-    assert recount(second, as_of=datetime.now(UTC)).events.keys() <= shops.api.event_ids().keys()
-    assert set(shops.api.times_received().values()) == {1}
+    first = world.shops.write("kiosk_1.csv", seed=51)
+    wait_until(lambda: states() == ["success"], "one run")
+    assert [run["run_type"] for run in world.api.runs(dag_id)] == ["asset_triggered"]
+    second = world.shops.write("kiosk_2.csv", seed=52)
+    wait_until(lambda: states() == ["success", "success"], "a second run")
+    world.shops.assert_delivered(first, second)
 
 
-def _until(condition: Callable[[], bool], shops: Shops) -> None:
-    deadline = time.monotonic() + 400
-    while not condition():
-        assert time.monotonic() < deadline, (shops.folder / "standalone.log").read_text()[-6000:]
-        time.sleep(1)
+@pytest.mark.parametrize(
+    ("token", "ok", "said"),
+    [(ACCESS_TOKEN, True, "reaches"), ("revoked", False, "access token")],
+    ids=["good", "bad"],
+)
+def test_the_connection_forms_test(world: World, token: str, ok: bool, said: str) -> None:
+    """The form's *Test* asks the API that its fields name, and says what the token reaches, or what to do."""
+    extra = {"app_id": APP_ID, "app_secret": APP_SECRET, "advertiser_id": ADVERTISER_ID}
+    found = world.api.post(
+        "/connections/test",
+        {
+            "connection_id": "tiktok_form",
+            "conn_type": "tiktok",
+            "host": world.shops.api.url,
+            "password": token,
+            "extra": json.dumps(extra),
+        },
+    )
+    assert found["status"] is ok, found
+    assert said in found["message"]
+    assert token not in found["message"]
+    assert APP_SECRET not in found["message"]
