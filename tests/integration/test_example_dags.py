@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.conversions.sample import SAMPLE_COLUMNS
 from airflow_provider_tiktok_offline.delivery.feed_files import accept_feed, make_sample
 from tests.integration.shops import DAGS, YESTERDAY, Shops
@@ -65,6 +66,15 @@ def _on_arrival(shops: Shops, airflow: AirflowRunner) -> None:
     shops.assert_delivered(*files)
 
 
+def _maintenance(shops: Shops, airflow: AirflowRunner) -> None:
+    """Every advertiser is looked at and kept up."""
+    run = airflow.run("tiktok_offline_maintenance", logical_date="2026-11-20T06:00:00+00:00")
+    assert run.state == "success", run.tasks
+    count = len(load_config(shops.config).advertisers)
+    assert set(run.tasks) == {f"{task}[{index}]" for task in ("doctor", "maintenance") for index in range(count)}
+    assert set(run.tasks.values()) == {"success"}
+
+
 def _liveramp(shops: Shops, airflow: AirflowRunner) -> None:
     """The day's feed file lies at the destination, whole, once, also when its tasks are cleared."""
     ctx = shops.context("market_hall")
@@ -90,6 +100,7 @@ RUNS: dict[str, Callable[[Shops, AirflowRunner], None]] = {
     "liveramp_daily.py": _liveramp,
     "tiktok_offline_daily.py": _daily,
     "tiktok_offline_factory.py": _factory,
+    "tiktok_offline_maintenance.py": _maintenance,
     "tiktok_offline_on_arrival.py": _on_arrival,
 }
 
