@@ -75,6 +75,16 @@ def _maintenance(shops: Shops, airflow: AirflowRunner) -> None:
     assert set(run.tasks.values()) == {"success"}
 
 
+def _quality_gate(shops: Shops, airflow: AirflowRunner) -> None:
+    """The file is judged, by the operator and by the function, and nothing is sent."""
+    received = shops.api.times_received()
+    file = shops.write("gate.csv", seed=50)
+    run = airflow.run("tiktok_offline_quality_gate", conf={"file": str(file)})
+    assert run.state == "success", run.tasks
+    assert run.tasks == {"gate": "success", "count": "success"}
+    assert shops.api.times_received() == received
+
+
 def _liveramp(shops: Shops, airflow: AirflowRunner) -> None:
     """The day's feed file lies at the destination, whole, once, also when its tasks are cleared."""
     ctx = shops.context("market_hall")
@@ -102,6 +112,7 @@ RUNS: dict[str, Callable[[Shops, AirflowRunner], None]] = {
     "tiktok_offline_factory.py": _factory,
     "tiktok_offline_maintenance.py": _maintenance,
     "tiktok_offline_on_arrival.py": _on_arrival,
+    "tiktok_offline_quality_gate.py": _quality_gate,
 }
 
 
