@@ -6,23 +6,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cache
 from typing import Any
+
+from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 
 _PREFIX = "tiktok_offline"
 _CLASSES = ("total", "valid", "rejected", "duplicate", "excluded")
-
-
-@cache
-def _stats() -> Any:
-    try:
-        from airflow.providers.common.compat.sdk import Stats
-    except (ImportError, AttributeError):  # common-compat below 1.12
-        from airflow.stats import Stats
-    return Stats
 
 
 def _tags(config: AdvertiserConfig) -> dict[str, str]:
@@ -36,11 +28,11 @@ def measured(step: str, config: AdvertiserConfig) -> Iterator[None]:
     try:
         yield
     except TikTokOfflineError as error:
-        _stats().incr(f"{_PREFIX}.errors.{type(error).__name__}", tags={**_tags(config), "step": step})
+        Stats.incr(f"{_PREFIX}.errors.{type(error).__name__}", tags={**_tags(config), "step": step})
         raise
     finally:
         took = timedelta(seconds=time.monotonic() - started)
-        _stats().timing(f"{_PREFIX}.{step}.duration", took, tags=_tags(config))
+        Stats.timing(f"{_PREFIX}.{step}.duration", took, tags=_tags(config))
 
 
 def count_delivery(config: AdvertiserConfig, result: Mapping[str, Any]) -> None:
@@ -51,7 +43,7 @@ def count_delivery(config: AdvertiserConfig, result: Mapping[str, Any]) -> None:
     if result.get("already_closed") or result.get("waiting"):
         return
     tags = _tags(config)
-    _stats().incr(f"{_PREFIX}.deliveries", tags=tags)
+    Stats.incr(f"{_PREFIX}.deliveries", tags=tags)
     rows = result.get("rows", {})
     for name in _CLASSES:
         _count(f"rows.{name}", rows.get(f"rows_{name}", 0), tags)
@@ -61,4 +53,4 @@ def count_delivery(config: AdvertiserConfig, result: Mapping[str, Any]) -> None:
 
 def _count(name: str, count: int, tags: dict[str, str]) -> None:
     if count:
-        _stats().incr(f"{_PREFIX}.{name}", count=count, tags=tags)
+        Stats.incr(f"{_PREFIX}.{name}", count=count, tags=tags)
