@@ -4,7 +4,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test lint types walls bench campaign matrix wheel clean
+.PHONY: demo test deployment lint types walls bench campaign matrix wheel clean
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@echo "Setting up $(VENV) (once; a few minutes on a slow line)"
@@ -18,8 +18,11 @@ $(STAMP): requirements/dev.txt pyproject.toml
 demo: $(STAMP)  ## the main job, for real, on this machine alone
 	$(VENV)/bin/tiktok-offline demo
 
-test: $(STAMP)  ## every test but the long campaigns
+test: $(STAMP)  ## every test but the deployment and the long campaigns
 	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+
+deployment: $(STAMP)  ## a week on PostgreSQL, Redis, an S3 server and two Celery workers, all on loopback
+	$(PY) -m pytest -m "deployment and not campaign" tests/deployment $(ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

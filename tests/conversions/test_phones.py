@@ -164,7 +164,7 @@ def test_random_numbers_equal_the_library(region: str | None):
 @pytest.mark.parametrize("region", [*SOME_REGIONS, None])
 def test_odd_punctuation_is_read_as_the_library_does(region: str | None):
     """What the library takes for no number, or for an extension, is so here too."""
-    assert_equal_to_library(oddly_punctuated(region, 200, seed=1), region)
+    assert_equal_to_library(oddly_punctuated(region, 100, seed=1), region)
 
 
 def test_odd_punctuation_does_not_need_the_library(asked: list[str]):

@@ -21,7 +21,12 @@ from tests.deployment.native import deployment, left_running
 from tests.deployment.processes import wait_until
 from tests.deployment.week import NAMES, SMOKED, Week, dag_id
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("deployment"), pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.deployment,
+    pytest.mark.xdist_group("deployment"),
+    pytest.mark.timeout(1800),
+]
 
 #: Seconds within which a day's runs must have ended, disturbances and retries included.
 _DAY = 600
