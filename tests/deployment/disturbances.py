@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg2
 
@@ -15,6 +16,8 @@ from tests.deployment.processes import wait_until
 
 #: Seconds within which a task that is waited for must have come.
 _PATIENCE = 150
+#: Seconds that a task takes of which none has ended yet.
+_UNKNOWN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +90,25 @@ class Disturber:
         self.deployment.take_writes()
 
     def _caught(self, task_id: str | None = None) -> Task:
-        """A task that is at work, some time after it has begun."""
+        """A task that is at work, at any moment of the time that such tasks take."""
         deadline = time.monotonic() + _PATIENCE
+        share = 1.0
         while time.monotonic() < deadline:
             running = [task for task in self._running() if task_id in (None, task.task_id)]
             if running:
                 victim = self.chance.choice(running)
-                # The process needs a second to get to work.
-                time.sleep(self.chance.uniform(0.2, 2.5))
+                time.sleep(self.chance.uniform(0, share * self._shortest(victim.task_id)))
                 if victim in self._running():
                     return victim
+                share /= 2  # a day has few such tasks: the one after a missed one is waited for less
             time.sleep(0.02)
         raise TimeoutError(f"no {task_id} was at work within {_PATIENCE} s\n" + "\n".join(self.story))
+
+    def _shortest(self, task_id: str) -> float:
+        """Seconds that the task has taken at least, so far."""
+        query = "SELECT min(duration) FROM task_instance WHERE task_id = %s AND state = 'success'"
+        [(seconds,)] = self._asked(query, task_id)
+        return _UNKNOWN if seconds is None else float(seconds)
 
     def _running(self) -> list[Task]:
         return self._in("running")
@@ -120,9 +130,13 @@ class Disturber:
             "SELECT id::text, dag_id, run_id, task_id, map_index, try_number, hostname"
             " FROM task_instance WHERE state = ANY(%s)"
         )
+        return [Task(*row) for row in self._asked(query, list(states))]
+
+    def _asked(self, query: str, parameter: object) -> list[tuple[Any, ...]]:
+        """What Airflow's database answers."""
         with closing(psycopg2.connect(self.deployment.database.dsn)) as database, database.cursor() as cursor:
-            cursor.execute(query, (list(states),))
-            return [Task(*row) for row in cursor.fetchall()]
+            cursor.execute(query, (parameter,))
+            return cursor.fetchall()
 
 
 _DISTURBANCES: dict[str, Callable[[Disturber], None]] = {
