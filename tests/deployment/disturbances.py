@@ -16,6 +16,8 @@ from tests.deployment.processes import wait_until
 
 #: Seconds within which a task that is waited for must have come.
 _PATIENCE = 150
+#: Seconds after which no such task is expected of the runs that are under way.
+_SOON = 40
 #: Seconds that a task takes of which none has ended yet.
 _UNKNOWN = 1.0
 
@@ -39,11 +41,13 @@ class Disturber:
 
     Attributes:
         chance: decides the moments.
+        start_another: starts one more run with such a task, where too few are left to disturb.
         retried_elsewhere: task instances whose try after a worker's death ran on the other worker.
     """
 
     deployment: Deployment
     chance: random.Random
+    start_another: Callable[[str], None]
     story: list[str] = field(default_factory=list)
     retried_elsewhere: list[Task] = field(default_factory=list)
 
@@ -91,16 +95,21 @@ class Disturber:
 
     def _caught(self, task_id: str | None = None) -> Task:
         """A task that is at work, at any moment of the time that such tasks take."""
-        deadline = time.monotonic() + _PATIENCE
+        begun = seen = time.monotonic()
         share = 1.0
-        while time.monotonic() < deadline:
+        while time.monotonic() < begun + _PATIENCE:
             running = [task for task in self._running() if task_id in (None, task.task_id)]
+            missed = False
             if running:
                 victim = self.chance.choice(running)
                 time.sleep(self.chance.uniform(0, share * self._shortest(victim.task_id)))
                 if victim in self._running():
                     return victim
-                share /= 2  # a day has few such tasks: the one after a missed one is waited for less
+                share /= 2
+                missed = True
+            if missed or time.monotonic() > seen + _SOON:
+                self.start_another(task_id or "validate")
+                seen = time.monotonic()
             time.sleep(0.02)
         raise TimeoutError(f"no {task_id} was at work within {_PATIENCE} s\n" + "\n".join(self.story))
 

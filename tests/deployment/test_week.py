@@ -112,10 +112,17 @@ def _ask_health(week: Week, machine: str, service: dict[str, Any], **changes: st
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def test_a_day_with_workers_killed(week: Week) -> None:
-    """Both routes for a day: the store refuses writes, a worker dies during deliver, another during upload."""
-    day = ["the object store refuses writes", "a worker dies during deliver", BACKFILL, "a worker dies during upload"]
-    _live_through(week, seed=7, plan=[day])
+def test_three_days_with_everything_that_goes_wrong(week: Week) -> None:
+    """Both routes: every disturbance once, two a day, a backfill beside them."""
+    _live_through(
+        week,
+        seed=7,
+        plan=[
+            ["the object store refuses writes", "a worker dies during deliver", BACKFILL],
+            ["Redis is gone for 20 s", "a worker dies during normalize_hash"],
+            ["scheduler and triggerer restart", "a worker dies during upload"],
+        ],
+    )
 
 
 @pytest.mark.campaign
@@ -133,13 +140,14 @@ def _live_through(week: Week, *, seed: int, plan: Sequence[Sequence[str]]) -> No
 
     :param plan: what happens on each day while its runs are under way.
     """
-    disturber = Disturber(week.deployment, random.Random(seed))
+    disturber = Disturber(week.deployment, random.Random(seed), week.start_another)
     try:
         for day, happenings in enumerate(plan):
             _live_through_day(week, disturber, day, happenings)
         week.check_events()
         week.check_feeds()
         week.check_counts()
+        week.check_one_dag_a_task()
         week.check_no_plaintext()
     except Exception as error:
         error.add_note("\n".join([f"seed {seed}", *disturber.story]))

@@ -22,7 +22,7 @@ from airflow_provider_tiktok_offline.conversions.sample import SAMPLE_COLUMNS, w
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.feed_files import accept_feed, make_sample
 from tests.deployment.compose import ROOT
-from tests.deployment.native import Deployment
+from tests.deployment.native import WORKERS, Deployment
 from tests.integration.shop import ConversionFile, write_file
 from tests.servers.simulator import ADVERTISER_ID, EVENT_SET_ID
 
@@ -39,6 +39,8 @@ BY_LIVERAMP = {"market_hall": "7000000000000000301", "book_barn": "7000000000000
 NAMES = (*DIRECT, *BY_LIVERAMP)
 #: The smoke script's own, beside the five.
 SMOKED = "smoke_shop"
+#: Days before the first whose files are nobody else's.
+_BEFORE = 10
 #: Transactions that a file repeats of the one before.
 _REPEATED = 20
 _CATEGORIES = ("CompletePayment", "Contact", "Subscribe")
@@ -152,6 +154,13 @@ class Week:
         self.files[name].append(file)
         return file
 
+    def start_another(self, task_id: str) -> None:
+        """One more file, of a day before all others, and a run for it that has such a task."""
+        name = "market_hall" if task_id == "deliver" else "corner_shop"
+        day = self.first_day - timedelta(days=_BEFORE + len(self.files[name]))
+        self.drop(name, day)
+        self.deployment.airflow.trigger(dag_id(name), file_day=day)
+
     def set_day(self, day: int) -> None:
         """Move every machine's clock, as the package sees it, so many days on."""
         for machine in self.deployment.machines.values():
@@ -180,6 +189,12 @@ class Week:
         """Whether Airflow has read the DAGs folder."""
         known = {dag["dag_id"] for dag in self.deployment.airflow.get("/dags?limit=100")["dags"]}
         return {dag_id(name) for name in (*NAMES, SMOKED)} <= known
+
+    def built(self, machine: str) -> list[tuple[str, int]]:
+        """What the machine's readings of the DAGs folder built: the DAG asked for (``None`` for all), how many."""
+        notes = Path(self.deployment.machines[machine].environment["HOME"]) / "built"
+        lines = notes.read_text().splitlines() if notes.exists() else []
+        return [(dag, int(count)) for dag, _, count in (line.partition(" ") for line in lines)]
 
     def ended(self, expected: int) -> bool:
         """Whether there are so many runs, and all have ended in success.
@@ -255,6 +270,13 @@ class Week:
             assert accepted[event_set_id] == len(self._wanted(event_set_id))
         for name, event_set_id in BY_LIVERAMP.items():
             assert accepted[event_set_id] == sum(file.rows for file in self.files[name])
+
+    def check_one_dag_a_task(self) -> None:
+        """A worker that starts a task builds the task's DAG and no other; the DAG processor builds all."""
+        started = [built for worker in WORKERS for built in self.built(worker)]
+        assert {dag for dag, _ in started} - {dag_id(SMOKED)} == {dag_id(name) for name in NAMES}
+        assert {count for _, count in started} == {1}
+        assert set(self.built("dag-processor")) == {("None", len(NAMES) + 1)}
 
     def check_no_plaintext(self) -> None:
         """No e-mail and no phone of any file lies anywhere but where the user put it."""

@@ -1,12 +1,15 @@
 """The DAGs folder's one file: the factory's DAGs, under the machine's own clock.
 
 ``days`` beside this file says how many days on it is, ``CLOCK_SKEW`` by how many seconds the machine's clock is off.
+What a reading of this file built is noted down in ``built`` in the machine's home: for which DAG, and how many DAGs.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from airflow.providers.common.compat.sdk import get_parsing_context
 
 from airflow_provider_tiktok_offline.clock import OFFSET_VARIABLE
 from airflow_provider_tiktok_offline.dag_factory import build_dags
@@ -16,4 +19,6 @@ os.environ[OFFSET_VARIABLE] = str(
     (int(_DAYS.read_text()) if _DAYS.exists() else 0) * 86400 + float(os.environ.get("CLOCK_SKEW", "0"))
 )
 
-build_dags(globals(), "advertisers.yaml")
+_built = build_dags(globals(), "advertisers.yaml")
+with (Path(os.environ["HOME"]) / "built").open("a") as notes:
+    notes.write(f"{get_parsing_context().dag_id} {len(_built)}\n")
