@@ -235,7 +235,7 @@ def _object_store(secrets: Mapping[str, str], switch: Path) -> Iterator[S3Server
     )
     place = switch.with_name("object-store")
     place.mkdir()
-    command = [sys.executable, "-m", "tests.deployment.object_store", str(port), str(switch)]
+    command = [sys.executable, "-m", "tests.servers.s3_process", str(port), str(switch)]
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "AWS_EC2_METADATA_DISABLED": "true"}
     process = Process("object-store", command, place, environment)
     process.start()

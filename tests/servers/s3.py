@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import boto3  # moto needs it: a test that wants S3 fails here if moto is missing
 import httpx
@@ -95,7 +96,8 @@ def s3_server() -> Iterator[S3Server]:
     """
     port = _free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
+        [sys.executable, "-m", "tests.servers.s3_process", str(port)],
+        cwd=Path(__file__).parents[2],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env={**os.environ, "AWS_EC2_METADATA_DISABLED": "true"},
