@@ -66,7 +66,7 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         failed: list[Exception] = []
         for channel in self._channels(told):
             try:
-                await channel.async_notify(context)
+                await _told(channel, context)
             except Exception as error:
                 failed.append(error)
         self._raise_first(failed)
@@ -159,6 +159,14 @@ class StaleFeedNotifier(DeliveryNotifier):
     def _day(self, context: Any) -> date | None:
         found: date | None = context.get("file_day")
         return found
+
+
+async def _told(channel: Any, context: Any) -> None:
+    """Let a channel tell; the ones of older providers can't in an event loop, so a thread does it."""
+    try:
+        await channel.async_notify(context)
+    except NotImplementedError:
+        await sync_to_async(channel.notify)(context)
 
 
 def _own_error(error: object) -> BaseException | None:
