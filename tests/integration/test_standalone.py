@@ -5,16 +5,20 @@ passed, each event goes out once.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from airflow_provider_tiktok_offline.connections import Connection
 from tests.integration.shops import YESTERDAY, Shops
 from tests.servers.airflow import airflow_environment
 from tests.servers.airflow_api import AirflowApi, wait_until
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, APP_ID, APP_SECRET, simulator
+from tests.servers.sink import Sink, sink
 from tests.servers.standalone import standalone
 
 pytestmark = [
@@ -28,15 +32,23 @@ pytestmark = [
 MORE = (
     ("chain_{{ ds_nodash }}.csv", {"name": "chain_store", "schedule": "0 0 * * *", "start_date": "2026-01-01"}),
     ("careful_{{ ds_nodash }}.csv", {"name": "careful_shop", "guards": {"max_events": 100, "on_breach": "approve"}}),
+    (
+        "late_{{ ds_nodash }}.csv",
+        {
+            "name": "late_shop",
+            "notifications": {"events": ["stale"], "webhook_conn_id": "web", "webhook_endpoint": "/told"},
+        },
+    ),
 )
 
 
 @dataclass(frozen=True)
 class World:
-    """An Airflow that runs, and the shops in it."""
+    """An Airflow that runs, the shops in it, and where their webhooks arrive."""
 
     shops: Shops
     api: AirflowApi
+    web: Sink
 
     def start(self, advertiser: str, day: str) -> tuple[str, str]:
         """Start the advertiser's DAG for a day's file; gives DAG id and run id."""
@@ -51,12 +63,15 @@ def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     (folder / "airflow").mkdir()
     airflow = airflow_environment(folder / "airflow")
     airflow.initialise()
-    with simulator() as api:
-        shops = Shops(folder, airflow, api, more=MORE)
+    with simulator() as api, sink() as web:
+        shops = Shops(
+            folder, airflow, api, more=MORE, connections=[Connection(conn_id="web", conn_type="http", host=web.url)]
+        )
+        shutil.copy(Path(__file__).parent / "dags" / "late_feed.py", airflow.dags)
         with standalone(airflow, shops.environment()) as running:
-            for dag_id in ("tiktok_offline__careful_shop", "tiktok_offline_on_arrival"):
+            for dag_id in ("tiktok_offline__careful_shop", "tiktok_offline_on_arrival", "late_feed"):
                 wait_until(lambda known=dag_id: running.knows(known), dag_id)
-            yield World(shops, running)
+            yield World(shops, running, web)
 
 
 def test_a_deferred_sensor_goes_on_when_the_file_comes(world: World) -> None:
@@ -152,6 +167,20 @@ def test_a_files_arrival_starts_the_dag_once(world: World) -> None:
     second = world.shops.write("kiosk_2.csv", seed=52)
     wait_until(lambda: states() == ["success", "success"], "a second run")
     world.shops.assert_delivered(first, second)
+
+
+def test_a_deadline_tells_of_a_late_file(world: World) -> None:
+    """The scheduler notices that the deadline is over and the triggerer tells by webhook."""
+    day = YESTERDAY.isoformat()
+    world.api.unpause("late_feed")
+    run_id = world.api.trigger("late_feed", file_day=day)
+    wait_until(lambda: bool(world.web.at("/told")), "a message")
+    [told] = world.web.at("/told")
+    assert told["event"] == "stale"
+    assert "late_shop" in told["subject"]
+    assert world.api.task_state("late_feed", run_id, "wait_for_file") == "deferred"
+    world.shops.write(f"late_{YESTERDAY:%Y%m%d}.csv", seed=91)
+    assert world.api.finished("late_feed", run_id) == "success"
 
 
 @pytest.mark.parametrize(
