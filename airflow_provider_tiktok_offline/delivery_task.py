@@ -20,6 +20,7 @@ from airflow_provider_tiktok_offline.errors import (
     UnsettledError,
 )
 from airflow_provider_tiktok_offline.metrics import measured
+from airflow_provider_tiktok_offline.report_pages import page_link
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class DeliveryTask:
     config: str | None
     advertiser: str | None
     settings: AdvertiserConfig | Mapping[str, Any] | None
-    #: Where a browser reads the report of what this task works on; None where nothing can be signed.
+    #: Where a browser reads the report of what this task works on.
     report_link: str | None = None
 
     def advertiser_config(self) -> AdvertiserConfig:
@@ -99,23 +100,36 @@ class DeliveryTask:
                 yield ctx
 
     @contextmanager
-    def showing_report(self, ctx: DeliveryContext) -> Iterator[None]:
+    def showing_report(self, ctx: DeliveryContext, context: Mapping[str, Any]) -> Iterator[None]:
         """Link the report of the run's (first) delivery when the block is through, or stopped over what is in it."""
         try:
             yield
         except (GateExceededError, UnsettledError):
-            self._show_report(ctx)
+            self._show_report(ctx, context)
             raise
-        self._show_report(ctx)
+        self._show_report(ctx, context)
 
-    def _show_report(self, ctx: DeliveryContext) -> None:
+    def _show_report(self, ctx: DeliveryContext, context: Mapping[str, Any]) -> None:
         from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run
 
         try:
-            for delivery_id in deliveries_of_run(ctx)[:1]:
-                self.report_link = ctx.objects.link(f"{ctx.folder(delivery_id)}/report.html", _LINK_LIFETIME)
+            found = [f"{ctx.folder(delivery_id)}/report.html" for delivery_id in deliveries_of_run(ctx)]
         except TikTokOfflineError as error:
             log.warning("There is no link to the report: %s", error)
+            return
+        for path in found[:1]:
+            self.report_link = _signed(ctx, path)
+            if self.report_link is None and "ti" in context:
+                self.report_link = page_link(context["ti"], ctx.config.state_uri, path)
+
+
+def _signed(ctx: DeliveryContext, path: str) -> str | None:
+    """The URL of a report in a bucket; None on a disk, or with credentials that can't sign."""
+    try:
+        return ctx.objects.link(path, _LINK_LIFETIME)
+    except TikTokOfflineError as error:
+        log.info("The report's URL can't be signed, so it is shown by Airflow: %s", error)
+        return None
 
 
 def refuse_lonely_state(config: AdvertiserConfig) -> None:

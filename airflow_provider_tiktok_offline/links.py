@@ -14,7 +14,9 @@ EVENTS_MANAGER = "https://ads.tiktok.com/i18n/events_manager/home?aadvid={advert
 
 
 class FileReportLink(BaseOperatorLink):
-    """The HTML report of the (first) file that the task worked on: a signed URL, where the state lies in a bucket.
+    """The HTML report of the (first) file that the task worked on.
+
+    A signed URL where the state lies in a bucket, otherwise a page behind Airflow's login.
 
     Airflow asks for it where the task has just run, after a failure too.
     """

@@ -34,7 +34,7 @@ class ValidateConversionFileOperator(DeliveryOperator):
         from airflow_provider_tiktok_offline.delivery.source import stamp_of
         from airflow_provider_tiktok_offline.delivery.validate import validate
 
-        with self.step("validate", context) as ctx, self.showing_report(ctx):
+        with self.step("validate", context) as ctx, self.showing_report(ctx, context):
             results = []
             for file in stamps(self.files):
                 result = validate(ctx, stamp_of(ctx, file) if isinstance(file, str) else file)

@@ -35,7 +35,7 @@ class DeliverySummaryOperator(DeliveryOperator):
         from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
 
         failed = self._failed_before(context)
-        with self.step("summary", context) as ctx, self.showing_report(ctx):
+        with self.step("summary", context) as ctx, self.showing_report(ctx, context):
             results = summarize_all(ctx)
             for result in results:
                 self.log.info("%s", _counts(result))
