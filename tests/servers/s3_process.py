@@ -1,6 +1,7 @@
 """``python -m tests.servers.s3_process PORT [SWITCH]``: moto's S3 server.
 
-While the file SWITCH exists it refuses writes. As on S3 itself, of two conditional writes at once one is refused: moto looks, and then writes, in threads.
+While the file SWITCH exists it refuses writes. As on S3 itself, of two conditional writes at once one is refused: moto
+looks, and then writes, in threads.
 """
 
 from __future__ import annotations
