@@ -85,6 +85,17 @@ def test_a_deferred_sensor_goes_on_when_the_file_comes(world: World) -> None:
     world.shops.assert_delivered(file)
 
 
+def test_the_report_is_a_click_away(world: World) -> None:
+    """The link on a task opens the file's report in Airflow itself, and the other one TikTok's Events Manager."""
+    day = YESTERDAY - timedelta(days=11)
+    file = world.shops.write(f"corner_{day:%Y%m%d}.csv", seed=60, bad_ratio=0.005)
+    run = world.start("corner_shop", day.isoformat())
+    assert world.api.finished(*run) == "success"
+    links = world.api.get(f"/dags/{run[0]}/dagRuns/{run[1]}/taskInstances/summary/links")["extra_links"]
+    assert file.name in world.api.page(links["Conversion file report"])
+    assert links["TikTok Events Manager"].endswith(ADVERTISER_ID)
+
+
 def test_a_cleared_task_and_a_cleared_run_send_nothing_again(world: World) -> None:
     """The upload is cleared, then the whole run, then the day is run once more."""
     day = YESTERDAY - timedelta(days=2)

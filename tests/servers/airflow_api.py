@@ -36,6 +36,10 @@ class AirflowApi:
         """Read; the path is that below ``/api/v2``."""
         return _body(self._http.get(f"/api/v2{path}", params=parameters))
 
+    def page(self, url: str) -> str:
+        """What a browser shows there."""
+        return self._http.get(url).raise_for_status().text
+
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
         """Make something."""
         return _body(self._http.post(f"/api/v2{path}", json=body))
