@@ -110,7 +110,7 @@ class Disturber:
             if missed or time.monotonic() > seen + _SOON:
                 self.start_another(task_id or "validate")
                 seen = time.monotonic()
-            time.sleep(0.02)
+            time.sleep(0.1)
         raise TimeoutError(f"no {task_id} was at work within {_PATIENCE} s\n" + "\n".join(self.story))
 
     def _shortest(self, task_id: str) -> float:

@@ -176,7 +176,7 @@ def _live_through_day(week: Week, disturber: Disturber, day: int, happenings: Se
         else:
             disturber.strike(happening)
     expected = sum(len(files) for files in week.files.values())
-    wait_until(lambda: week.ended(expected), f"the runs of day {day} end", seconds=_DAY, every=0.5)
+    wait_until(lambda: week.ended(expected), f"the runs of day {day} end", seconds=_DAY, every=2)
 
 
 def _backfill(week: Week) -> None:
