@@ -51,8 +51,8 @@ class Line:
 MATRIX = (
     Line("3.1", "3.11"),
     Line("3.1", "3.13"),
-    # What Airflow 3.2 has of its own in a task's API is no model to pydantic 2.14.
-    Line("3.2", "3.12", pins=("pydantic<2.14",)),
+    # As Airflow 3.3 asks for; with a later one the task API of 3.2 is not made.
+    Line("3.2", "3.12", pins=("fastapi<0.137",)),
     Line("3.3", "3.12"),
     Line("3.3", "3.13"),
     # Airflow 3.1.0 itself does not import beside today's structlog; its last patch does.
