@@ -21,7 +21,7 @@ demo: $(STAMP)  ## the main job, for real, on this machine alone
 test: $(STAMP)  ## every test but the deployment and the long campaigns
 	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
-deployment: $(STAMP)  ## a week on PostgreSQL, Redis, an S3 server and two Celery workers, all on loopback
+deployment: $(STAMP)  ## three days of files on PostgreSQL, Redis, an S3 server and two Celery workers, all on loopback
 	$(PY) -m pytest -m "deployment and not campaign" tests/deployment $(ARGS)
 
 lint: $(STAMP)
