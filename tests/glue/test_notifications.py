@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from airflow import __version__ as airflow_version
+from packaging.version import Version
 
 from airflow_provider_tiktok_offline.conversions.sample import SAMPLE_COLUMNS
 from airflow_provider_tiktok_offline.delivery.feed_files import accept_feed, make_sample
@@ -72,7 +73,7 @@ def test_success_is_told_by_every_channel(airflow_world: AirflowWorld, airflow: 
     assert not re.search(r"[0-9a-f]{64}", content)
 
 
-@pytest.mark.skipif(airflow_version < "3.3", reason="dag.test() before 3.3 tells callbacks no exception")
+@pytest.mark.skipif(Version(airflow_version) < Version("3.3"), reason="before, dag.test() tells callbacks no exception")
 def test_a_breached_gate_is_told_once_and_the_failure_too(airflow_world: AirflowWorld, airflow: AirflowRunner) -> None:
     """The gate's message says why and where the report lies, without a value of the rows at fault."""
     airflow_world.write(f"told_shop_{day(2).replace('-', '')}.csv", seed=42, bad_ratio=0.4)
