@@ -21,66 +21,13 @@ from airflow_provider_tiktok_offline.tiktok.client import Answer, TikTokClient
 from airflow_provider_tiktok_offline.tiktok.pacing import CircuitBreaker, RateLimit, Stopping
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from airflow_provider_tiktok_offline.tiktok.requests import Bodies
     from airflow_provider_tiktok_offline.tiktok.upload import UploadLimits
+    from airflow_provider_tiktok_offline.tiktok.windows import Batch
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
 #: A longer ``Retry-After`` is not waited for inside the task.
 _LONGEST_RETRY_AFTER_SECONDS = 300.0
-
-
-@dataclass(slots=True)
-class Window:
-    """Events whose request bodies are in memory.
-
-    Attributes:
-        bodies: the requests' bodies.
-        keys: the event key of each event, 16 bytes.
-        start: how many events of the upload come before.
-        opened: how many of its events are in batches already.
-    """
-
-    bodies: Bodies
-    keys: pl.Series
-    start: int = 0
-    opened: int = 0
-
-
-@dataclass(slots=True)
-class Batch:
-    """Neighbouring events that travel in one request.
-
-    Attributes:
-        window: where they are.
-        first, count: which of its events.
-        in_doubt: whether some request with them may have been taken.
-    """
-
-    window: Window
-    first: int
-    count: int
-    in_doubt: bool = False
-
-    def halves(self) -> list[Batch]:
-        """The same events in two batches."""
-        left = self.count // 2
-        return [
-            Batch(self.window, self.first, left, self.in_doubt),
-            Batch(self.window, self.first + left, self.count - left, self.in_doubt),
-        ]
-
-    @property
-    def keys(self) -> pl.Series:
-        """The event keys of its events."""
-        return self.window.keys.slice(self.first, self.count)
-
-    @property
-    def place(self) -> tuple[int, int]:
-        """The first of its events, counted over the whole upload, and how many they are."""
-        return self.window.start + self.first, self.count
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import polars as pl
 
@@ -27,12 +27,12 @@ from airflow_provider_tiktok_offline.errors import (
     RejectedRowsError,
     TikTokOfflineError,
 )
-from airflow_provider_tiktok_offline.tiktok.ahead import ahead
-from airflow_provider_tiktok_offline.tiktok.attempts import Attempts, Batch, Outcome, Window
+from airflow_provider_tiktok_offline.tiktok.attempts import Attempts, Outcome
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.receipts import NoReceipts, ReceiptSink
-from airflow_provider_tiktok_offline.tiktok.requests import Bodies, Envelope
+from airflow_provider_tiktok_offline.tiktok.requests import Envelope
 from airflow_provider_tiktok_offline.tiktok.results import Refusal, UploadResult
+from airflow_provider_tiktok_offline.tiktok.windows import Batch, Items, Window, windows
 
 #: Receipts are flushed when the oldest is this old, so that a kill loses less than 5 seconds of them.
 _FLUSH_SECONDS = 4.0
@@ -54,18 +54,6 @@ class UploadLimits(Protocol):
     def in_flight(self) -> int: ...
     @property
     def max_attempts(self) -> int: ...
-
-
-class Items(NamedTuple):
-    """Some of an upload's events, as many as are in memory as JSON at once.
-
-    Attributes:
-        json: one ``data[]`` item of the API an event, as JSON text with a comma before it.
-        keys: the event key of each, 16 bytes.
-    """
-
-    json: pl.Series
-    keys: pl.Series
 
 
 def send(
@@ -159,7 +147,7 @@ class Upload:
         progress: Callable[[int, int], None] | None = None,
         proven: bool = False,
     ) -> None:
-        self._windows = _windows(items, envelope)
+        self._windows = windows(items, envelope)
         self._window: Window | None = None
         self._events = events
         self._limits = limits
@@ -384,17 +372,6 @@ class Upload:
     def _report_progress(self) -> None:
         if self._progress is not None:
             self._progress(self._opened - self._unconfirmed, self._events)
-
-
-def _windows(items: Iterable[Items], envelope: Envelope) -> Generator[Window, None, None]:
-    return ahead(_with_bodies(items, envelope))
-
-
-def _with_bodies(items: Iterable[Items], envelope: Envelope) -> Iterator[Window]:
-    for json, keys in items:
-        if len(json) != len(keys):
-            raise ValueError(f"{len(json)} items but {len(keys)} keys")
-        yield Window(Bodies(json, envelope), keys)
 
 
 def _gave_up(error: TikTokOfflineError, attempts: int) -> CircuitOpenError:

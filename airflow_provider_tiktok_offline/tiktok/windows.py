@@ -1,0 +1,90 @@
+"""An upload's events as they travel: windows of them in memory, cut into batches of one request each."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import polars as pl
+
+from airflow_provider_tiktok_offline.tiktok.ahead import ahead
+from airflow_provider_tiktok_offline.tiktok.requests import Bodies, Envelope
+
+
+class Items(NamedTuple):
+    """Some of an upload's events, as many as are in memory as JSON at once.
+
+    Attributes:
+        json: one ``data[]`` item of the API an event, as JSON text with a comma before it.
+        keys: the event key of each, 16 bytes.
+    """
+
+    json: pl.Series
+    keys: pl.Series
+
+
+@dataclass(slots=True)
+class Window:
+    """Events whose request bodies are in memory.
+
+    Attributes:
+        bodies: the requests' bodies.
+        keys: the event key of each event, 16 bytes.
+        start: how many events of the upload come before.
+        opened: how many of its events are in batches already.
+    """
+
+    bodies: Bodies
+    keys: pl.Series
+    start: int = 0
+    opened: int = 0
+
+
+@dataclass(slots=True)
+class Batch:
+    """Neighbouring events that travel in one request.
+
+    Attributes:
+        window: where they are.
+        first, count: which of its events.
+        in_doubt: whether some request with them may have been taken.
+    """
+
+    window: Window
+    first: int
+    count: int
+    in_doubt: bool = False
+
+    def halves(self) -> list[Batch]:
+        """The same events in two batches."""
+        left = self.count // 2
+        return [
+            Batch(self.window, self.first, left, self.in_doubt),
+            Batch(self.window, self.first + left, self.count - left, self.in_doubt),
+        ]
+
+    @property
+    def keys(self) -> pl.Series:
+        """The event keys of its events."""
+        return self.window.keys.slice(self.first, self.count)
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The first of its events, counted over the whole upload, and how many they are."""
+        return self.window.start + self.first, self.count
+
+
+def windows(items: Iterable[Items], envelope: Envelope) -> Generator[Window, None, None]:
+    """Their windows, each made while the one before is being sent.
+
+    :raises ValueError: an item without its key, or a key without its item.
+    """
+    return ahead(_with_bodies(items, envelope))
+
+
+def _with_bodies(items: Iterable[Items], envelope: Envelope) -> Iterator[Window]:
+    for json, keys in items:
+        if len(json) != len(keys):
+            raise ValueError(f"{len(json)} items but {len(keys)} keys")
+        yield Window(Bodies(json, envelope), keys)
