@@ -24,8 +24,8 @@ from airflow_provider_tiktok_offline.conversions.sample import write_sample
 from scripts.smoke import Airflow
 from tests.deployment.compose import ROOT
 from tests.deployment.native import Deployment, deployment
-from tests.deployment.processes import wait_until
 from tests.servers.simulator import ADVERTISER_ID, EVENT_SET_ID
+from tests.servers.waiting import wait_until
 
 _NAME = "corner_shop"
 _DAG = f"tiktok_offline__{_NAME}"

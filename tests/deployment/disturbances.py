@@ -12,7 +12,7 @@ from typing import Any
 import psycopg2
 
 from tests.deployment.native import WORKERS, Deployment
-from tests.deployment.processes import wait_until
+from tests.servers.waiting import wait_until
 
 #: Seconds within which a task that is waited for must have come.
 _PATIENCE = 150

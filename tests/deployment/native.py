@@ -21,11 +21,12 @@ from scripts.make_env import fresh_environment
 from scripts.smoke import Airflow, Inbox
 from tests.deployment.compose import ROOT, Service, read_services
 from tests.deployment.postgres import Postgres, postgres
-from tests.deployment.processes import Process, free_port, listens, wait_until
+from tests.deployment.processes import Process, free_port, listens
 from tests.deployment.redis_server import Redis, redis
 from tests.servers.s3 import S3Server
 from tests.servers.simulator import RunningSimulator, simulator
 from tests.servers.sshd import Sshd, sshd
+from tests.servers.waiting import wait_until
 
 #: Marks every process of a deployment in its environment.
 MARK = "NATIVE_DEPLOYMENT"

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.deployment.processes import Process, free_port, listens, program, wait_until
+from tests.deployment.processes import Process, free_port, listens, program
+from tests.servers.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ import yaml
 from tests.deployment.compose import COMPOSE_FILE, ROOT
 from tests.deployment.disturbances import DISTURBANCES, Disturber
 from tests.deployment.native import deployment, left_running
-from tests.deployment.processes import wait_until
 from tests.deployment.week import NAMES, SMOKED, Week, dag_id
+from tests.servers.waiting import wait_until
 
 pytestmark = [
     pytest.mark.airflow,

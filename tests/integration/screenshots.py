@@ -18,10 +18,11 @@ from typing import Any
 
 from tests.integration.shops import YESTERDAY, Shops
 from tests.servers.airflow import airflow_environment
-from tests.servers.airflow_api import AirflowApi, wait_until
+from tests.servers.airflow_api import AirflowApi
 from tests.servers.s3 import s3_server
 from tests.servers.simulator import simulator
 from tests.servers.standalone import standalone
+from tests.servers.waiting import wait_until
 
 DAG_ID = "tiktok_offline_daily"
 

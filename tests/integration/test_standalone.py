@@ -16,10 +16,11 @@ import pytest
 from airflow_provider_tiktok_offline.connections import Connection
 from tests.integration.shops import YESTERDAY, Shops
 from tests.servers.airflow import airflow_environment
-from tests.servers.airflow_api import AirflowApi, wait_until
+from tests.servers.airflow_api import AirflowApi
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, APP_ID, APP_SECRET, simulator
 from tests.servers.sink import Sink, sink
 from tests.servers.standalone import standalone
+from tests.servers.waiting import wait_until
 
 pytestmark = [
     pytest.mark.campaign,

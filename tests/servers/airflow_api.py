@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
+
+from tests.servers.waiting import wait_until
 
 
 class AirflowApi:
@@ -102,18 +103,6 @@ class AirflowApi:
                 "only_failed": False,
             },
         )
-
-
-def wait_until(condition: Callable[[], bool], what: str, *, seconds: float = 600, every: float = 1) -> None:
-    """Ask again and again until a condition holds.
-
-    :raises TimeoutError: if it does not within ``seconds``.
-    """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not after {seconds:g} s")
-        time.sleep(every)
 
 
 def _body(answer: httpx.Response) -> Any:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.servers.airflow import AirflowHome
-from tests.servers.airflow_api import AirflowApi, wait_until
+from tests.servers.airflow_api import AirflowApi
+from tests.servers.waiting import wait_until
 
 
 @contextlib.contextmanager
