@@ -30,6 +30,18 @@ def program(name: str, package: str, *folders: Path) -> str:
     raise ProgramMissingError(f"{name} is needed: apt-get install {package}")
 
 
+def clock_off(seconds: int, folder: Path) -> dict[str, str]:
+    """The variables under which a process and all that it starts find the wall clock so many seconds ahead.
+
+    :param folder: where the library that does it is built.
+    :raises ProgramMissingError: without a C compiler.
+    """
+    library = folder / "clock_off.so"
+    source = Path(__file__).with_name("clock_off.c")
+    subprocess.run([program("cc", "gcc libc6-dev"), "-shared", "-fPIC", "-o", library, source], check=True)
+    return {"LD_PRELOAD": str(library), "CLOCK_OFF": str(seconds)}
+
+
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:

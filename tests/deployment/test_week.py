@@ -18,6 +18,7 @@ import yaml
 from tests.deployment.compose import COMPOSE_FILE, ROOT
 from tests.deployment.disturbances import DISTURBANCES, Disturber
 from tests.deployment.native import deployment, left_running
+from tests.deployment.processes import clock_off
 from tests.deployment.week import NAMES, SMOKED, Week, dag_id
 from tests.servers.waiting import wait_until
 
@@ -39,13 +40,13 @@ def _week(folder: Path, *, rows: int, skew: int) -> Iterator[Week]:
     """A deployment that is whole, with nothing delivered yet.
 
     :param rows: valid rows of a file.
-    :param skew: seconds that the second worker's clock is ahead.
+    :param skew: seconds that the second worker's clock is ahead, Airflow's and Celery's included.
     """
     machines = folder / "machines"
     machines.mkdir()
     with deployment(machines) as running:
         week = Week(running, folder, rows)
-        running.start(week.dags, extra={"worker-2": {"CLOCK_SKEW": str(skew)}})
+        running.start(week.dags, extra={"worker-2": clock_off(skew, folder)})
         week.accept_feeds()
         wait_until(week.dags_known, "the DAGs are known", seconds=120, every=0.5)
         yield week

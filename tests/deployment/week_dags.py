@@ -1,6 +1,5 @@
-"""The DAGs folder's one file: the factory's DAGs, under the machine's own clock.
+"""The DAGs folder's one file: the factory's DAGs, as many days on as ``days`` beside this file says.
 
-``days`` beside this file says how many days on it is, ``CLOCK_SKEW`` by how many seconds the machine's clock is off.
 What a reading of this file built is noted down in ``built`` in the machine's home: for which DAG, and how many DAGs.
 """
 
@@ -15,9 +14,7 @@ from airflow_provider_tiktok_offline.clock import OFFSET_VARIABLE
 from airflow_provider_tiktok_offline.dag_factory import build_dags
 
 _DAYS = Path(__file__).with_name("days")
-os.environ[OFFSET_VARIABLE] = str(
-    (int(_DAYS.read_text()) if _DAYS.exists() else 0) * 86400 + float(os.environ.get("CLOCK_SKEW", "0"))
-)
+os.environ[OFFSET_VARIABLE] = str((int(_DAYS.read_text()) if _DAYS.exists() else 0) * 86400)
 
 _built = build_dags(globals(), "advertisers.yaml")
 with (Path(os.environ["HOME"]) / "built").open("a") as notes:
