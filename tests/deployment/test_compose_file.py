@@ -54,12 +54,13 @@ def test_it_holds_no_secret() -> None:
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
 def test_an_image_is_pinned(name: str) -> None:
-    """Each image, and each that one is built from, has a tag with a version."""
+    """Each image, and each that one is built from, has a tag with a version, and comes from the user's own registry."""
     images = [SERVICES[name]["image"]]
     images += re.findall(r"^FROM (\S+)", SERVICES[name].get("build", {}).get("dockerfile_inline", ""), re.MULTILINE)
     for image in images:
         assert re.search(r":.*\d+\.?\d*", image), image
         assert "latest" not in image
+        assert "." not in image.partition("/")[0].partition(":")[0], "a registry's host"
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - {"setup", "simulator-door"}))
