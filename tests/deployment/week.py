@@ -279,7 +279,7 @@ class Week:
         assert set(self.built("dag-processor")) == {("None", len(NAMES) + 1)}
 
     def check_no_plaintext(self) -> None:
-        """No e-mail and no phone of any file lies anywhere but where the user put it."""
+        """No e-mail and no phone of any file lies anywhere but where the user put it, and no credential anywhere."""
         emails, digits = set(), set()
         for files in self.files.values():
             for file in files:
@@ -288,9 +288,21 @@ class Week:
                 digits |= {re.sub(rb"\D", b"", cell)[-10:] for cell in re.findall(rb"[+(]\d[\d ().-]{8,}\d", content)}
         assert len(emails) > 100
         assert len(digits) > 100
+        credentials = self._credentials()
         for place, content in self._contents():
+            assert [name for name, secret in credentials.items() if secret in content] == [], place
             assert not emails & {found.lower() for found in _EMAIL.findall(content)}, place
             assert not digits & {found[-10:] for found in _PHONE.findall(content)}, place
+
+    def _credentials(self) -> dict[str, bytes]:
+        """What opens TikTok's API, the object store and the SFTP servers, as it would stand in a text."""
+        deployment = self.deployment
+        key = deployment.server.client_key.read_text().splitlines()
+        return {
+            "access token": deployment.connections.get("tiktok_default").password.encode(),
+            "secret key": deployment.store.secret_key.encode(),
+            "private key": key[len(key) // 2].encode(),
+        }
 
     def _contents(self) -> Iterator[tuple[str, bytes]]:
         """Everything that was written: machines' disks with their logs, database, queue, the state bucket."""
