@@ -31,6 +31,7 @@ def test_a_missing_program_names_its_package() -> None:
         program("no-such-server", "postgresql")
 
 
+@pytest.mark.deployment
 @pytest.mark.parametrize("seconds", [-60, 60])
 def test_a_clock_that_is_off_moves_the_time_of_day_alone(seconds: int, tmp_path: Path) -> None:
     """A process and what it starts find another time of day; waiting takes as long as ever."""
