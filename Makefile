@@ -21,7 +21,7 @@ demo: $(STAMP)  ## the main job, for real, on this machine alone
 test: $(STAMP)  ## every test but the deployment and the long campaigns
 	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
-deployment: $(STAMP)  ## three days of files on PostgreSQL, Redis, an S3 server and two Celery workers, all on loopback
+deployment: $(STAMP)  ## three times three days of files on PostgreSQL, Redis, an S3 server and two Celery workers, all on loopback
 	$(PY) -m pytest -m "deployment and not campaign" tests/deployment $(ARGS)
 
 lint: $(STAMP)
@@ -35,7 +35,7 @@ walls: $(STAMP)
 	$(VENV)/bin/lint-imports
 
 bench: $(STAMP)  ## the benchmarks of docs/benchmarks.md (an hour); ARGS=--small for a short look
-	for f in prepare broken identifiers upload ledger sftp factory; do [ ! -f benchmarks/$$f.py ] || $(PY) -m benchmarks.$$f $(ARGS) || exit 1; done
+	for f in prepare broken identifiers upload ledger sftp factory deployment; do [ ! -f benchmarks/$$f.py ] || $(PY) -m benchmarks.$$f $(ARGS) || exit 1; done
 
 campaign: $(STAMP)  ## the long seeded runs
 	$(PY) -m pytest -m campaign --timeout 7200 $(ARGS)

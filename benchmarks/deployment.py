@@ -1,9 +1,9 @@
 """From a file's arrival to its last event accepted, on the services of docker-compose.yaml started natively.
 
-``python -m benchmarks.deployment [ROWS ...]`` (10,000 and 1,000,000): the run waits, deferred, for the file; the clock
-starts when the file has its name on the SFTP server and ends when the simulator, which looks at nothing, has taken the
-last event. Everything runs on this machine: PostgreSQL, Redis, the SFTP server, the object store, the simulator,
-Airflow's services and two Celery workers.
+``python -m benchmarks.deployment [ROWS ...]`` (10,000 and 1,000,000, three runs of each; ``--small``: one of 1,000):
+the run waits, deferred, for the file; the clock starts when the file has its name on the SFTP server and ends when the
+simulator, which looks at nothing, has taken the last event. Everything runs on this machine: PostgreSQL, Redis, the
+SFTP server, the object store, the simulator, Airflow's services and two Celery workers.
 """
 
 from __future__ import annotations
@@ -145,8 +145,9 @@ def table(runs: list[Run]) -> str:
 
 
 def main() -> None:
-    """Three runs of each size on one deployment."""
-    sizes = [int(word) for word in sys.argv[1:]] or [10_000, 1_000_000]
+    """Three runs of each size on one deployment; one if it is to be small."""
+    small = "--small" in sys.argv
+    sizes = [1000] if small else [int(word) for word in sys.argv[1:]] or [10_000, 1_000_000]
     with tempfile.TemporaryDirectory(prefix="deployment-") as name:
         folder = Path(name)
         machines = folder / "machines"
@@ -160,7 +161,7 @@ def main() -> None:
             number = 0
             for rows in sizes:
                 runs = []
-                for _ in range(3):
+                for _ in range(1 if small else 3):
                     number += 1
                     runs.append(deliver(running, number, rows, folder / "sample.csv"))
                 print(table(runs), flush=True)
