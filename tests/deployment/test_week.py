@@ -55,7 +55,7 @@ def _week(folder: Path, *, rows: int, skew: int) -> Iterator[Week]:
 
 @pytest.fixture(scope="module", name="week")
 def _shared_week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
-    with _week(tmp_path_factory.mktemp("week"), rows=200, skew=60) as week:
+    with _week(tmp_path_factory.mktemp("week"), rows=200, skew=0) as week:
         yield week
 
 
@@ -76,7 +76,6 @@ def test_the_smoke_script_follows_a_file_to_its_end(week: Week, tmp_path: Path) 
     assert "summary: success" in ended.stdout
     assert ended.stdout.splitlines()[-1].startswith("success: 500 of 500 events accepted")
     assert len(running.api.event_ids()) == 500
-    running.api.control.reset()
 
 
 def test_nothing_listens_beyond_loopback(week: Week) -> None:
@@ -113,17 +112,15 @@ def _ask_health(week: Week, machine: str, service: dict[str, Any], **changes: st
     return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def test_three_days_with_everything_that_goes_wrong(week: Week) -> None:
-    """Both routes: every disturbance once, two a day, a backfill beside them."""
-    _live_through(
-        week,
-        seed=7,
-        plan=[
-            ["the object store refuses writes", "a worker dies during deliver", BACKFILL],
-            ["Redis is gone for 20 s", "a worker dies during normalize_hash"],
-            ["scheduler and triggerer restart", "a worker dies during upload"],
-        ],
-    )
+@pytest.mark.parametrize("seed", range(3))
+def test_three_days_with_everything_that_goes_wrong(seed: int, tmp_path: Path) -> None:
+    """Both routes: every disturbance once, two a day, in an order of the seed's choice, a backfill beside them."""
+    chance = random.Random(seed)
+    order = chance.sample(DISTURBANCES, len(DISTURBANCES))
+    plan = [order[:2], order[2:4], order[4:]]
+    chance.choice(plan).append(BACKFILL)
+    with _week(tmp_path, rows=200, skew=chance.choice([-60, 60])) as week:
+        _live_through(week, seed=seed, plan=plan)
 
 
 @pytest.mark.campaign
