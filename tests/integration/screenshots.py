@@ -12,11 +12,11 @@ import os
 import shutil
 import sys
 import tempfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.integration.shops import YESTERDAY, Shops
+from tests.integration.shops import Shops
 from tests.servers.airflow import airflow_environment
 from tests.servers.airflow_api import AirflowApi
 from tests.servers.s3 import s3_server
@@ -48,12 +48,13 @@ def main() -> None:
 def _runs(shops: Shops, running: AirflowApi) -> list[str]:
     running.unpause(DAG_ID)
     wait_until(lambda: bool(running.runs(DAG_ID)), "the scheduled run")
-    [first] = [run["dag_run_id"] for run in running.runs(DAG_ID)]
-    ids = [first]
-    shops.write(f"corner_{YESTERDAY:%Y%m%d}.csv", seed=1, bad_ratio=0.02)
-    running.finished(DAG_ID, first)
+    [first] = running.runs(DAG_ID)
+    ids = [first["dag_run_id"]]
+    first_day = datetime.fromisoformat(first["data_interval_start"]).date()
+    shops.write(f"corner_{first_day:%Y%m%d}.csv", seed=1, bad_ratio=0.02)
+    running.finished(DAG_ID, ids[0])
     for back, bad in ((1, 0.2), (2, 0.03), (3, 0.04)):
-        day = YESTERDAY - timedelta(days=back)
+        day = first_day - timedelta(days=back)
         shops.write(f"corner_{day:%Y%m%d}.csv", seed=1 + back, bad_ratio=bad)
         ids.append(running.trigger(DAG_ID, file_day=day.isoformat()))
         running.finished(DAG_ID, ids[-1])
