@@ -104,6 +104,15 @@ class Process:
             return {main.pid, *(child.pid for child in main.children(recursive=True))}
         return set()
 
+    def listens_at(self) -> set[str]:
+        """The addresses at which it, or something it has started, can be reached."""
+        found = set()
+        for process in self._family():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                connections = process.net_connections()
+                found |= {one.laddr.ip for one in connections if one.status == psutil.CONN_LISTEN}
+        return found
+
     def stop(self, seconds: float = 30) -> None:
         """Ask it to end, as ``docker compose stop`` does; what is left after that time is killed."""
         if self._process is None:

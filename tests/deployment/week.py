@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,9 +23,11 @@ from airflow_provider_tiktok_offline.conversions.sample import SAMPLE_COLUMNS, w
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.feed_files import accept_feed, make_sample
 from tests.deployment.compose import ROOT
-from tests.deployment.native import WORKERS, Deployment
+from tests.deployment.native import WORKERS, Deployment, deployment, left_running
+from tests.deployment.processes import clock_off
 from tests.integration.shop import ConversionFile, write_file
 from tests.servers.simulator import ADVERTISER_ID, EVENT_SET_ID
+from tests.servers.waiting import wait_until
 
 STATE_BUCKET = "tiktok-offline-state"
 SOURCE_BUCKET = "shop-exports"
@@ -331,6 +334,25 @@ class Week:
             aws_access_key_id=store.access_key,
             aws_secret_access_key=store.secret_key,
         )
+
+
+@contextmanager
+def running_week(folder: Path, *, rows: int, skew: int) -> Iterator[Week]:
+    """A deployment that is whole, with nothing delivered yet; at the end nothing of it runs any more.
+
+    :param folder: empty.
+    :param rows: valid rows of a file.
+    :param skew: seconds that the second worker's clock is ahead, Airflow's and Celery's included.
+    """
+    machines = folder / "machines"
+    machines.mkdir()
+    with deployment(machines) as running:
+        week = Week(running, folder, rows)
+        running.start(week.dags, extra={"worker-2": clock_off(skew, folder)})
+        week.accept_feeds()
+        wait_until(week.dags_known, "the DAGs are known", seconds=120, every=0.5)
+        yield week
+    assert left_running(machines) == []
 
 
 def _is_text(value: object) -> bool:

@@ -1,0 +1,75 @@
+"""The services of the native deployment, as they stand: the smoke script, their doors, their health checks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deployment.compose import COMPOSE_FILE, ROOT
+from tests.deployment.week import SMOKED, Week, dag_id, running_week
+
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.deployment,
+    pytest.mark.xdist_group("deployment"),
+    pytest.mark.timeout(1800),
+]
+
+
+@pytest.fixture(scope="module", name="week")
+def _shared_week(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
+    with running_week(tmp_path_factory.mktemp("week"), rows=200, skew=0) as week:
+        yield week
+
+
+def test_the_smoke_script_follows_a_file_to_its_end(week: Week, tmp_path: Path) -> None:
+    """scripts/smoke.py puts a file on the SFTP server and sees every event of it accepted."""
+    running = week.deployment
+    env = tmp_path / ".env"
+    env.write_text("".join(f"{name}='{value}'\n" for name, value in running.secrets.items()))
+    # fmt: off
+    command = [
+        sys.executable, str(ROOT / "scripts" / "smoke.py"), "--env", str(env), "--airflow", running.airflow.url,
+        "--sftp-port", str(running.server.port), "--sftp-user", running.server.user, "--dag", dag_id(SMOKED),
+        "--remote", f"{week.inbox}/{SMOKED}_%Y%m%d.csv", "--rows", "500", "--timeout", "300",
+    ]
+    # fmt: on
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "summary: success" in ended.stdout
+    assert ended.stdout.splitlines()[-1].startswith("success: 500 of 500 events accepted")
+    assert len(running.api.event_ids()) == 500
+
+
+def test_nothing_listens_beyond_loopback(week: Week) -> None:
+    """No service of the deployment can be reached from another machine."""
+    machines = [*week.deployment.machines.values(), week.deployment.broker.process, week.deployment.database.process]
+    listening = {(machine.name, address) for machine in machines for address in machine.listens_at()}
+    assert {name for name, _ in listening} >= {"api-server", "redis", "postgres"}
+    assert {address for _, address in listening} == {"127.0.0.1"}
+
+
+@pytest.mark.campaign
+def test_the_health_checks_of_airflows_services_pass(week: Week) -> None:
+    """What docker-compose.yaml asks a service for its health is answered well, and badly of one that is not there."""
+    services = yaml.safe_load(COMPOSE_FILE.read_text())["services"]
+    asked = {machine: machine.partition("-1")[0] for machine in ("scheduler", "dag-processor", "triggerer", "worker-1")}
+    running = {machine: _ask_health(week, machine, services[service]) for machine, service in asked.items()}
+    absent = _ask_health(week, "worker-1", services["worker"], HOSTNAME="worker-3")
+    for machine, process in running.items():
+        assert process.wait(120) == 0, machine
+    assert absent.wait(120) != 0
+
+
+def _ask_health(week: Week, machine: str, service: dict[str, Any], **changes: str) -> subprocess.Popen[bytes]:
+    """Start a service's health check on a machine."""
+    kind, *words = service["healthcheck"]["test"]
+    command = ["bash", "-c", words[0].replace("$$", "$")] if kind == "CMD-SHELL" else words
+    environment = {**week.deployment.machines[machine].environment, "HOSTNAME": machine, **changes}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
