@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -253,13 +253,17 @@ def _replaced(text: str, addresses: Mapping[str, str]) -> str:
     return text
 
 
-def left_running(folder: Path) -> list[str]:
-    """The processes of a deployment that are still there, as command lines."""
-    found = []
+def left_running(folder: Path) -> dict[int, str]:
+    """The processes of a deployment that are still there: process id -> command line.
+
+    They are known by the mark in their environment; Celery and the api-server write their title over theirs, so also by
+    the directory that they work in.
+    """
+    found = {}
     for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
+        with suppress(psutil.Error):
+            if process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if process.environ().get(MARK) == str(folder) or Path(process.cwd()).is_relative_to(folder):
+                found[process.pid] = " ".join(process.cmdline())
     return found

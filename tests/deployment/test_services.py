@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from tests.deployment.compose import COMPOSE_FILE, ROOT
+from tests.deployment.native import left_running
 from tests.deployment.week import SMOKED, Week, dag_id, running_week
 
 pytestmark = [
@@ -53,6 +54,14 @@ def test_nothing_listens_beyond_loopback(week: Week) -> None:
     listening = {(machine.name, address) for machine in machines for address in machine.listens_at()}
     assert {name for name, _ in listening} >= {"api-server", "redis", "postgres"}
     assert {address for _, address in listening} == {"127.0.0.1"}
+
+
+def test_what_would_be_left_running_is_seen(week: Week) -> None:
+    """Each service that runs now would be found if it still ran after the deployment was stopped."""
+    running = {machine.pid: machine.name for machine in week.deployment.machines.values() if machine.alive}
+    assert len(running) == 6
+    found = left_running(week.deployment.folder)
+    assert [name for pid, name in running.items() if pid not in found] == []
 
 
 @pytest.mark.campaign

@@ -352,7 +352,7 @@ def running_week(folder: Path, *, rows: int, skew: int) -> Iterator[Week]:
         week.accept_feeds()
         wait_until(week.dags_known, "the DAGs are known", seconds=120, every=0.5)
         yield week
-    assert left_running(machines) == []
+    assert left_running(machines) == {}
 
 
 def _is_text(value: object) -> bool:
