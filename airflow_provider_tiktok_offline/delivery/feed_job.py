@@ -126,7 +126,9 @@ class FeedJob:
         rows = self._rows(member, part)
         wrong = rows["line"].is_in(omitted)
         with self._ctx.ledger.receipts(member.state.id, part, self._ctx.holder) as receipts:
-            known = receipts.settled()["event_key"]
+            settled = receipts.settled()
+            # What a killed try left in doubt is in the file that was delivered.
+            known = settled.filter(settled["outcome"] != "in_doubt")["event_key"]
             for keys, refused in ((rows.filter(~wrong)["event_key"], False), (rows.filter(wrong)["event_key"], True)):
                 fresh = keys.filter(~keys.is_in(known.implode()))
                 if not len(fresh):

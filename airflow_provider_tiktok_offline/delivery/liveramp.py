@@ -62,10 +62,12 @@ def deliver(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
         job = FeedJob(ctx, feed, earlier)
         if earlier is not None and earlier.status == "delivered":
             # Delivered before; what may be missing is only that it was noted.
+            book.index(earlier)
             done = Published("already_delivered", earlier)
             members = [resume(ctx, one) for one in earlier.deliveries]
             for one in members:
-                if one.status != "closed" and one.steps.get("deliver", {}).get("outcome") not in DONE:
+                if one.status != "closed" and not _noted(one):
+                    _plan_again(ctx, one)
                     job.add(one, stack)
             omitted = earlier.left_out
         else:
@@ -173,17 +175,26 @@ def settle_unfinished(ctx: DeliveryContext) -> None:
     from airflow_provider_tiktok_offline.liveramp.publish import settle_earlier
 
     book = feed_book(ctx)
-    dead = [
-        record for record in book.days(_DAYS_LOOKED_AT)
-        if record.status == "writing" and record.holder != ctx.holder and record.lease_until <= ctx.clock.now()
-    ]  # fmt: skip
-    if not dead:
-        return
-    destination = destination_of(ctx, book.contract(ctx.config.name))
-    for record in dead:
-        taken = book.take_over(record, ctx.holder)
-        if settle_earlier(taken, destination, book=book, connections=ctx.connections) is not None:
-            deliver(ctx, record.deliveries[0])
+    for record in book.days(_DAYS_LOOKED_AT):
+        if record.status == "delivered":
+            unnoted = _left_unnoted(ctx, record)
+            if unnoted is not None:
+                deliver(ctx, unnoted)
+        elif record.status == "writing" and record.holder != ctx.holder and record.lease_until <= ctx.clock.now():
+            destination = destination_of(ctx, book.contract(ctx.config.name))
+            taken = book.take_over(record, ctx.holder)
+            if settle_earlier(taken, destination, book=book, connections=ctx.connections) is not None:
+                deliver(ctx, record.deliveries[0])
+
+
+def _left_unnoted(ctx: DeliveryContext, record: DayRecord) -> str | None:
+    """A delivery of a delivered file whose run died before the ledger knew its rows; None while a run is alive."""
+    from airflow_provider_tiktok_offline.ledger.deliveries import alive
+
+    found = [state for state in map(ctx.deliveries.find, record.deliveries) if state is not None]
+    if any(alive(state, ctx.clock.now()) for state in found):
+        return None
+    return next((state.id for state in found if state.status in ("open", "failed") and not _noted(state)), None)
 
 
 def _refuse_rejected(settings: LiveRampConfig, state: DeliveryState) -> None:
@@ -200,8 +211,6 @@ def _group(
     ctx: DeliveryContext, state: DeliveryState, book: FeedBook, earlier: DayRecord | None
 ) -> list[DeliveryState]:
     """The deliveries that share the file: those it was begun with, else the queue's and all of this run."""
-    from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-
     if earlier is not None:
         return [resume(ctx, one) for one in earlier.deliveries]
     waiting = [one for one in book.queued() if one != state.id]
@@ -215,10 +224,7 @@ def _group(
         if other.status == "closed":
             book.unqueue([name])
             continue
-        if not staged_verdicts(ctx, name):
-            _validate_again(ctx, other)
-        # While it waited its claims may have gone to a delivery that has the same rows.
-        dedupe(ctx, name)
+        _plan_again(ctx, other)
         found.append(resume(ctx, name))
     mine = [resume(ctx, name) for name in of_run]
     ready = [one for one in mine if one.id == state.id or _ready(one)]
@@ -227,17 +233,25 @@ def _group(
 
 def _ready(state: DeliveryState) -> bool:
     """Whether a delivery has a plan and its rows have not gone out."""
-    outcome = state.steps.get("deliver", {}).get("outcome")
-    return state.status == "open" and "dedupe" in state.steps and outcome not in DONE
+    return state.status == "open" and "dedupe" in state.steps and not _noted(state)
 
 
-def _validate_again(ctx: DeliveryContext, state: DeliveryState) -> None:
+def _noted(state: DeliveryState) -> bool:
+    """Whether the delivery's rows have gone out and the ledger knows it."""
+    return state.steps.get("deliver", {}).get("outcome") in DONE
+
+
+def _plan_again(ctx: DeliveryContext, state: DeliveryState) -> None:
+    """Give a delivery back what it may have lost while nobody worked on it: its staged verdicts, and its claims."""
+    from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
     from airflow_provider_tiktok_offline.delivery.validate import validate
     from airflow_provider_tiktok_offline.storage.files import open_files
 
-    with open_files(state.uri, ctx.connections) as files:
-        stamp = files.stat(state.uri)
-    validate(ctx, stamp.to_dict())
+    if not staged_verdicts(ctx, state.id):
+        with open_files(state.uri, ctx.connections) as files:
+            stamp = files.stat(state.uri)
+        validate(ctx, stamp.to_dict())
+    dedupe(ctx, state.id)
 
 
 def _facts(done: Published) -> dict[str, Any]:

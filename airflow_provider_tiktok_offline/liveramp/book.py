@@ -257,10 +257,14 @@ class FeedBook:
             stored_sha256=stored_sha256,
             delivered_at=self._clock.now(),
         )
+        self.index(done)
+        return done
+
+    def index(self, record: DayRecord) -> None:
+        """Let a delivered file be found by its name and its content. Idempotent."""
         sha256 = _known(record)
         self._objects.create(f"{self._root}/names/{record.file_name}", sha256.encode())
         self._objects.put(self._content(record.rows, sha256), record.day.encode())
-        return done
 
     def abandon(self, record: DayRecord) -> None:
         """Give up a file that never became complete."""

@@ -5,92 +5,23 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
-from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore, open_objects
+from airflow_provider_tiktok_offline.storage.objects import open_objects
 from tests.ledger.world import World
+from tests.servers.dying import DyingStore, Life, mortal_table
 
 _SPAWN = multiprocessing.get_context("spawn")
 
 
-class DyingStore(ObjectStore):
-    """A store whose process is killed before or after its n-th write; table commits count as writes too."""
-
-    def __init__(self, inner: ObjectStore, die_at: int) -> None:
-        self.inner = inner
-        self.uri = inner.uri
-        self.storage_options = inner.storage_options
-        self._left = die_at
-
-    def tick(self) -> None:
-        """One more point at which the process may die."""
-        self._left -= 1
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def get(self, path: str) -> tuple[bytes, str] | None:
-        return self.inner.get(path)
-
-    def put(self, path: str, content: bytes) -> None:
-        self.tick()
-        self.inner.put(path, content)
-
-    def create(self, path: str, content: bytes) -> bool:
-        self.tick()
-        return self.inner.create(path, content)
-
-    def replace(self, path: str, content: bytes, version: str) -> bool:
-        self.tick()
-        return self.inner.replace(path, content, version)
-
-    def delete(self, path: str) -> None:
-        self.tick()
-        self.inner.delete(path)
-
-    def list(self, prefix: str) -> list[str]:
-        return self.inner.list(prefix)
-
-    def sizes(self, prefix: str) -> dict[str, int]:
-        return self.inner.sizes(prefix)
-
-    def open_read(self, path: str) -> BinaryIO:
-        return self.inner.open_read(path)
-
-    def open_write(self, path: str) -> AbstractContextManager[BinaryIO]:
-        @contextmanager
-        def writing() -> Iterator[BinaryIO]:
-            with self.inner.open_write(path) as stream:
-                yield stream
-                self.tick()
-
-        return writing()
-
-    def delta_uri(self, path: str) -> str:
-        return self.inner.delta_uri(path)
-
-
 def deliver_and_die(root: str, die_at: int) -> None:
     """Run in a process of its own: a whole delivery of ten events, killed at the point given."""
-    dying = DyingStore(open_objects(root), die_at)
-    append, advance = WitnessedTable.append, WitnessedTable.advance
-
-    def append_or_die(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        dying.tick()
-        append(self, *args, **kwargs)
-
-    def advance_or_die(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        dying.tick()
-        advance(self, *args, **kwargs)
-
-    WitnessedTable.append, WitnessedTable.advance = append_or_die, advance_or_die  # type: ignore[method-assign]
-    world = World(dying)
-    world.deliver("monday", range(10))
+    life = Life(die_at, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.MonkeyPatch.context() as patch:
+        mortal_table(life, patch)
+        World(DyingStore(open_objects(root), life)).deliver("monday", range(10))
 
 
 #: Claim entered, plan fixed, answers flushed, rows committed, witness advanced, claim removed. The rest: campaign.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import pytest
 from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.liveramp import deliver, feed_book
 from airflow_provider_tiktok_offline.delivery.reopening import reopen_delivery
+from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run
 from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.validate import validate
 from airflow_provider_tiktok_offline.errors import FeedError, InputFileError
 from airflow_provider_tiktok_offline.liveramp.book import FeedBook
 from tests.liveramp.office import Office
-from tests.liveramp.rows import COLUMNS, row
+from tests.liveramp.rows import COLUMNS, feed, row
 from tests.servers.sshd import Sshd
 
 
@@ -150,10 +152,6 @@ def test_a_row_that_needs_quotes_is_refused_alone(office: Office) -> None:
 
 
 def _contract(columns: tuple[str, ...]):
-    from dataclasses import replace
-
-    from tests.liveramp.rows import feed
-
     return replace(feed(columns), sample_sha256="2" * 64)
 
 
@@ -196,6 +194,29 @@ def test_a_dead_runs_whole_file_counts_before_another_run_plans(
     else:
         assert told["outcome"] == "queued"
     assert office.delivered()["shop_2026-11-22.psv"] == _lines(range(30))
+
+
+def test_a_retry_goes_on_after_another_advertiser_has_taken_its_claims_over(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dead after the upload for longer than its lease, while the event set's other advertiser planned: all is noted."""
+    stamp = office.drop("a.psv", [row(number) for number in range(30)])
+    with monkeypatch.context() as patch:
+        patch.setattr(FeedBook, "index", _die)
+        with pytest.raises(KeyboardInterrupt):
+            office.run("daily/1", [stamp])
+    office.clock.advance(timedelta(hours=1))
+    feed_book(office.context("set-up", name="outlet")).accept(replace(feed(), name="outlet", advertiser="outlet"))
+    (other,) = office.run("outlet/1", [office.drop("o.psv", [row(number) for number in range(50, 80)])], name="outlet")
+    assert other["outcome"] == "delivered"
+    ctx = office.context("daily/1")
+    told = deliver(ctx, *deliveries_of_run(ctx))
+    assert (told["outcome"], told["rows"]) == ("already_delivered", 30)
+    summarize_all(ctx)
+    assert ctx.deliveries.get(told["delivery_id"]).status == "closed"
+    office.clock.advance(timedelta(days=1))
+    (told,) = office.run("daily/2", [office.drop("b.psv", [row(number) for number in range(40)])])
+    assert told["rows"] == 10
 
 
 def test_the_steps_can_be_repeated_in_any_order(office: Office) -> None:
