@@ -44,6 +44,8 @@ NAMES = (*DIRECT, *BY_LIVERAMP)
 SMOKED = "smoke_shop"
 #: Days before the first whose files are nobody else's.
 _BEFORE = 10
+#: Lines of a failed try's log that are shown.
+_LOG_LINES = 15
 #: Transactions that a file repeats of the one before.
 _REPEATED = 20
 _CATEGORIES = ("CompletePayment", "Contact", "Subscribe")
@@ -207,8 +209,21 @@ class Week:
         found = self.deployment.airflow.get("/dags/~/dagRuns?limit=100")["dag_runs"]
         runs = [run for run in found if run["dag_id"] != dag_id(SMOKED)]
         failed = [(run["dag_id"], run["dag_run_id"]) for run in runs if run["state"] == "failed"]
-        assert not failed, failed
+        assert not failed, "\n".join(self._why_failed(*run) for run in failed)
         return len(runs) == expected and all(run["state"] == "success" for run in runs)
+
+    def _why_failed(self, dag: str, run_id: str) -> str:
+        """The run's tasks that did not end in success, and the last lines of their logs."""
+        lines = [f"{dag}, {run_id}:"]
+        for task in self.deployment.airflow.tasks(dag, run_id):
+            if task["state"] in ("success", "skipped"):
+                continue
+            tries = f"try {task['try_number']} of {task['max_tries'] + 1}"
+            lines.append(f"{task['task_id']} {task['state']} on {task['hostname']}, {tries}")
+            pattern = f"*/airflow/logs/dag_id={dag}/run_id={run_id}/task_id={task['task_id']}/**/attempt=*.log"
+            for log in sorted(self.deployment.folder.glob(pattern)):
+                lines += [str(log.relative_to(self.deployment.folder)), *log.read_text().splitlines()[-_LOG_LINES:]]
+        return "\n".join(lines)
 
     # --- what must have become of it ---
 
