@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -13,7 +14,6 @@ import pytest
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.liveramp import deliver
-from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run
 from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.validate import validate
 from airflow_provider_tiktok_offline.storage.s3 import S3Files
@@ -24,7 +24,7 @@ from tests.servers.s3 import S3Server, s3_server
 from tests.servers.sshd import Sshd
 
 #: More than a run has writes.
-_ENOUGH = 60
+_ENOUGH = 120
 _DELIVER = 2
 
 
@@ -50,16 +50,22 @@ class Bucket(Office):
         return {key: content.splitlines()[1:] for key, content in contents.items()}
 
 
-def _lines(numbers: range) -> list[str]:
-    return ["|".join(row(number)) for number in numbers]
+def _rows(numbers: range) -> list[tuple[str, ...]]:
+    return [row(number) for number in numbers]
+
+
+def _each_row_once(office: Office, numbers: range) -> None:
+    found = [line for lines in office.delivered().values() for line in lines]
+    assert sorted(found) == sorted("|".join(cells) for cells in _rows(numbers))
 
 
 def _steps(stamp: dict[str, Any]) -> list[Callable[[DeliveryContext], object]]:
     """The tasks of a run, each as one that can be tried again."""
+    digest = hashlib.sha256(Path(stamp["uri"]).read_bytes()).hexdigest()
     return [
         lambda ctx: validate(ctx, stamp),
-        lambda ctx: dedupe(ctx, *deliveries_of_run(ctx)),
-        lambda ctx: deliver(ctx, *deliveries_of_run(ctx)),
+        lambda ctx: dedupe(ctx, ctx.delivery_id(digest)),
+        lambda ctx: deliver(ctx, ctx.delivery_id(digest)),
         summarize_all,
     ]
 
@@ -88,24 +94,30 @@ def _run_until_death(
     return left
 
 
-def _each_row_once(office: Office, rows: range) -> None:
-    found = [line for lines in office.delivered().values() for line in lines]
-    assert sorted(found) == sorted(_lines(rows))
-
-
 def _die_everywhere(
-    make: Callable[[Path], Office], folder: Path, *, tried_again: bool, mortal_from: int = 0, every: int = 1
+    make: Callable[[Path], Office],
+    folder: Path,
+    *,
+    tried_again: bool,
+    mortal_from: int = 0,
+    every: int = 1,
+    queued: bool = False,
 ) -> None:
     """A run for each write before which it dies; then who goes on delivers what is missing, and nothing else.
 
     :param every: take every n-th write only.
+    :param queued: a file of the day before waits to go out with the run's.
     """
     for writes in range(1, _ENOUGH, every):
         own = folder / str(writes)
         own.mkdir()
         office = make(own)
         office.open()
-        stamp = office.drop("a.psv", [row(number) for number in range(40)])
+        if queued:
+            office.run("daily/0", [office.drop("y.psv", _rows(range(40)))])
+            office.run("manual/0", [office.drop("z.psv", _rows(range(30, 80)))])
+            office.clock.advance(timedelta(days=1))
+        stamp = office.drop("a.psv", _rows(range(70, 120)))
         life = Life(writes)
         left = _run_until_death(office, "daily/1", stamp, life, mortal_from)
         try:
@@ -113,8 +125,8 @@ def _die_everywhere(
                 for step in left:
                     step(office.context("daily/1"))
             office.clock.advance(timedelta(days=1))
-            office.run("daily/2", [office.drop("b.psv", [row(number) for number in range(80)])])
-            _each_row_once(office, range(80))
+            office.run("daily/2", [office.drop("b.psv", _rows(range(160)))])
+            _each_row_once(office, range(160))
         except Exception as error:
             error.add_note(f"died before write {writes}")
             raise
@@ -143,10 +155,10 @@ def test_killed_while_it_delivers_over_sftp_and_never_tried_again_the_next_run_g
 @pytest.mark.campaign
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("tried_again", [True, False])
-@pytest.mark.parametrize("where", ["bucket", "sftp"])
+@pytest.mark.parametrize(("where", "queued"), [("bucket", False), ("sftp", False), ("sftp", True)])
 def test_killed_before_any_write_of_a_run(
-    server: Sshd, s3_store: S3Server, tmp_path: Path, where: str, tried_again: bool
+    server: Sshd, s3_store: S3Server, tmp_path: Path, where: str, queued: bool, tried_again: bool
 ) -> None:
-    """The same from validate to the summary, at both kinds of destinations, whoever goes on."""
+    """The same from validate to the summary, at both kinds of destinations, whoever goes on, also for what waits."""
     makers = {"bucket": lambda own: Bucket(own, server, s3_store), "sftp": lambda own: Office(own, server)}
-    _die_everywhere(makers[where], tmp_path, tried_again=tried_again)
+    _die_everywhere(makers[where], tmp_path, tried_again=tried_again, queued=queued)
