@@ -11,7 +11,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed: make PYTHON=/path/to/python3.12 ...") if not (3, 11) <= sys.version_info[:2] < (3, 14) else None'
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet "uv>=0.8"
-	$(PY) -m uv pip sync --python $(PY) requirements/dev.txt
+	$(PY) -m uv pip sync --compile-bytecode --python $(PY) requirements/dev.txt
 	$(PY) -m uv pip install --python $(PY) --no-deps --editable .
 	@touch $@
 
