@@ -19,10 +19,25 @@ from airflow_provider_tiktok_offline.triggers.listings import shared_listing
 _REMEMBERED = 500
 _STORE_KEY = "handed_over"
 _LEAST_INTERVAL = 0.05
+#: Seconds from deferring to the first look: a trigger that fires before the scheduler has noted that its task is
+#: deferred fails it (apache/airflow#66374).
+_HEAD_START = 10.0
+
+
+def until_shared_look(now: float, interval: float, *, least: float) -> float:
+    """Seconds to the next moment, at least so many away, at which every trigger of that interval looks.
+
+    :param now: by the event loop's clock.
+    """
+    soonest = now + least
+    return least + interval - soonest % interval
 
 
 class ConversionFileTrigger(BaseEventTrigger):
-    """Look for complete conversion files every ``poke_interval`` seconds; the first look comes after one interval.
+    """Look for complete conversion files every ``poke_interval`` seconds.
+
+    All triggers of an interval look at the same moments, so that they share one login; the first look comes at the next
+    such moment that is ten seconds (or one interval) away.
 
     Without a ``day`` it watches for ever, as ``AssetWatcher(name=..., trigger=ConversionFileTrigger(settings=...))``:
     each complete file is handed over once, in the event's payload, which
@@ -67,9 +82,11 @@ class ConversionFileTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         handed_over = await self._recall()
-        await asyncio.sleep(self.poke_interval)
+        head_start = min(_HEAD_START, self.poke_interval)
         while True:
-            await self._until_all_wake()
+            now = asyncio.get_running_loop().time()
+            await asyncio.sleep(until_shared_look(now, self.poke_interval, least=head_start))
+            head_start = 0.0
             try:
                 found = await self._look()
             except TikTokOfflineError as error:
@@ -101,11 +118,6 @@ class ConversionFileTrigger(BaseEventTrigger):
                     )
                     handed_over = [*handed_over, mark][-_REMEMBERED:]
                     await self._remember(handed_over)
-
-    async def _until_all_wake(self) -> None:
-        """Wait for the next moment at which all triggers of this interval look, so that they share one login."""
-        now = asyncio.get_running_loop().time()
-        await asyncio.sleep(self.poke_interval - now % self.poke_interval)
 
     async def _look(self) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections

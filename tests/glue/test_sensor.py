@@ -24,7 +24,7 @@ from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.file_day import file_day
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
-from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger
+from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger, until_shared_look
 from tests.glue.conftest import DAY, Inbox, Run
 from tests.glue.sensing import deferred, first_event, sense
 from tests.servers.airflow_versions import encode_trigger
@@ -236,13 +236,22 @@ def test_unknown_connection_names_it(inbox: Inbox) -> None:
         sense(inbox, conn_id="nowhere")
 
 
-def test_first_look_of_the_trigger_comes_after_an_interval(inbox: Inbox) -> None:
+def test_first_look_of_the_trigger_is_not_at_once(inbox: Inbox) -> None:
     """A trigger that fires at once may overtake the scheduler (apache/airflow#66374)."""
     inbox.put("sales_20261121.csv")
     trigger = ConversionFileTrigger(settings=inbox.settings().model_dump(mode="json"), day=DAY, poke_interval=0.6)
     started = time.monotonic()
     assert asyncio.run(first_event(trigger))["status"] == "found"
     assert time.monotonic() - started >= 0.6
+
+
+@pytest.mark.parametrize("now", [0.0, 12.5, 59.9, 60.0, 115.0])
+@pytest.mark.parametrize(("interval", "least"), [(60.0, 10.0), (60.0, 0.0), (5.0, 5.0)])
+def test_all_triggers_of_an_interval_look_at_the_same_moments(now: float, interval: float, least: float) -> None:
+    """Whenever one begins to wait, its next look is at a multiple of the interval, no sooner than said."""
+    waited = until_shared_look(now, interval, least=least)
+    assert (now + waited) % interval == pytest.approx(0, abs=1e-6)
+    assert least < waited <= least + interval
 
 
 def test_trigger_survives_airflows_own_serialisation(inbox: Inbox) -> None:
