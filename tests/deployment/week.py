@@ -87,6 +87,8 @@ class Week:
             self._s3().create_bucket(Bucket=bucket)
         (self.dags / "week.py").write_text((ROOT / "tests" / "deployment" / "week_dags.py").read_text())
         (self.dags / "advertisers.yaml").write_text(yaml.safe_dump(self._configuration()))
+        (self.dags / "ahead").write_text(str(self._ahead(0)))
+        self.deployment.api.control.set_clock(self._ahead(0))
 
     def _configuration(self) -> dict[str, Any]:
         own = {"settle_seconds": 0, "poke_seconds": 2, "timeout_seconds": 1200}
@@ -169,11 +171,16 @@ class Week:
     def set_day(self, day: int) -> None:
         """Move every machine's clock, as the package sees it, so many days on."""
         for machine in self.deployment.machines.values():
-            place = Path(machine.environment["AIRFLOW_HOME"]) / "dags" / "days"
+            place = Path(machine.environment["AIRFLOW_HOME"]) / "dags" / "ahead"
             replacement = place.with_suffix(".new")
-            replacement.write_text(str(day))
+            replacement.write_text(str(self._ahead(day)))
             replacement.rename(place)
-        self.deployment.api.control.set_clock(day * 86400.0)
+        self.deployment.api.control.set_clock(self._ahead(day))
+
+    def _ahead(self, day: int) -> float:
+        """Seconds that the package's clock is ahead on that day: days begin at noon, far from midnight."""
+        to_noon = (self.begun.replace(hour=12, minute=0, second=0, microsecond=0) - self.begun) % timedelta(days=1)
+        return (to_noon + timedelta(days=day)).total_seconds()
 
     @property
     def _due(self) -> datetime:

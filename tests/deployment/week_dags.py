@@ -1,4 +1,4 @@
-"""The DAGs folder's one file: the factory's DAGs, as many days on as ``days`` beside this file says.
+"""The DAGs folder's one file: the factory's DAGs, as many seconds on as ``ahead`` beside this file says.
 
 What a reading of this file built is noted down in ``built`` in the machine's home: for which DAG, and how many DAGs.
 """
@@ -13,8 +13,7 @@ from airflow.providers.common.compat.sdk import get_parsing_context
 from airflow_provider_tiktok_offline.clock import OFFSET_VARIABLE
 from airflow_provider_tiktok_offline.dag_factory import build_dags
 
-_DAYS = Path(__file__).with_name("days")
-os.environ[OFFSET_VARIABLE] = str((int(_DAYS.read_text()) if _DAYS.exists() else 0) * 86400)
+os.environ[OFFSET_VARIABLE] = Path(__file__).with_name("ahead").read_text()
 
 _built = build_dags(globals(), "advertisers.yaml")
 with (Path(os.environ["HOME"]) / "built").open("a") as notes:
