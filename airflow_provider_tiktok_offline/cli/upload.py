@@ -135,6 +135,8 @@ def _stamp(context: DeliveryContext, what: str) -> dict[str, Any]:
 def _show(summary: dict[str, Any]) -> None:
     from rich.table import Table
 
+    from airflow_provider_tiktok_offline.conversions.report import money
+
     console = output()
     mode = summary.get("mode")
     if summary["already_closed"]:
@@ -155,6 +157,6 @@ def _show(summary: dict[str, Any]) -> None:
         if isinstance(count, int):
             table.add_row(name.replace("_", " "), f"{count:,}")
     for name, count in summary["events"].items():
-        table.add_row(f"events {name.replace('_', ' ')}", f"{count:,}", summary["values"].get(name, ""))
+        table.add_row(f"events {name.replace('_', ' ')}", f"{count:,}", money(summary["values"].get(name, {})))
     console.print(table)
     console.print(f"Report: {summary['report_uri']}")

@@ -19,10 +19,11 @@ from .keys import Keys, mix
 from .parsing import parse
 from .reader import Block
 from .rejects import rejected_lines, rejects_text
+from .report import NO_CURRENCY
 from .rulebook import Rulebook
 from .rules import judge
 from .settings import ConversionSettings
-from .tally import NO_CURRENCY, Tally, tally_block
+from .tally import Tally, tally_block
 from .verdicts import block_verdicts
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from html import escape
 from typing import Any
 
 from .catalogue import EXCLUSIONS, RULES
 from .html_page import PAGE
-from .report import Report, ReportIssue
+from .report import Report, ReportIssue, money
 
 #: Class of rows -> what it means, in a reader's words.
 _CLASSES = {
@@ -85,7 +84,7 @@ def _head(report: Report, summary: Mapping[str, Any] | None) -> str:
     facts = [
         _fact("Rows", f"{report.rows_total:,}"),
         _fact("Ready", f"{report.rows_valid:,}", _percent(report.rows_valid, report.rows_total)),
-        _fact("Worth", _money(report.values.get("valid", {})) or "not said"),
+        _fact("Worth", money(report.values.get("valid", {})) or "not said"),
         _fact(
             "Rejected",
             f"{report.rows_rejected:,}",
@@ -108,7 +107,7 @@ def _fact(label: str, value: str, more: str = "") -> str:
 def _rows(report: Report) -> str:
     counts = {name: int(getattr(report, f"rows_{name}")) for name in _CLASSES}
     table = [
-        _outcome_row(name, name, counts[name], report.rows_total, _money(report.values.get(name, {})), meaning)
+        _outcome_row(name, name, counts[name], report.rows_total, money(report.values.get(name, {})), meaning)
         for name, meaning in _CLASSES.items()
     ]
     return _section(
@@ -129,7 +128,7 @@ def _events(summary: Mapping[str, Any]) -> str:
             _OUTCOMES.get(name, ("other", ""))[0],
             counts[name],
             total,
-            _money(values.get(name, {})),
+            money(values.get(name, {})),
             _OUTCOMES.get(name, ("", ""))[1],
         )
         for name in order
@@ -144,11 +143,11 @@ def _events(summary: Mapping[str, Any]) -> str:
     )
 
 
-def _outcome_row(name: str, colour: str, rows: int, total: int, money: str, meaning: str) -> str:
+def _outcome_row(name: str, colour: str, rows: int, total: int, worth: str, meaning: str) -> str:
     return (
         f"<tr><th scope='row'><i class='dot {colour}'></i>{escape(name.replace('_', ' '))}</th>"
         f"<td class='number'>{rows:,}</td><td class='number'>{_percent(rows, total)}</td>"
-        f"<td class='number'>{escape(money) or '&ndash;'}</td><td>{escape(meaning)}</td></tr>"
+        f"<td class='number'>{escape(worth) or '&ndash;'}</td><td>{escape(meaning)}</td></tr>"
     )
 
 
@@ -183,10 +182,10 @@ def _issue(issue: ReportIssue, most: int, total: int) -> str:
     rule = RULES.get(issue.rule)
     checks = rule.checks if rule and issue.rows else issue.message or issue.rule
     todo = rule.todo if rule and issue.rows else ""
-    money = f"<small>{escape(issue.value)}</small>" if issue.value else ""
+    worth = f"<small>{escape(issue.value)}</small>" if issue.value else ""
     lines = ", ".join(str(line) for line in issue.first_lines[:5])
     more = "<span class='quiet'>, &hellip;</span>" if issue.rows > len(issue.first_lines[:5]) and lines else ""
-    rows = f"{issue.rows:,}<small>{_percent(issue.rows, total)}</small>{money}" if issue.rows else "file"
+    rows = f"{issue.rows:,}<small>{_percent(issue.rows, total)}</small>{worth}" if issue.rows else "file"
     bar = _bar(issue.rows, most, {"error": "rejected", "warning": "warning"}.get(issue.severity, "note"))
     column = f"<code>{escape(issue.column)}</code>" if issue.column else "<span class='quiet'>row</span>"
     return (
@@ -271,15 +270,6 @@ def _percent(count: int, total: int) -> str:
     if count and share < 0.01:
         return "<0.01 %"
     return f"{share:.2f} %" if share < 10 or share > 99 else f"{share:.1f} %"
-
-
-def _money(sums: Mapping[str, str] | str) -> str:
-    if not isinstance(sums, Mapping):
-        return f"{Decimal(sums):,}"
-    return ", ".join(
-        f"{Decimal(amount):,}" if currency == "none" else f"{Decimal(amount):,} {currency}"
-        for currency, amount in sorted(sums.items())
-    )
 
 
 def _count(number: int, thing: str) -> str:

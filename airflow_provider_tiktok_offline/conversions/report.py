@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from .catalogue import RULES
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from rich.console import Console
 
+#: The currency of amounts for which nobody named one.
+NO_CURRENCY = "none"
 #: Line numbers kept with an issue.
 FIRST_LINES = 10
 _ISSUE_COLUMNS = ("rule", "severity", "column", "rows", "share", "first_lines", "message")
@@ -171,6 +174,16 @@ def message_of(rule: str) -> str:
     return f"{known.checks} {known.todo}"
 
 
+def money(sums: Mapping[str, str] | str) -> str:
+    """Sums by currency for a reader: ``1,234.50 EUR, 7.00 USD``; a bare amount, of older summaries, as it is."""
+    if isinstance(sums, str):
+        return f"{Decimal(sums):,}"
+    return ", ".join(
+        f"{Decimal(amount):,}" if currency == NO_CURRENCY else f"{Decimal(amount):,} {currency}"
+        for currency, amount in sorted(sums.items())
+    )
+
+
 def render(report: Report, console: Console) -> None:
     """Print the report as a table."""
     from rich.markup import escape
@@ -184,11 +197,7 @@ def render(report: Report, console: Console) -> None:
         ("duplicate", report.rows_duplicate),
         ("excluded", report.rows_excluded),
     ):
-        sums = ", ".join(
-            amount if currency == "none" else f"{amount} {currency}"
-            for currency, amount in report.values.get(name, {}).items()
-        )
-        counts.add_row(name, f"{rows:,}", sums)
+        counts.add_row(name, f"{rows:,}", money(report.values.get(name, {})))
     counts.add_row("total", f"{report.rows_total:,}", "")
     console.print(counts)
     if report.excluded:

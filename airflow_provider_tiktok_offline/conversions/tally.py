@@ -14,11 +14,9 @@ from . import phone_validity
 from .amounts import decimal_text, sum_units
 from .catalogue import RULES
 from .judged import CLASSES, DUPLICATE, EXCLUDED, REASONS, REJECTED, VALID, Issue, Judged
-from .report import FIRST_LINES, ReportIssue, message_of
+from .report import FIRST_LINES, NO_CURRENCY, ReportIssue, message_of
 from .settings import Severity
 
-#: The currency of amounts for which nobody named one.
-NO_CURRENCY = "none"
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 _WORDS = re.compile(r"[A-Za-z]{2,20}(?: [A-Za-z]{2,20}){0,2}")
 _MOST_UNKNOWN = 20
@@ -196,4 +194,4 @@ def _sum(tally: Tally, judged: Judged, row_class: int, rows: npt.NDArray[np.bool
         tally.sums[row_class][name or NO_CURRENCY] += sum_units(units[of_name.to_numpy()])
 
 
-__all__ = ["DUPLICATE", "NO_CURRENCY", "Tally", "tally_block"]
+__all__ = ["DUPLICATE", "Tally", "tally_block"]

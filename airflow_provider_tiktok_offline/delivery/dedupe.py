@@ -59,7 +59,7 @@ def _plan(ctx: DeliveryContext, delivery_id: str, prepared: Events, retry_refuse
     )
     tally = Tally()
     for index in range(len(prepared.parts)):
-        tally.add(amounts(prepared.read(index)).select("value", plan.verdicts(index)["verdict"]))
+        tally.add(amounts(prepared.read(index)).select("value", "currency", plan.verdicts(index)["verdict"]))
     return {**tally.result(), "parts": list(plan.parts)}
 
 
@@ -78,7 +78,7 @@ def _look(ctx: DeliveryContext, prepared: Events) -> dict[str, Any]:
             verdict = pl.repeat("new", frame.height, eager=True)
         else:
             verdict = ledger.look(_keyed(ledger, frame), now=ctx.clock.now(), lookback=ctx.lookback)
-        tally.add(amounts(frame).select("value", verdict.replace({"new": "would_send"}).alias("verdict")))
+        tally.add(amounts(frame).select("value", "currency", verdict.replace({"new": "would_send"}).alias("verdict")))
     # A test run sends a few events of the first part; a dry run none.
     testing = ctx.config.mode == "test" and bool(prepared.parts)
     return {**tally.result(), "parts": [0] if testing else []}

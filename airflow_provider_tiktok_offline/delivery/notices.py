@@ -10,6 +10,7 @@ from html import escape
 from typing import Any, Literal
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.conversions.report import money
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run
 
@@ -97,7 +98,7 @@ def _delivery(ctx: DeliveryContext, delivery_id: str) -> Iterator[tuple[str, str
     if summary.get("events"):
         yield "Events", ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(summary["events"].items()))
     if summary.get("values"):
-        yield "Values", ", ".join(f"{value} {outcome}" for outcome, value in sorted(summary["values"].items()))
+        yield "Values", ", ".join(f"{money(sums)} {outcome}" for outcome, sums in sorted(summary["values"].items()))
     if summary.get("open"):
         yield "Open", summary["open"]
     if report:

@@ -150,7 +150,7 @@ def outcomes(ctx: DeliveryContext, delivery_id: str) -> Tally:
         with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
             settled = receipts.settled().select("event_key", "outcome")
         events = amounts(prepared.read(part))
-        frame = events.select("value", "event_time", opted_out(ctx, events))
+        frame = events.select("value", "currency", "event_time", opted_out(ctx, events))
         verdicts = _without_sent_by_others(ctx, delivery_id, plan.verdicts(part), events)
         joined = pl.concat([frame, verdicts.select("event_key", "verdict")], how="horizontal").join(
             settled, on="event_key", how="left"
@@ -164,7 +164,9 @@ def outcomes(ctx: DeliveryContext, delivery_id: str) -> Tally:
         )
         planned = pl.col("verdict").is_in(SENT_VERDICTS)
         tally.add(
-            joined.select("value", pl.when(planned).then(answer.fill_null(unsent)).otherwise(verdict).alias("verdict"))
+            joined.select(
+                "value", "currency", pl.when(planned).then(answer.fill_null(unsent)).otherwise(verdict).alias("verdict")
+            )
         )
     return tally
 

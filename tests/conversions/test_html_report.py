@@ -45,7 +45,7 @@ SUMMARY = {
     "mode": "live",
     "open": "",
     "events": {"accepted": 9_000, "already_sent": 690, "refused": 10},
-    "values": {"accepted": "1100000.00", "refused": "12.50"},
+    "values": {"accepted": {"EUR": "100000.00", "USD": "1000000.00"}, "refused": {"USD": "12.50"}},
 }
 #: Elements without an end tag.
 _VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -149,7 +149,13 @@ def test_events_are_shown_once_there_are_any():
     before, after = Page(html(REPORT)), Page(html(REPORT, summary=SUMMARY))
     assert not before.says("What became of the events")
     assert after.says("What became of the events")
-    for words in ("9,000", "1,100,000.00", "already sent", "northwind", "d-0123456789abcdef01234567"):
+    for words in (
+        "9,000",
+        "100,000.00 EUR, 1,000,000.00 USD",
+        "already sent",
+        "northwind",
+        "d-0123456789abcdef01234567",
+    ):
         assert after.says(words), words
 
 

@@ -45,7 +45,7 @@ def test_a_file_is_delivered_once_and_adds_up(world: World) -> None:
     assert summary["rows"]["rows_duplicate"] == 1
     assert summary["rows"]["rows_rejected"] == 1
     assert summary["events"] == {"accepted": 2500}
-    assert summary["values"] == {"accepted": "25000.00"}
+    assert summary["values"] == {"accepted": {"USD": "25000.00"}}
     assert len(world.simulator.event_ids()) == 2500
     assert set(world.simulator.times_received().values()) == {1}
 
@@ -96,7 +96,17 @@ def test_a_changed_amount_is_reported_and_not_sent(world: World) -> None:
     world.deliver(world.drop(rows(1, 3)))
     summary = world.deliver(world.drop(rows(1, 3, amount="11.00"), name="second.csv"), world.context("daily/run-2"))
     assert summary["events"] == {"changed_after_sent": 3}
-    assert summary["values"] == {"changed_after_sent": "33.00"}
+    assert summary["values"] == {"changed_after_sent": {"USD": "33.00"}}
+
+
+def test_values_of_two_currencies_are_not_added_up(world: World) -> None:
+    """Each outcome has a sum for each currency, here the advertiser's and a store's."""
+    world.init_ledger()
+    stores = {"store-1": {"currency": "EUR"}}
+    elsewhere = [line.replace("store-1", "store-2") for line in rows(4, 2, amount="7.25")]
+    summary = world.deliver(world.drop([*rows(1, 3), *elsewhere]), world.context(stores=stores))
+    assert summary["rows"]["values"]["valid"] == {"EUR": "30.00", "USD": "14.50"}
+    assert summary["values"] == {"accepted": {"EUR": "30.00", "USD": "14.50"}}
 
 
 def test_every_step_can_be_called_again(world: World) -> None:
