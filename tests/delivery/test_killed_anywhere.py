@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.upload import upload
 from airflow_provider_tiktok_offline.delivery.validate import validate
 from tests.delivery.world import World, rows
-from tests.servers.dying import DiedError, Life, before, mortal
+from tests.servers.dying import Life, Step, before, live_out, mortal
 from tests.servers.simulator import RunningSimulator
 
 #: More than a run has writes.
@@ -34,7 +33,7 @@ def _upload_all(ctx: DeliveryContext) -> None:
             upload(ctx, delivery_id, part)
 
 
-def _steps(stamp: dict[str, Any]) -> list[Callable[[DeliveryContext], object]]:
+def _steps(stamp: dict[str, Any]) -> list[Step]:
     """The tasks of a run, each as one that can be tried again."""
     return [
         lambda ctx: validate(ctx, stamp),
@@ -45,9 +44,7 @@ def _steps(stamp: dict[str, Any]) -> list[Callable[[DeliveryContext], object]]:
     ]
 
 
-def _run_until_death(
-    world: World, stamp: dict[str, Any], life: Life, mortal_from: int
-) -> list[Callable[[DeliveryContext], object]]:
+def _run_until_death(world: World, stamp: dict[str, Any], life: Life, mortal_from: int) -> list[Step]:
     """A run that ends with a life; the steps that are left, beginning with the one that died.
 
     :param mortal_from: the first step whose writes count.
@@ -55,18 +52,11 @@ def _run_until_death(
     steps = _steps(stamp)
     for step in steps[:mortal_from]:
         step(world.context())
-    left = steps[mortal_from:]
     with pytest.MonkeyPatch.context() as patch:
         ctx = mortal(world.context(), life, patch)
         # A request is a write, too; TikTok has the events, and nobody notes it, if the next one is not done.
         patch.setattr(httpx.HTTPTransport, "handle_request", before(life, httpx.HTTPTransport.handle_request))
-        while left:
-            try:
-                left[0](ctx)
-            except DiedError:
-                break
-            left.pop(0)
-    return left
+        return live_out(steps[mortal_from:], ctx)
 
 
 def _die_everywhere(

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.liveramp import deliver
 from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
@@ -19,7 +18,7 @@ from airflow_provider_tiktok_offline.delivery.validate import validate
 from airflow_provider_tiktok_offline.storage.s3 import S3Files
 from tests.liveramp.office import Office
 from tests.liveramp.rows import row
-from tests.servers.dying import DiedError, Life, before, mortal
+from tests.servers.dying import Life, Step, before, live_out, mortal
 from tests.servers.s3 import S3Server, s3_server
 from tests.servers.sshd import Sshd
 
@@ -59,7 +58,7 @@ def _each_row_once(office: Office, numbers: range) -> None:
     assert sorted(found) == sorted("|".join(cells) for cells in _rows(numbers))
 
 
-def _steps(stamp: dict[str, Any]) -> list[Callable[[DeliveryContext], object]]:
+def _steps(stamp: dict[str, Any]) -> list[Step]:
     """The tasks of a run, each as one that can be tried again."""
     digest = hashlib.sha256(Path(stamp["uri"]).read_bytes()).hexdigest()
     return [
@@ -70,9 +69,7 @@ def _steps(stamp: dict[str, Any]) -> list[Callable[[DeliveryContext], object]]:
     ]
 
 
-def _run_until_death(
-    office: Office, holder: str, stamp: dict[str, Any], life: Life, mortal_from: int
-) -> list[Callable[..., object]]:
+def _run_until_death(office: Office, holder: str, stamp: dict[str, Any], life: Life, mortal_from: int) -> list[Step]:
     """A run that ends with a life; the steps that are left, beginning with the one that died.
 
     :param mortal_from: the first step whose writes count.
@@ -80,18 +77,11 @@ def _run_until_death(
     steps = _steps(stamp)
     for step in steps[:mortal_from]:
         step(office.context(holder))
-    left = steps[mortal_from:]
     with pytest.MonkeyPatch.context() as patch:
         ctx = mortal(office.context(holder), life, patch)
         # The put of the file is a write as well; on SFTP it is several, and its beginning stays.
         patch.setattr(S3Files, "_put", before(life, S3Files._put))
-        while left:
-            try:
-                left[0](ctx)
-            except DiedError:
-                break
-            left.pop(0)
-    return left
+        return live_out(steps[mortal_from:], ctx)
 
 
 def _die_everywhere(

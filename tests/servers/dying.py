@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import BinaryIO, ParamSpec, TypeVar
 
@@ -14,6 +14,7 @@ from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+Step = Callable[[DeliveryContext], object]
 
 
 class DiedError(BaseException):
@@ -120,6 +121,16 @@ def mortal(ctx: DeliveryContext, life: Life, patch: pytest.MonkeyPatch) -> Deliv
     patch.setitem(ctx.__dict__, "staging", DyingStore(ctx.staging, life))
     mortal_table(life, patch)
     return ctx
+
+
+def live_out(steps: Sequence[Step], ctx: DeliveryContext) -> list[Step]:
+    """Do one step after the other; what is left when the life ends, beginning with the step that died."""
+    for done, step in enumerate(steps):
+        try:
+            step(ctx)
+        except DiedError:
+            return list(steps[done:])
+    return []
 
 
 def before(life: Life, done: Callable[_P, _T]) -> Callable[_P, _T]:
