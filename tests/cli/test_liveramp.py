@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import stat
 
 import pytest
 
+from tests.cli.conftest import Cli
 from tests.cli.test_remote_files import variable
 from tests.servers.gnupg import gnupg_ring
 from tests.servers.sshd import sshd
@@ -45,13 +47,22 @@ def set_up(cli, **liveramp):
     cli.done("ledger", "init", *ENTRY)
 
 
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory):
+    """A home that is set up to deliver to a folder in it, to be copied: it takes three commands."""
+    cli = Cli(tmp_path_factory.mktemp("opened"))
+    (cli.home / "far").mkdir()
+    set_up(cli, destination=str(cli.home / "far"))
+    return cli.home
+
+
 @pytest.fixture
-def feed(cli):
+def feed(cli, opened):
     """A folder to deliver to."""
-    folder = cli.home / "far"
-    folder.mkdir()
-    set_up(cli, destination=str(folder))
-    return folder
+    shutil.copytree(opened, cli.home, dirs_exist_ok=True)
+    config = cli.home / "advertisers.yaml"
+    config.write_text(config.read_text().replace(str(opened), str(cli.home)))
+    return cli.home / "far"
 
 
 def test_a_file_is_delivered_once(cli, feed):
