@@ -97,7 +97,7 @@ def _seconds(folder: Path, file: str) -> float:
 
 def main() -> None:
     """Measure and print."""
-    from airflow_provider_tiktok_offline.conversions.sample import write_sample
+    from airflow_provider_tiktok_offline.samples.sample_file import write_sample
 
     rows, rounds = (20_000, 1) if "--small" in sys.argv else (200_000, 3)
     with tempfile.TemporaryDirectory() as name:

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from airflow_provider_tiktok_offline.conversions.sample import write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import write_sample
 from scripts.smoke import Airflow
 from tests.deployment.compose import ROOT
 from tests.deployment.native import Deployment, deployment

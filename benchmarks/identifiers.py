@@ -17,7 +17,7 @@ import numpy as np
 import phonenumbers
 import polars as pl
 
-from airflow_provider_tiktok_offline.conversions import identifiers
+from airflow_provider_tiktok_offline.conversions.identifiers import normal_forms
 
 _ROUNDS = 5
 _SHARE_OF_LOOP = 20
@@ -48,10 +48,11 @@ def columns(rows: int) -> dict[str, tuple[pl.Series, str | None]]:
 def package(cells: pl.Series, region: str | None, kind: str) -> int:
     """Normal form and digest by the package's expressions; gives back how many there are."""
     cell = pl.col("cell")
-    reading = identifiers.email(cell) if kind == "e-mail" else identifiers.phone(cell, region)
+    reading = normal_forms.email(cell) if kind == "e-mail" else normal_forms.phone(cell, region)
     frame = cells.to_frame().select(reading.alias("reading"))
     return (
-        len(frame) - frame.select(identifiers.sha256(pl.col("reading").struct.field("normal"))).to_series().null_count()
+        len(frame)
+        - frame.select(normal_forms.sha256(pl.col("reading").struct.field("normal"))).to_series().null_count()
     )
 
 

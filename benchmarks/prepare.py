@@ -32,19 +32,19 @@ def bare(folder: Path, file: str) -> None:
 
 def validate(folder: Path, file: str) -> None:
     """Every rule, no output."""
-    from airflow_provider_tiktok_offline.conversions.prepare import validate as run
-    from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
-    from airflow_provider_tiktok_offline.conversions.source import LocalFile
+    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+    from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+    from airflow_provider_tiktok_offline.conversions.preparation.prepare import validate as run
 
     run(LocalFile(folder / file), ConversionSettings(phone_region="US", currency="USD"), as_of=AS_OF)
 
 
 def prepare(folder: Path, file: str) -> None:
     """Every rule, normal forms, three digests, parts."""
-    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
-    from airflow_provider_tiktok_offline.conversions.prepare import prepare as run
-    from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
-    from airflow_provider_tiktok_offline.conversions.source import LocalFile
+    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+    from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare as run
 
     settings = ConversionSettings(phone_region="US", currency="USD")
     run(LocalFile(folder / file), settings, as_of=AS_OF, output=DirectoryParts(folder / "parts"))
@@ -64,7 +64,7 @@ _CONTENDERS = {"bare": bare, "validate": validate, "prepare": prepare, "pandas":
 
 def write_files(folder: Path, rows: int, long_rows: int) -> None:
     """A clean file, a tenth of it, one in which every row is broken, and a long one."""
-    from airflow_provider_tiktok_offline.conversions.sample import write_sample
+    from airflow_provider_tiktok_offline.samples.sample_file import write_sample
 
     for name, count in ((_CLEAN, rows), (_TENTH, rows // 10), (_LONG, long_rows)):
         if count:

@@ -26,8 +26,8 @@ from hashlib import file_digest
 from pathlib import Path
 
 from airflow_provider_tiktok_offline.clock import ManualClock
-from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
-from airflow_provider_tiktok_offline.conversions.source import LocalFile
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
 from airflow_provider_tiktok_offline.liveramp.book import FeedBook
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
 from airflow_provider_tiktok_offline.liveramp.lines import LineSet

@@ -73,13 +73,13 @@ def write_parts(folder: Path, events: int) -> str:
 
     :returns: the delivery's id.
     """
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
-    from airflow_provider_tiktok_offline.conversions.sample import write_sample
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
     from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
     from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
     from airflow_provider_tiktok_offline.delivery.staging import StagedParts
     from airflow_provider_tiktok_offline.delivery.validate import validate
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
+    from airflow_provider_tiktok_offline.samples.sample_file import write_sample
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 
     file = folder / _SOURCE
@@ -117,7 +117,7 @@ def write_parts(folder: Path, events: int) -> str:
 
 def ours(folder: Path, port: int) -> dict[str, float]:
     """The package's own step: prepared parts and plan, columns to JSON, requests in flight, durable receipts."""
-    import airflow_provider_tiktok_offline.conversions.prepared
+    import airflow_provider_tiktok_offline.conversions.preparation.prepared_events
     import airflow_provider_tiktok_offline.tiktok.upload  # noqa: F401 - not part of what is measured
     from airflow_provider_tiktok_offline.delivery.upload import open_client, upload
 

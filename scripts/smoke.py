@@ -22,7 +22,7 @@ from typing import Any
 
 import asyncssh
 
-from airflow_provider_tiktok_offline.conversions.sample import write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import write_sample
 
 #: States after which a run does not change any more.
 _ENDED = ("success", "failed")

@@ -205,7 +205,7 @@ class Stage:
         return held
 
     def _write_sample(self) -> None:
-        from airflow_provider_tiktok_offline.conversions.sample import write_sample
+        from airflow_provider_tiktok_offline.samples.sample_file import write_sample
 
         write_sample(self.sample, self.rows, as_of=self.clock.now(), bad_ratio=0.04, seed=7, phones="written")
 

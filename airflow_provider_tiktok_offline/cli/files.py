@@ -23,7 +23,7 @@ from airflow_provider_tiktok_offline.cli.running import REFUSED, output, print_l
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.conversions.report import Report
+    from airflow_provider_tiktok_offline.conversions.report.report import Report
 
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="A conversion file: a path, or a URI such as sftp://conn_id@/out/day.csv.")
@@ -75,7 +75,7 @@ def validate(
 
     Without a configuration: profile tiktok, no currency, no phone region (phones need their country code).
     """
-    from airflow_provider_tiktok_offline.conversions import prepare as engine
+    from airflow_provider_tiktok_offline.conversions.preparation import prepare as engine
 
     entry = advertiser_config(config, advertiser) if config is not None else None
     with (
@@ -110,8 +110,8 @@ def prepare(
     max_rejected_ratio: Gate = None,
 ) -> None:
     """Turn a conversion file into hashed events: Parquet parts, manifest.json and report.json; nothing is sent."""
-    from airflow_provider_tiktok_offline.conversions import prepare as engine
-    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.preparation import prepare as engine
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
 
     entry = advertiser_config(config, advertiser)
     if to.exists() and not to.is_dir():
@@ -142,8 +142,8 @@ def events(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="What `prepare` has written.")],
 ) -> None:
     """Print the prepared events as newline-delimited JSON, one item of TikTok's data[] a line, in file order."""
-    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
     if not (directory / "manifest.json").is_file():
         raise ConfigError(
@@ -160,7 +160,7 @@ def _written(path: Path | None) -> Iterator[BinaryIO | None]:
     if path is None:
         yield None
         return
-    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
 
     with DirectoryParts(path.parent).open_write(path.name) as stream:
         yield stream
@@ -175,10 +175,10 @@ def _repaired(path: Path | None) -> Iterator[BinaryIO | None]:
 
 
 def _finish(report: Report, html: Path | None) -> None:
-    from airflow_provider_tiktok_offline.conversions.report import render
+    from airflow_provider_tiktok_offline.conversions.report.report import render
 
     if html is not None:
-        from airflow_provider_tiktok_offline.conversions.html_report import html as page
+        from airflow_provider_tiktok_offline.conversions.report.html_report import html as page
 
         html.write_text(page(report), encoding="utf-8")
     render(report, output(markup=True))

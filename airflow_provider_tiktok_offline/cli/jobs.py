@@ -17,9 +17,9 @@ from airflow_provider_tiktok_offline.clock import system_clock
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.config import AdvertiserConfig
-    from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
-    from airflow_provider_tiktok_offline.conversions.source import ByteSource
-    from airflow_provider_tiktok_offline.conversions.suppression import Suppression
+    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+    from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
+    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def opened(
     :param profile: another profile than the entry's.
     :param max_rejected_ratio: another gate than the entry's.
     """
-    from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
+    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 
     settings = entry.conversion_settings() if entry is not None else ConversionSettings()
     if profile is not None:
@@ -87,7 +87,7 @@ def opened(
 
 def _source(file: str, entry: AdvertiserConfig | None, stack: ExitStack) -> ByteSource:
     if "://" not in file:
-        from airflow_provider_tiktok_offline.conversions.source import LocalFile
+        from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
 
         return LocalFile(file)
     from airflow_provider_tiktok_offline.delivery.source import StoredFile

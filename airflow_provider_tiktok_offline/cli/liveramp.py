@@ -59,7 +59,7 @@ def sample(
     overwrite: Overwrite = False,
 ) -> None:
     """Make the sample file that LiveRamp sets a feed up with: at least 25 rows, every category that will be used."""
-    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
     from airflow_provider_tiktok_offline.delivery.feed_files import make_sample
 
     must_be_new(to, overwrite)
@@ -95,7 +95,7 @@ def accept(
 @app.command(epilog=examples(f"tiktok-offline liveramp check sales_20261121.csv {_ENTRY}"))
 def check(file: File, config: ConfigPath, advertiser: Advertiser = None) -> None:
     """Hold a file against the programme's strict rules and the feed's contract; nothing is written or delivered."""
-    from airflow_provider_tiktok_offline.conversions.report import render
+    from airflow_provider_tiktok_offline.conversions.report.report import render
     from airflow_provider_tiktok_offline.delivery.feed_files import check_file
 
     with _context(config, advertiser) as context:

@@ -31,7 +31,7 @@ def template(
     overwrite: Overwrite = False,
 ) -> None:
     """Write an empty conversion file: the programme's 24 columns, in .xlsx with a row of instructions."""
-    from airflow_provider_tiktok_offline.conversions.template import write_template
+    from airflow_provider_tiktok_offline.samples.template import write_template
 
     must_be_new(file, overwrite)
     write_template(file)
@@ -54,7 +54,7 @@ def sample(
 ) -> None:
     """Write a realistic conversion file without real people."""
     from airflow_provider_tiktok_offline.clock import system_clock
-    from airflow_provider_tiktok_offline.conversions.sample import write_sample
+    from airflow_provider_tiktok_offline.samples.sample_file import write_sample
 
     must_be_new(file, overwrite)
     made = write_sample(

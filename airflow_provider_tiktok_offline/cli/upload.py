@@ -135,7 +135,7 @@ def _stamp(context: DeliveryContext, what: str) -> dict[str, Any]:
 def _show(summary: dict[str, Any]) -> None:
     from rich.table import Table
 
-    from airflow_provider_tiktok_offline.conversions.report import money
+    from airflow_provider_tiktok_offline.conversions.report.report import money
 
     console = output()
     mode = summary.get("mode")

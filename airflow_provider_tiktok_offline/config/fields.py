@@ -9,8 +9,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from airflow_provider_tiktok_offline.conversions.catalogue import RULES
-from airflow_provider_tiktok_offline.conversions.columns import CURRENCIES, PROGRAMME_COLUMNS, REGIONS, STANDARD_EVENTS
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
+from airflow_provider_tiktok_offline.conversions.contract.columns import (
+    CURRENCIES,
+    PROGRAMME_COLUMNS,
+    REGIONS,
+    STANDARD_EVENTS,
+)
 
 #: Type of the error that a section raises about one of its keys, with ``key`` in its context.
 MISFIT = "misfit"

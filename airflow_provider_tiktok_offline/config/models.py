@@ -34,8 +34,8 @@ from airflow_provider_tiktok_offline.config.sections import (
     SuppressionConfig,
     UploadConfig,
 )
-from airflow_provider_tiktok_offline.conversions.catalogue import RULES
-from airflow_provider_tiktok_offline.conversions.settings import (
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
+from airflow_provider_tiktok_offline.conversions.contract.settings import (
     DEFAULT_SEND_FIELDS,
     OPTIONAL_SEND_FIELDS,
     Consent,

@@ -15,7 +15,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 if TYPE_CHECKING:
     import polars as pl
 
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
 
@@ -29,9 +29,9 @@ def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str) -
     :raises InputFileError: if the file can't be used at all.
     :raises DeliveryHeldError: if a run delivers it now.
     """
-    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
-    from airflow_provider_tiktok_offline.conversions.prepare import prepare
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
     from airflow_provider_tiktok_offline.ledger import corrections
     from airflow_provider_tiktok_offline.storage.files import open_files
 

@@ -19,8 +19,8 @@ from airflow_provider_tiktok_offline.errors import FeedError, LedgerMissingError
 if TYPE_CHECKING:
     import polars as pl
 
-    from airflow_provider_tiktok_offline.conversions.report import Report
-    from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
+    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+    from airflow_provider_tiktok_offline.conversions.report.report import Report
     from airflow_provider_tiktok_offline.liveramp.feed import Feed
 
 _DELIMITERS = {"comma": ",", "tab": "\t", "pipe": "|"}
@@ -39,7 +39,7 @@ class _Checked:
         """Its valid rows."""
         import polars as pl
 
-        from airflow_provider_tiktok_offline.conversions.verdicts import read_verdicts
+        from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import read_verdicts
 
         with self.verdicts.open("rb") as stream:
             for frame in read_verdicts(stream):
@@ -116,7 +116,7 @@ def write_file(ctx: DeliveryContext, uri: str, to: Path) -> dict[str, Any]:
     :returns: ``rows``, ``bytes``, ``sha256``, ``left_out`` (delivered before, or held by a delivery).
     :raises FeedError: as :func:`check_file`.
     """
-    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
 
     try:
         ledger = ctx.ledger
@@ -154,7 +154,7 @@ def _feed_file(ctx: DeliveryContext, checked: _Checked, *, sent_before: Any) -> 
 
 @contextmanager
 def _checked(ctx: DeliveryContext, uri: str) -> Iterator[_Checked]:
-    from airflow_provider_tiktok_offline.conversions import prepare
+    from airflow_provider_tiktok_offline.conversions.preparation import prepare
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     liveramp_config(ctx)

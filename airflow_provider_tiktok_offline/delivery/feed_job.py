@@ -72,7 +72,7 @@ class FeedJob:
 
     def _found(self, state: DeliveryState) -> dict[str, Any]:
         """What validating found in the file; nothing if its report is gone, or another file's."""
-        from airflow_provider_tiktok_offline.conversions.report import Report
+        from airflow_provider_tiktok_offline.conversions.report.report import Report
         from airflow_provider_tiktok_offline.liveramp.feed import DELIMITER_NAMES
 
         found = self._ctx.objects.get(f"{self._ctx.folder(state.id)}/report.json")

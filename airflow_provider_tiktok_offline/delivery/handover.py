@@ -15,8 +15,8 @@ from airflow_provider_tiktok_offline.delivery.validate import settings_fingerpri
 from airflow_provider_tiktok_offline.errors import ConfigError, GateExceededError
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
 
 def take_prepared(ctx: DeliveryContext, directory: Path) -> dict[str, Any]:
@@ -28,8 +28,8 @@ def take_prepared(ctx: DeliveryContext, directory: Path) -> dict[str, Any]:
     :raises GateExceededError: if too large a share of the file's rows was rejected.
     :raises DeliveryHeldError: if another run works on the same file.
     """
-    from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
     source = DirectoryParts(directory)
     prepared = PreparedEvents.open(source)

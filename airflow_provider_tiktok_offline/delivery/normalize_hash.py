@@ -22,8 +22,8 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     :raises FileChangedError: if the file's bytes are not those that were validated.
     :raises DeliveryHeldError: if another run holds the delivery.
     """
-    from airflow_provider_tiktok_offline.conversions import prepare
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+    from airflow_provider_tiktok_offline.conversions.preparation import prepare
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     state = resume(ctx, delivery_id)

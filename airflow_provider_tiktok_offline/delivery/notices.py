@@ -10,7 +10,7 @@ from html import escape
 from typing import Any, Literal
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.conversions.report import money
+from airflow_provider_tiktok_offline.conversions.report.report import money
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.conversions.columns import CANONICAL_EVENT, STANDARD_EVENTS
+from airflow_provider_tiktok_offline.conversions.contract.columns import CANONICAL_EVENT, STANDARD_EVENTS
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import ConfigError
 
@@ -27,7 +27,7 @@ def audit_orders(ctx: DeliveryContext, file: Path) -> pl.DataFrame:
     """
     import polars as pl
 
-    from airflow_provider_tiktok_offline.conversions.identity import (
+    from airflow_provider_tiktok_offline.conversions.events.event_id import (
         canonical_event,
         id_bytes,
         id_text,

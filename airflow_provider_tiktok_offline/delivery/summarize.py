@@ -221,8 +221,8 @@ def _left(summary: dict[str, Any]) -> dict[str, int]:
 
 def _publish(ctx: DeliveryContext, delivery_id: str, summary: dict[str, Any]) -> None:
     """Write the HTML report again, now with what became of the events."""
-    from airflow_provider_tiktok_offline.conversions.html_report import html
-    from airflow_provider_tiktok_offline.conversions.report import Report
+    from airflow_provider_tiktok_offline.conversions.report.html_report import html
+    from airflow_provider_tiktok_offline.conversions.report.report import Report
 
     folder = ctx.folder(delivery_id)
     found = ctx.objects.get(f"{folder}/report.json")

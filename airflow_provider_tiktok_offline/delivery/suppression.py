@@ -11,7 +11,7 @@ from airflow_provider_tiktok_offline.errors import GuardError
 if TYPE_CHECKING:
     import polars as pl
 
-    from airflow_provider_tiktok_offline.conversions.suppression import Suppression
+    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
 
 
 def load_suppression(ctx: DeliveryContext) -> Suppression | None:
@@ -23,7 +23,7 @@ def load_suppression(ctx: DeliveryContext) -> Suppression | None:
     wanted = ctx.config.suppression
     if wanted is None:
         return None
-    from airflow_provider_tiktok_offline.conversions.suppression import Suppression
+    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     with open_files(wanted.uri, ctx.connections) as files:

@@ -6,7 +6,7 @@ from collections import Counter
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_tiktok_offline.conversions.report import NO_CURRENCY
+from airflow_provider_tiktok_offline.conversions.report.report import NO_CURRENCY
 
 if TYPE_CHECKING:
     import polars as pl

@@ -35,7 +35,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
     :raises ApiError: if TikTok refuses the token, the permission or the request as a whole.
     :raises CircuitOpenError: if TikTok kept failing.
     """
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
     if ctx.config.mode == "dry_run":
         raise ConfigError(
@@ -153,7 +153,7 @@ def open_client(ctx: DeliveryContext) -> TikTokClient:
 
 def _windows(ctx: DeliveryContext, frame: pl.DataFrame) -> Iterator[Items]:
     """The events as JSON, as many as are in memory so at once."""
-    from airflow_provider_tiktok_offline.conversions.events import to_json
+    from airflow_provider_tiktok_offline.conversions.events.staged_events import to_json
     from airflow_provider_tiktok_offline.tiktok.windows import Items
 
     size = ctx.config.upload.batch_events * WINDOW_BATCHES
@@ -190,7 +190,7 @@ def _send(
 
 def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.DataFrame) -> dict[str, Any]:
     """A few events under the test code: they show in Events Manager, count nowhere and leave no trace in the ledger."""
-    from airflow_provider_tiktok_offline.conversions.events import to_json
+    from airflow_provider_tiktok_offline.conversions.events.staged_events import to_json
     from airflow_provider_tiktok_offline.tiktok.requests import Envelope
     from airflow_provider_tiktok_offline.tiktok.upload import send_test
 

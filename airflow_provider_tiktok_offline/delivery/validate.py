@@ -39,7 +39,7 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
     :raises GateExceededError: if too large a share of the rows is rejected; the report is kept.
     :raises DeliveryHeldError: if another run works on the same file.
     """
-    from airflow_provider_tiktok_offline.conversions import prepare
+    from airflow_provider_tiktok_offline.conversions.preparation import prepare
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     seen = FileStamp.from_dict(dict(stamp))
@@ -142,7 +142,7 @@ def settings_fingerprint(ctx: DeliveryContext) -> str:
 
 
 def _write_html(ctx: DeliveryContext, folder: str, report: Any) -> None:
-    from airflow_provider_tiktok_offline.conversions.html_report import html
+    from airflow_provider_tiktok_offline.conversions.report.html_report import html
 
     ctx.objects.put(f"{folder}/report.html", html(report).encode())
 
@@ -151,7 +151,7 @@ def _table(report: Any) -> str:
     """The report as a table of plain text, as wide as a task's log shows it."""
     from rich.console import Console
 
-    from airflow_provider_tiktok_offline.conversions.report import render
+    from airflow_provider_tiktok_offline.conversions.report.report import render
 
     text = io.StringIO()
     render(report, Console(file=text, width=140, color_system=None, force_terminal=False))

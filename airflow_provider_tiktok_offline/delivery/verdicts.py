@@ -16,7 +16,7 @@ from airflow_provider_tiktok_offline.delivery.staging import StagedParts
 if TYPE_CHECKING:
     import polars as pl
 
-    from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
+    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 
 SIDECAR = "verdicts.parquet"
 _COPY_BYTES = 1024 * 1024
@@ -85,7 +85,7 @@ def open_events(ctx: DeliveryContext, delivery_id: str) -> Events:
     store = StagedParts(ctx.staging, delivery_id)
     if ctx.config.route == "liveramp":
         return VerdictEvents(store)
-    from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
     return PreparedEvents.open(store)
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from airflow_provider_tiktok_offline.conversions.text_bytes import buffers
+from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
 from airflow_provider_tiktok_offline.ledger.keying import KEY_BYTES
 

@@ -9,8 +9,8 @@ import secrets
 import polars as pl
 import polars_hash as plh
 
-from airflow_provider_tiktok_offline.conversions.digests import from_hex
-from airflow_provider_tiktok_offline.conversions.text_bytes import buffers
+from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
+from airflow_provider_tiktok_offline.conversions.text.digests import from_hex
 
 SECRET_BYTES = 32
 KEY_BYTES = 16

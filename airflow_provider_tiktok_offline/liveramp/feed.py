@@ -11,8 +11,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_tiktok_offline.conversions.columns import LIVERAMP_CATEGORIES, PROGRAMME_COLUMNS, REQUIRED_COLUMNS
-from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.contract.columns import (
+    LIVERAMP_CATEGORIES,
+    PROGRAMME_COLUMNS,
+    REQUIRED_COLUMNS,
+)
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.errors import FeedError
 
 #: Fewest rows of a file (seed, "Send Conversion Data to LiveRamp"; LiveRamp, "Product Limits and Guidelines").

@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
-from airflow_provider_tiktok_offline.conversions.columns import COLUMNS
-from airflow_provider_tiktok_offline.conversions.header import read_header
-from airflow_provider_tiktok_offline.conversions.parsing import parse
-from airflow_provider_tiktok_offline.conversions.reader import FileReader
-from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
-from airflow_provider_tiktok_offline.conversions.source import ByteSource
+from airflow_provider_tiktok_offline.conversions.contract.columns import COLUMNS
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
+from airflow_provider_tiktok_offline.conversions.file.header import read_header
+from airflow_provider_tiktok_offline.conversions.file.parsing import parse
+from airflow_provider_tiktok_offline.conversions.file.reader import FileReader
 from airflow_provider_tiktok_offline.errors import FeedError
 from airflow_provider_tiktok_offline.liveramp.feed import (
     LEAST_ROWS,

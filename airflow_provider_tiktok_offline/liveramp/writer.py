@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from airflow_provider_tiktok_offline.conversions.catalogue import severity_of
-from airflow_provider_tiktok_offline.conversions.header import Header, read_header
-from airflow_provider_tiktok_offline.conversions.parsing import Parsed, parse, screen
-from airflow_provider_tiktok_offline.conversions.reader import Block, FileReader
-from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
-from airflow_provider_tiktok_offline.conversions.source import ByteSource
-from airflow_provider_tiktok_offline.conversions.timestamps import read_timestamps
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import severity_of
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
+from airflow_provider_tiktok_offline.conversions.file.header import Header, read_header
+from airflow_provider_tiktok_offline.conversions.file.parsing import Parsed, parse, screen
+from airflow_provider_tiktok_offline.conversions.file.reader import Block, FileReader
+from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
 from airflow_provider_tiktok_offline.errors import FeedError, FileChangedError
 from airflow_provider_tiktok_offline.liveramp.feed import Feed, check_drift, check_new_categories, feed_columns
 from airflow_provider_tiktok_offline.liveramp.lines import LineSet

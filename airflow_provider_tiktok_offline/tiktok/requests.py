@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from airflow_provider_tiktok_offline.conversions.text_bytes import buffers
+from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.columns import COLUMNS, PROGRAMME_COLUMNS
-from airflow_provider_tiktok_offline.conversions.template import instruction
+from airflow_provider_tiktok_offline.conversions.contract.columns import COLUMNS, PROGRAMME_COLUMNS
+from airflow_provider_tiktok_offline.samples.template import instruction
 
 
 @pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.psv", "|")])

@@ -10,10 +10,10 @@ from datetime import datetime
 import pytest
 
 from airflow_provider_tiktok_offline.config import AdvertiserConfig
-from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
-from airflow_provider_tiktok_offline.conversions.prepare import prepare
-from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
-from airflow_provider_tiktok_offline.conversions.source import LocalFile
+from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare
+from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from tests.cli.conftest import Cli
 from tests.cli.test_files import AS_OF, MAIL, PHONE, rows

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
-from airflow_provider_tiktok_offline.conversions.prepare import prepare, validate
-from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
-from airflow_provider_tiktok_offline.conversions.report import Report
-from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
-from airflow_provider_tiktok_offline.conversions.source import LocalFile
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare, validate
+from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
+from airflow_provider_tiktok_offline.conversions.report.report import Report
 
 AS_OF = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HEADER = (

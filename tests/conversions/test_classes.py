@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_tiktok_offline.conversions import duplicates
-from airflow_provider_tiktok_offline.conversions.settings import Consent
-from airflow_provider_tiktok_offline.conversions.suppression import Suppression
+from airflow_provider_tiktok_offline.conversions.contract.settings import Consent
+from airflow_provider_tiktok_offline.conversions.events import duplicates
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
 from airflow_provider_tiktok_offline.errors import InputFileError
-
-from .files import HEADER, LIVERAMP, SETTINGS, check, events, found, text
+from tests.conversions.files import HEADER, LIVERAMP, SETTINGS, check, events, found, text
 
 
 def test_returns_and_zero_amounts_are_excluded_outside_the_gate() -> None:

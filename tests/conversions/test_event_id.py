@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.identity import content_numbers
-from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
-
-from .files import SETTINGS, events
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.events.event_id import content_numbers
+from tests.conversions.files import SETTINGS, events
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "event-id.md"
 _NAMES = ("transaction_category", "transaction_timestamp", "transaction_amount", "store_code", "order_id", "product_id")

@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_tiktok_offline.conversions.event_json import to_json
+from airflow_provider_tiktok_offline.conversions.events.event_json import to_json
 
 _DIGESTS = ("email_1", "email_2", "email_3", "phone_1", "phone_2")
 _TEXTS = ("value", "currency", "order_id", "shop_id", "content_type", "contents")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airflow_provider_tiktok_offline.conversions import file_format_page
-from airflow_provider_tiktok_offline.conversions.catalogue import EXCLUSIONS, RULES
-from airflow_provider_tiktok_offline.conversions.columns import PROGRAMME_COLUMNS
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
+from airflow_provider_tiktok_offline.conversions.contract.columns import PROGRAMME_COLUMNS
+from airflow_provider_tiktok_offline.samples import file_format_page
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -15,7 +15,7 @@ def test_committed_page_is_the_generated_one():
     """A rule that changes changes the page in the same commit."""
     committed = (REPOSITORY / file_format_page.PAGE).read_text(encoding="utf-8")
     assert committed == file_format_page.page(), (
-        "run python -m airflow_provider_tiktok_offline.conversions.file_format_page"
+        "run python -m airflow_provider_tiktok_offline.samples.file_format_page"
     )
 
 

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.settings import Consent, ConversionSettings
+from airflow_provider_tiktok_offline.conversions.contract.settings import Consent, ConversionSettings
 from airflow_provider_tiktok_offline.errors import InputFileError
-
-from .files import GOOD, HEADER, LIVERAMP, SETTINGS, check, found, text
+from tests.conversions.files import GOOD, HEADER, LIVERAMP, SETTINGS, check, found, text
 
 
 def test_a_missing_required_column_is_named_with_what_was_found() -> None:

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.catalogue import EXCLUSIONS, RULES
-from airflow_provider_tiktok_offline.conversions.html_report import html
-from airflow_provider_tiktok_offline.conversions.report import Report, ReportIssue
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
+from airflow_provider_tiktok_offline.conversions.report.html_report import html
+from airflow_provider_tiktok_offline.conversions.report.report import Report, ReportIssue
 
 REPORT = Report(
     file="sales_2026-11-22.csv",

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_tiktok_offline.conversions import emails, identifiers, phones
-from airflow_provider_tiktok_offline.conversions.catalogue import RULES
-from airflow_provider_tiktok_offline.conversions.digests import from_hex
-from airflow_provider_tiktok_offline.conversions.readings import DIGESTS_OF_NOTHING
-from airflow_provider_tiktok_offline.conversions.text_bytes import only_digits
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
+from airflow_provider_tiktok_offline.conversions.identifiers import emails, normal_forms
+from airflow_provider_tiktok_offline.conversions.identifiers.normalized import DIGESTS_OF_NOTHING
+from airflow_provider_tiktok_offline.conversions.identifiers.phones import phone_column
+from airflow_provider_tiktok_offline.conversions.text.buffers import only_digits
+from airflow_provider_tiktok_offline.conversions.text.digests import from_hex
 
 NOTHING = {"normal": None, "digest": None, "fault": None, "warning": None}
 DIGEST = hashlib.sha256(b"ann@example.com").hexdigest()
@@ -25,15 +26,15 @@ def read(cells: list[str | None]) -> list[dict[str, str | None]]:
 
 def sha256(texts: list[str | None]) -> list[bytes | None]:
     frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
-    return frame.select(identifiers.sha256(pl.col("text"))).to_series().to_list()
+    return frame.select(normal_forms.sha256(pl.col("text"))).to_series().to_list()
 
 
 def test_tiktoks_own_vectors():
     """The documented examples: normal form and digest (Doc ID 1771101303285761)."""
     frame = pl.DataFrame({"email": [" ALICE_abc@gmail.com "], "phone": ["(+1)2133734253"]})
     row = frame.select(
-        email=identifiers.sha256(identifiers.email(pl.col("email")).struct.field("normal")).bin.encode("hex"),
-        phone=identifiers.sha256(identifiers.phone(pl.col("phone"), None).struct.field("normal")).bin.encode("hex"),
+        email=normal_forms.sha256(normal_forms.email(pl.col("email")).struct.field("normal")).bin.encode("hex"),
+        phone=normal_forms.sha256(normal_forms.phone(pl.col("phone"), None).struct.field("normal")).bin.encode("hex"),
     ).row(0)
     assert row == (
         "848a771458438fc2ec420560d769fb9b9b86851ee338ec56517baabd79d3bb4f",
@@ -82,14 +83,14 @@ def test_what_is_no_address(cell: str):
 def test_placeholders(cell: str):
     """Words for nothing are nothing, in both kinds of column."""
     assert read([cell]) == [{**NOTHING, "fault": "placeholder"}]
-    assert phones.read(pl.Series([cell]), "US").to_list() == [{**NOTHING, "fault": "placeholder"}]
+    assert phone_column.read(pl.Series([cell]), "US").to_list() == [{**NOTHING, "fault": "placeholder"}]
 
 
 @pytest.mark.parametrize("cell", [DIGEST, DIGEST.upper(), f" {DIGEST} "])
 def test_sha256_passes_through_in_lower_case(cell: str):
     """A digest is not hashed again, in both kinds of column."""
     assert read([cell]) == [{**NOTHING, "digest": DIGEST}]
-    assert phones.read(pl.Series([cell]), "US").to_list() == [{**NOTHING, "digest": DIGEST}]
+    assert phone_column.read(pl.Series([cell]), "US").to_list() == [{**NOTHING, "digest": DIGEST}]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_sha256_passes_through_in_lower_case(cell: str):
 def test_other_digests_are_named(cell: str, fault: str):
     """SHA-1 and MD5 are named; the SHA-256 of nothing is nothing."""
     assert read([cell]) == [{**NOTHING, "fault": fault}]
-    assert phones.read(pl.Series([cell]), "US").to_list() == [{**NOTHING, "fault": fault}]
+    assert phone_column.read(pl.Series([cell]), "US").to_list() == [{**NOTHING, "fault": fault}]
 
 
 def test_blank_cells_are_nothing():
@@ -121,7 +122,10 @@ def test_columns_of_any_size():
 def test_every_fault_is_a_rule():
     """Faults and warnings are names of the catalogue."""
     cells = ["a@b", "n/a", "1" * 40, "1" * 32, "x", "12", "1.2e10", "2133734253x1", "442079460958", "12345"]
-    for readings in (read(list(cells)), *(phones.read(pl.Series(cells), region).to_list() for region in ("US", None))):
+    for readings in (
+        read(list(cells)),
+        *(phone_column.read(pl.Series(cells), region).to_list() for region in ("US", None)),
+    ):
         names = {reading[kind] for reading in readings for kind in ("fault", "warning")} - {None}
         assert names <= set(RULES)
 
@@ -153,10 +157,10 @@ def test_sha256_equals_hashlib(texts: list[str | None]):
 def test_slices_and_chunks_are_hashed_like_whole_columns():
     """A column may be a part of another one, or several put together."""
     texts = pl.Series("text", [f"text {number}" if number % 3 else None for number in range(100)])
-    whole = texts.to_frame().select(identifiers.sha256(pl.col("text")))
-    parts = pl.concat([texts.slice(60), texts.slice(0, 60)]).to_frame().select(identifiers.sha256(pl.col("text")))
+    whole = texts.to_frame().select(normal_forms.sha256(pl.col("text")))
+    parts = pl.concat([texts.slice(60), texts.slice(0, 60)]).to_frame().select(normal_forms.sha256(pl.col("text")))
     assert parts.to_series().to_list() == [*whole.to_series()[60:], *whole.to_series()[:60]]
-    assert texts.slice(40, 7).to_frame().select(identifiers.sha256(pl.col("text"))).equals(whole.slice(40, 7))
+    assert texts.slice(40, 7).to_frame().select(normal_forms.sha256(pl.col("text"))).equals(whole.slice(40, 7))
 
 
 def test_hex_of_other_lengths():
@@ -178,5 +182,5 @@ def test_only_digits(texts: list[str]):
 def test_lazy_and_streaming_give_the_same():
     """The expressions work in either engine."""
     frame = pl.DataFrame({"email": ["ann@example.com", "x", None] * 50, "phone": ["2133734253", "x", ""] * 50})
-    reading = (identifiers.email(pl.col("email")), identifiers.phone(pl.col("phone"), "US"))
+    reading = (normal_forms.email(pl.col("email")), normal_forms.phone(pl.col("phone"), "US"))
     assert frame.lazy().select(reading).collect(engine="streaming").equals(frame.select(reading))

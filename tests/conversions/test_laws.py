@@ -14,15 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_tiktok_offline.conversions import blocks
-from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
-from airflow_provider_tiktok_offline.conversions.prepare import prepare, validate
-from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
-from airflow_provider_tiktok_offline.conversions.report import Report
-from airflow_provider_tiktok_offline.conversions.verdicts import read_verdicts
+from airflow_provider_tiktok_offline.conversions.preparation import blocks
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare, validate
+from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
+from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import read_verdicts
+from airflow_provider_tiktok_offline.conversions.report.report import Report
 from airflow_provider_tiktok_offline.errors import InputFileError
-
-from .files import AS_OF, GOOD, HEADER, LIVERAMP, SETTINGS, BytesSource
+from tests.conversions.files import AS_OF, GOOD, HEADER, LIVERAMP, SETTINGS, BytesSource
 
 _CELLS = {
     "email_1": ["ann@example.com", "bob@example.com", " Eve@Example.com", "nobody", "", "N/A", "ü@exämple.com",

@@ -15,14 +15,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from airflow_provider_tiktok_offline.conversions.parts import DirectoryParts
-from airflow_provider_tiktok_offline.conversions.prepare import prepare
-from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
-from airflow_provider_tiktok_offline.conversions.report import Report, render
-from airflow_provider_tiktok_offline.conversions.verdicts import read_verdicts
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare
+from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
+from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import read_verdicts
+from airflow_provider_tiktok_offline.conversions.report.report import Report, render
 from airflow_provider_tiktok_offline.errors import FileChangedError, InputFileError
-
-from .files import AS_OF, HEADER, LIVERAMP, SETTINGS, BytesSource, check, events, text
+from tests.conversions.files import AS_OF, HEADER, LIVERAMP, SETTINGS, BytesSource, check, events, text
 
 MIXED = [
     {"order_id": "o1"},
@@ -184,8 +183,8 @@ def test_every_row_has_a_verdict(settings: object, block_bytes: int) -> None:
 
 def test_progress_is_told(tmp_path: Path) -> None:
     """Bytes done, bytes in all where known, and rows."""
-    from airflow_provider_tiktok_offline.conversions.prepare import validate
-    from airflow_provider_tiktok_offline.conversions.source import LocalFile
+    from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+    from airflow_provider_tiktok_offline.conversions.preparation.prepare import validate
 
     path = tmp_path / "sales.csv"
     path.write_text(text([{}] * 100))
@@ -197,9 +196,10 @@ def test_progress_is_told(tmp_path: Path) -> None:
 def test_what_a_dag_file_imports_loads_no_polars() -> None:
     """Polars before a fork would hang the child."""
     code = (
-        "import sys; import airflow_provider_tiktok_offline.conversions.catalogue, "
-        "airflow_provider_tiktok_offline.conversions.settings, airflow_provider_tiktok_offline.conversions.columns, "
-        "airflow_provider_tiktok_offline.conversions.report; "
+        "import sys; import airflow_provider_tiktok_offline.conversions.contract.catalogue, "
+        "airflow_provider_tiktok_offline.conversions.contract.settings, "
+        "airflow_provider_tiktok_offline.conversions.contract.columns, "
+        "airflow_provider_tiktok_offline.conversions.report.report; "
         "assert not {'polars', 'pyarrow', 'pandas'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

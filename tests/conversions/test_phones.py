@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType, ValidationResult
 
-from airflow_provider_tiktok_offline.conversions import identifiers, phone_library, phone_plans, phones
-from airflow_provider_tiktok_offline.conversions.columns import REGIONS
-from airflow_provider_tiktok_offline.conversions.phone_validity import valid
+from airflow_provider_tiktok_offline.conversions.contract.columns import REGIONS
+from airflow_provider_tiktok_offline.conversions.identifiers import normal_forms
+from airflow_provider_tiktok_offline.conversions.identifiers.phones import library, phone_column, plans
+from airflow_provider_tiktok_offline.conversions.identifiers.phones.validity import valid
 
 SOME_REGIONS = (
     "US",
@@ -38,7 +39,7 @@ SOME_REGIONS = (
 
 
 def read(cells: list[str | None], region: str | None) -> list[dict[str, str | None]]:
-    return phones.read(pl.Series("phone", cells, dtype=pl.String), region).to_list()
+    return phone_column.read(pl.Series("phone", cells, dtype=pl.String), region).to_list()
 
 
 def one(cell: str, region: str | None = "US") -> tuple[str | None, str | None, str | None]:
@@ -52,10 +53,7 @@ def examples(region: str) -> list[phonenumbers.PhoneNumber]:
 
 
 def by_library(cells: list[str], region: str | None) -> list[tuple[str | None, str | None, str | None]]:
-    return [
-        tuple(phone_library.read(cell.strip().lower(), region)) if cell.strip() else (None, None, None)
-        for cell in cells
-    ]
+    return [tuple(library.read(cell.strip().lower(), region)) if cell.strip() else (None, None, None) for cell in cells]
 
 
 def assert_equal_to_library(cells: list[str], region: str | None) -> None:
@@ -87,12 +85,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The cells that are read by the library while a test runs."""
     cells: list[str] = []
 
-    def counted(cell: str, region: str | None) -> phone_library.Reading:
+    def counted(cell: str, region: str | None) -> library.Reading:
         cells.append(cell)
         return original(cell, region)
 
-    original = phone_library.read
-    monkeypatch.setattr(phone_library, "read", counted)
+    original = library.read
+    monkeypatch.setattr(library, "read", counted)
     return cells
 
 
@@ -110,7 +108,7 @@ def test_tables_decide_example_numbers(asked: list[str]):
 def oddly_punctuated(region: str | None, count: int, seed: int) -> list[str]:
     """Cells of at least three digits, with whatever a keyboard has between, before and behind them."""
     dice = random.Random(f"odd-{region}-{seed}")
-    code = str(phone_plans.country_code_of(region)) if region else "49"
+    code = str(plans.country_code_of(region)) if region else "49"
     starts = ["", "", "+", "00", "0", code, "+" + code, "+0", "++", "(+", "_+", "#", "+99"]
     between = "_!?,;:#*~=|@&\t\u00a0\u2053\u3000\uff03\uff0e\u00b2"
     ends = ["", "", "", ",12", ",,12", ";7", "#", "~4", "- 31#", "_", ",", "+", ":5", " 3#"]
@@ -126,7 +124,7 @@ def oddly_punctuated(region: str | None, count: int, seed: int) -> list[str]:
 def random_cells(region: str | None, count: int, seed: int) -> list[str]:
     """Digit strings with every prefix that matters to the region, some of them punctuated or with something behind."""
     dice = random.Random(f"{region}-{seed}")
-    code = str(phone_plans.country_code_of(region)) if region else "49"
+    code = str(plans.country_code_of(region)) if region else "49"
     trunk = phonenumbers.ndd_prefix_for_region(region, True) or "0" if region else "0"
     starts = [
         "",
@@ -309,7 +307,7 @@ def test_region_by_row():
     frame = pl.DataFrame(
         {"phone": ["0301234567", "0301234567", "0301234567", "0301234567"], "region": ["DE", "nl", "XX", None]}
     )
-    found = frame.select(identifiers.phone(pl.col("phone"), pl.col("region"))).to_series().struct.unnest()
+    found = frame.select(normal_forms.phone(pl.col("phone"), pl.col("region"))).to_series().struct.unnest()
     assert found["normal"].to_list() == ["+49301234567", "+31301234567", None, None]
     assert found["fault"].to_list() == [None, None, "phone_region", "phone_region"]
 
@@ -317,16 +315,16 @@ def test_region_by_row():
 def test_region_as_expression_and_as_text_agree():
     """One region for all rows, said either way."""
     frame = pl.DataFrame({"phone": random_cells("FR", 200, seed=3)})
-    as_text = frame.select(identifiers.phone(pl.col("phone"), "FR")).to_series()
-    as_column = frame.select(identifiers.phone(pl.col("phone"), pl.lit("FR"))).to_series()
+    as_text = frame.select(normal_forms.phone(pl.col("phone"), "FR")).to_series()
+    as_column = frame.select(normal_forms.phone(pl.col("phone"), pl.lit("FR"))).to_series()
     assert as_text.equals(as_column)
 
 
 def test_rows_are_independent():
     """Any split of a column gives the same readings."""
     cells = pl.Series("phone", random_cells("BR", 300, seed=5))
-    parts = [phones.read(cells.slice(first, 37), "BR") for first in range(0, 300, 37)]
-    assert pl.concat(parts).equals(phones.read(cells, "BR"))
+    parts = [phone_column.read(cells.slice(first, 37), "BR") for first in range(0, 300, 37)]
+    assert pl.concat(parts).equals(phone_column.read(cells, "BR"))
 
 
 def test_blank_cells_are_nothing():
@@ -357,4 +355,4 @@ def test_validity_equals_the_library():
 def test_validity_of_nothing_is_unknown():
     """A null is neither valid nor not."""
     frame = pl.DataFrame({"phone": ["+12125550123", None, "+15555555555"]})
-    assert frame.select(identifiers.phone_valid(pl.col("phone"))).to_series().to_list() == [True, None, False]
+    assert frame.select(normal_forms.phone_valid(pl.col("phone"))).to_series().to_list() == [True, None, False]

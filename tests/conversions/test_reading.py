@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.prepare import validate
-from airflow_provider_tiktok_offline.conversions.settings import Limits
-from airflow_provider_tiktok_offline.conversions.source import LocalFile
+from airflow_provider_tiktok_offline.conversions.contract.settings import Limits
+from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import validate
 from airflow_provider_tiktok_offline.errors import FileMissingError, InputFileError
-
-from .files import AS_OF, LIVERAMP, SETTINGS, check, found, text
+from tests.conversions.files import AS_OF, LIVERAMP, SETTINGS, check, found, text
 
 THREE = text([{}, {}, {}])
 

@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from airflow_provider_tiktok_offline.conversions.amounts import UNITS, canonical, decimal_text, read_amounts
-from airflow_provider_tiktok_offline.conversions.catalogue import RULES, severity_of
-from airflow_provider_tiktok_offline.conversions.columns import PROGRAMME_COLUMNS
-from airflow_provider_tiktok_offline.conversions.settings import Store
-
-from .files import HEADER, LIVERAMP, SETTINGS, check, found, text
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES, severity_of
+from airflow_provider_tiktok_offline.conversions.contract.columns import PROGRAMME_COLUMNS
+from airflow_provider_tiktok_offline.conversions.contract.settings import Store
+from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, canonical, decimal_text, read_amounts
+from tests.conversions.files import HEADER, LIVERAMP, SETTINGS, check, found, text
 
 CASES: list[tuple[dict[str, str], str]] = [
     ({"email_1": "", "phone_1": ""}, "identifier_missing"),

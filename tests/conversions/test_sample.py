@@ -13,9 +13,9 @@ import phonenumbers
 import polars as pl
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.catalogue import EXCLUSIONS, RULES
-from airflow_provider_tiktok_offline.conversions.columns import PROGRAMME_COLUMNS
-from airflow_provider_tiktok_offline.conversions.sample import SAMPLE_COLUMNS, write_sample
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
+from airflow_provider_tiktok_offline.conversions.contract.columns import PROGRAMME_COLUMNS
+from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS, write_sample
 
 AS_OF = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

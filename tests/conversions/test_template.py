@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.columns import PROGRAMME_COLUMNS
-from airflow_provider_tiktok_offline.conversions.template import write_template
+from airflow_provider_tiktok_offline.conversions.contract.columns import PROGRAMME_COLUMNS
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.samples.template import write_template
 
 
 @pytest.mark.parametrize(("name", "mark"), [("a.csv", ","), ("a.tsv", "\t"), ("a.psv", "|"), ("a.txt", "|")])

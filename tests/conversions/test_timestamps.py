@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_tiktok_offline.conversions.timestamps import read_timestamps
-
-from .files import LIVERAMP, SETTINGS, check, found
+from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
+from tests.conversions.files import LIVERAMP, SETTINGS, check, found
 
 
 def read(*cells: str, zone: str = "UTC", offset: str = "ignore", at: time = time(0)) -> list[str | None]:

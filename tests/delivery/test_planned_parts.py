@@ -7,7 +7,7 @@ import json
 import polars as pl
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash

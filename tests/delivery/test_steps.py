@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.find import find
 from airflow_provider_tiktok_offline.delivery.guards import approve, breaches

@@ -10,10 +10,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.connections import Connection
-from airflow_provider_tiktok_offline.conversions.sample import write_sample
 from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
 from airflow_provider_tiktok_offline.operators.conversions import ValidateConversionFileOperator
 from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
+from airflow_provider_tiktok_offline.samples.sample_file import write_sample
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from tests.glue.conftest import Inbox, Run
 from tests.servers.s3 import s3_server

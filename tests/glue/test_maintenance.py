@@ -9,12 +9,12 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.clock import SystemClock
-from airflow_provider_tiktok_offline.conversions.sample import write_sample
 from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.upkeep import keep_up
 from airflow_provider_tiktok_offline.delivery.validate import validate
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
 from airflow_provider_tiktok_offline.operators.maintenance import DoctorOperator
+from airflow_provider_tiktok_offline.samples.sample_file import write_sample
 from tests.delivery.conftest import running_simulator, world  # noqa: F401 - fixtures
 from tests.delivery.world import World, rows
 from tests.glue.airflow_world import AirflowWorld

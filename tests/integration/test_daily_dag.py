@@ -23,8 +23,8 @@ import yaml
 from airflow_provider_tiktok_offline.cli.demo_recount import Recount, recount
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.loading import load_config
-from airflow_provider_tiktok_offline.conversions.sample import write_sample
 from airflow_provider_tiktok_offline.ledger import Ledger
+from airflow_provider_tiktok_offline.samples.sample_file import write_sample
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from tests.servers.airflow import AirflowHome, AirflowRunner, airflow_environment
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, EVENT_SET_ID, RunningSimulator, simulator

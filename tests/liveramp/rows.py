@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings
-from airflow_provider_tiktok_offline.conversions.source import LocalFile
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
 from airflow_provider_tiktok_offline.liveramp.lines import LineSet
 from airflow_provider_tiktok_offline.liveramp.writer import FeedSource

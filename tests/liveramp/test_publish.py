@@ -19,7 +19,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.connections import Connection
-from airflow_provider_tiktok_offline.conversions.source import LocalFile
+from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     DeliveryHeldError,

@@ -11,8 +11,8 @@ import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.connections import Connection
-from airflow_provider_tiktok_offline.conversions import prepare
-from airflow_provider_tiktok_offline.conversions.source import LocalFile
+from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+from airflow_provider_tiktok_offline.conversions.preparation import prepare
 from airflow_provider_tiktok_offline.errors import ConfigError, FeedError
 from airflow_provider_tiktok_offline.liveramp.book import DayRecord, FeedBook
 from airflow_provider_tiktok_offline.liveramp.confirmation import confirmation

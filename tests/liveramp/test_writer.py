@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_tiktok_offline.conversions.settings import ConversionSettings, Store
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, Store
 from airflow_provider_tiktok_offline.errors import FeedError, FileChangedError
 from airflow_provider_tiktok_offline.liveramp.lines import LineSet
 from airflow_provider_tiktok_offline.liveramp.packing import gzipped

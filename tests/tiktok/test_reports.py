@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
-from airflow_provider_tiktok_offline.conversions.columns import STANDARD_EVENTS
+from airflow_provider_tiktok_offline.conversions.contract.columns import STANDARD_EVENTS
 from airflow_provider_tiktok_offline.errors import CallerError
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.reports import (

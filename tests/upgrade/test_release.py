@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
-from airflow_provider_tiktok_offline.conversions.prepared import PreparedEvents
+from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.liveramp import deliver, feed_book

@@ -1,0 +1,1 @@
+"""The events that valid rows become: ids, duplicates, baskets and JSON."""

@@ -1,0 +1,175 @@
+"""The same transaction twice in one file, and what else needs the whole file at once.
+
+Each valid row leaves 128 bits of its identity, hashed under a secret of this run, in one of many partitions on disk;
+rows of one order share a partition. Memory holds one partition at a time, whatever the file's size.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+
+from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys, Numbers, repeated
+from airflow_provider_tiktok_offline.conversions.rules.amounts import sum_units
+
+_PARTITION_BITS = 7
+#: Rows held before the first of them go to disk.
+_HELD = 400_000
+
+
+@dataclass(slots=True)
+class Repeats:
+    """What was found once the whole file was seen, each in the order of the file.
+
+    Attributes:
+        duplicates: rows that repeat an earlier line.
+        collisions: rows with the id of an earlier line and another time or amount.
+        repeated_amounts: lines of orders whose rows all repeat one amount.
+        at_stake: what those repetitions add up to, in millionths.
+        later: rows of an order behind its first.
+        heads: for each of them the line of that first row.
+    """
+
+    duplicates: Keys
+    collisions: Keys
+    repeated_amounts: Numbers
+    at_stake: int
+    later: Keys
+    heads: Numbers
+
+
+@dataclass(slots=True)
+class _Found:
+    duplicates: list[Keys] = field(default_factory=list)
+    collisions: list[Keys] = field(default_factory=list)
+    repeated: list[Numbers] = field(default_factory=list)
+    at_stake: int = 0
+    later: list[Keys] = field(default_factory=list)
+    heads: list[Numbers] = field(default_factory=list)
+
+
+class RepeatFinder:
+    """Collects rows as they come, finds repeats at the end.
+
+    :param directory: where partitions are put; a temporary one below it is removed by :meth:`close`.
+    :param amounts: whether orders that repeat one amount are looked for.
+    :param orders: whether the later rows of an order are wanted.
+    """
+
+    def __init__(self, directory: str | Path | None, *, amounts: bool, orders: bool) -> None:
+        self._parent = directory
+        self._directory: Path | None = None
+        self._files: list[BinaryIO] = []
+        self._sizes: list[list[int]] = []
+        self._held: list[Keys] = []
+        self._count = 0
+        self._amounts = amounts
+        self._orders = orders
+
+    def add(self, rows: Keys) -> None:
+        """Take the valid rows of the next block."""
+        self._held.append(rows)
+        self._count += len(rows)
+        if self._count > _HELD:
+            self._spill()
+
+    def _spill(self) -> None:
+        partitions = 1 << _PARTITION_BITS
+        if self._directory is None:
+            self._directory = Path(tempfile.mkdtemp(prefix="repeats-", dir=self._parent))
+            self._files = [(self._directory / f"{number:03}").open("w+b") for number in range(partitions)]
+            self._sizes = [[] for _ in range(partitions)]
+        rows = Keys.joined(self._held)
+        group = np.where(rows.order != 0, rows.order, rows.high)
+        partition = (group >> np.uint64(64 - _PARTITION_BITS)).astype(np.uint8)
+        rows = rows.take(np.argsort(partition, kind="stable"))
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(partition, minlength=partitions))])
+        for number, file in enumerate(self._files):
+            own = rows.matrix[:, bounds[number] : bounds[number + 1]]
+            if own.shape[1]:
+                file.write(own.tobytes())
+                self._sizes[number].append(own.shape[1])
+        self._held, self._count = [], 0
+
+    def _partition(self, number: int) -> Keys:
+        file = self._files[number]
+        file.seek(0)
+        bytes_a_row = Keys.empty(1).matrix.nbytes
+        parts = [
+            Keys(np.frombuffer(file.read(size * bytes_a_row), np.uint64).reshape(-1, size))
+            for size in self._sizes[number]
+        ]
+        return Keys.joined(parts)
+
+    def find(self) -> Repeats:
+        """Everything that was found; call once, at the end."""
+        found = _Found()
+        if self._directory is None:
+            self._find_in(Keys.joined(self._held), found)
+        else:
+            if self._held:
+                self._spill()
+            for number in range(len(self._files)):
+                self._find_in(self._partition(number), found)
+        no_lines = np.empty(0, dtype=np.int64)
+        later = Keys.joined(found.later)
+        heads = np.concatenate([no_lines, *found.heads])
+        order = np.argsort(later.line, kind="stable")
+        return Repeats(
+            Keys.joined(found.duplicates).by_line(),
+            Keys.joined(found.collisions).by_line(),
+            np.sort(np.concatenate([no_lines, *found.repeated])),
+            found.at_stake,
+            later.take(order),
+            heads[order],
+        )
+
+    def _find_in(self, rows: Keys, found: _Found) -> None:
+        single = np.ones(len(rows), dtype=bool)
+        twice = repeated(rows.high)
+        if twice is not None:
+            candidates = rows.take(twice)
+            identity = ("high", "low")
+            frame = pl.DataFrame({name: getattr(candidates, name) for name in (*identity, "content", "line")})
+            first_row = pl.col("content").sort_by("line").first().over(identity)
+            firsts = frame.select(first=pl.col("line").min().over(identity), known=first_row)
+            repeats = candidates.line != firsts["first"].to_numpy()
+            same = candidates.content == firsts["known"].to_numpy()
+            found.duplicates.append(candidates.take(repeats & same))
+            found.collisions.append(candidates.take(repeats & ~same))
+            single[np.flatnonzero(twice)[repeats]] = False
+        if self._amounts or self._orders:
+            self._find_orders(rows, single & (rows.order != 0), found)
+
+    def _find_orders(self, rows: Keys, looked_at: np.ndarray, found: _Found) -> None:
+        several = repeated(rows.order if looked_at.all() else rows.order[looked_at])
+        if several is None:
+            return
+        places = np.flatnonzero(looked_at)[several]
+        rows = rows.take(places).by_line()
+        frame = pl.DataFrame({"order": rows.order, "units": rows.units, "line": rows.line}).select(
+            first=pl.col("line").min().over("order"),
+            same=(pl.col("units").min().over("order") == pl.col("units").max().over("order")),
+        )
+        heads = frame["first"].to_numpy()
+        later = rows.line != heads
+        if self._orders:
+            found.later.append(rows.take(later))
+            found.heads.append(heads[later])
+        if self._amounts:
+            same = frame["same"].to_numpy()
+            found.repeated.append(rows.line[same])
+            found.at_stake += sum_units(rows.units[same & later])
+
+    def close(self) -> None:
+        """Remove what was put on disk."""
+        for file in self._files:
+            file.close()
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)

@@ -1,0 +1,220 @@
+"""Valid rows to TikTok events: staged columns, and the items of a request's ``data[]`` as JSON.
+
+Source: TikTok Doc ID 1771101303285761. What a row does not have is absent, never null or empty.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from airflow_provider_tiktok_offline.conversions.contract.columns import PHONE_COLUMNS
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.events.event_id import (
+    canonical_event,
+    id_bytes,
+    id_text,
+    phone_identifier,
+    text_with_order,
+    text_without_order,
+)
+from airflow_provider_tiktok_offline.conversions.events.event_json import escape
+from airflow_provider_tiktok_offline.conversions.events.event_json import to_json as to_json
+from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, hash_columns
+from airflow_provider_tiktok_offline.conversions.file.line_scan import Positions
+from airflow_provider_tiktok_offline.conversions.rules.amounts import canonical, canonical_text
+from airflow_provider_tiktok_offline.conversions.rules.checked_block import Judged
+from airflow_provider_tiktok_offline.conversions.text.digests import from_hex, sha256
+
+#: Content field of ``send_fields`` -> the programme's column, and whether it is a number.
+CONTENT_FIELDS = {
+    "content_id": ("product_id", False),
+    "content_name": ("product_name", False),
+    "content_category": ("product_category", False),
+    "brand": ("product_brand", False),
+    "price": ("product_price", True),
+    "quantity": ("quantity", True),
+}
+
+
+def digests_of(reading: pl.DataFrame) -> pl.Series:
+    """The digests to send for a column of identifiers: hashed here, or passed through; null where there is none."""
+    hashed = reading.select(sha256(pl.col("normal"))).to_series()
+    passed = reading["digest"]
+    if passed.null_count() == len(passed):
+        return hashed
+    return pl.select(pl.coalesce(hashed, reading.select(from_hex(pl.col("digest"))).to_series())).to_series()
+
+
+class Identities:
+    """What the event ids of a block's valid rows are made of.
+
+    :param judged: the block.
+    :param rows: positions of its valid rows; None for all.
+    """
+
+    def __init__(self, judged: Judged, rows: Positions | None, settings: ConversionSettings) -> None:
+        self._settings = settings
+        self._judged = judged
+        self._rows = rows
+        self.height = len(judged.lines) if rows is None else len(rows)
+        blank = pl.Series([""], dtype=pl.String)
+        names = {"store_code", "order_id", "product_id", *settings.event_identity}
+        columns = {
+            name: self._pick(judged.values[name]) if name in judged.values else blank.new_from_index(0, self.height)
+            for name in sorted(names)
+        }
+        event = canonical_event(pl.col("event"))
+        columns["event"] = self._pick(judged.values["event"]).to_frame("event").select(event).to_series()
+        self._frame = pl.DataFrame(columns)
+        self.with_order = (self._frame["order_id"] != "").to_numpy()
+
+    def _pick(self, values: pl.Series) -> pl.Series:
+        return values if self._rows is None else values.gather(self._rows)
+
+    def event_texts(self) -> pl.Series:
+        """The text that each row's event id is the hash of: the order's where orders are events."""
+        order = ("store_code", "order_id")
+        text = text_with_order(order if self._settings.basket == "order" else self._settings.event_identity)
+        if self.with_order.all():
+            return self._frame.select(text).to_series()
+        if not self.with_order.any():
+            return self._orderless_texts(None)
+        without = np.flatnonzero(~self.with_order)
+        return self._frame.select(text).to_series().scatter(without, self._orderless_texts(without))
+
+    def numbers(self, seed: int) -> Hashes:
+        """Each row's own identity as a number under a secret."""
+        if not self.with_order.any():
+            return self._orderless_texts(None).hash(seed).to_numpy()
+        numbers = hash_columns([self._frame[name] for name in ("event", *self._settings.event_identity)], seed)
+        if not self.with_order.all():
+            without = np.flatnonzero(~self.with_order)
+            numbers[without] = self._orderless_texts(without).hash(seed).to_numpy()
+        return numbers
+
+    def order_numbers(self, seed: int) -> Hashes:
+        """Each row's order as a number under a secret; of no meaning where it has none."""
+        return hash_columns([self._frame[name] for name in ("event", "store_code", "order_id")], seed)
+
+    def _orderless_texts(self, rows: Positions | None) -> pl.Series:
+        frame = self._frame if rows is None else self._frame[rows]
+        within: slice | Positions = slice(None) if rows is None else rows
+        valid = slice(None) if self._rows is None else self._rows
+
+        def pick(cells: pl.Series) -> pl.Series:
+            picked = self._pick(cells)
+            return picked if rows is None else picked.gather(rows)
+
+        first = []
+        for name, reading in self._judged.emails + self._judged.phones:
+            normal = pick(reading["normal"])
+            if name in PHONE_COLUMNS:
+                normal = normal.to_frame("normal").select(phone_identifier(pl.col("normal"))).to_series()
+            first += [normal, pick(reading["digest"])]
+        return (
+            frame.with_columns(
+                epoch=pl.Series(self._judged.epoch[valid][within]).cast(pl.String),
+                units=pl.Series(self._judged.units[valid][within]),
+            )
+            .with_columns(amount=canonical(pl.col("units")), identifier=pl.select(pl.coalesce(*first)).to_series())
+            .select(text_without_order())
+            .to_series()
+        )
+
+
+def stage(
+    judged: Judged, rows: np.ndarray | None, texts: pl.Series, content: np.ndarray, settings: ConversionSettings
+) -> pl.DataFrame:
+    """Valid rows as they are staged: digests as bytes, no plaintext identifier.
+
+    :param rows: positions of the valid rows; None for all.
+    :param texts: what their event ids are hashed from.
+    :param content: fingerprints of time and amount.
+    """
+    wanted = settings.send_fields
+    values = judged.values
+    picked = slice(None) if rows is None else rows
+
+    def pick(cells: pl.Series) -> pl.Series:
+        return cells if rows is None else cells.gather(rows)
+
+    columns: dict[str, pl.Series] = {
+        "line": pl.Series(judged.lines[picked]),
+        "event": pick(values["event"]),
+        "event_time": pl.Series(judged.sent_epoch[picked]),
+        "digest": texts.to_frame("text").select(id_bytes(pl.col("text"))).to_series(),
+        "content": pl.Series(content),
+        "units": pl.Series(judged.units[picked]),
+        "currency": pick(values["currency"]),
+    }
+    for field, column in (("order_id", "order_id"), ("shop_id", "shop_id")):
+        if field in wanted and column in values:
+            columns[field] = pick(values[column])
+    for field, readings in (("email", judged.emails), ("phone", judged.phones)):
+        if field in wanted:
+            for name, reading in readings:
+                columns[name] = digests_of(reading.select(pick(reading["normal"]), pick(reading["digest"])))
+    frame = pl.DataFrame(columns)
+    for field in ("email", "phone"):
+        frame = _without_repeats(frame, [name for name in frame.columns if name.startswith(f"{field}_")])
+    item = _item(judged, pick, settings)
+    return frame if item is None else frame.with_columns(item=item)
+
+
+def _without_repeats(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+    """Null where an earlier column of the row has the same digest."""
+    for place, name in enumerate(names[1:], 1):
+        repeated = pl.any_horizontal(pl.col(name).eq_missing(pl.col(earlier)) for earlier in names[:place])
+        frame = frame.with_columns(pl.when(~repeated).then(name).alias(name))
+    return frame
+
+
+def _item(judged: Judged, pick: object, settings: ConversionSettings) -> pl.Series | None:
+    """Each row's entry of ``contents[]`` as JSON, or null; None where nothing of it is sent."""
+    assert callable(pick)  # noqa: S101
+    members = []
+    fields: dict[str, pl.Series] = {}
+    for field, (column, is_number) in CONTENT_FIELDS.items():
+        if field not in settings.send_fields or column not in judged.values:
+            continue
+        cells = pick(judged.values[column])
+        if is_number:
+            cells = cells.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
+            whole = cells.cast(pl.Int64, strict=False)
+            frame = pl.DataFrame({"cell": cells, "whole": whole})
+            fields[field] = frame.select(
+                pl.when(pl.col("cell") == pl.col("whole"))
+                .then(pl.col("whole").cast(pl.String))
+                .otherwise(pl.col("cell").cast(pl.String))
+            ).to_series()
+            members.append(pl.lit(f'"{field}":') + pl.col(field))
+        else:
+            fields[field] = escape(cells)
+            members.append(pl.when(pl.col(field) != "").then(pl.lit(f'"{field}":"') + pl.col(field) + pl.lit('"')))
+    if not members:
+        return None
+    body = pl.concat_str(members, separator=",", ignore_nulls=True)
+    return pl.DataFrame(fields).select(pl.when(body != "").then(pl.lit("{") + body + pl.lit("}"))).to_series()
+
+
+def finished(staged: pl.DataFrame, *, content_type: bool) -> pl.DataFrame:
+    """Staged rows as events: ids and amounts as text, one event a row."""
+    frame = staged.with_columns(
+        event_id=id_text(pl.col("digest")),
+        value=canonical_text(staged["units"]),
+        rows=pl.lit(1, dtype=pl.Int64) if "rows" not in staged.columns else pl.col("rows"),
+        content=_big_endian(staged["content"]),
+    ).drop("digest", "units")
+    if "item" in frame.columns:
+        frame = frame.with_columns(contents=pl.lit("[") + pl.col("item") + pl.lit("]")).drop("item")
+        if content_type:
+            frame = frame.with_columns(content_type=pl.when(pl.col("contents").is_not_null()).then(pl.lit("product")))
+    return frame
+
+
+def _big_endian(numbers: pl.Series) -> pl.Series:
+    data = numbers.to_numpy().astype(">u8")
+    array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(8), len(data), [None, pa.py_buffer(data)])
+    return pl.Series("content", array.cast(pa.large_binary()), dtype=pl.Binary)

@@ -1,0 +1,1 @@
+"""E-mail addresses and phone numbers in their normal forms, and the opt-out list."""

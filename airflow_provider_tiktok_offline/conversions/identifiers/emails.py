@@ -1,0 +1,59 @@
+"""A column of e-mail addresses to its normal form: trimmed, lower-cased, nothing else.
+
+One pattern decides almost every cell; only what it refuses is looked at for the reason.
+"""
+
+from __future__ import annotations
+
+import idna
+import numpy as np
+import polars as pl
+
+from airflow_provider_tiktok_offline.conversions.identifiers.normalized import Readings, put_special
+
+_LOCAL = r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]+"
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_PLAIN = rf"^{_LOCAL}@(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]*[a-z0-9])$"
+#: Neither space, control, separator nor a second at sign; a domain with a dot.
+_WIDE = r"^[^\s\p{C}@\"(),:;<>\[\]\\]+@[^\s\p{C}@\"(),:;<>\[\]\\]+\.[^\s\p{C}@\"(),:;<>\[\]\\]+$"
+#: RFC 5321: octets of a local part, RFC 3696 (errata 1690): octets of an address.
+_MOST_LOCAL = 64
+_MOST = 254
+
+
+def read(cells: pl.Series) -> pl.Series:
+    """Read every cell; see :mod:`.identifiers` for the struct."""
+    readings = Readings(len(cells))
+    normal = cells.str.strip_chars().str.to_lowercase()
+    # Up to 64 bytes no part can be too long, and neither can a label of the domain.
+    plain = (normal.str.contains(_PLAIN) & (normal.str.len_bytes() <= _MOST_LOCAL)).fill_null(False)
+    if plain.all():
+        readings.put("normal", np.arange(len(cells)), normal)
+        return readings.to_struct(cells.name)
+    rows = plain.arg_true().to_numpy()
+    readings.put("normal", rows, normal.gather(rows))
+    rows = (~plain & (normal != "")).fill_null(False).arg_true().to_numpy()
+    rest = normal.gather(rows)
+    left = put_special(readings, rows, rest)
+    address = _is_address(rest).to_numpy() & left
+    readings.put("normal", rows[address], rest.filter(pl.Series(address)))
+    readings.put("fault", rows[left & ~address], "email_shape")
+    return readings.to_struct(cells.name)
+
+
+def _is_address(addresses: pl.Series) -> pl.Series:
+    """Whether an address that is long or not plain ASCII is one all the same; asks for each distinct domain once."""
+    domain = addresses.str.extract("@([^@]*)$")
+    local_bytes = addresses.str.len_bytes().cast(pl.Int32) - domain.str.len_bytes() - 1
+    candidates = addresses.str.contains(_WIDE) & (addresses.str.len_bytes() <= _MOST) & (local_bytes <= _MOST_LOCAL)
+    good = [name for name in domain.filter(candidates).unique().to_list() if _is_domain(name)]
+    return (candidates & domain.is_in(good)).fill_null(False)
+
+
+def _is_domain(name: str) -> bool:
+    try:
+        encoded = idna.encode(name, uts46=True).decode()
+    except idna.IDNAError:
+        return False
+    top = encoded.rpartition(".")[2]
+    return "." in encoded and len(top) > 1 and not top.isdigit()

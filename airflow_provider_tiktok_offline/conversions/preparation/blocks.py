@@ -1,0 +1,153 @@
+"""What one block of lines becomes; the part of a pass that runs in several threads."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.events.event_id import content_numbers, id_bytes
+from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys, mix
+from airflow_provider_tiktok_offline.conversions.events.staged_events import Identities, stage
+from airflow_provider_tiktok_offline.conversions.file.parsing import parse
+from airflow_provider_tiktok_offline.conversions.file.reader import Block
+from airflow_provider_tiktok_offline.conversions.preparation.rejects import rejected_lines, rejects_text
+from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import block_verdicts
+from airflow_provider_tiktok_offline.conversions.preparation.tally import Tally, tally_block
+from airflow_provider_tiktok_offline.conversions.report.report import NO_CURRENCY
+from airflow_provider_tiktok_offline.conversions.rules.checked_block import VALID, Judged
+from airflow_provider_tiktok_offline.conversions.rules.row_rules import judge
+from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
+from airflow_provider_tiktok_offline.errors import InputFileError
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a pass is asked for beyond its report."""
+
+    events: bool = False
+    rejects: bool = False
+    repair: bool = False
+    verdicts: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One block, judged."""
+
+    tally: Tally
+    keys: Keys
+    staged: pl.DataFrame | None
+    rejects: bytes
+    repair: list[tuple[bytes, str]]
+    verdicts: pl.DataFrame | None
+
+
+class Currencies:
+    """A small number for each currency, shared by the threads of a pass."""
+
+    def __init__(self) -> None:
+        self.names: dict[int, str] = {}
+        self._codes: dict[str | None, int] = {}
+        self._lock = threading.Lock()
+
+    def codes(self, currencies: pl.Series) -> npt.NDArray[np.int32]:
+        """The number of each row's currency."""
+        names = currencies.unique().to_list()
+        for name in names:
+            self._code(name)
+        if len(names) == 1:
+            return np.full(len(currencies), self._codes[names[0]], dtype=np.int32)
+        return currencies.replace_strict(self._codes, default=None, return_dtype=pl.Int32).to_numpy()
+
+    def _code(self, name: str | None) -> int:
+        with self._lock:
+            if name not in self._codes:
+                self.names[len(self._codes)] = name or NO_CURRENCY
+                self._codes[name] = len(self._codes)
+            return self._codes[name]
+
+
+class BlockWorker:
+    """Judges blocks; safe to call from several threads.
+
+    :param seeds: two secrets of this run under which identities are hashed to find duplicates.
+    """
+
+    def __init__(self, book: Rulebook, wanted: Wanted, seeds: tuple[int, int], *, orders: bool) -> None:
+        self._book = book
+        self._wanted = wanted
+        self._seeds = seeds
+        self._orders = orders
+        self.currencies = Currencies()
+
+    def __call__(self, block: Block) -> Outcome:
+        """Judge a block.
+
+        :raises InputFileError: a library gave up on it; its own message may hold a value, so it is not repeated.
+        """
+        try:
+            return self._judge(block)
+        except (pl.exceptions.PolarsError, pa.ArrowException) as error:
+            kind = type(error).__name__
+        raise InputFileError(
+            f"the {block.count:,} lines from {block.first_line:,} can't be judged ({kind}).",
+            todo="This is a fault of the package: please report it with the kind of error and without the file.",
+        )
+
+    def _judge(self, block: Block) -> Outcome:
+        header, settings = self._book.header, self._book.settings
+        parsed = parse(block, header.width, header.delimiter.encode(), settings.limits.row_characters)
+        judged = judge(self._book, parsed)
+        rows = np.flatnonzero(judged.classes == VALID) if judged.classes.any() else None
+        identities = Identities(judged, rows, settings)
+        picked = slice(None) if rows is None else rows
+        content = content_numbers(judged.epoch[picked], judged.units[picked])
+        wanted = self._wanted
+        verdicts = None
+        if wanted.verdicts:
+            ids = identities.event_texts().to_frame("text").select(id_bytes(pl.col("text"))).to_series()
+            verdicts = block_verdicts(judged, parsed.faults, judged.lines[picked], ids, content)
+        return Outcome(
+            tally_block(judged, parsed.faults),
+            self._keys(judged, identities, content, rows),
+            stage(judged, rows, identities.event_texts(), content, settings) if wanted.events else None,
+            rejects_text(judged, parsed.faults) if wanted.rejects else b"",
+            rejected_lines(block, judged, parsed.faults) if wanted.repair else [],
+            verdicts,
+        )
+
+    def _keys(
+        self,
+        judged: Judged,
+        identities: Identities,
+        content: npt.NDArray[np.uint64],
+        rows: npt.NDArray[np.int64] | None,
+    ) -> Keys:
+        keys = Keys.empty(identities.height)
+        keys.high[:], keys.low[:] = (identities.numbers(seed) for seed in self._seeds)
+        if self._orders:
+            order = mix(identities.order_numbers(self._seeds[0]))
+            keys.order[:] = np.where(identities.with_order, order | np.uint64(1), 0)
+        keys.content[:] = content
+        picked = slice(None) if rows is None else rows
+        keys.units[:], keys.line[:] = judged.units[picked], judged.lines[picked]
+        currency = judged.values["currency"]
+        keys.currency[:] = self.currencies.codes(currency if rows is None else currency.gather(rows))
+        return keys
+
+
+def looks_for_orders(settings: ConversionSettings, columns: list[str]) -> bool:
+    """Whether several rows of the file can belong to one order and be different transactions."""
+    if "order_id" not in columns:
+        return False
+    return (
+        settings.basket == "order"
+        or settings.amount == "order"
+        or bool(set(settings.event_identity) & set(columns) - {"order_id", "store_code"})
+    )

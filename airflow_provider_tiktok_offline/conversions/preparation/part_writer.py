@@ -1,0 +1,126 @@
+"""Prepared events as Parquet parts of a fixed number of rows, in the order of the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from airflow_provider_tiktok_offline import __version__
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.events.baskets import Baskets
+from airflow_provider_tiktok_offline.conversions.events.duplicates import Repeats
+from airflow_provider_tiktok_offline.conversions.events.event_id import RECIPE
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
+from airflow_provider_tiktok_offline.conversions.report.report import Report
+
+MANIFEST_VERSION = 1
+
+
+class PartWriter:
+    """Writes parts as rows come; what the whole file shows to be none is left out by a list beside the part.
+
+    :param output: where parts go.
+    :param part_rows: rows in a part.
+    :param spill_dir: where baskets wait for their later rows.
+    """
+
+    def __init__(
+        self, output: PartStore, part_rows: int, settings: ConversionSettings, spill_dir: str | Path | None
+    ) -> None:
+        self._output = output
+        self._part_rows = part_rows
+        self._settings = settings
+        self._pending: list[pl.DataFrame] = []
+        self._count = 0
+        self._bounds: list[tuple[int, int]] = []
+        self._parts: list[dict[str, Any]] = []
+        self._baskets = Baskets(spill_dir, settings.amount) if settings.basket == "order" else None
+
+    def add(self, staged: pl.DataFrame) -> None:
+        """Take the staged rows of the next block."""
+        if not staged.height:
+            return
+        self._pending.append(staged)
+        self._count += staged.height
+        while self._count >= self._part_rows:
+            rows = pl.concat(self._pending)
+            self._write(rows.head(self._part_rows))
+            rest = rows.slice(self._part_rows)
+            self._pending, self._count = [rest], rest.height
+
+    def _write(self, rows: pl.DataFrame) -> None:
+        number = len(self._bounds)
+        self._bounds.append((int(rows["line"][0]), int(rows["line"][-1])))
+        if self._baskets is not None:
+            self._baskets.hold(number, rows)
+        else:
+            self._put(rows)
+
+    def _put(self, rows: pl.DataFrame) -> None:
+        name = f"part-{len(self._parts):05}.parquet"
+        with self._output.open_write(name) as stream:
+            # Digests can't be compressed; the rest is not worth the time.
+            rows.write_parquet(stream, compression="uncompressed", statistics=False)
+        self._parts.append({"name": name, "events": rows.height, "leave_out": None})
+
+    def finish(self, repeats: Repeats) -> None:
+        """Write what is left, then which rows of each part are no events."""
+        if self._count:
+            self._write(pl.concat(self._pending))
+        self._pending = []
+        gone = np.sort(np.concatenate([repeats.duplicates.line, repeats.collisions.line]))
+        if self._baskets is not None:
+            for rows in self._baskets.events(self._bounds, gone, repeats):
+                self._put(rows)
+            return
+        without_value = repeats.later.line if self._settings.amount == "order" else np.empty(0, dtype=np.int64)
+        for part, (first, last) in zip(self._parts, self._bounds, strict=True):
+            left_out = _between(gone, first, last)
+            valueless = _between(without_value, first, last)
+            if len(left_out) or len(valueless):
+                self._put_list(part, left_out, valueless)
+
+    def _put_list(self, part: dict[str, Any], left_out: np.ndarray, valueless: np.ndarray) -> None:
+        name = part["name"].replace("part-", "leave-out-")
+        lists = pl.concat(
+            [
+                pl.DataFrame({"line": lines}).with_columns(row=pl.lit(whole))
+                for lines, whole in ((left_out, True), (valueless, False))
+            ]
+        )
+        with self._output.open_write(name) as stream:
+            lists.write_parquet(stream)
+        part["leave_out"] = name
+        part["events"] -= len(left_out)
+
+    def manifest(self, report: Report) -> dict[str, Any]:
+        """What ``manifest.json`` holds."""
+        return {
+            "version": MANIFEST_VERSION,
+            "package": __version__,
+            "recipe": RECIPE,
+            "file": report.file,
+            "sha256": report.sha256,
+            "size": report.size,
+            "as_of": report.as_of,
+            "profile": report.profile,
+            "basket": self._settings.basket,
+            "amount": self._settings.amount,
+            "send_fields": sorted(self._settings.send_fields),
+            "settings": self._settings.fingerprint(),
+            "rows": report.rows_valid,
+            "events": sum(part["events"] for part in self._parts),
+            "parts": self._parts,
+        }
+
+    def close(self) -> None:
+        """Remove what waits."""
+        if self._baskets is not None:
+            self._baskets.close()
+
+
+def _between(lines: np.ndarray, first: int, last: int) -> np.ndarray:
+    return lines[np.searchsorted(lines, first) : np.searchsorted(lines, last, side="right")]

@@ -1,0 +1,114 @@
+"""Prepared events read back, part by part."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from airflow_provider_tiktok_offline.conversions.events.staged_events import finished, to_json
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
+from airflow_provider_tiktok_offline.conversions.preparation.part_writer import MANIFEST_VERSION
+from airflow_provider_tiktok_offline.conversions.report.report import Report
+from airflow_provider_tiktok_offline.errors import InputFileError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class PartInfo:
+    """One part.
+
+    Attributes:
+        name: of its object.
+        events: how many events it holds.
+    """
+
+    name: str
+    events: int
+
+
+class PreparedEvents:
+    """The events of one file, ready to be sent.
+
+    :param parts: where they lie.
+    :param manifest: what ``manifest.json`` says.
+    """
+
+    def __init__(self, parts: PartStore, manifest: dict[str, Any]) -> None:
+        self._store = parts
+        self.manifest = manifest
+        self.parts = [PartInfo(part["name"], part["events"]) for part in manifest["parts"]]
+
+    @classmethod
+    def open(cls, parts: PartStore) -> PreparedEvents:
+        """Open what :func:`.prepare.prepare` wrote.
+
+        :raises InputFileError: there is no manifest (the preparation did not end), or it is a newer package's.
+        """
+        try:
+            manifest = json.loads(parts.get("manifest.json"))
+        except (FileNotFoundError, KeyError) as error:
+            raise InputFileError(
+                "no manifest.json: nothing was prepared here, or not to the end.", todo="Prepare the file again."
+            ) from error
+        if manifest["version"] > MANIFEST_VERSION:
+            raise InputFileError(
+                f"prepared by a newer package ({manifest['package']}).", todo="Upgrade this one, or prepare again."
+            )
+        return cls(parts, manifest)
+
+    @property
+    def report(self) -> Report:
+        """The report of the preparation."""
+        return Report.from_json(self._store.get("report.json"))
+
+    def read(self, index: int) -> pl.DataFrame:
+        """The events of a part, in the order of the file.
+
+        Columns: ``line`` (the file's line, an order's first), ``event``, ``event_time`` (seconds), ``event_id``,
+        ``value`` (shortest decimal as text, or null), ``currency``, ``rows`` (rows of the file in this event),
+        ``content`` (fingerprint of time and amount, 8 bytes), ``email_n`` and ``phone_n`` (digests, 32 bytes, or null),
+        and, where they are sent, ``order_id``, ``shop_id``, ``contents`` (JSON), ``content_type``.
+        """
+        part = self.manifest["parts"][index]
+        staged = self._frame(part["name"])
+        without_value = None
+        if part["leave_out"] is not None:
+            lists = self._frame(part["leave_out"])
+            staged = staged.join(lists.filter("row"), on="line", how="anti", maintain_order="left")
+            without_value = lists.filter(~pl.col("row"))["line"]
+        wanted = self.manifest["send_fields"]
+        events = finished(staged, content_type="content_type" in wanted)
+        if without_value is not None and len(without_value):
+            events = events.with_columns(
+                pl.when(~pl.col("line").is_in(without_value.implode())).then("value").alias("value")
+            )
+        return events.drop(name for name in ("value", "currency") if name not in wanted)
+
+    def _frame(self, name: str) -> pl.DataFrame:
+        with self._store.open_read(name) as stream:
+            return pl.read_parquet(stream)
+
+    def json_lines(self) -> Iterator[str]:
+        """Every event as one item of TikTok's ``data[]``, in the order of the file."""
+        for index in range(len(self.parts)):
+            yield from to_json(self.read(index))
+
+    def to_arrow(self) -> pa.Table:
+        """All events as one Arrow table; for notebooks, as it holds the whole file."""
+        import pyarrow as pa
+
+        if not self.parts:
+            return pa.table({})
+        return pl.concat([self.read(index) for index in range(len(self.parts))]).to_arrow()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All events as one pandas frame; for notebooks, as it holds the whole file."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame

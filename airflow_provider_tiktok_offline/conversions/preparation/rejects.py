@@ -1,0 +1,120 @@
+"""Rejected rows for people: what is wrong with them, and, only if asked for, the rows themselves to be corrected."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import BinaryIO
+
+import numpy as np
+import polars as pl
+
+from airflow_provider_tiktok_offline.conversions.file.header import REPAIR_COLUMN
+from airflow_provider_tiktok_offline.conversions.file.line_scan import Positions
+from airflow_provider_tiktok_offline.conversions.file.reader import Block
+from airflow_provider_tiktok_offline.conversions.report.report import message_of
+from airflow_provider_tiktok_offline.conversions.rules.checked_block import REJECTED, Judged
+
+_HEAD = b"line,column,rule,severity,message\n"
+_SEVERITIES = ("error", "warning", "note")
+
+
+def rejects_head() -> bytes:
+    """The first line of ``rejects.csv``."""
+    return _HEAD
+
+
+def rejects_text(judged: Judged, faults: dict[str, Positions]) -> bytes:
+    """The lines of ``rejects.csv`` for a block: every issue of its rejected rows, by line, without values."""
+    frames = [_frame(lines, None, rule, "error") for rule, lines in faults.items()]
+    rejected = judged.classes == REJECTED
+    for issue in judged.issues:
+        rows = issue.rows[rejected[issue.rows]]
+        if len(rows):
+            frames.append(_frame(judged.lines[rows], issue.column, issue.rule, issue.severity))
+    return _csv(frames)
+
+
+def collisions_text(lines: Positions) -> bytes:
+    """The lines of ``rejects.csv`` for rows that only the whole file showed to be wrong."""
+    return _csv([_frame(lines, None, "id_collision", "error")])
+
+
+def _frame(lines: Positions, column: str | None, rule: str, severity: str) -> pl.DataFrame:
+    texts = {"column": column and safe_cell(column), "rule": rule, "severity": severity, "message": message_of(rule)}
+    return pl.DataFrame({"line": lines}).with_columns(
+        pl.lit(text, dtype=pl.String).alias(name) for name, text in texts.items()
+    )
+
+
+def _csv(frames: Sequence[pl.DataFrame]) -> bytes:
+    if not frames:
+        return b""
+    table = pl.concat(frames).sort("line", maintain_order=True)
+    return table.write_csv(include_header=False, quote_style="necessary").encode()
+
+
+def safe_cell(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+class RepairWriter:
+    """The rejected lines as they were, with a column that says why.
+
+    :param stream: where they go; it holds customers' data.
+    :param header: line 1 of the file.
+    :param head: whether line 1 is written.
+    """
+
+    def __init__(self, stream: BinaryIO, header: bytes, delimiter: str, *, head: bool = True) -> None:
+        self._stream = stream
+        self._delimiter = delimiter.encode()
+        self._formula = re.compile(
+            rb"(^|"
+            + re.escape(self._delimiter)
+            + rb')("?)(?=[=@\t]|[+-](?![0-9 (.]))'.replace(rb"\t", rb"" if delimiter == "\t" else rb"\t")
+        )
+        names = header.split(self._delimiter)
+        self._has_column = bool(names) and names[-1] == REPAIR_COLUMN.encode()
+        if head:
+            extended = header if self._has_column else header + self._delimiter + REPAIR_COLUMN.encode()
+            stream.write(extended + b"\n")
+
+    def write(self, lines: Iterable[tuple[bytes, str]]) -> None:
+        """Write lines, each with its reason."""
+        for line, reason in lines:
+            kept = line.rpartition(self._delimiter)[0] if self._has_column else line
+            safe = self._formula.sub(rb"\1\2'", kept)
+            self._stream.write(safe + self._delimiter + reason.encode() + b"\n")
+
+
+def rejected_lines(block: Block, judged: Judged, faults: dict[str, Positions]) -> list[tuple[bytes, str]]:
+    """The rejected lines of a block with the rules that they break."""
+    reasons: dict[int, list[str]] = defaultdict(list)
+    for rule, lines in faults.items():
+        for line in lines.tolist():
+            reasons[line].append(rule)
+    rejected = judged.classes == REJECTED
+    for issue in judged.issues:
+        if issue.severity == "error":
+            for line in judged.lines[issue.rows[rejected[issue.rows]]].tolist():
+                if issue.rule not in reasons[line]:
+                    reasons[line].append(issue.rule)
+    return raw_lines(block, {line: " ".join(rules) for line, rules in sorted(reasons.items())})
+
+
+def raw_lines(block: Block, reasons: dict[int, str]) -> list[tuple[bytes, str]]:
+    """Lines of a block as they stand in the file; a record over several lines is one."""
+    if not reasons:
+        return []
+    ends = np.flatnonzero(np.frombuffer(block.data, dtype=np.uint8) == 10)
+    last_of = dict(block.spans)
+    found = []
+    for line, reason in reasons.items():
+        first = line - block.first_line
+        last = last_of.get(first, first)
+        start = 0 if first == 0 else int(ends[first - 1]) + 1
+        found.append((block.data[start : int(ends[last])].removesuffix(b"\r"), reason))
+    return found

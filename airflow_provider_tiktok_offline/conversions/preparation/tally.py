@@ -1,0 +1,206 @@
+"""Counts, sums and issues of a pass, added up block by block."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
+from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
+from airflow_provider_tiktok_offline.conversions.identifiers.phones import validity
+from airflow_provider_tiktok_offline.conversions.report.report import FIRST_LINES, NO_CURRENCY, ReportIssue, message_of
+from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, sum_units
+from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
+    CLASSES,
+    DUPLICATE,
+    EXCLUDED,
+    REASONS,
+    REJECTED,
+    VALID,
+    Issue,
+    Judged,
+)
+
+_ORDER = {"error": 0, "warning": 1, "note": 2}
+_WORDS = re.compile(r"[A-Za-z]{2,20}(?: [A-Za-z]{2,20}){0,2}")
+_MOST_UNKNOWN = 20
+#: Phones are held against the assigned ranges on one line in so many: it costs more than the normal form itself.
+_VALIDITY_LINES = 16
+
+Key = tuple[str, str | None, str]
+Sums = dict[int, Counter[str]]
+
+
+class Tally:
+    """What is known of a pass so far."""
+
+    def __init__(self) -> None:
+        self.rows: Counter[int] = Counter()
+        self.sums: Sums = defaultdict(Counter)
+        self.excluded: Counter[str] = Counter()
+        self.categories: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+        self.phones: Counter[str] = Counter()
+        self.first_time: int | None = None
+        self.last_time: int | None = None
+        self._counts: Counter[Key] = Counter()
+        self._lines: dict[Key, list[int]] = defaultdict(list)
+        self._values: dict[Key, str] = {}
+        self._file: list[ReportIssue] = []
+
+    def add_issue(
+        self, rule: str, column: str | None, severity: Severity, lines: npt.NDArray[np.int64], value: str | None = None
+    ) -> None:
+        """Count rows (by line number) that break a rule."""
+        key = (rule, column, severity)
+        self._counts[key] += len(lines)
+        kept = self._lines[key]
+        if len(kept) < FIRST_LINES or (len(lines) and int(lines[0]) < kept[-1]):
+            kept.extend(lines[:FIRST_LINES].tolist())
+            kept.sort()
+            del kept[FIRST_LINES:]
+        if value is not None:
+            self._values[key] = value
+
+    def add_file_issue(self, rule: str, column: str | None, severity: Severity, message: str) -> None:
+        """Note what is wrong with the file as such."""
+        self._file.append(ReportIssue(rule, severity, column, 0, (1,), message))
+
+    def merge(self, other: Tally) -> None:
+        """Add the tally of the next block."""
+        self.rows.update(other.rows)
+        for row_class, sums in other.sums.items():
+            self.sums[row_class].update(sums)
+        self.excluded.update(other.excluded)
+        self.categories.update(other.categories)
+        self.phones.update(other.phones)
+        if len(self.unknown) < 10 * _MOST_UNKNOWN:
+            self.unknown.update(other.unknown)
+        times = [time for time in (self.first_time, other.first_time) if time is not None]
+        self.first_time = min(times, default=None)
+        self.last_time = max((time for time in (self.last_time, other.last_time) if time is not None), default=None)
+        for key, count in other._counts.items():
+            self.add_issue(key[0], key[1], _severity(key[2]), np.array(other._lines[key], dtype=np.int64))
+            self._counts[key] += count - len(other._lines[key])
+
+    def move(
+        self, target: int, units: npt.NDArray[np.int64], currencies: Mapping[int, str], codes: npt.NDArray[np.int64]
+    ) -> None:
+        """Take rows that were thought valid into another class."""
+        self.rows[VALID] -= len(units)
+        self.rows[target] += len(units)
+        self.move_value(target, units, currencies, codes)
+
+    def move_value(
+        self,
+        target: int | None,
+        units: npt.NDArray[np.int64],
+        currencies: Mapping[int, str],
+        codes: npt.NDArray[np.int64],
+    ) -> None:
+        """Take value from the valid rows into another class, or away."""
+        for code in np.unique(codes).tolist():
+            amount = sum_units(units[codes == code])
+            self.sums[VALID][currencies[code]] -= amount
+            if target is not None:
+                self.sums[target][currencies[code]] += amount
+
+    def issues(self) -> tuple[ReportIssue, ...]:
+        """Every issue, errors first, in the order of the rule table."""
+        names = list(RULES)
+        keys = sorted(self._counts, key=lambda key: (_ORDER[key[2]], names.index(key[0]), key[1] or ""))
+        found = [
+            ReportIssue(rule, severity, column, self._counts[rule, column, severity],
+                        tuple(self._lines[rule, column, severity]), message_of(rule),
+                        self._values.get((rule, column, severity)))
+            for rule, column, severity in keys
+            if self._counts[rule, column, severity]
+        ]  # fmt: skip
+        return tuple(sorted([*self._file, *found], key=lambda issue: _ORDER[issue.severity]))
+
+    def values(self) -> dict[str, dict[str, str]]:
+        """Sums of amounts by class and currency."""
+        return {
+            CLASSES[row_class]: {currency: decimal_text(amount) for currency, amount in sorted(sums.items()) if amount}
+            for row_class, sums in sorted(self.sums.items())
+            if any(sums.values())
+        }
+
+    def unknown_categories(self) -> tuple[str, ...]:
+        """Unknown categories that may be shown."""
+        return tuple(name for name, _ in self.unknown.most_common(_MOST_UNKNOWN))
+
+
+def _severity(name: str) -> Severity:
+    known: dict[str, Severity] = {"error": "error", "warning": "warning", "note": "note"}
+    return known[name]
+
+
+def tally_block(judged: Judged, faults: Mapping[str, npt.NDArray[np.int64]]) -> Tally:
+    """Count one block.
+
+    :param faults: rule -> lines that were set aside before the rules.
+    """
+    tally = Tally()
+    for rule, lines in faults.items():
+        tally.rows[REJECTED] += len(lines)
+        tally.add_issue(rule, None, "error", lines)
+    for issue in judged.issues:
+        tally.add_issue(issue.rule, issue.column, issue.severity, judged.lines[issue.rows])
+        if issue.rule == "category_unknown":
+            tally.unknown.update(_showable(judged, issue))
+    classes = judged.classes
+    for row_class, rows in enumerate(np.bincount(classes, minlength=len(CLASSES)).tolist()):
+        if rows:
+            tally.rows[row_class] += rows
+            _sum(tally, judged, row_class, None if rows == len(classes) else classes == row_class)
+    if tally.rows[EXCLUDED]:
+        counted = np.bincount(judged.reasons[classes == EXCLUDED], minlength=len(REASONS))
+        tally.excluded.update({REASONS[reason]: int(rows) for reason, rows in enumerate(counted) if rows})
+    if tally.rows[VALID]:
+        valid = classes == VALID
+        everything = bool(valid.all())
+        times = judged.sent_epoch if everything else judged.sent_epoch[valid]
+        tally.first_time, tally.last_time = int(times.min()), int(times.max())
+        categories = judged.values["transaction_category"]
+        categories = categories if everything else categories.filter(pl.Series(valid))
+        tally.categories.update(dict(categories.value_counts().iter_rows()))
+        _count_phones(tally, judged, valid)
+    return tally
+
+
+def _count_phones(tally: Tally, judged: Judged, valid: npt.NDArray[np.bool_]) -> None:
+    """Count which possible numbers are assigned ones too, on every so many lines, whatever the blocks are."""
+    looked_at = valid & (judged.lines % _VALIDITY_LINES == 0)
+    for _, reading in judged.phones:
+        normal = reading["normal"].filter(pl.Series(looked_at)).drop_nulls()
+        tally.phones["looked_at"] += len(normal)
+        tally.phones["not_valid"] += len(normal) - int(validity.valid(normal).sum() or 0)
+
+
+def _showable(judged: Judged, issue: Issue) -> list[str]:
+    sound = issue.rows[judged.sound[issue.rows]]
+    names = judged.values["transaction_category"].gather(sound[: 10 * _MOST_UNKNOWN]).to_list()
+    return [name for name in names if _WORDS.fullmatch(name)]
+
+
+def _sum(tally: Tally, judged: Judged, row_class: int, rows: npt.NDArray[np.bool_] | None) -> None:
+    units = judged.units if rows is None else judged.units[rows]
+    currency = judged.values["currency"]
+    if rows is not None:
+        currency = currency.filter(pl.Series(rows))
+    names = currency.unique().to_list()
+    if len(names) == 1:
+        tally.sums[row_class][names[0] or NO_CURRENCY] += sum_units(units)
+        return
+    for name in names:
+        of_name = currency.is_null() if name is None else (currency == name).fill_null(False)
+        tally.sums[row_class][name or NO_CURRENCY] += sum_units(units[of_name.to_numpy()])
+
+
+__all__ = ["DUPLICATE", "Tally", "tally_block"]

@@ -1,0 +1,1 @@
+"""What a pass over a file found, for people and for programs."""

@@ -1,0 +1,221 @@
+"""What a pass over a file found: counts, sums and issues, never a value of a customer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from rich.console import Console
+
+#: The currency of amounts for which nobody named one.
+NO_CURRENCY = "none"
+#: Line numbers kept with an issue.
+FIRST_LINES = 10
+_ISSUE_COLUMNS = ("rule", "severity", "column", "rows", "share", "first_lines", "message")
+_STYLES = {"error": "red", "warning": "yellow", "note": "dim"}
+
+
+@dataclass(frozen=True, slots=True)
+class ReportIssue:
+    """One rule broken in one column.
+
+    Attributes:
+        rule: its name; docs/file-format.md explains it.
+        severity: error, warning or note.
+        column: the file's own name of the column; None for the row or file as such.
+        rows: how many rows break it; 0 for the file.
+        first_lines: the first line numbers, the header being line 1.
+        message: what is wrong and what to do.
+        value: the money it concerns, where that can be told.
+    """
+
+    rule: str
+    severity: str
+    column: str | None
+    rows: int
+    first_lines: tuple[int, ...] = ()
+    message: str = ""
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One pass over one file.
+
+    Attributes:
+        file: its name.
+        sha256: of the stored bytes, in hex.
+        size: stored bytes.
+        delimiter: comma, tab or pipe.
+        columns: the header, as far as it may be shown.
+        profile: whose rules decided.
+        as_of: the moment against which age was judged, ISO 8601.
+        rows_total: data rows; the sum of the four classes.
+        rows_valid, rows_rejected, rows_duplicate, rows_excluded: rows by class.
+        excluded: excluded rows by reason.
+        values: class -> currency ("none" where no one said) -> sum of amounts.
+        events: events that the valid rows make.
+        categories: category as written -> valid rows.
+        unknown_categories: unknown ones that are surely no customer's data.
+        first_time, last_time: of the valid rows, seconds since 1970.
+        phones: ``looked_at``, the possible numbers of one line in 16, and ``not_valid``, those of them that are in no
+            assigned range: they are sent, but a large share hints at a fault.
+        issues: what was found, errors first.
+        max_rejected_ratio: the gate.
+        duration_s: how long the pass took.
+    """
+
+    file: str
+    sha256: str
+    size: int
+    delimiter: str
+    columns: tuple[str, ...]
+    profile: str
+    as_of: str
+    rows_total: int
+    rows_valid: int
+    rows_rejected: int
+    rows_duplicate: int
+    rows_excluded: int
+    excluded: Mapping[str, int] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    events: int = 0
+    categories: Mapping[str, int] = field(default_factory=dict)
+    unknown_categories: tuple[str, ...] = ()
+    first_time: int | None = None
+    last_time: int | None = None
+    phones: Mapping[str, int] = field(default_factory=dict)
+    issues: tuple[ReportIssue, ...] = ()
+    max_rejected_ratio: float = 0.05
+    duration_s: float = 0.0
+
+    @property
+    def rejected_ratio(self) -> float:
+        """Rejected rows over all rows."""
+        return self.rows_rejected / self.rows_total if self.rows_total else 0.0
+
+    @property
+    def phones_in_words(self) -> str:
+        """The share of phones that are possible but not valid; empty where none was looked at."""
+        looked_at, not_valid = self.phones.get("looked_at", 0), self.phones.get("not_valid", 0)
+        if not looked_at:
+            return ""
+        return f"phones possible but not valid: {not_valid / looked_at:.1%} of {looked_at:,} looked at (1 line in 16)"
+
+    @property
+    def gate_exceeded(self) -> bool:
+        """Whether a larger share was rejected than the gate allows."""
+        return self.rejected_ratio > self.max_rejected_ratio
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, dictionaries and numbers."""
+        content = asdict(self)
+        content["rejected_ratio"] = round(self.rejected_ratio, 6)
+        content["gate_exceeded"] = self.gate_exceeded
+        for issue in content["issues"]:
+            issue["first_lines"] = list(issue["first_lines"])
+            if issue["value"] is None:
+                del issue["value"]
+        return content
+
+    def to_json(self) -> str:
+        """The report as ``report.json`` holds it."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Report:
+        """Read ``report.json`` back."""
+        content = json.loads(text)
+        content.pop("rejected_ratio", None)
+        content.pop("gate_exceeded", None)
+        content["issues"] = tuple(
+            ReportIssue(**{**issue, "first_lines": tuple(issue["first_lines"])}) for issue in content["issues"]
+        )
+        for name in ("columns", "unknown_categories"):
+            content[name] = tuple(content[name])
+        return cls(**content)
+
+    def to_arrow(self) -> pa.Table:
+        """The issues as an Arrow table, one row an issue."""
+        import pyarrow as pa
+
+        types = [pa.string(), pa.string(), pa.string(), pa.int64(), pa.float64(), pa.list_(pa.int64()), pa.string()]
+        rows = [
+            {
+                "rule": issue.rule,
+                "severity": issue.severity,
+                "column": issue.column,
+                "rows": issue.rows,
+                "share": issue.rows / self.rows_total if self.rows_total else 0.0,
+                "first_lines": list(issue.first_lines),
+                "message": issue.message,
+            }
+            for issue in self.issues
+        ]
+        return pa.Table.from_pylist(rows, schema=pa.schema(list(zip(_ISSUE_COLUMNS, types, strict=True))))
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The issues as a pandas frame, one row an issue."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
+
+
+def message_of(rule: str) -> str:
+    """What an issue says: the rule, and what to do."""
+    known = RULES[rule]
+    return f"{known.checks} {known.todo}"
+
+
+def money(sums: Mapping[str, str] | str) -> str:
+    """Sums by currency for a reader: ``1,234.50 EUR, 7.00 USD``; a bare amount, of older summaries, as it is."""
+    if isinstance(sums, str):
+        return f"{Decimal(sums):,}"
+    return ", ".join(
+        f"{Decimal(amount):,}" if currency == NO_CURRENCY else f"{Decimal(amount):,} {currency}"
+        for currency, amount in sorted(sums.items())
+    )
+
+
+def render(report: Report, console: Console) -> None:
+    """Print the report as a table."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    console.print(f"[bold]{escape(report.file)}[/bold]  profile {report.profile}, as of {report.as_of}")
+    counts = Table("class", "rows", "value", box=None, pad_edge=False)
+    for name, rows in (
+        ("valid", report.rows_valid),
+        ("rejected", report.rows_rejected),
+        ("duplicate", report.rows_duplicate),
+        ("excluded", report.rows_excluded),
+    ):
+        counts.add_row(name, f"{rows:,}", money(report.values.get(name, {})))
+    counts.add_row("total", f"{report.rows_total:,}", "")
+    console.print(counts)
+    if report.excluded:
+        console.print("excluded: " + ", ".join(f"{reason} {rows:,}" for reason, rows in report.excluded.items()))
+    if report.phones_in_words:
+        console.print(report.phones_in_words)
+    if report.issues:
+        table = Table("severity", "rule", "column", "rows", "share", "first lines")
+        for issue in report.issues:
+            share = f"{issue.rows / report.rows_total:.2%}" if report.rows_total and issue.rows else ""
+            table.add_row(
+                f"[{_STYLES.get(issue.severity, '')}]{issue.severity}[/]",
+                issue.rule,
+                escape(issue.column or ""),
+                f"{issue.rows:,}" if issue.rows else "file",
+                share,
+                ", ".join(map(str, issue.first_lines[:5])),
+            )
+        console.print(table)
+    gate = "exceeded" if report.gate_exceeded else "kept"
+    console.print(f"rejected {report.rejected_ratio:.2%}, gate {report.max_rejected_ratio:.2%} {gate}")

@@ -1,0 +1,1 @@
+"""The row-level rules: parsed rows to values, issues and one class a row."""

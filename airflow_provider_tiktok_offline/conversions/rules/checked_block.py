@@ -1,0 +1,61 @@
+"""What the row-level rules make of a block: issues, values and one class a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
+from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
+
+Flags = npt.NDArray[np.bool_]
+Numbers = npt.NDArray[np.int64]
+
+VALID, REJECTED, DUPLICATE, EXCLUDED = range(4)
+CLASSES = ("valid", "rejected", "duplicate", "excluded")
+RULE_NAMES = tuple(RULES)
+REASONS = tuple(EXCLUSIONS)
+
+
+@dataclass(slots=True)
+class Issue:
+    """One rule broken in one column by some rows of the block, as positions."""
+
+    rule: str
+    column: str | None
+    severity: Severity
+    rows: Numbers
+
+
+@dataclass(slots=True)
+class Judged:
+    """What the rules made of a block.
+
+    Attributes:
+        lines: line number of each row.
+        values: what a row holds once read: text by programme column (``""`` where blank or dropped), ``event``,
+            ``currency``, and for each identifier column its normal form and its passed-through digest.
+        epoch: the transaction's time, before it is clamped to as_of.
+        sent_epoch: the time to send.
+        units: the amount in millionths.
+        sound: rows whose time and amount could be read, so that their columns are surely not shifted.
+        classes: of each row; duplicates are found later.
+        reasons: index into RULE_NAMES (rejected) or REASONS (excluded); -1 else.
+        issues: what was found on rows that are not excluded.
+        emails, phones: identifier columns with what was read in them.
+    """
+
+    lines: Numbers
+    values: dict[str, pl.Series]
+    epoch: Numbers
+    sent_epoch: Numbers
+    units: Numbers
+    sound: Flags
+    classes: npt.NDArray[np.uint8]
+    reasons: npt.NDArray[np.int16]
+    issues: list[Issue] = field(default_factory=list)
+    emails: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
+    phones: list[tuple[str, pl.DataFrame]] = field(default_factory=list)

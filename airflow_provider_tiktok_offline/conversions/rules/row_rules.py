@@ -1,0 +1,394 @@
+"""The row-level rules: a block of parsed rows to values, findings and one class a row.
+
+Every rule looks at a whole column. What costs time is asked only where a cheaper look has found a reason.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from airflow_provider_tiktok_offline.conversions.contract.columns import (
+    CURRENCIES,
+    EMAIL_COLUMNS,
+    PHONE_COLUMNS,
+    REGIONS,
+)
+from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
+from airflow_provider_tiktok_offline.conversions.file.parsing import Parsed
+from airflow_provider_tiktok_offline.conversions.identifiers.emails import read as read_emails
+from airflow_provider_tiktok_offline.conversions.identifiers.normalized import PLACEHOLDERS
+from airflow_provider_tiktok_offline.conversions.identifiers.phones.phone_column import read as read_phones
+from airflow_provider_tiktok_offline.conversions.identifiers.phones.phone_column import (
+    read_by_row as read_phones_by_row,
+)
+from airflow_provider_tiktok_offline.conversions.rules import optional_cells as cell_rules
+from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, read_amounts
+from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
+    EXCLUDED,
+    REASONS,
+    REJECTED,
+    RULE_NAMES,
+    VALID,
+    Flags,
+    Issue,
+    Judged,
+    Numbers,
+)
+from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
+from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
+
+_DAY = 86_400
+_LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
+#: Columns whose own pattern tells placeholders from values.
+_PATTERNED = frozenset({"state", "zip", "quantity", "product_price"})
+
+
+def judge(book: Rulebook, parsed: Parsed) -> Judged:
+    """Apply every rule to the rows of a block."""
+    return _Judgement(book, parsed).result()
+
+
+class _Judgement:
+    """One block on its way through the rules."""
+
+    def __init__(self, book: Rulebook, parsed: Parsed) -> None:
+        self.book = book
+        self.settings = book.settings
+        self.parsed = parsed
+        self.rows = parsed.frame.height
+        self.found: list[Issue] = []
+        self.values: dict[str, pl.Series] = {}
+        self.short: set[str] = set()
+        self.nothing = np.zeros(self.rows, dtype=bool)
+
+    def add(self, rule: str, column: str | None, wrong: Flags | pl.Series, severity: Severity | None = None) -> None:
+        severity = severity or self.book.severity(rule, column)
+        if severity == "off":
+            return
+        flags = wrong.to_numpy() if isinstance(wrong, pl.Series) else wrong
+        if flags.any():
+            self.found.append(
+                Issue(rule, None if column is None else self.book.label(column), severity, np.flatnonzero(flags))
+            )
+
+    def other(self, name: str) -> pl.Series:
+        return self.parsed.frame[str(self.book.header.others[name])].str.strip_chars()
+
+    def result(self) -> Judged:
+        self.short = self._columns_with_short_cells()
+        for name in self.book.columns:
+            self.values[name] = self._cells(name)
+        filtered, no_consent = self._filtered(), self._without_consent()
+        emails, phones = self._identifiers()
+        events = self._category()
+        zones = self._by_row("time_zone", "time_zone", cell_rules.time_zones())
+        epoch, sent, time_known = self._timestamp(zones)
+        currencies = self._by_row("currency", "currency", frozenset(CURRENCIES))
+        units, amount_known = self._amount(currencies)
+        self._others()
+        suppressed = no_consent | self._suppressed([*emails, *phones])
+        self._instruction_row(events, time_known, amount_known)
+        reasons = self._exclusions(filtered, suppressed, units, amount_known, epoch, time_known)
+        self.values["event"] = events.fill_null("")
+        self.values["currency"] = (
+            currencies
+            if isinstance(currencies, pl.Series)
+            else pl.Series([currencies], dtype=pl.String).new_from_index(0, self.rows)
+        )
+        classes = np.where(reasons >= 0, EXCLUDED, VALID).astype(np.uint8)
+        issues = self._kept(reasons >= 0)
+        for issue in reversed(issues):
+            if issue.severity == "error":
+                classes[issue.rows] = REJECTED
+                reasons[issue.rows] = RULE_NAMES.index(issue.rule)
+        return Judged(
+            self.parsed.lines,
+            self.values,
+            epoch,
+            sent,
+            units,
+            time_known & amount_known,
+            classes,
+            reasons,
+            issues,
+            emails,
+            phones,
+        )
+
+    def _kept(self, excluded: Flags) -> list[Issue]:
+        if not excluded.any():
+            return self.found
+        for issue in self.found:
+            issue.rows = issue.rows[~excluded[issue.rows]]
+        return [issue for issue in self.found if len(issue.rows)]
+
+    def _columns_with_short_cells(self) -> set[str]:
+        """Columns in which a placeholder can stand at all."""
+        places = self.book.header.places
+        short = pl.all().str.strip_chars() if self.parsed.screens.edges else pl.all()
+        found = self.parsed.frame.select(short.str.len_bytes().is_between(1, _LONGEST_PLACEHOLDER).any())
+        return {name for name, place in places.items() if self.rows and found[str(place)][0]}
+
+    def _cells(self, name: str) -> pl.Series:
+        """A programme column, trimmed, placeholders blanked."""
+        constant = self.settings.constants.get(name)
+        if name not in self.book.header.places:
+            return pl.Series(name, [constant], dtype=pl.String).new_from_index(0, self.rows)
+        cells = self.parsed.frame[str(self.book.header.places[name])]
+        if self.parsed.screens.edges:
+            trimmed = cells.str.strip_chars()
+            changed = trimmed != cells
+            if changed.any():
+                self.add("white_space", name, changed)
+                cells = trimmed
+        if name in EMAIL_COLUMNS or name in PHONE_COLUMNS:
+            return cells
+        if name not in self.short or name in _PATTERNED:
+            return cells
+        return self._without_placeholders(name, cells)
+
+    def _without_placeholders(self, name: str, cells: pl.Series) -> pl.Series:
+        suspicious = cells.str.starts_with("n") | cells.str.starts_with("N") | cells.str.starts_with("-")
+        if not suspicious.any():
+            return cells
+        rows = (suspicious & (cells.str.len_bytes() <= _LONGEST_PLACEHOLDER)).arg_true()
+        short = cells.gather(rows)
+        blanked = rows.filter(short.str.to_lowercase().is_in(PLACEHOLDERS))
+        if not len(blanked):
+            return cells
+        wrong = self.nothing.copy()
+        wrong[blanked.to_numpy()] = True
+        if name in ("first_name", "last_name"):
+            self.add("placeholder_name", name, wrong)
+            return cells
+        if name not in ("transaction_category", "transaction_timestamp", "transaction_amount"):
+            self.add("placeholder", name, wrong)
+        return cells.scatter(blanked, "")
+
+    def _filtered(self) -> Flags:
+        filtered = self.nothing.copy()
+        for name, wanted in self.settings.where.items():
+            filtered |= ~self.other(name).is_in(list(wanted)).to_numpy()
+        return filtered
+
+    def _without_consent(self) -> Flags:
+        consent = self.settings.consent
+        if consent is None:
+            return self.nothing
+        return ~self.other(consent.column).str.to_lowercase().is_in(list(consent.yes)).to_numpy()
+
+    def _identifiers(self) -> tuple[list[tuple[str, pl.DataFrame]], list[tuple[str, pl.DataFrame]]]:
+        emails = [
+            (name, read_emails(self.values[name]).struct.unnest())
+            for name in self.book.columns
+            if name in EMAIL_COLUMNS
+        ]
+        phones = []
+        phone_columns = [name for name in self.book.columns if name in PHONE_COLUMNS]
+        if phone_columns:
+            regions = self._by_row("phone_region", "region", REGIONS)
+            for name in phone_columns:
+                cells = self.values[name]
+                read = (
+                    read_phones_by_row(cells, regions)
+                    if isinstance(regions, pl.Series)
+                    else read_phones(cells, regions)
+                )
+                phones.append((name, read.struct.unnest()))
+        usable: dict[str, Flags] = {}
+        for name, reading in [*emails, *phones]:
+            for kind in ("fault", "warning"):
+                marked = reading[kind]
+                if marked.null_count() < self.rows:
+                    for rule in sorted(marked.drop_nulls().unique().to_list()):
+                        self.add(rule, name, (marked == rule).fill_null(False))
+            hashed = reading["digest"].is_not_null() if reading["digest"].null_count() < self.rows else None
+            there = reading["normal"].is_not_null()
+            if hashed is not None:
+                self.add("already_hashed", name, hashed)
+                there = there | hashed
+            usable[name] = there.to_numpy()
+            if name in PHONE_COLUMNS and self.book.severity("phone_punctuation") != "off":
+                self.add(
+                    "phone_punctuation",
+                    name,
+                    (~self.values[name].str.contains("^[0-9]*$") & reading["normal"].is_not_null()),
+                )
+        anyone = np.logical_or.reduce([self.nothing, *usable.values()])
+        self.add("identifier_missing", self._identifier_column(), ~anyone)
+        first = np.logical_or.reduce(
+            [self.nothing, *(flags for name, flags in usable.items() if name == "email_1" or name in PHONE_COLUMNS)]
+        )
+        self.add("identifier_position", self._identifier_column(), anyone & ~first)
+        return emails, phones
+
+    def _identifier_column(self) -> str:
+        return next((name for name in self.book.columns if name in EMAIL_COLUMNS or name in PHONE_COLUMNS), "email_1")
+
+    def _by_row(self, setting: str, rule: str, known: frozenset[str]) -> pl.Series | str | None:
+        """Currency, phone region or time zone: one for all, or by row where a store or a column says so."""
+        default: str | None = getattr(self.settings, setting)
+        column = self.settings.extensions.get(setting)
+        stores = {
+            code: getattr(store, setting) for code, store in self.settings.stores.items() if getattr(store, setting)
+        }
+        if column is None and not (stores and "store_code" in self.values):
+            return default
+        if stores and "store_code" in self.values:
+            result = self.values["store_code"].replace_strict(stores, default=default, return_dtype=pl.String)
+        else:
+            result = pl.Series([default], dtype=pl.String).new_from_index(0, self.rows)
+        if column is not None:
+            own = self.other(column)
+            own = own if setting == "time_zone" else own.str.to_uppercase()
+            there = own != ""
+            good = own.is_in(list(known))
+            wrong = there & ~good
+            severity = self.book.severity(rule)
+            if wrong.any() and severity != "off":
+                self.found.append(Issue(rule, column, severity, wrong.arg_true().to_numpy().astype(np.int64)))
+            frame = pl.DataFrame({"own": own, "there": there, "good": good, "else": result})
+            result = frame.select(pl.when("good").then("own").when(~pl.col("there")).then("else")).to_series()
+        return result
+
+    def _category(self) -> pl.Series:
+        cells = self.values["transaction_category"]
+        events = cells.replace_strict(self.book.events, default=None, return_dtype=pl.String)
+        if events.null_count():
+            blank = cells == ""
+            self.add("category_missing", "transaction_category", blank)
+            self.add("category_unknown", "transaction_category", events.is_null() & ~blank)
+        return events
+
+    def _timestamp(self, zones: pl.Series | str | None) -> tuple[Numbers, Numbers, Flags]:
+        name = "transaction_timestamp"
+        cells = self.values[name]
+        if isinstance(zones, pl.Series):
+            known_zone = zones.is_not_null()
+            zones = zones.fill_null("UTC")
+        else:
+            known_zone = None
+        local = "UTC" if zones is None else zones
+        times = read_timestamps(cells, local, offset=self.settings.offset, date_only_time=self.settings.date_only_time)
+        if not times.known.all():
+            blank = (cells == "").to_numpy()
+            self.add("timestamp_missing", name, blank)
+            if "timestamp_format" in times.findings:
+                times.findings["timestamp_format"] &= ~blank
+        for rule, rows in times.findings.items():
+            self.add(rule, name, rows)
+        epoch, known = times.epoch, times.known
+        sent = epoch
+        if times.date_only.any():
+            # A date of today may stand for a moment that is still to come.
+            today = times.date_only & (epoch > self.book.as_of) & (epoch - _DAY < self.book.as_of)
+            clock = self.settings.date_only_time
+            midnight = epoch - (clock.hour * 3600 + clock.minute * 60 + clock.second)
+            today &= midnight <= self.book.as_of
+            sent = np.where(today, self.book.as_of, epoch)
+        if self.settings.lookback_days is not None:
+            oldest = (self.book.as_of // _DAY - self.settings.lookback_days) * _DAY
+            self.add("timestamp_old", name, known & (sent < oldest))
+        latest = self.book.as_of + int(self.settings.future_skew.total_seconds())
+        self.add("timestamp_future", name, known & (sent > latest))
+        if known_zone is not None and not known_zone.all():
+            known = known & known_zone.to_numpy()
+        return epoch, sent, known
+
+    def _amount(self, currencies: pl.Series | str | None) -> tuple[Numbers, Flags]:
+        name = "transaction_amount"
+        cells = self.values[name]
+        amounts = read_amounts(cells, self.settings.decimal)
+        if not amounts.known.all():
+            blank = (cells == "").to_numpy()
+            self.add("amount_missing", name, blank)
+            self.add("amount_format", name, ~amounts.known & ~blank)
+        if self.settings.profile == "liveramp":
+            self.add("amount_decimals", name, amounts.known & (amounts.decimals != 2))
+        elif currencies is not None:
+            self.add("amount_decimals", name, amounts.known & self._too_fine(amounts.units, currencies))
+        return amounts.units, amounts.known
+
+    def _too_fine(self, units: Numbers, currencies: pl.Series | str) -> Flags:
+        if isinstance(currencies, str):
+            step: Numbers | int = UNITS // 10 ** CURRENCIES[currencies]
+        else:
+            steps = {code: UNITS // 10**digits for code, digits in CURRENCIES.items()}
+            step = currencies.replace_strict(steps, default=1, return_dtype=pl.Int64).to_numpy()
+        too_fine: Flags = units % step != 0
+        return too_fine
+
+    def _others(self) -> None:
+        values = self.values
+        for name, rule in cell_rules.PATTERN_RULES:
+            if name in values:
+                wrong = cell_rules.breaks_pattern(values[name], name, self.settings.decimal)
+                if name in _PATTERNED and wrong.any():
+                    values[name] = self._without_placeholders(name, values[name])
+                    wrong &= values[name] != ""
+                if wrong.any():
+                    self.add(rule, name, wrong)
+                    if name in ("quantity", "product_price"):
+                        values[name] = cell_rules.blank_where(values[name], wrong)
+        if "product_id" in values:
+            blank_order = (
+                values["order_id"] == "" if "order_id" in values else pl.Series([True]).new_from_index(0, self.rows)
+            )
+            self.add("order_id_missing", "product_id", blank_order & (values["product_id"] != ""))
+        values["shop_id"] = self._store_code()
+        if self.parsed.quoted and self.book.severity("needs_quotes") != "off":
+            marks = f'["{self.book.header.delimiter}]' if self.book.header.delimiter != "|" else r'["|]'
+            for name in self.book.columns:
+                self.add("needs_quotes", name, values[name].str.contains(marks))
+
+    def _store_code(self) -> pl.Series:
+        """store_code as it is sent: blank where a rule is broken. The id is made from what the file says."""
+        if "store_code" not in self.values:
+            return pl.Series([""], dtype=pl.String).new_from_index(0, self.rows)
+        cells = self.values["store_code"]
+        if self.settings.stores:
+            self.add("store_unknown", "store_code", (cells != "") & ~cells.is_in(list(self.settings.stores)))
+        wrong = self.nothing
+        for rule, broken in cell_rules.store_code_faults(cells, markup=self.parsed.screens.markup):
+            self.add(rule, "store_code", broken)
+            wrong = wrong | broken
+        return cell_rules.blank_where(cells, pl.Series(wrong)) if wrong.any() else cells
+
+    def _suppressed(self, readings: list[tuple[str, pl.DataFrame]]) -> Flags:
+        suppressed = self.nothing
+        if self.book.suppression is not None:
+            for _, reading in readings:
+                suppressed = suppressed | self.book.suppression.covers(self.book.digest(reading))
+        return suppressed
+
+    def _instruction_row(self, events: pl.Series, time_known: Flags, amount_known: Flags) -> None:
+        rows = np.flatnonzero(events.is_null().to_numpy() & ~time_known & ~amount_known)
+        if not len(rows):
+            return
+        required = ("transaction_category", "transaction_timestamp", "transaction_amount")
+        told = pl.DataFrame([self.values[name].gather(rows).alias(name) for name in required]).select(
+            pl.all_horizontal(pl.all().str.contains(r"(?i)required|format|optional"))
+        )
+        rows = rows[told.to_series().to_numpy()]
+        if len(rows):
+            instructions = self.nothing.copy()
+            instructions[rows] = True
+            for issue in self.found:
+                issue.rows = issue.rows[~instructions[issue.rows]]
+            self.found = [issue for issue in self.found if len(issue.rows)]
+            self.add("instruction_row", None, instructions)
+
+    def _exclusions(
+        self, filtered: Flags, suppressed: Flags, units: Numbers, amount_known: Flags, epoch: Numbers, time_known: Flags
+    ) -> npt.NDArray[np.int16]:
+        reasons = np.full(self.rows, -1, dtype=np.int16)
+        flags = {"zero": amount_known & (units == 0), "return": amount_known & (units < 0)}
+        if self.settings.send_from is not None:
+            flags["before_send_from"] = time_known & (epoch < int(self.settings.send_from.timestamp()))
+        flags |= {"suppressed": suppressed, "filtered": filtered}
+        for reason, rows in flags.items():
+            if rows.any():
+                reasons[rows] = REASONS.index(reason)
+        return reasons

@@ -1,0 +1,1 @@
+"""Columns of text as bytes, and their digests."""

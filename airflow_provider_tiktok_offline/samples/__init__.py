@@ -1,0 +1,1 @@
+"""Sample files, the file template and the generated page about the file format."""

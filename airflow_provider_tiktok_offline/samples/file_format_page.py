@@ -1,0 +1,161 @@
+"""Makes docs/file-format.md: ``python -m airflow_provider_tiktok_offline.samples.file_format_page``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES, Rule
+from airflow_provider_tiktok_offline.conversions.contract.columns import (
+    CANONICAL_EVENT,
+    COLUMNS,
+    CURRENCIES,
+    CURRENT_EVENTS,
+    DELIMITER_OF_TYPE,
+    LIVERAMP_CATEGORIES,
+    OLDER_EVENTS,
+    PROGRAMME_COLUMNS,
+    Column,
+)
+from airflow_provider_tiktok_offline.conversions.contract.settings import Limits
+
+PAGE = Path("docs/file-format.md")
+_MARKS = {",": "comma", "\t": "tab", "|": "pipe"}
+
+
+def page() -> str:
+    """The whole page, as Markdown."""
+    return "\n\n".join([_INTRODUCTION, *_file(), *_columns(), *_values(), *_rules(), *_exclusions()]) + "\n"
+
+
+_INTRODUCTION = """# The file format
+
+<!-- Made by `python -m airflow_provider_tiktok_offline.samples.file_format_page`; a test compares the two. -->
+
+What a conversion file must look like, which rule is checked, and what breaking it costs. Every rule has a name;
+reports, `rejects.csv` and `severities:` in the configuration use it.
+
+Severities: an **error** rejects the row (or, of the file, stops it); a **warning** costs at most the cell or mends it;
+a **note** is only counted. They differ by profile: `tiktok` is the direct route to TikTok's Events API, `liveramp` the
+delivery of a plaintext file to LiveRamp, which refuses what breaks its rules. Any severity can be set under
+`severities:`, except those marked with a lock (&#128274;): without them nothing can be sent.
+
+Sources: *seed* is LiveRamp's page "The TikTok Conversions API Program for Offline Conversions", *LiveRamp* its general
+pages on file formats, *TikTok* the Events API documentation (Doc ID 1771101303285761), *package* what this package
+adds."""
+
+
+def _file() -> Iterable[str]:
+    limits = Limits()
+    types = ", ".join(f"`{kind}` ({_MARKS[mark]})" for kind, mark in DELIMITER_OF_TYPE.items())
+    yield "## The file"
+    yield (
+        f"Types: {types}, `.txt` (any of the three), each also with `.gz` behind it. UTF-8. Line 1 is the header; "
+        f"every other line is one transaction, or one item of it. At most {limits.rows:,} rows, {limits.bytes:,} bytes "
+        f"uncompressed and {limits.row_characters:,} characters a row; `limits:` changes that. Quotes are those of RFC "
+        "4180."
+    )
+
+
+def _columns() -> Iterable[str]:
+    yield "## The columns"
+    yield (
+        "In this order. *Column* says whether the header must have it, *value* whether every row must, *sent* whether "
+        "a TikTok event can carry it; what is sent by default and what is opted into is in `send_fields`."
+    )
+    rows = [[str(number), f"`{column.name}`", *_needs(column)] for number, column in enumerate(COLUMNS, 1)]
+    yield _table(["", "name", "column", "value", "sent"], rows)
+    yield "Every row needs at least one e-mail address or phone number."
+
+
+def _needs(column: Column) -> list[str]:
+    value = "required" if column.value_required else ""
+    if column.name in ("email_1", "phone_1"):
+        value = "one of the two"
+    return ["required" if column.required else "", value, "yes" if column.sent else ""]
+
+
+def _values() -> Iterable[str]:
+    older = ", ".join(f"`{old}` counts as `{new}`" for old, new in CANONICAL_EVENT.items())
+    yield "## The values"
+    yield (
+        f"**transaction_category**: for LiveRamp {_names(LIVERAMP_CATEGORIES)}. For TikTok {_names(CURRENT_EVENTS)}, "
+        f"and the older {_names(OLDER_EVENTS)}. Nothing is renamed silently ({older} in event ids only); `event_map` "
+        "says what your own words stand for."
+    )
+    yield (
+        "**transaction_timestamp**: `yyyy-MM-dd`, `yyyy-MM-dd'T'HH:mm:ss'Z'-0000`, `MM/dd/yyyy h:mm:ss aa`, `MMM "
+        "dd, yyyy h:mm:ss`, `MM/dd/yyyy HH:mm:ss`, `yyyy-MM-dd HH:mm:ss`, `yyyy-MM-dd'T'HH:mm:ss`, "
+        "`yyyy-MM-dd HH:mm:ssZ`. The clock part of `'Z'-hhmm` is UTC. "
+        "Times without an offset are in `time_zone` (UTC by default)."
+    )
+    yield (
+        "**transaction_amount**: digits and a decimal point, `XXX.XX`, without symbols or separators. Currencies and "
+        f"their decimals as ISO 4217 has them: {_currencies()}."
+    )
+    yield (
+        "**E-mail**: trimmed and lower-cased, nothing else, then SHA-256. **Phone**: E.164 with `+`, then SHA-256; a "
+        "number must be *possible*, by libphonenumber's lengths and prefixes, not assigned. National numbers need "
+        "`phone_region`. A SHA-256 digest passes through on the direct route."
+    )
+
+
+def _currencies() -> str:
+    by_decimals = {
+        decimals: " ".join(sorted(code for code, places in CURRENCIES.items() if places == decimals))
+        for decimals in sorted(set(CURRENCIES.values()), reverse=True)
+    }
+    return "; ".join(f"{decimals}: {codes}" for decimals, codes in by_decimals.items())
+
+
+def _rules() -> Iterable[str]:
+    for scope, title in (("file", "Rules of the file"), ("row", "Rules of a row")):
+        yield f"## {title}"
+        yield _table(
+            ["rule", "columns", "what is checked", "tiktok", "liveramp", "breaks it", "source", "what to do"],
+            [_rule(rule) for rule in RULES.values() if rule.scope == scope],
+        )
+
+
+def _rule(rule: Rule) -> list[str]:
+    lock = " &#128274;" if rule.locked else ""
+    severities = [f"{rule.severity[profile]}{lock}" for profile in ("tiktok", "liveramp")]
+    return [f"`{rule.name}`", _looked_at(rule), rule.checks, *severities, rule.example, rule.source, rule.todo]
+
+
+def _looked_at(rule: Rule) -> str:
+    if len(rule.columns) > len(PROGRAMME_COLUMNS) // 2:
+        left = [name for name in PROGRAMME_COLUMNS if name not in rule.columns]
+        return "all but " + _names(left, keep_order=True) if left else "all"
+    return _names(rule.columns, keep_order=True)
+
+
+def _exclusions() -> Iterable[str]:
+    yield "## Left out on purpose"
+    yield (
+        "Rows that are rightly not sent. They are counted and summed by reason, and don't count towards "
+        "`max_rejected_ratio`."
+    )
+    yield _table(["reason", "when"], [[f"`{name}`", words] for name, words in EXCLUSIONS.items()])
+
+
+def _names(names: Iterable[str], *, keep_order: bool = False) -> str:
+    ordered = list(names) if keep_order else sorted(names)
+    return ", ".join(f"`{name}`" for name in ordered)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the page below the current directory, which is the repository's."""
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.stdout.write(f"{PAGE}: {len(RULES)} rules\n")
+
+
+if __name__ == "__main__":
+    main()
