@@ -24,7 +24,7 @@ from airflow_provider_tiktok_offline.report_pages import page_link
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext, Progress
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext, Progress
 
 #: Executors whose tasks run on the scheduler's own machine.
 _LOCAL_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor"})
@@ -73,7 +73,7 @@ class DeliveryTask:
     def delivery_context(self, context: Mapping[str, Any]) -> DeliveryContext:
         """The step's view of the advertiser, with Airflow's connections, held by this DAG run."""
         from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
-        from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+        from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
         # asyncssh tells every step of every login at INFO.
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
@@ -110,7 +110,7 @@ class DeliveryTask:
         self._show_report(ctx, context)
 
     def _show_report(self, ctx: DeliveryContext, context: Mapping[str, Any]) -> None:
-        from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run
+        from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 
         try:
             found = [f"{ctx.folder(delivery_id)}/report.html" for delivery_id in deliveries_of_run(ctx)]

@@ -19,7 +19,7 @@ def file_day(config: AdvertiserConfig, context: Mapping[str, Any], given: str | 
     :param given: the day itself, as 2026-11-21; else the DAG parameter ``file_day``.
     :raises ConfigError: if the file's name depends on a day and nothing names one.
     """
-    from airflow_provider_tiktok_offline.delivery.find import day_of_file
+    from airflow_provider_tiktok_offline.delivery.source.find_file import day_of_file
 
     named = given or (context.get("params") or {}).get(DAY_PARAM)
     if named:

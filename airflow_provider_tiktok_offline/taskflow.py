@@ -4,8 +4,8 @@
 
     @task
     def check(uri: str) -> int:
-        from airflow_provider_tiktok_offline.delivery.source import stamp_of
-        from airflow_provider_tiktok_offline.delivery.validate import validate
+        from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
+        from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
         with delivery_step("validate", config=CONFIG, advertiser="acme_us") as ctx:
             return validate(ctx, stamp_of(ctx, uri))["rows_valid"]
@@ -25,7 +25,7 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.delivery_task import DeliveryTask
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
 
 class _Step(DeliveryTask):

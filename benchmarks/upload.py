@@ -21,7 +21,7 @@ import polars as pl
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.connections import Connection
-    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _EVENT_SET = "7000000000000000201"
@@ -48,7 +48,7 @@ class _Connections:
 def _context(folder: Path, port: int = 0) -> DeliveryContext:
     from airflow_provider_tiktok_offline.clock import SystemClock
     from airflow_provider_tiktok_offline.config import AdvertiserConfig
-    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
     config = AdvertiserConfig.model_validate(
         {
@@ -74,10 +74,10 @@ def write_parts(folder: Path, events: int) -> str:
     :returns: the delivery's id.
     """
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
-    from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-    from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
-    from airflow_provider_tiktok_offline.delivery.staging import StagedParts
-    from airflow_provider_tiktok_offline.delivery.validate import validate
+    from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+    from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+    from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+    from airflow_provider_tiktok_offline.delivery.steps.validate import validate
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
     from airflow_provider_tiktok_offline.samples.sample_file import write_sample
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
@@ -119,7 +119,7 @@ def ours(folder: Path, port: int) -> dict[str, float]:
     """The package's own step: prepared parts and plan, columns to JSON, requests in flight, durable receipts."""
     import airflow_provider_tiktok_offline.conversions.preparation.prepared_events
     import airflow_provider_tiktok_offline.tiktok.upload  # noqa: F401 - not part of what is measured
-    from airflow_provider_tiktok_offline.delivery.upload import open_client, upload
+    from airflow_provider_tiktok_offline.delivery.steps.upload import open_client, upload
 
     (delivery_id,) = (path.name for path in (folder / _READY / "state" / "staging").iterdir())
     with tempfile.TemporaryDirectory(dir=folder) as name:

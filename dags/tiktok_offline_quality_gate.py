@@ -42,8 +42,8 @@ entry with `mode: dry_run` for it, so that it never stands in the way of the del
     @task
     def count(uri: str) -> dict[str, int]:
         """The same step as a function, for whoever wants its numbers."""
-        from airflow_provider_tiktok_offline.delivery.source import stamp_of
-        from airflow_provider_tiktok_offline.delivery.validate import validate
+        from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
+        from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
         with delivery_step("validate", config=CONFIG, advertiser=ADVERTISER) as ctx:
             result = validate(ctx, stamp_of(ctx, uri))

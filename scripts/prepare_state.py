@@ -12,7 +12,7 @@ from pathlib import Path
 from airflow_provider_tiktok_offline.cli.environment_connections import EnvironmentConnections
 from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.connections import Connections
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.storage.aws import s3_client
 from airflow_provider_tiktok_offline.storage.uris import parse

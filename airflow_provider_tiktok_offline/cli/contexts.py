@@ -21,7 +21,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError, DeliveryHeldErro
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.cli.progress import StepProgress
     from airflow_provider_tiktok_offline.config import AdvertiserConfig
-    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
 
 def delivery_context(
@@ -32,7 +32,7 @@ def delivery_context(
     The holder is this user on this machine, so that the same command goes on where a killed one stopped;
     :func:`alone` keeps two of them apart. A dry run or a test run is held by itself alone.
     """
-    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext, silent
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext, silent
 
     holder = f"cli/{socket.gethostname()}/{_user()}"
     if config.mode != "live":

@@ -34,7 +34,7 @@ def doctor(
     """Look at token, role, event set, source, host key, ledger, stores and clock of every advertiser; send nothing."""
     from airflow_provider_tiktok_offline.cli.contexts import delivery_context
     from airflow_provider_tiktok_offline.config import load_config
-    from airflow_provider_tiktok_offline.delivery.doctor import doctor as look
+    from airflow_provider_tiktok_offline.delivery.operations.doctor import doctor as look
 
     loaded = load_config(config)
     entries = [loaded.advertiser(advertiser)] if advertiser else list(loaded.advertisers.values())

@@ -72,7 +72,7 @@ def opened(
         source = _source(file, entry, stack)
         suppression = None
         if entry is not None and entry.suppression is not None:
-            from airflow_provider_tiktok_offline.delivery.suppression import load_suppression
+            from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
 
             suppression = load_suppression(delivery_context(entry))
         yield Job(
@@ -90,7 +90,7 @@ def _source(file: str, entry: AdvertiserConfig | None, stack: ExitStack) -> Byte
         from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
 
         return LocalFile(file)
-    from airflow_provider_tiktok_offline.delivery.source import StoredFile
+    from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     connections = EnvironmentConnections(entry.tiktok_conn_id if entry is not None else None)

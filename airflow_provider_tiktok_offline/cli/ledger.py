@@ -109,7 +109,7 @@ def audit(
     ] = None,
 ) -> None:
     """Show a day's deliveries, what became of orders, or, with neither, who changed the ledger by hand."""
-    from airflow_provider_tiktok_offline.delivery.orders import audit_orders
+    from airflow_provider_tiktok_offline.delivery.operations.order_audit import audit_orders
     from airflow_provider_tiktok_offline.ledger import inspection
     from airflow_provider_tiktok_offline.ledger.audit import entries
 

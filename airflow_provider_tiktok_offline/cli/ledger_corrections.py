@@ -25,7 +25,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 _ENTRY = "--config advertisers.yaml --advertiser my_shop"
@@ -51,7 +51,7 @@ def register(app: typer.Typer) -> None:
 
 def adopt(files: Files, config: ConfigPath, reason: Reason, advertiser: Advertiser = None) -> None:
     """Record files as delivered without sending them: what is in them is not sent by a later file either."""
-    from airflow_provider_tiktok_offline.delivery.adoption import adopt_file
+    from airflow_provider_tiktok_offline.delivery.operations.adopt import adopt_file
 
     with _live(config, advertiser) as context:
         for file in files:
@@ -70,7 +70,7 @@ def reopen(
     advertiser: Advertiser = None,
 ) -> None:
     """Let a delivery go out again that the other side rejected: its transactions count as not sent."""
-    from airflow_provider_tiktok_offline.delivery.reopening import reopen_delivery
+    from airflow_provider_tiktok_offline.delivery.operations.reopen import reopen_delivery
 
     with _live(config, advertiser) as context:
         done: dict[str, int] = {}
@@ -112,7 +112,7 @@ def mark_erroneous(what: Which, config: ConfigPath, reason: Reason, advertiser: 
 
 def rebuild(files: Files, config: ConfigPath, reason: Reason, advertiser: Advertiser = None) -> None:
     """Make a lost or damaged ledger again from the files that were kept; nothing is sent until it is finished."""
-    from airflow_provider_tiktok_offline.delivery.adoption import rebuild_ledger
+    from airflow_provider_tiktok_offline.delivery.operations.adopt import rebuild_ledger
 
     with _live(config, advertiser) as context:
         rebuild_ledger(context, [file_uri(file) for file in files], reason=reason, told=_tell)

@@ -27,7 +27,7 @@ from airflow_provider_tiktok_offline.cli.sample import Overwrite, must_be_new
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
 app = typer.Typer(help="The LiveRamp route: set a feed up, check, write and deliver its files.", no_args_is_help=True)
 _ENTRY = "--config advertisers.yaml --advertiser my_shop"
@@ -60,7 +60,7 @@ def sample(
 ) -> None:
     """Make the sample file that LiveRamp sets a feed up with: at least 25 rows, every category that will be used."""
     from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
-    from airflow_provider_tiktok_offline.delivery.feed_files import make_sample
+    from airflow_provider_tiktok_offline.delivery.operations.feed_files import make_sample
 
     must_be_new(to, overwrite)
     used = categories.split(",") if categories else [] if file else ["CompletePayment"]
@@ -85,7 +85,7 @@ def accept(
     ] = False,
 ) -> None:
     """Make the sample the feed's contract: every later file must have its headers, delimiter and categories."""
-    from airflow_provider_tiktok_offline.delivery.feed_files import accept_feed
+    from airflow_provider_tiktok_offline.delivery.operations.feed_files import accept_feed
 
     with _context(config, advertiser) as context:
         feed = accept_feed(context, file, replace_existing=change)
@@ -96,7 +96,7 @@ def accept(
 def check(file: File, config: ConfigPath, advertiser: Advertiser = None) -> None:
     """Hold a file against the programme's strict rules and the feed's contract; nothing is written or delivered."""
     from airflow_provider_tiktok_offline.conversions.report.report import render
-    from airflow_provider_tiktok_offline.delivery.feed_files import check_file
+    from airflow_provider_tiktok_offline.delivery.operations.feed_files import check_file
 
     with _context(config, advertiser) as context:
         report = check_file(context, file_uri(file))
@@ -108,7 +108,7 @@ def check(file: File, config: ConfigPath, advertiser: Advertiser = None) -> None
 @app.command(epilog=examples(f"tiktok-offline liveramp write sales_20261121.csv --output feed.csv {_ENTRY}"))
 def write(file: File, config: ConfigPath, to: To, advertiser: Advertiser = None, overwrite: Overwrite = False) -> None:
     """Write the feed file that a delivery would make, without what was delivered before; nothing is delivered."""
-    from airflow_provider_tiktok_offline.delivery.feed_files import write_file
+    from airflow_provider_tiktok_offline.delivery.operations.feed_files import write_file
 
     must_be_new(to, overwrite)
     with _context(config, advertiser) as context:
@@ -148,10 +148,10 @@ def deliver(
 
 
 def _deliver(context: DeliveryContext, uri: str, as_of: str | None) -> dict[str, Any]:
-    from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-    from airflow_provider_tiktok_offline.delivery.liveramp import deliver as deliver_file
-    from airflow_provider_tiktok_offline.delivery.summarize import summarize
-    from airflow_provider_tiktok_offline.delivery.validate import validate
+    from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+    from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver as deliver_file
+    from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
+    from airflow_provider_tiktok_offline.delivery.steps.validate import validate
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     with open_files(uri, context.connections) as files:

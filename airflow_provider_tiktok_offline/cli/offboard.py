@@ -31,7 +31,7 @@ def offboard(
     take the entry out of the configuration afterwards.
     """
     from airflow_provider_tiktok_offline.config import load_config
-    from airflow_provider_tiktok_offline.delivery.offboarding import offboard as remove
+    from airflow_provider_tiktok_offline.delivery.operations.offboard import offboard as remove
 
     loaded = load_config(config)
     settings = loaded.advertiser(name).model_copy(update={"mode": "live"})

@@ -26,7 +26,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError, OutcomeUnknownEr
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
 
 def register(app: typer.Typer) -> None:
@@ -86,12 +86,12 @@ def deliver(context: DeliveryContext, what: str, *, as_of: datetime | None, retr
 
     :returns: the delivery's summary.
     """
-    from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-    from airflow_provider_tiktok_offline.delivery.handover import take_prepared
-    from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
-    from airflow_provider_tiktok_offline.delivery.summarize import summarize
-    from airflow_provider_tiktok_offline.delivery.upload import upload as upload_part
-    from airflow_provider_tiktok_offline.delivery.validate import validate
+    from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+    from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+    from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
+    from airflow_provider_tiktok_offline.delivery.steps.take_prepared import take_prepared
+    from airflow_provider_tiktok_offline.delivery.steps.upload import upload as upload_part
+    from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
     prepared = Path(what).is_dir()
     if prepared and as_of is not None:

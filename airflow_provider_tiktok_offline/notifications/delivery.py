@@ -16,7 +16,7 @@ from airflow_provider_tiktok_offline.errors import GateExceededError, GuardError
 if TYPE_CHECKING:
     from datetime import date
 
-    from airflow_provider_tiktok_offline.delivery.notices import Event, Notice
+    from airflow_provider_tiktok_offline.delivery.operations.notices import Event, Notice
 
 
 class DeliveryNotifier(DeliveryTask, BaseNotifier):
@@ -76,7 +76,7 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         return True
 
     def _notice(self, context: Any) -> Notice | None:
-        from airflow_provider_tiktok_offline.delivery.notices import notice
+        from airflow_provider_tiktok_offline.delivery.operations.notices import notice
 
         error = _own_error(context.get("exception"))
         config = self.advertiser_config()
@@ -150,7 +150,7 @@ class StaleFeedNotifier(DeliveryNotifier):
     event = "stale"
 
     def _notice(self, context: Any) -> Notice | None:
-        from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run
+        from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 
         if deliveries_of_run(self.delivery_context(_with_run(context))):
             return None

@@ -54,7 +54,7 @@ class ApproveDeliveryOperator(DeliveryTask, ApprovalOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
-        from airflow_provider_tiktok_offline.delivery.guards import approve
+        from airflow_provider_tiktok_offline.delivery.events.guards import approve
 
         try:
             super().execute_complete(context, event)
@@ -71,7 +71,7 @@ class ApproveDeliveryOperator(DeliveryTask, ApprovalOperator):
         return delivery_ids(self.deliveries)
 
     def _breaches(self, context: Any) -> dict[str, list[str]]:
-        from airflow_provider_tiktok_offline.delivery.guards import breaches
+        from airflow_provider_tiktok_offline.delivery.events.guards import breaches
 
         with task_errors():
             ctx = self.delivery_context(context)

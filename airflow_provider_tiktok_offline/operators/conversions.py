@@ -31,8 +31,8 @@ class ValidateConversionFileOperator(DeliveryOperator):
         self.files = files
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        from airflow_provider_tiktok_offline.delivery.source import stamp_of
-        from airflow_provider_tiktok_offline.delivery.validate import validate
+        from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
+        from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
         with self.step("validate", context) as ctx, self.showing_report(ctx, context):
             results = []
@@ -63,7 +63,7 @@ class NormalizeHashOperator(DeliveryOperator):
         self.deliveries = deliveries
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
+        from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 
         with self.step("normalize_hash", context) as ctx:
             results = each(delivery_ids(self.deliveries), lambda one: normalize_hash(ctx, one))
@@ -90,7 +90,7 @@ class DedupeOperator(DeliveryOperator):
         self.deliveries = deliveries
 
     def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
-        from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
+        from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 
         with self.step("dedupe", context) as ctx:
             results = each(delivery_ids(self.deliveries), lambda one: dedupe(ctx, one))

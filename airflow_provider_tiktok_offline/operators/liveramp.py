@@ -31,7 +31,7 @@ class LiveRampDeliveryOperator(DeliveryOperator):
         self.deliveries = deliveries
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        from airflow_provider_tiktok_offline.delivery.liveramp import deliver
+        from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 
         with self.step("deliver", context) as ctx:
             results = each(delivery_ids(self.deliveries), lambda one: deliver(ctx, one))
@@ -64,7 +64,7 @@ class WriteLiveRampFileOperator(DeliveryOperator):
         self.to = to
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        from airflow_provider_tiktok_offline.delivery.feed_files import write_file
+        from airflow_provider_tiktok_offline.delivery.operations.feed_files import write_file
 
         with self.step("write_file", context) as ctx:
             return write_file(ctx, self.uri, Path(self.to))

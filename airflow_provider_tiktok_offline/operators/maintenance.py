@@ -23,7 +23,7 @@ class LedgerMaintenanceOperator(DeliveryOperator):
         super().__init__(map_index_template=map_index_template, **kwargs)
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
-        from airflow_provider_tiktok_offline.delivery.upkeep import keep_up
+        from airflow_provider_tiktok_offline.delivery.operations.maintenance import keep_up
 
         with self.step("maintenance", context) as ctx:
             done = keep_up(ctx).to_dict()
@@ -46,7 +46,7 @@ class DoctorOperator(DeliveryOperator):
         self.prove_role = prove_role
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
-        from airflow_provider_tiktok_offline.delivery.doctor import doctor
+        from airflow_provider_tiktok_offline.delivery.operations.doctor import doctor
 
         with self.step("doctor", context) as ctx:
             findings = doctor(ctx, prove_role=self.prove_role)

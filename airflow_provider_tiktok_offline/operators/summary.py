@@ -32,7 +32,7 @@ class DeliverySummaryOperator(DeliveryOperator):
         super().__init__(trigger_rule=trigger_rule, **kwargs)
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
+        from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 
         failed = self._failed_before(context)
         with self.step("summary", context) as ctx, self.showing_report(ctx, context):

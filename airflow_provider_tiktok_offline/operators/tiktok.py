@@ -40,7 +40,7 @@ class TikTokUploadOperator(DeliveryOperator):
         self.part = part
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        from airflow_provider_tiktok_offline.delivery.upload import upload
+        from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 
         with self.step("upload", context) as ctx:
             result = upload(ctx, self.part["delivery_id"], int(self.part["part"]))

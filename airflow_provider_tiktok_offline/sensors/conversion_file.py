@@ -113,8 +113,8 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
 
     def poke(self, context: Mapping[str, Any]) -> PokeReturnValue:
         """Look once: one connection, one listing."""
-        from airflow_provider_tiktok_offline.delivery.find import find
-        from airflow_provider_tiktok_offline.delivery.pending import keep_pending, recall_pending
+        from airflow_provider_tiktok_offline.delivery.source.find_file import find
+        from airflow_provider_tiktok_offline.delivery.state.poll_state import keep_pending, recall_pending
 
         arrived = self._handed_over(context)
         if arrived is not None:
@@ -168,7 +168,7 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
             self._missing(late, context)
 
     def _stale_at(self, context: Mapping[str, Any]) -> datetime | None:
-        from airflow_provider_tiktok_offline.delivery.notices import stale_at
+        from airflow_provider_tiktok_offline.delivery.operations.notices import stale_at
 
         run = context["dag_run"]
         return stale_at(self.advertiser_config(), run.data_interval_end or run.run_after)
@@ -177,7 +177,7 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
         """Tell once a day that there is no file; a message that can't be sent does not end the wait."""
         if self.on_stale_callback is None:
             return
-        from airflow_provider_tiktok_offline.delivery.notices import first_told
+        from airflow_provider_tiktok_offline.delivery.operations.notices import first_told
 
         day = self._day(context)
         if not first_told(self.delivery_context(context), "stale", day):
@@ -195,7 +195,7 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
         raise late
 
     def _skip_closed_day(self, context: Mapping[str, Any]) -> None:
-        from airflow_provider_tiktok_offline.delivery.find import expected
+        from airflow_provider_tiktok_offline.delivery.source.find_file import expected
 
         if self._handed_over(context) is None and not expected(self.advertiser_config().source, self._day(context)):
             raise AirflowSkipException(f"No file is expected for {self._day(context)} (expected_days).")

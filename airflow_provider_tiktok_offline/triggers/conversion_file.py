@@ -122,8 +122,8 @@ class ConversionFileTrigger(BaseEventTrigger):
     async def _look(self) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
         from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-        from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-        from airflow_provider_tiktok_offline.delivery.find import day_of_file, find, folder_uri
+        from airflow_provider_tiktok_offline.delivery.source.find_file import day_of_file, find, folder_uri
+        from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
         config = AdvertiserConfig.model_validate(self.settings)

@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
-from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run
-from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
-from airflow_provider_tiktok_offline.delivery.upload import upload
-from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
+from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
+from airflow_provider_tiktok_offline.delivery.steps.upload import upload
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from tests.delivery.world import World, rows
 from tests.servers.dying import Life, Step, before, live_out, mortal
 from tests.servers.simulator import RunningSimulator

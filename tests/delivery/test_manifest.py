@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.find import find
-from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.delivery.source.find_file import find
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import InputFileError
 from tests.delivery.world import World, rows
 

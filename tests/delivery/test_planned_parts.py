@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
-from airflow_provider_tiktok_offline.delivery.staging import StagedParts
-from airflow_provider_tiktok_offline.delivery.summarize import summarize
-from airflow_provider_tiktok_offline.delivery.upload import upload
-from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
+from airflow_provider_tiktok_offline.delivery.steps.upload import upload
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
 from tests.delivery.world import World, rows
 

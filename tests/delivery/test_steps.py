@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
-from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.find import find
-from airflow_provider_tiktok_offline.delivery.guards import approve, breaches
-from airflow_provider_tiktok_offline.delivery.housekeeping import sweep
-from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
-from airflow_provider_tiktok_offline.delivery.staging import StagedParts
-from airflow_provider_tiktok_offline.delivery.summarize import summarize, summarize_all
-from airflow_provider_tiktok_offline.delivery.upload import upload
-from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches
+from airflow_provider_tiktok_offline.delivery.source.find_file import find
+from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep
+from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize, summarize_all
+from airflow_provider_tiktok_offline.delivery.steps.upload import upload
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     DeliveryHeldError,

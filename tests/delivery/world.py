@@ -12,12 +12,12 @@ from typing import Any
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.config import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connection
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
-from airflow_provider_tiktok_offline.delivery.summarize import summarize
-from airflow_provider_tiktok_offline.delivery.upload import upload
-from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
+from airflow_provider_tiktok_offline.delivery.steps.upload import upload
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch

@@ -19,8 +19,8 @@ import polars as pl
 import yaml
 
 from airflow_provider_tiktok_offline.config.loading import load_config
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.feed_files import accept_feed, make_sample
+from airflow_provider_tiktok_offline.delivery.operations.feed_files import accept_feed, make_sample
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS, write_sample
 from tests.deployment.compose import ROOT
 from tests.deployment.native import WORKERS, Deployment, deployment, left_running

@@ -15,7 +15,7 @@ import yaml
 
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.samples.sample_file import write_sample
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch

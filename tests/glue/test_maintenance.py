@@ -9,9 +9,9 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.clock import SystemClock
-from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
-from airflow_provider_tiktok_offline.delivery.upkeep import keep_up
-from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.delivery.operations.maintenance import keep_up
+from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
 from airflow_provider_tiktok_offline.operators.maintenance import DoctorOperator
 from airflow_provider_tiktok_offline.samples.sample_file import write_sample

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk._shared.secrets_masker import redact
 
-from airflow_provider_tiktok_offline.delivery.upload import open_client
+from airflow_provider_tiktok_offline.delivery.steps.upload import open_client
 from airflow_provider_tiktok_offline.operators.tiktok import TikTokUploadOperator
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from airflow_provider_tiktok_offline.tiktok.oauth import Grant

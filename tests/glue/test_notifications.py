@@ -16,7 +16,7 @@ import pytest
 from airflow import __version__ as airflow_version
 from packaging.version import Version
 
-from airflow_provider_tiktok_offline.delivery.feed_files import accept_feed, make_sample
+from airflow_provider_tiktok_offline.delivery.operations.feed_files import accept_feed, make_sample
 from airflow_provider_tiktok_offline.notifications.delivery import DeliveryFailedNotifier, StaleFeedNotifier
 from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS
 from tests.glue.airflow_world import AirflowWorld

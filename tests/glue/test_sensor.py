@@ -390,8 +390,8 @@ def test_a_file_that_was_put_away_is_known_to_be_delivered(inbox: Inbox) -> None
     """The day's file is closed and archived: another run of the day does not wait for it."""
     from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
     from airflow_provider_tiktok_offline.clock import system_clock
-    from airflow_provider_tiktok_offline.delivery import intake
-    from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state import source_registry
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
     path = inbox.put("sales_20261121.csv")
@@ -399,7 +399,7 @@ def test_a_file_that_was_put_away_is_known_to_be_delivered(inbox: Inbox) -> None
     ctx = DeliveryContext(config=inbox.settings(mode_="live"), connections=AirflowConnections(), holder="a/b")
     file = FileStamp.from_dict(stamp)
     now = system_clock().now()
-    intake.remember_digest(ctx, file, as_of=now, digest="d" * 64)
+    source_registry.remember_digest(ctx, file, as_of=now, digest="d" * 64)
     delivery_id = ctx.delivery_id("d" * 64)
     state = ctx.deliveries.enter(
         delivery_id, "a/b", advertiser="shop", route="tiktok", digest="d" * 64, uri=file.uri, file_name=file.name,

@@ -16,8 +16,8 @@ from airflow_provider_tiktok_offline.airflow_connections import AirflowConnectio
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connection
-from airflow_provider_tiktok_offline.delivery import intake
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state import source_registry
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from tests.glue.conftest import DAY, Run
@@ -164,7 +164,7 @@ def deliver(bucket: Bucket, file: FileStamp) -> None:
     """What a delivery leaves behind once it is closed."""
     ctx = DeliveryContext(config=bucket.settings(mode_="live"), connections=AirflowConnections(), holder="a/b")
     now = system_clock().now()
-    intake.remember_digest(ctx, file, as_of=now, digest="d" * 64)
+    source_registry.remember_digest(ctx, file, as_of=now, digest="d" * 64)
     state = ctx.deliveries.enter(
         ctx.delivery_id("d" * 64), "a/b", advertiser="shop", route="tiktok", digest="d" * 64, uri=file.uri,
         file_name=file.name, size=file.size, as_of=now,

@@ -16,7 +16,7 @@ from airflow_provider_tiktok_offline.cli.demo_recount import recount
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.connections import Connection
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.samples.sample_file import write_sample
 from tests.servers.airflow import AirflowHome, AirflowRunner

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_tiktok_offline.config.loading import load_config
-from airflow_provider_tiktok_offline.delivery.feed_files import accept_feed, make_sample
+from airflow_provider_tiktok_offline.delivery.operations.feed_files import accept_feed, make_sample
 from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS
 from tests.integration.shops import DAGS, YESTERDAY, Shops
 from tests.servers.airflow import AirflowRunner, airflow_environment

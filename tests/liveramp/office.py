@@ -12,11 +12,11 @@ from typing import Any
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.config import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connection
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.liveramp import deliver, feed_book
-from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
-from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, feed_book
+from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from tests.liveramp.conftest import NOW

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.liveramp import deliver
-from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
-from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
+from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.storage.s3 import S3Files
 from tests.liveramp.office import Office
 from tests.liveramp.rows import row

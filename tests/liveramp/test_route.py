@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.liveramp import deliver, feed_book
-from airflow_provider_tiktok_offline.delivery.reopening import reopen_delivery
-from airflow_provider_tiktok_offline.delivery.runs import deliveries_of_run
-from airflow_provider_tiktok_offline.delivery.summarize import summarize_all
-from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.delivery.operations.reopen import reopen_delivery
+from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
+from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, feed_book
+from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import FeedError, InputFileError
 from airflow_provider_tiktok_offline.liveramp.book import FeedBook
 from tests.liveramp.office import Office

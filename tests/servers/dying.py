@@ -8,7 +8,7 @@ from typing import BinaryIO, ParamSpec, TypeVar
 
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 

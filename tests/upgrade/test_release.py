@@ -13,15 +13,15 @@ import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
-from airflow_provider_tiktok_offline.delivery.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.liveramp import deliver, feed_book
-from airflow_provider_tiktok_offline.delivery.normalize_hash import normalize_hash
-from airflow_provider_tiktok_offline.delivery.staging import StagedParts
-from airflow_provider_tiktok_offline.delivery.summarize import summarize
-from airflow_provider_tiktok_offline.delivery.upkeep import keep_up
-from airflow_provider_tiktok_offline.delivery.upload import upload
-from airflow_provider_tiktok_offline.delivery.validate import validate
+from airflow_provider_tiktok_offline.delivery.operations.maintenance import keep_up
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, feed_book
+from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
+from airflow_provider_tiktok_offline.delivery.steps.upload import upload
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import InputFileError, LedgerVersionError
 from tests.delivery.world import NOW, World, rows
 from tests.fixtures.make_release import HERE, SECOND_RUN, contexts, feed_rows

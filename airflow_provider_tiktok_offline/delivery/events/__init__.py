@@ -1,0 +1,1 @@
+"""The events of a delivery, whichever route they take, and the guards over them."""

@@ -1,0 +1,140 @@
+"""One feed file in the making: the deliveries whose rows it holds, and their receipts once it is delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_tiktok_offline.delivery.events.feed_verdicts import open_events
+from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.lease import Lease
+from airflow_provider_tiktok_offline.delivery.steps.upload import oldest_event_time
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+    from airflow_provider_tiktok_offline.liveramp.book import DayRecord
+    from airflow_provider_tiktok_offline.liveramp.feed import Feed
+    from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+    from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
+
+
+@dataclass(slots=True)
+class Member:
+    """One delivery of the file: its rows, by part of its plan."""
+
+    state: DeliveryState
+    chosen: LineSet
+    parts: list[int]
+
+
+class FeedJob:
+    """One feed file in the making.
+
+    :param earlier: the day's record if the file was begun or delivered before; it fixes which rows had expired.
+    """
+
+    def __init__(self, ctx: DeliveryContext, feed: Feed, earlier: DayRecord | None) -> None:
+        self._ctx = ctx
+        self._feed = feed
+        self._sources: list[Any] = []
+        self._leases: list[Lease] = []
+        self._file: FeedFile | None = None
+        self.members: list[Member] = []
+        moment = ctx.clock.now() if earlier is None else datetime.fromisoformat(earlier.day).replace(tzinfo=UTC)
+        self._oldest = oldest_event_time(ctx, moment)
+
+    def add(self, state: DeliveryState, stack: ExitStack) -> None:
+        """Take a delivery in, and hold it for as long as the stack lasts."""
+        from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+        from airflow_provider_tiktok_offline.liveramp.writer import FeedSource
+        from airflow_provider_tiktok_offline.storage.files import open_files
+
+        lease = stack.enter_context(Lease(self._ctx, state))
+        files = stack.enter_context(open_files(state.uri, self._ctx.connections))
+        member = Member(state, LineSet(), list(self._ctx.ledger.plan(state.id).parts))
+        for part in member.parts:
+            member.chosen.add(self._rows(member, part)["line"])
+        self._leases.append(lease)
+        self.members.append(member)
+        self._sources.append(
+            FeedSource(
+                source=StoredFile(state.uri, state.size, files),
+                settings=self._ctx.config.conversion_settings(),
+                lines=member.chosen,
+                sha256=state.digest,
+                **self._found(state),
+            )
+        )
+
+    def _found(self, state: DeliveryState) -> dict[str, Any]:
+        """What validating found in the file; nothing if its report is gone, or another file's."""
+        from airflow_provider_tiktok_offline.conversions.report.report import Report
+        from airflow_provider_tiktok_offline.liveramp.feed import DELIMITER_NAMES
+
+        found = self._ctx.objects.get(f"{self._ctx.folder(state.id)}/report.json")
+        report = None if found is None else Report.from_json(found[0])
+        if report is None or report.sha256 != state.digest:
+            return {}
+        delimiters = {name: mark for mark, name in DELIMITER_NAMES.items()}
+        return {"delimiter": delimiters[report.delimiter], "categories": frozenset(report.categories)}
+
+    def file(self) -> FeedFile:
+        """The feed file of all that was added; the same object each time."""
+        from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
+
+        if self._file is None:
+            self._file = FeedFile(self._feed, self._sources)
+        return self._file
+
+    def progress(self, done: int, total: int | None) -> None:
+        """Tell how far it is, and that nobody else may take the deliveries over."""
+        for lease in self._leases:
+            lease.check()
+        self._ctx.progress("deliver", done, total)
+
+    def _rows(self, member: Member, part: int) -> Any:
+        """Line and event key of the planned rows of a part that are not too old."""
+        import polars as pl
+
+        planned = self._ctx.ledger.plan(member.state.id).part(part)
+        frame = open_events(self._ctx, member.state.id).read(part).with_row_index("row")
+        joined = frame.join(planned.select("row", "event_key"), on="row", how="inner", maintain_order="left")
+        return joined.filter(pl.col("event_time") >= self._oldest).select("line", "event_key")
+
+    def note(self, record: DayRecord | None, omitted: Mapping[str, list[int]]) -> None:
+        """Write the receipts of a delivered file: its rows are accepted, those that could not be written refused.
+
+        :param omitted: delivery id -> lines that could not be written.
+        """
+        from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+
+        name = None if record is None else record.file_name
+        for member in self.members:
+            for part in member.parts:
+                self._receipts(member, part, omitted.get(member.state.id, []), name)
+            self._ctx.ledger.settle(member.state.id)
+        for member in self.members:
+            # Rows that another delivery of this file held are settled with it.
+            if member.state.steps.get("dedupe", {}).get("events", {}).get("held"):
+                dedupe(self._ctx, member.state.id)
+
+    def _receipts(self, member: Member, part: int, omitted: list[int], name: str | None) -> None:
+        rows = self._rows(member, part)
+        wrong = rows["line"].is_in(omitted)
+        with self._ctx.ledger.receipts(member.state.id, part, self._ctx.holder) as receipts:
+            settled = receipts.settled()
+            # What a killed try left in doubt is in the file that was delivered.
+            known = settled.filter(settled["outcome"] != "in_doubt")["event_key"]
+            for keys, refused in ((rows.filter(~wrong)["event_key"], False), (rows.filter(wrong)["event_key"], True)):
+                fresh = keys.filter(~keys.is_in(known.implode()))
+                if not len(fresh):
+                    continue
+                receipts.attempted(fresh)
+                if refused:
+                    receipts.refused(fresh, None, "needs quotes", None)
+                else:
+                    receipts.accepted(fresh, name)

@@ -1,0 +1,1 @@
+"""What a person or a maintenance task does beside the daily steps."""

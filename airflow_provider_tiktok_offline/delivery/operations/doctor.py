@@ -1,0 +1,177 @@
+"""Everything a delivery needs, looked at without delivering: for ``tiktok-offline doctor`` and a daily task."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow_provider_tiktok_offline.config.connection_ids import connection_ids
+from airflow_provider_tiktok_offline.delivery.source.find_file import source_uri
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.errors import ConfigError, LedgerMissingError, TikTokOfflineError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.tiktok.check import Finding, Status
+
+#: A clock that is further off than this judges rows and leases wrongly.
+_CLOCK_TOLERANCE = timedelta(seconds=30)
+
+
+def doctor(ctx: DeliveryContext, *, prove_role: bool = False) -> list[Finding]:
+    """Look at one advertiser's connections, grant, event set, source, stores, ledger and clock.
+
+    :param prove_role: write the event set's own name back, which only the right role may.
+    :returns: what was found, one line each; none of them holds a secret.
+    """
+    found: list[Finding] = []
+    for subject, look in (
+        ("configuration", _configuration),
+        ("connections", _connections),
+        ("TikTok", lambda one: _grant(one, prove_role=prove_role)),
+        ("source", _source),
+        ("suppression list", _suppression),
+        ("state", _state),
+        ("staging", _staging),
+        ("ledger", _ledger),
+    ):
+        found += _looked_at(subject, look, ctx)
+    return found
+
+
+def _looked_at(
+    subject: str, look: Callable[[DeliveryContext], Iterator[Finding]], ctx: DeliveryContext
+) -> list[Finding]:
+    found: list[Finding] = []
+    try:
+        found.extend(look(ctx))
+    except TikTokOfflineError as error:
+        where = f"{error.where}: " if error.where else ""
+        found.append(_finding(subject, "failed", f"{where}{error.what}", error.todo or ""))
+    return found
+
+
+def _finding(subject: str, status: Status, text: str, todo: str = "") -> Finding:
+    from airflow_provider_tiktok_offline.tiktok.check import Finding
+
+    return Finding(subject, status, text, todo)
+
+
+def _configuration(ctx: DeliveryContext) -> Iterator[Finding]:
+    for text in ctx.config.warnings():
+        yield _finding("configuration", "warning", f"{text}.")
+    yield _finding("configuration", "ok", f"mode {ctx.config.mode}, route {ctx.config.route}.")
+
+
+def _connections(ctx: DeliveryContext) -> Iterator[Finding]:
+    ids = connection_ids(ctx.config)
+    missing = []
+    for conn_id, key in ids.items():
+        try:
+            ctx.connections.get(conn_id)
+        except ConfigError as error:
+            missing.append(_finding("connections", "failed", f"{key}: {conn_id} is missing.", error.todo or ""))
+    yield from missing
+    if not missing and ids:
+        yield _finding("connections", "ok", f"{', '.join(sorted(ids))}.")
+
+
+def _grant(ctx: DeliveryContext, *, prove_role: bool) -> Iterator[Finding]:
+    if ctx.config.route != "tiktok":
+        return
+    from airflow_provider_tiktok_offline.delivery.steps.upload import open_client
+    from airflow_provider_tiktok_offline.tiktok.check import check
+    from airflow_provider_tiktok_offline.tiktok.oauth import App
+
+    extra = ctx.connections.get(ctx.config.tiktok_conn_id).extra
+    app = App(extra["app_id"], extra["app_secret"]) if {"app_id", "app_secret"} <= extra.keys() else None
+    with open_client(ctx) as client:
+        result = check(
+            client,
+            advertiser_id=ctx.config.advertiser_id,
+            event_set_id=ctx.config.event_set_id,
+            app=app,
+            prove_role=prove_role,
+        )
+    yield from result.findings
+
+
+def _source(ctx: DeliveryContext) -> Iterator[Finding]:
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    directory = source_uri(ctx.config.source, ctx.clock.now().date()).rpartition("/")[0] + "/"
+    with open_files(directory, ctx.connections) as files:
+        count = len(files.list(directory))
+    yield _finding("source", "ok", f"{directory} can be listed, {count} files.")
+
+
+def _suppression(ctx: DeliveryContext) -> Iterator[Finding]:
+    wanted = ctx.config.suppression
+    if wanted is None:
+        return
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    with open_files(wanted.uri, ctx.connections) as files:
+        age = ctx.clock.now() - files.stat(wanted.uri).mtime
+    hours = age / timedelta(hours=1)
+    if hours > wanted.max_age_hours:
+        yield _finding(
+            "suppression list",
+            "failed",
+            f"{hours:.0f} hours old, more than max_age_hours {wanted.max_age_hours:g}.",
+            "Export it again: without it nothing is sent.",
+        )
+    else:
+        yield _finding("suppression list", "ok", f"{hours:.0f} hours old.")
+
+
+def _state(ctx: DeliveryContext) -> Iterator[Finding]:
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    probe = f"doctor/{secrets.token_hex(8)}"
+    before = ctx.clock.now()
+    if not ctx.objects.create(probe, b"") or ctx.objects.create(probe, b""):
+        yield _finding(
+            "state",
+            "failed",
+            f"{ctx.config.state_uri} does not refuse to create an object twice.",
+            "Two runs could both claim a transaction: use a store with conditional puts.",
+        )
+        return
+    try:
+        after = ctx.clock.now()
+        yield _finding("state", "ok", f"{ctx.config.state_uri} can be written, and creates an object once only.")
+        uri = ctx.uri(probe)
+        with open_files(uri, ctx.connections) as files:
+            written = files.stat(uri).mtime
+    finally:
+        ctx.objects.delete(probe)
+    off = max(before - written, written - after, timedelta(0))
+    if off > _CLOCK_TOLERANCE:
+        yield _finding(
+            "clock",
+            "failed",
+            f"this machine and the store differ by {off.total_seconds():.0f} seconds.",
+            "Synchronise it (NTP): ages of transactions and leases of deliveries hang on it.",
+        )
+    else:
+        yield _finding("clock", "ok", "agrees with the store's.")
+
+
+def _staging(ctx: DeliveryContext) -> Iterator[Finding]:
+    probe = f"doctor/{secrets.token_hex(8)}"
+    ctx.staging.put(probe, b"")
+    ctx.staging.delete(probe)
+    yield _finding("staging", "ok", f"{ctx.config.staging} can be written.")
+
+
+def _ledger(ctx: DeliveryContext) -> Iterator[Finding]:
+    try:
+        ledger = ctx.ledger
+    except LedgerMissingError as error:
+        status: Status = "failed" if ctx.live else "warning"
+        yield _finding("ledger", status, f"{error.what.rstrip('.')}.", error.todo or "")
+        return
+    del ledger
+    yield _finding("ledger", "ok", f"of event set {ctx.config.event_set_id} can be read and is whole.")

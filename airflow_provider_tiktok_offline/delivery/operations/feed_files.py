@@ -1,0 +1,178 @@
+"""Feed files without a delivery: a sample to set the feed up, a check against its contract, a file to look at."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_tiktok_offline.delivery.events.feed_verdicts import feed_settings
+from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
+from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_book, feed_name, liveramp_config
+from airflow_provider_tiktok_offline.errors import FeedError, LedgerMissingError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+    from airflow_provider_tiktok_offline.conversions.report.report import Report
+    from airflow_provider_tiktok_offline.liveramp.feed import Feed
+
+_DELIMITERS = {"comma": ",", "tab": "\t", "pipe": "|"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """One file after a pass under the strict profile, still open."""
+
+    source: StoredFile
+    settings: ConversionSettings
+    report: Report
+    verdicts: Path
+
+    def valid(self) -> Iterator[pl.DataFrame]:
+        """Its valid rows."""
+        import polars as pl
+
+        from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import read_verdicts
+
+        with self.verdicts.open("rb") as stream:
+            for frame in read_verdicts(stream):
+                yield frame.filter(pl.col("class") == "valid")
+
+
+def make_sample(
+    ctx: DeliveryContext, uri: str | None, *, columns: Sequence[str] = (), categories: Sequence[str] = ()
+) -> bytes:
+    """A sample file for LiveRamp to set the feed up with: at least 25 rows, every category that will be used.
+
+    :param uri: a file of real rows; None for made-up ones.
+    :param columns: the headers of a sample of made-up rows.
+    :param categories: every category that will be used; empty for those that occur among the valid rows.
+    :raises FeedError: if no feed can be set up with them.
+    """
+    from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+    from airflow_provider_tiktok_offline.liveramp.sample import placeholder_sample, sample_from
+
+    settings = liveramp_config(ctx)
+    if uri is None:
+        delimiter = _DELIMITERS[settings.delimiter or "comma"]
+        return placeholder_sample(tuple(columns), delimiter, categories, now=ctx.clock.now())
+    with _checked(ctx, uri) as checked:
+        valid = LineSet()
+        for frame in checked.valid():
+            valid.add(frame["line"])
+        event_map = ctx.config.event_map
+        used = categories or sorted({event_map.get(name, name) for name in checked.report.categories})
+        return sample_from(
+            checked.source,
+            checked.settings,
+            valid,
+            delimiter=_DELIMITERS[settings.delimiter or checked.report.delimiter],
+            categories=used,
+            sha256=checked.report.sha256,
+        )
+
+
+def accept_feed(ctx: DeliveryContext, sample: Path, *, replace_existing: bool = False) -> Feed:
+    """Make the feed's contract from the sample file that LiveRamp has set it up with.
+
+    :param replace_existing: LiveRamp has changed the format in a support case; there may be a contract already.
+    :raises FeedError: if the sample is none, or there is another contract.
+    """
+    from airflow_provider_tiktok_offline.liveramp.sample import accept_sample
+
+    liveramp_config(ctx)
+    try:
+        content = sample.read_bytes()
+    except OSError as error:
+        raise FeedError(f"the sample can't be read ({error.strerror}).", where=str(sample)) from None
+    feed = accept_sample(
+        content, file_name=sample.name, name=feed_name(ctx), advertiser=ctx.config.name, now=ctx.clock.now()
+    )
+    feed_book(ctx).accept(feed, replace_existing=replace_existing)
+    return feed
+
+
+def check_file(ctx: DeliveryContext, uri: str) -> Report:
+    """Hold a file against the programme's rules and the feed's contract; nothing is written.
+
+    :raises FeedError: if the feed has no contract, or the file has drifted from it.
+    :raises InputFileError: if the file can't be used at all.
+    """
+    with _checked(ctx, uri) as checked:
+        _feed_file(ctx, checked, sent_before=None).measure()
+        return checked.report
+
+
+def write_file(ctx: DeliveryContext, uri: str, to: Path) -> dict[str, Any]:
+    """Write the feed file that a delivery of this file alone would make, plain, for its owner alone to read.
+
+    :returns: ``rows``, ``bytes``, ``sha256``, ``left_out`` (delivered before, or held by a delivery).
+    :raises FeedError: as :func:`check_file`.
+    """
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+
+    try:
+        ledger = ctx.ledger
+    except LedgerMissingError:
+        ledger = None
+    with _checked(ctx, uri) as checked:
+        file = _feed_file(ctx, checked, sent_before=ledger)
+        with DirectoryParts(to.parent).open_write(to.name) as stream:
+            for chunk in file.chunks():
+                stream.write(chunk)
+        return {
+            "rows": file.rows,
+            "bytes": file.bytes,
+            "sha256": file.sha256,
+            "left_out": checked.report.rows_valid - file.rows,
+        }
+
+
+def _feed_file(ctx: DeliveryContext, checked: _Checked, *, sent_before: Any) -> Any:
+    from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+    from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
+
+    lines = LineSet()
+    for frame in checked.valid():
+        chosen = frame
+        if sent_before is not None:
+            keyed = frame.select(sent_before.keys(frame["event_id"]).alias("event_key"), "content", "event_time")
+            verdict = sent_before.look(keyed, now=ctx.clock.now(), lookback=ctx.lookback)
+            chosen = frame.filter(verdict.is_in(["new", "own"]))
+        lines.add(chosen["line"])
+    feed = feed_book(ctx).contract(ctx.config.name)
+    source = FeedSource(source=checked.source, settings=checked.settings, lines=lines, sha256=checked.report.sha256)
+    return FeedFile(feed, [source])
+
+
+@contextmanager
+def _checked(ctx: DeliveryContext, uri: str) -> Iterator[_Checked]:
+    from airflow_provider_tiktok_offline.conversions.preparation import prepare
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    liveramp_config(ctx)
+    settings = feed_settings(ctx, ctx.config.conversion_settings())
+    with (
+        open_files(uri, ctx.connections) as files,
+        tempfile.TemporaryDirectory(prefix="tiktok-offline-") as folder,
+    ):
+        source = StoredFile(uri, files.stat(uri).size, files)
+        verdicts = Path(folder) / "verdicts.parquet"
+        with verdicts.open("wb") as stream:
+            report = prepare.validate(
+                source,
+                settings,
+                as_of=ctx.clock.now(),
+                suppression=load_suppression(ctx),
+                progress=lambda done, total, _rows: ctx.progress("check", done, total),
+                verdicts=stream,
+                spill_dir=Path(folder),
+            )
+        yield _Checked(source, settings, report, verdicts)

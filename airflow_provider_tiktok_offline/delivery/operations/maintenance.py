@@ -1,0 +1,71 @@
+"""Regular upkeep of one advertiser's state: retention, compaction, vacuum, and what abandoned runs left behind."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.errors import LedgerMissingError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upkeep:
+    """What one round did.
+
+    Attributes:
+        staged: deliveries whose abandoned staged parts went.
+        notes: notes about files and runs that went.
+        keys, records, deliveries, objects: what the ledger forgot, as in :class:`~..ledger.maintenance.Expired`.
+        merged: files of the ledger's tables that were merged into others.
+        removed: files of the tables that nothing needed any more.
+    """
+
+    staged: int
+    notes: int
+    keys: int = 0
+    records: int = 0
+    deliveries: int = 0
+    objects: int = 0
+    merged: int = 0
+    removed: int = 0
+
+    def to_dict(self) -> dict[str, int]:
+        """Plain values."""
+        return asdict(self)
+
+
+def keep_up(ctx: DeliveryContext) -> Upkeep:
+    """Sweep, expire, compact and vacuum; safe beside a delivery, and again at any time.
+
+    A dry run has no ledger to keep.
+
+    :raises LedgerMissingError: if a live advertiser's ledger was never made.
+    :raises LedgerBusyError: if deliveries committed first each time; nothing is lost, the next round does it.
+    """
+    from airflow_provider_tiktok_offline.ledger import maintenance
+
+    swept = sweep(ctx)
+    try:
+        ledger = ctx.ledger
+    except LedgerMissingError:
+        if ctx.live:
+            raise
+        return Upkeep(staged=swept.staged, notes=swept.notes)
+    gone = maintenance.expire(
+        ledger,
+        retention_days=ctx.config.ledger.retention_days,
+        lookback_days=ctx.config.lookback_days,
+        record_months=ctx.config.ledger.record_months,
+    )
+    merged = maintenance.compact(ledger)
+    return Upkeep(
+        staged=swept.staged,
+        notes=swept.notes,
+        keys=gone.keys,
+        records=gone.records,
+        deliveries=gone.deliveries,
+        objects=gone.objects,
+        merged=merged,
+        removed=maintenance.vacuum(ledger),
+    )

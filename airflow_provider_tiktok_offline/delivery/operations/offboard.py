@@ -1,0 +1,61 @@
+"""Removing what is kept of one advertiser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+from airflow_provider_tiktok_offline.errors import DeliveryHeldError
+
+
+def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> dict[str, Any]:
+    """Remove an advertiser's deliveries, reports, staged parts, feed and, unless others use it, the event set's ledger.
+
+    The delivery records and the audit trail stay: they are the proof of what was delivered. Can be called again.
+
+    :param with_ledger: whether the event set's ledger goes; no other advertiser may send to it any more.
+    :param reason: why; kept in the audit trail.
+    :returns: how many ``deliveries`` and ``objects`` went, and whether the ``ledger`` did.
+    :raises DeliveryHeldError: while a delivery is at work.
+    """
+    from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_name
+    from airflow_provider_tiktok_offline.ledger import audit
+    from airflow_provider_tiktok_offline.ledger.deliveries import alive
+    from airflow_provider_tiktok_offline.ledger.identity import root_of
+
+    name, event_set_id = ctx.config.name, ctx.config.event_set_id
+    states = ctx.deliveries.list(name)
+    for state in states:
+        if alive(state, ctx.clock.now()) and state.holder != ctx.holder:
+            raise DeliveryHeldError(
+                f"{state.holder} works on {state.file_name}.",
+                where=f"{name}, delivery {state.id}",
+                todo="Pause its DAG, let it end, and try again.",
+            )
+    audit.note(
+        ctx.objects, event_set_id, ctx.clock, "offboard", reason=reason, actor=ctx.holder, details={"name": name}
+    )
+    objects = 0
+    for state in states:
+        StagedParts(ctx.staging, state.id).clear()
+        ctx.deliveries.forget(state)
+    objects += ctx.objects.delete_all(f"advertisers/{name}")
+    if ctx.config.liveramp is not None:
+        objects += ctx.objects.delete_all(f"liveramp/{feed_name(ctx)}")
+    if with_ledger:
+        # The ledger's own document goes first: without it nothing is sent, whatever else is left.
+        root = root_of(event_set_id)
+        ctx.objects.delete(f"{root}/meta.json")
+        ctx.objects.delete(f"{root}/secret")
+        for path in ctx.objects.list(root):
+            if not _is_record(path.removeprefix(f"{root}/")):
+                ctx.objects.delete(path)
+                objects += 1
+    return {"deliveries": len(states), "objects": objects, "ledger": with_ledger}
+
+
+def _is_record(path: str) -> bool:
+    """Whether it is part of the audit trail, or of the table of delivery records in some generation of the ledger."""
+    heads = path.split("/")[:2]
+    return heads[0] == "audit" or any(head.partition(".")[0] == "records" for head in heads)

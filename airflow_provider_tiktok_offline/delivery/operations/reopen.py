@@ -1,0 +1,28 @@
+"""Letting a delivery go out again that the other side has rejected."""
+
+from __future__ import annotations
+
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+
+
+def reopen_delivery(ctx: DeliveryContext, delivery_id: str, *, reason: str) -> dict[str, int]:
+    """Make a delivery's events count as not sent, and its file as not handled.
+
+    A feed file that LiveRamp has rejected takes every delivery along whose rows were in it.
+
+    :param reason: why; kept in the audit trail.
+    :returns: delivery id -> events that may be sent again.
+    :raises DeliveryHeldError: while a run works on it.
+    """
+    from airflow_provider_tiktok_offline.ledger import corrections
+
+    together = [delivery_id]
+    if ctx.config.route == "liveramp":
+        from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_book
+
+        book = feed_book(ctx)
+        record = book.of_delivery(delivery_id)
+        if record is not None and record.status == "delivered":
+            together = list(record.deliveries)
+            book.reject(record.day, reason)
+    return {one: corrections.reopen(ctx.ledger, one, reason=reason, actor=ctx.holder) for one in together}

@@ -1,0 +1,110 @@
+"""The manifest beside a conversion file: when it is complete, and whether it arrived whole."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
+from airflow_provider_tiktok_offline.errors import InputFileError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.storage.files import RemoteFiles
+
+#: By the number of its hex digits.
+_ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
+#: ``<hex>``, ``<hex>  name`` and ``<hex> *name`` as sha256sum writes them, ``SHA256 (name) = <hex>`` as BSD does.
+_LINE = re.compile(
+    r"(?P<plain>[0-9A-Fa-f]{32,128})(?:[ \t]+\*?(?P<name>\S.*))?"
+    r"|[A-Za-z0-9-]+ \((?P<of>.+)\) = (?P<tagged>[0-9A-Fa-f]+)"
+)
+#: A manifest that lists a whole folder; more is no manifest.
+_LARGEST = 1 << 20
+
+
+def read_checksum(files: RemoteFiles, manifest_uri: str, name: str) -> str | None:
+    """The checksum, as ``sha256:<hex>``, that a manifest names for the file ``name``.
+
+    A line without a name counts where it is the manifest's only one. None if there is no such line, as while the
+    manifest is still being written.
+    """
+    with files.open_read(manifest_uri) as stream:
+        text = stream.read(_LARGEST).decode("utf-8", errors="replace")
+    lines = [_LINE.fullmatch(line.strip()) for line in text.splitlines() if line.strip()]
+    for line in lines:
+        if line is None:
+            continue
+        of = line["name"] or line["of"]
+        if (of is None and len(lines) == 1) or (
+            of is not None and of.strip().replace("\\", "/").split("/")[-1] == name
+        ):
+            digits = (line["plain"] or line["tagged"]).lower()
+            algorithm = _ALGORITHMS.get(len(digits))
+            return None if algorithm is None else f"{algorithm}:{digits}"
+    return None
+
+
+@dataclass
+class SummedFile:
+    """A conversion file whose bytes are summed while they are read, so that it is read once.
+
+    Attributes:
+        file: the file itself.
+        checksum: what its bytes must sum to, as ``sha256:<hex>``.
+    """
+
+    file: StoredFile
+    checksum: str
+    _digest: Any = field(default=None, init=False)
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    @property
+    def uri(self) -> str:
+        return self.file.uri
+
+    @property
+    def size(self) -> int:
+        return self.file.size
+
+    def open(self) -> BinaryIO:
+        """The stored bytes from the start."""
+        self._digest = hashlib.new(self.checksum.partition(":")[0], usedforsecurity=False)
+        # Of a stream, whoever reads a conversion file uses this much.
+        return cast("BinaryIO", _Summed(self.file.open(), self._digest))
+
+    def check(self) -> None:
+        """Hold what was read, from start to end, against the checksum.
+
+        :raises InputFileError: if it is another file.
+        """
+        algorithm, _, digits = self.checksum.partition(":")
+        if self._digest.hexdigest() != digits:
+            raise InputFileError(
+                f"its bytes are not those whose {algorithm} the manifest names; nothing was done with them.",
+                rule="checksum",
+                where=self.uri,
+                todo="It did not arrive whole, or was replaced. Have it sent again, file first and manifest last, then "
+                "clear wait_for_file and what follows.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Summed:
+    stream: BinaryIO
+    digest: Any
+
+    def __enter__(self) -> _Summed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stream.close()
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self.stream.read(size)
+        self.digest.update(chunk)
+        return chunk

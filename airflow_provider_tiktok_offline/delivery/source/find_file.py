@@ -1,0 +1,219 @@
+"""Which file is the day's, and is it complete?"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_tiktok_offline.config.models import SourceConfig
+from airflow_provider_tiktok_offline.delivery.source.checksum_manifest import read_checksum
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.source_registry import (
+    already_delivered,
+    day_is_delivered,
+    remember_day,
+)
+from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+    from airflow_provider_tiktok_offline.storage.files import RemoteFiles
+
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def day_of_file(source: SourceConfig, *, interval_start: datetime | None, run_day: datetime) -> date:
+    """The day whose file a run is for (semantics, "Day of a file").
+
+    :param interval_start: start of the run's data interval; None for a run without one.
+    :param run_day: when the run was due, or asked for.
+    """
+    base = interval_start if source.file_day == "interval_start" and interval_start is not None else run_day
+    return base.date() + timedelta(days=source.day_offset)
+
+
+def expected(source: SourceConfig, day: date) -> bool:
+    """Whether a file is expected for that day at all (``expected_days``: closed days have none)."""
+    return _WEEKDAYS[day.weekday()] in source.expected_days
+
+
+def source_uri(source: SourceConfig, day: date) -> str:
+    """The full URI, or the glob, of a day's file.
+
+    :raises ConfigError: if the path's template is broken or names something unknown.
+    """
+    path = render(source.path, day)
+    if "://" in path or source.conn_id is None:
+        return path
+    return f"sftp://{source.conn_id}@/{path.lstrip('/')}"
+
+
+def render(template: str, day: date, **names: str) -> str:
+    """Fill ``{{ ds }}``, ``{{ ds_nodash }}`` and ``{{ day }}`` (a date) into a path.
+
+    :raises ConfigError: if the template is broken or names something unknown.
+    """
+    if "{{" not in template and "{%" not in template:
+        return template
+    from jinja2 import TemplateError
+
+    try:
+        return _compiled(template).render(ds=day.isoformat(), ds_nodash=day.strftime("%Y%m%d"), day=day, **names)
+    except TemplateError as error:
+        raise ConfigError(
+            f"the template can't be filled: {error}.",
+            where=f"path {template!r}",
+            todo="It may use {{ ds }}, {{ ds_nodash }} and {{ day }}.",
+        ) from None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(template: str) -> Template:
+    """Compiling takes milliseconds, and a triggerer fills hundreds of paths at each look."""
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    return SandboxedEnvironment(undefined=StrictUndefined, autoescape=False).from_string(template)
+
+
+def folder_uri(source: SourceConfig, day: date) -> str:
+    """The folder in which a day's file appears, with a slash at its end."""
+    return source_uri(source, day).rpartition("/")[0] + "/"
+
+
+def find(
+    ctx: DeliveryContext,
+    day: date,
+    *,
+    previous: Sequence[Mapping[str, Any]] = (),
+    listed: Sequence[FileStamp] | None = None,
+) -> dict[str, Any]:
+    """Look once for the day's complete files; one connection, one listing.
+
+    :param day: the file's day.
+    :param previous: the stamps that the poll before returned as ``pending``; a file unchanged since is complete.
+    :param listed: the folder's files, if somebody has listed them just now.
+    :returns: ``files`` (stamps of complete files that are due, oldest first, with the ``checksum`` that a manifest
+        names), ``pending`` (stamps of files that still grow or lack their marker), ``already_delivered`` (the day's
+        file is closed: nothing is due) and ``day``.
+    :raises StorageError: if the source can't be listed.
+    """
+    with _Folder(ctx, folder_uri(ctx.config.source, day), listed) as folder:
+        return _find(ctx, day, previous, folder)
+
+
+def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, Any]], folder: _Folder) -> dict[str, Any]:
+    source = ctx.config.source
+    pattern = source_uri(source, day).rpartition("/")[2]
+    listing = folder.listing()
+    wanted = _wanted(source, pattern, day)
+    companions = {suffix for suffix in (source.done_marker, source.manifest) if suffix}
+    matches = [
+        stamp
+        for name, stamp in listing.items()
+        if not name.startswith(".")
+        and not any(name.endswith(suffix) for suffix in companions)
+        and any(fnmatch.fnmatchcase(name, one) for one in wanted)
+    ]
+    matches.sort(key=lambda stamp: (stamp.mtime, stamp.uri))
+    # A glob may match other days' files; those that are closed are passed over, whichever day they were for.
+    delivered = [stamp for stamp in matches if already_delivered(ctx, stamp)]
+    due = [stamp for stamp in matches if stamp not in delivered]
+    before = {(old["uri"], old["size"], old["mtime"]) for old in previous}
+    checksums = {} if source.manifest is None else _checksums(source.manifest, due, folder)
+    complete = [stamp for stamp in due if _complete(ctx, stamp, listing, before, checksums)]
+    pending = [stamp for stamp in due if stamp not in complete]
+    chosen = _chosen(source, complete, waiting=bool(pending))
+    remember_day(ctx, day, chosen)
+    return {
+        "day": day.isoformat(),
+        "files": [
+            stamp.to_dict() | ({"checksum": checksums[stamp.uri]} if stamp.uri in checksums else {}) for stamp in chosen
+        ],
+        "pending": [stamp.to_dict() for stamp in pending],
+        "already_delivered": not due and (bool(delivered) or day_is_delivered(ctx, day)),
+    }
+
+
+def _wanted(source: SourceConfig, pattern: str, day: date) -> list[str]:
+    if isinstance(source.files, list):
+        return [render(name, day) for name in source.files]
+    return [pattern]
+
+
+def _chosen(source: SourceConfig, complete: list[FileStamp], *, waiting: bool) -> list[FileStamp]:
+    match source.files:
+        case "one":
+            return complete[:1]
+        case "all":
+            return [] if waiting else complete
+        case int() as count:
+            return complete[:count] if len(complete) >= count else []
+        case names:
+            return complete if len(complete) == len(names) else []
+
+
+def _complete(
+    ctx: DeliveryContext,
+    stamp: FileStamp,
+    listing: Mapping[str, FileStamp],
+    before: set[tuple[str, int, str]],
+    checksums: Mapping[str, str],
+) -> bool:
+    """Whether nobody writes to the file any more: a marker where there is one, else its age, else two equal polls."""
+    source = ctx.config.source
+    if source.done_marker is not None or source.manifest is not None:
+        marked = source.done_marker is None or {stamp.name + source.done_marker, source.done_marker} & listing.keys()
+        return bool(marked) and (source.manifest is None or stamp.uri in checksums)
+    if ctx.clock.now() - stamp.mtime >= timedelta(seconds=source.settle_seconds):
+        return True
+    known = stamp.to_dict()
+    return (known["uri"], known["size"], known["mtime"]) in before
+
+
+def _checksums(manifest: str, due: Sequence[FileStamp], folder: _Folder) -> dict[str, str]:
+    """URI -> the checksum that a manifest names, for the files that have one: their own, or one of the whole folder."""
+    found = {}
+    for stamp in due:
+        named = next((name for name in (stamp.name + manifest, manifest) if name in folder.listing()), None)
+        checksum = None if named is None else read_checksum(folder.files(), folder.uri + named, stamp.name)
+        if checksum is not None:
+            found[stamp.uri] = checksum
+    return found
+
+
+class _Folder:
+    """A folder during one look: listed once, over one connection, which is opened only if it is needed."""
+
+    def __init__(self, ctx: DeliveryContext, uri: str, listed: Sequence[FileStamp] | None) -> None:
+        self.uri = uri
+        self._ctx = ctx
+        self._open = ExitStack()
+        self._files: RemoteFiles | None = None
+        self._listed = listed
+
+    def __enter__(self) -> _Folder:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def files(self) -> RemoteFiles:
+        """The store it lies in."""
+        if self._files is None:
+            from airflow_provider_tiktok_offline.storage.files import open_files
+
+            self._files = self._open.enter_context(open_files(self.uri, self._ctx.connections))
+        return self._files
+
+    def listing(self) -> dict[str, FileStamp]:
+        """Its files by name."""
+        if self._listed is None:
+            self._listed = self.files().list(self.uri)
+        return {stamp.name: stamp for stamp in self._listed}

@@ -1,0 +1,45 @@
+"""A file in a store as the stream of bytes that the conversion room reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+    from airflow_provider_tiktok_offline.storage.files import RemoteFiles
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One conversion file where it lies; nothing is copied to disk.
+
+    Attributes:
+        uri: its full URI.
+        size: its stored size in bytes.
+        files: the open store.
+    """
+
+    uri: str
+    size: int
+    files: RemoteFiles
+
+    @property
+    def name(self) -> str:
+        """The file's name, which says its type."""
+        return self.uri.rpartition("/")[2]
+
+    def open(self) -> BinaryIO:
+        """The stored bytes from the start."""
+        return self.files.open_read(self.uri)
+
+
+def stamp_of(ctx: DeliveryContext, uri: str) -> dict[str, Any]:
+    """The stamp of a file as it stands now, for whoever knows its place and no sensor has found it.
+
+    :raises FileMissingError: if there is none.
+    """
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    with open_files(uri, ctx.connections) as files:
+        return files.stat(uri).to_dict()

@@ -1,0 +1,1 @@
+"""What a delivery remembers between its steps, and who holds it."""

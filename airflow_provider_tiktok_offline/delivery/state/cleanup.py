@@ -1,0 +1,73 @@
+"""Removing what no delivery needs any more: abandoned staged parts, and notes about files and runs of long ago."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What one sweep removed.
+
+    Attributes:
+        staged: deliveries whose staged parts went.
+        notes: notes about files and runs.
+    """
+
+    staged: int
+    notes: int
+
+
+def sweep(ctx: DeliveryContext) -> Swept:
+    """Remove the advertiser's abandoned staged parts and old notes."""
+    return Swept(staged=sweep_staging(ctx), notes=_sweep_notes(ctx))
+
+
+def sweep_staging(ctx: DeliveryContext) -> int:
+    """Remove staged parts of deliveries that are closed, or untouched for ``ledger.staging_hours``.
+
+    Parts hold digests of customers' e-mails and phones: they go when their file is closed, and those of a run that
+    nobody took up again go here. ``normalize_hash`` makes them again if they are wanted after all. Called before each
+    file is staged, so it needs no maintenance task.
+
+    :returns: of how many deliveries.
+    """
+    oldest = ctx.clock.now() - timedelta(hours=ctx.config.ledger.staging_hours)
+    swept = 0
+    for delivery_id in {path.partition("/")[0] for path in ctx.staging.list("")}:
+        state = ctx.deliveries.find(delivery_id)
+        # Folders without a state of this advertiser are not ours to judge: staging may be shared.
+        if state is None or state.advertiser != ctx.config.name:
+            continue
+        if state.status == "closed" or state.updated_at < oldest:
+            swept += StagedParts(ctx.staging, delivery_id).clear()
+    return swept
+
+
+def _sweep_notes(ctx: DeliveryContext) -> int:
+    home = f"advertisers/{ctx.config.name}"
+    oldest = ctx.clock.now() - timedelta(days=ctx.config.ledger.retention_days)
+    swept = 0
+    for path in ctx.objects.list(f"{home}/intake"):
+        found = ctx.objects.get(path)
+        if found is not None and datetime.fromisoformat(json.loads(found[0])["as_of"]) < oldest:
+            ctx.objects.delete(path)
+            swept += 1
+    for path in [*ctx.objects.list(f"{home}/days"), *ctx.objects.list(f"{home}/told")]:
+        day = _DAY.search(path)
+        if day is not None and date.fromisoformat(day[0]) < oldest.date():
+            ctx.objects.delete(path)
+            swept += 1
+    for path in ctx.objects.list(f"{home}/runs"):
+        if ctx.deliveries.find(path.rpartition("/")[2]) is None:
+            ctx.objects.delete(path)
+            swept += 1
+    return swept

@@ -1,0 +1,61 @@
+"""Which deliveries a run has opened, so that its last step finds them whatever happened before it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+
+
+def _prefix(ctx: DeliveryContext) -> str:
+    return f"advertisers/{ctx.config.name}/runs/{ctx.run_key}/"
+
+
+def note_delivery(ctx: DeliveryContext, delivery_id: str) -> None:
+    """Record that this run works on that delivery."""
+    ctx.objects.create(f"{_prefix(ctx)}{delivery_id}", b"")
+
+
+def deliveries_of_run(ctx: DeliveryContext) -> list[str]:
+    """The ids of the deliveries this run has worked on, sorted."""
+    return sorted(path.rpartition("/")[2] for path in ctx.objects.list(_prefix(ctx)))
+
+
+def write_json(ctx: DeliveryContext, path: str, content: dict[str, Any]) -> str:
+    """Put a JSON object below ``state_uri``; returns its URI."""
+    ctx.objects.put(path, json.dumps(content, indent=2).encode())
+    return ctx.uri(path)
+
+
+def resume(ctx: DeliveryContext, delivery_id: str) -> DeliveryState:
+    """Come back to a delivery that ``validate`` has opened; a closed one is returned as it is.
+
+    :raises LedgerMissingError: if there is no such delivery.
+    :raises DeliveryHeldError: while another run works on it.
+    """
+    state = ctx.deliveries.get(delivery_id)
+    if state.status == "closed":
+        return state
+    return ctx.deliveries.enter(
+        delivery_id,
+        ctx.holder,
+        advertiser=state.advertiser,
+        route=state.route,
+        digest=state.digest,
+        uri=state.uri,
+        file_name=state.file_name,
+        size=state.size,
+        as_of=state.as_of,
+    )
+
+
+def note_step(ctx: DeliveryContext, state: DeliveryState, step: str, result: dict[str, Any]) -> None:
+    """Keep a step's result with the delivery, where its retry and the steps after it find it.
+
+    :raises DeliveryHeldError: if another run has taken the delivery over.
+    """
+    ctx.deliveries.save(state, steps={step: result})

@@ -1,0 +1,69 @@
+"""What is remembered of a file by its stamp, before and after its digest is known.
+
+``as_of`` is written here before the first pass over the file, so that a pass that was killed and the pass that follows
+judge every row against the same moment (semantics, "as_of").
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+
+
+def _path(ctx: DeliveryContext, stamp: FileStamp) -> str:
+    known = stamp.to_dict()
+    text = "\x1f".join(str(known[key]) for key in ("uri", "size", "mtime", "version"))
+    mode = "" if ctx.live else f"{ctx.config.mode}-{ctx.run_key}-"
+    return f"advertisers/{ctx.config.name}/intake/{mode}{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+
+
+def first_seen(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime | None) -> datetime:
+    """The moment against which this file is judged: fixed by the first call, unless ``as_of`` asks for another."""
+    path = _path(ctx, stamp)
+    moment = as_of or ctx.clock.now()
+    ctx.objects.create(path, json.dumps({"as_of": moment.isoformat()}).encode())
+    return as_of or datetime.fromisoformat(_read(ctx, path)["as_of"])
+
+
+def remember_digest(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime, digest: str) -> None:
+    """Note which bytes the stamp stood for."""
+    ctx.objects.put(_path(ctx, stamp), json.dumps({"as_of": as_of.isoformat(), "digest": digest}).encode())
+
+
+def already_delivered(ctx: DeliveryContext, stamp: FileStamp) -> bool:
+    """Whether exactly this file (same place, size, time and version) belongs to a closed delivery."""
+    digest = _read(ctx, _path(ctx, stamp)).get("digest")
+    if digest is None or not ctx.live:
+        return False
+    state = ctx.deliveries.find(ctx.delivery_id(digest))
+    return state is not None and state.status == "closed"
+
+
+def remember_day(ctx: DeliveryContext, day: date, stamps: Sequence[FileStamp]) -> None:
+    """Note which files a day's run was given, so that they are known when they have been put away."""
+    if ctx.live and stamps:
+        ctx.objects.put(_day(ctx, day), json.dumps({"files": [stamp.to_dict() for stamp in stamps]}).encode())
+
+
+def day_is_delivered(ctx: DeliveryContext, day: date) -> bool:
+    """Whether all files that the day's run was given belong to closed deliveries."""
+    files = _read(ctx, _day(ctx, day)).get("files", [])
+    return bool(files) and all(already_delivered(ctx, FileStamp.from_dict(stamp)) for stamp in files)
+
+
+def _day(ctx: DeliveryContext, day: date) -> str:
+    return f"advertisers/{ctx.config.name}/days/{day.isoformat()}.json"
+
+
+def _read(ctx: DeliveryContext, path: str) -> dict[str, Any]:
+    found = ctx.objects.get(path)
+    if found is None:
+        return {}
+    content: dict[str, Any] = json.loads(found[0])
+    return content

@@ -1,0 +1,204 @@
+"""Step 4: send one part of the plan to TikTok, receipts as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_tiktok_offline.delivery.source.opt_out_list import opted_out
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.lease import Lease
+from airflow_provider_tiktok_offline.delivery.state.runs import note_step, resume
+from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+from airflow_provider_tiktok_offline.errors import ConfigError, LedgerDamagedError, OutcomeUnknownError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from airflow_provider_tiktok_offline.ledger.receipts import PartReceipts
+    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+    from airflow_provider_tiktok_offline.tiktok.results import UploadResult
+    from airflow_provider_tiktok_offline.tiktok.windows import Items
+
+#: Batches whose bodies are in memory at once.
+WINDOW_BATCHES = 25
+
+
+def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
+    """Send what the plan holds for one part and no receipt has settled yet.
+
+    :param part: number of the part, as ``dedupe`` returned it.
+    :returns: ``delivery_id``, ``part``, and the events ``accepted``, ``refused``, ``unconfirmed`` by this call and
+        ``settled`` before it.
+    :raises OutcomeUnknownError: if the outcome of some events is still unknown; calling again settles them.
+    :raises ApiError: if TikTok refuses the token, the permission or the request as a whole.
+    :raises CircuitOpenError: if TikTok kept failing.
+    """
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
+
+    if ctx.config.mode == "dry_run":
+        raise ConfigError(
+            "nothing is uploaded in a dry run.",
+            where=ctx.config.name,
+            todo="Set mode: live when the numbers look right.",
+        )
+    state = resume(ctx, delivery_id)
+    done: dict[str, Any] = {"delivery_id": delivery_id, "part": part, "accepted": 0, "refused": 0, "unconfirmed": 0}
+    if state.status == "closed":
+        return {**done, "settled": 0}
+    frame = PreparedEvents.open(StagedParts(ctx.staging, delivery_id)).read(part)
+    with open_client(ctx) as client:
+        if ctx.config.mode == "test":
+            with Lease(ctx, state):
+                tested = {**done, **_send_test_events(ctx, client, frame), "settled": 0}
+            note_step(ctx, state, "test_events", tested)
+            return tested
+        receipts = ctx.ledger.receipts(delivery_id, part, ctx.holder)
+        with receipts, Lease(ctx, state, fence=receipts.fence) as lease:
+            settled = receipts.settled()
+            todo = _outstanding(ctx, delivery_id, part, frame, settled)
+            result = _send(ctx, client, todo, receipts, lease, proven=_proven(ctx, delivery_id))
+            done |= {outcome: getattr(result, outcome) for outcome in ("accepted", "refused", "unconfirmed")}
+    if done["unconfirmed"]:
+        raise OutcomeUnknownError(
+            f"no definite answer for {done['unconfirmed']} of {todo.height} events ({done['accepted']} accepted).",
+            where=f"delivery {delivery_id}, part {part}",
+            todo="Run the task again: they go out under the same event ids, which TikTok takes once.",
+        )
+    return {**done, "settled": settled.filter(settled["outcome"] != "in_doubt").height}
+
+
+def _outstanding(
+    ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFrame, settled: pl.DataFrame
+) -> pl.DataFrame:
+    """The planned events of a part that may be sent now, in the part's order, with their event keys.
+
+    Left out are events with a definite answer, those in doubt for longer than ``upload.retry_hours``, those that have
+    become older than the lookback, and those of people who have opted out since the events were staged.
+    """
+    import polars as pl
+
+    chosen = _planned(ctx, delivery_id, part, frame)
+    chosen = chosen.filter(~opted_out(ctx, chosen))
+    now = ctx.clock.now()
+    in_doubt = pl.col("outcome") == "in_doubt"
+    stale = in_doubt & (pl.col("first_attempt_at") < now - ctx.ledger.retry_window)
+    over = settled.filter(~in_doubt | stale).select("event_key")
+    return chosen.join(over, on="event_key", how="anti", maintain_order="left").filter(
+        pl.col("event_time") >= oldest_event_time(ctx, now)
+    )
+
+
+def _planned(ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFrame) -> pl.DataFrame:
+    """The planned events of a part, in its order, with their event keys.
+
+    A part that holds the very events of then is taken row by row; of another one each event's key is made again.
+    """
+    plan = ctx.ledger.plan(delivery_id)
+    planned = plan.part(part)
+    if part in plan.fingerprints and ctx.ledger.fingerprint(frame["event_id"]) == plan.fingerprints[part]:
+        chosen = frame if planned.height == frame.height else frame[planned["row"]]
+        return chosen.with_columns(planned["event_key"])
+    keyed = frame.with_columns(ctx.ledger.keys(frame["event_id"]).alias("event_key"))
+    chosen = keyed.join(planned.select("event_key"), on="event_key", how="semi", maintain_order="left")
+    if chosen.height != planned.height:
+        raise LedgerDamagedError(
+            f"the plan names {planned.height} events of part {part}, and {chosen.height} of them are staged.",
+            where=f"delivery {delivery_id}",
+            todo="The staged parts are not those the plan was made from: run normalize_hash with the settings of then.",
+        )
+    return chosen
+
+
+def _proven(ctx: DeliveryContext, delivery_id: str) -> bool:
+    """Whether TikTok has accepted an event of any part: then a refused batch is not the settings' fault."""
+    plan = ctx.ledger.plan(delivery_id)
+    if plan.counts["accepted"]:
+        return True
+    for part in plan.parts:
+        with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
+            if receipts.any_accepted():
+                return True
+    return False
+
+
+def oldest_event_time(ctx: DeliveryContext, now: datetime) -> int:
+    """The oldest event time that may still be sent, in epoch seconds: the start of the day ``lookback_days`` ago."""
+    if ctx.config.lookback_days is None:
+        return -(2**62)
+    day = now.astimezone(UTC).date() - timedelta(days=ctx.config.lookback_days)
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
+
+def open_client(ctx: DeliveryContext) -> TikTokClient:
+    """A client with the advertiser's grant.
+
+    :raises ConfigError: if the connection holds no access token.
+    """
+    from airflow_provider_tiktok_offline.tiktok.access import access_token_of, api_url_of
+    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+
+    connection = ctx.connections.get(ctx.config.tiktok_conn_id)
+    base_url = ctx.api_url or api_url_of(connection)
+    token = access_token_of(connection, ctx.connections, api_url=base_url, clock=ctx.clock)
+    ctx.mask(token)
+    return TikTokClient(
+        token,
+        base_url=base_url,
+        clock=ctx.clock,
+        timeout=ctx.config.upload.timeout_seconds,
+    )
+
+
+def _windows(ctx: DeliveryContext, frame: pl.DataFrame) -> Iterator[Items]:
+    """The events as JSON, as many as are in memory so at once."""
+    from airflow_provider_tiktok_offline.conversions.events.staged_events import to_json
+    from airflow_provider_tiktok_offline.tiktok.windows import Items
+
+    size = ctx.config.upload.batch_events * WINDOW_BATCHES
+    for start in range(0, frame.height, size):
+        window = frame.slice(start, size)
+        yield Items(to_json(window, before=","), window["event_key"])
+
+
+def _send(
+    ctx: DeliveryContext,
+    client: TikTokClient,
+    events: pl.DataFrame,
+    receipts: PartReceipts,
+    lease: Lease,
+    *,
+    proven: bool,
+) -> UploadResult:
+    from airflow_provider_tiktok_offline.tiktok.requests import Envelope
+    from airflow_provider_tiktok_offline.tiktok.upload import send
+
+    return send(
+        _windows(ctx, events),
+        events.height,
+        client=client,
+        envelope=Envelope(ctx.config.event_set_id),
+        limits=ctx.config.upload,
+        receipts=receipts,
+        may_leave=lease.check,
+        clock=ctx.clock,
+        progress=lambda done, total: ctx.progress("upload", done, total),
+        proven=proven,
+    )
+
+
+def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.DataFrame) -> dict[str, Any]:
+    """A few events under the test code: they show in Events Manager, count nowhere and leave no trace in the ledger."""
+    from airflow_provider_tiktok_offline.conversions.events.staged_events import to_json
+    from airflow_provider_tiktok_offline.tiktok.requests import Envelope
+    from airflow_provider_tiktok_offline.tiktok.upload import send_test
+
+    result = send_test(
+        to_json(frame.head(ctx.config.test_events), before=","),
+        client=client,
+        envelope=Envelope(ctx.config.event_set_id, test_event_code=ctx.config.test_event_code),
+        limits=ctx.config.upload,
+        clock=ctx.clock,
+    )
+    return {"accepted": result.accepted, "refused": result.refused, "unconfirmed": result.unconfirmed}
