@@ -24,7 +24,7 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.ledger import Ledger
-from airflow_provider_tiktok_offline.ledger.keyfiles import from_bytes
+from airflow_provider_tiktok_offline.ledger.key_files import from_bytes
 from airflow_provider_tiktok_offline.ledger.settlement import rows_of
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 

@@ -28,9 +28,9 @@ from pathlib import Path
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
-from airflow_provider_tiktok_offline.liveramp.book import FeedBook
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
-from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
+from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
 from airflow_provider_tiktok_offline.liveramp.publish import Destination, publish
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
 from airflow_provider_tiktok_offline.storage.files import open_files

@@ -58,7 +58,7 @@ def demo(
         runs = stage.play()
         stage.tell("Counting what TikTok holds")
         stage.check(runs)
-        from airflow_provider_tiktok_offline.cli.demo_telling import tell
+        from airflow_provider_tiktok_offline.cli.demo_summary import tell
 
         tell(console, stage, runs)
 

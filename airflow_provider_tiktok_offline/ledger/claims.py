@@ -16,7 +16,8 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError, LedgerDamagedError
-from airflow_provider_tiktok_offline.ledger import documents, keyfiles
+from airflow_provider_tiktok_offline.ledger import key_files
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 
@@ -91,7 +92,7 @@ class Claims:
                 raise LedgerDamagedError(
                     "a list of claimed events is missing", where=f"{self._objects.uri}/{path}", todo="Nothing was sent."
                 )
-            parts.append(keyfiles.unpack(content[0], f"{self._objects.uri}/{path}")[1])
+            parts.append(key_files.unpack(content[0], f"{self._objects.uri}/{path}")[1])
         return pl.concat(parts)
 
     def enter(
@@ -104,7 +105,7 @@ class Claims:
         """
         path = f"{self._folder}/claims/{delivery_id}/{round_:04d}-{secrets.token_hex(6)}"
         now = self._clock.now().isoformat()
-        self._objects.create(path, keyfiles.pack(keys, {"delivery_id": delivery_id, "at": now}))
+        self._objects.create(path, key_files.pack(keys, {"delivery_id": delivery_id, "at": now}))
         epoch = epoch or secrets.token_hex(8)
         own = book.claims.get(delivery_id)
         entry = {

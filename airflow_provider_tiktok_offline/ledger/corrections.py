@@ -15,12 +15,13 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import ConfigError, DeliveryHeldError, LedgerBusyError
-from airflow_provider_tiktok_offline.ledger import audit, documents, identity
+from airflow_provider_tiktok_offline.ledger import audit, meta_document
 from airflow_provider_tiktok_offline.ledger.dedupe import SENT, Memory
 from airflow_provider_tiktok_offline.ledger.deliveries import alive
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.settlement import rows_of
 from airflow_provider_tiktok_offline.ledger.table import CommitConflict
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 
@@ -128,7 +129,7 @@ def switch_route(ledger: Ledger, to: str, *, reason: str, actor: str) -> None:
     def edit(document: documents.Document) -> documents.Document:
         return {**document, "route": to}
 
-    documents.change(ledger.objects, identity.meta_path(ledger.event_set_id), ledger.clock, edit)
+    documents.change(ledger.objects, meta_document.meta_path(ledger.event_set_id), ledger.clock, edit)
     audit.note(
         ledger.objects, ledger.event_set_id, ledger.clock, "switch-route",
         reason=reason, actor=actor, details={"from": ledger.meta.route, "to": to},
@@ -151,7 +152,7 @@ def acknowledge_identity(
     :param send_from: the cut-over: transactions before it count as sent, since they can't be recognised any more.
     :raises ConfigError: if the cut-over lies before an earlier one.
     """
-    meta = identity.read_meta(objects, event_set_id)
+    meta = meta_document.read_meta(objects, event_set_id)
     if meta.send_from is not None and send_from < meta.send_from:
         raise ConfigError(
             f"the cut-over lies before the one of {meta.send_from:%Y-%m-%d %H:%M} UTC",
@@ -162,12 +163,12 @@ def acknowledge_identity(
         return {
             **document,
             "recipe": str(settings.get("recipe", document["recipe"])),
-            "identity": identity.fingerprint(settings),
+            "identity": meta_document.fingerprint(settings),
             "identity_settings": dict(settings),
             "send_from": send_from.isoformat(),
         }
 
-    documents.change(objects, identity.meta_path(event_set_id), clock, edit)
+    documents.change(objects, meta_document.meta_path(event_set_id), clock, edit)
     audit.note(
         objects, event_set_id, clock, "acknowledge-identity",
         reason=reason, actor=actor, details={"from": meta.identity, "send_from": send_from.isoformat()},

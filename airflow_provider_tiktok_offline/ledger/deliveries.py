@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerMissingError
-from airflow_provider_tiktok_offline.ledger import documents
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 Status = Literal["open", "closed", "failed", "reopened"]

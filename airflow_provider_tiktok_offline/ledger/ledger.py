@@ -11,15 +11,16 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
-from airflow_provider_tiktok_offline.ledger import documents, identity, keying, plan
+from airflow_provider_tiktok_offline.ledger import event_keys, meta_document, plan
 from airflow_provider_tiktok_offline.ledger.claims import Claim, ClaimBook, Claims, taken_over
 from airflow_provider_tiktok_offline.ledger.dedupe import Memory, verdicts
 from airflow_provider_tiktok_offline.ledger.deliveries import Deliveries, alive
+from airflow_provider_tiktok_offline.ledger.delivery_records import Records
 from airflow_provider_tiktok_offline.ledger.plan import Plan
 from airflow_provider_tiktok_offline.ledger.receipts import PartReceipts
-from airflow_provider_tiktok_offline.ledger.records import Records
 from airflow_provider_tiktok_offline.ledger.settlement import Settlement, Settler, carried, receipts_folder
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 #: TikTok dedupes for 48 hours; an event in doubt is tried again by itself only so long after its first attempt.
@@ -36,7 +37,7 @@ class Ledger:
     def __init__(
         self,
         objects: ObjectStore,
-        meta: identity.Meta,
+        meta: meta_document.Meta,
         secret: bytes,
         clock: Clock,
         deliveries: Deliveries,
@@ -47,7 +48,7 @@ class Ledger:
         self.clock = clock
         self.deliveries = deliveries
         self.retry_window = retry_window
-        self.root = f"{identity.root_of(meta.event_set_id)}/{meta.generation}"
+        self.root = f"{meta_document.root_of(meta.event_set_id)}/{meta.generation}"
         self.table = WitnessedTable(objects, f"{self.root}/keys", clock)
         self.claims = Claims(objects, self.root, clock)
         self.records = Records(objects, f"{self.root}/records", clock)
@@ -95,7 +96,7 @@ class Ledger:
         :raises LedgerVersionError: if a newer package wrote it, or under other identity settings.
         :raises LedgerDamagedError: if anything of it is missing.
         """
-        from airflow_provider_tiktok_offline.ledger.identity import check_identity, read_meta, read_secret
+        from airflow_provider_tiktok_offline.ledger.meta_document import check_identity, read_meta, read_secret
 
         meta = read_meta(objects, event_set_id)
         if meta.rebuilding and not rebuilding:
@@ -132,20 +133,20 @@ class Ledger:
         :raises ConfigError: if it has another one.
         """
         if self.meta.route != route:
-            identity.claim_route(self.objects, self.event_set_id, route, self.clock)
+            meta_document.claim_route(self.objects, self.event_set_id, route, self.clock)
             self.meta = replace(self.meta, route=route)
 
     def keys(self, event_ids: pl.Series) -> pl.Series:
         """Event ids as event keys: 16 bytes each, keyed with the ledger's secret."""
-        return keying.event_keys(self._secret, event_ids)
+        return event_keys.event_keys(self._secret, event_ids)
 
     def fingerprint(self, event_ids: pl.Series) -> str:
         """What tells whether these are the same events in the same order, without a key for each."""
-        return keying.fingerprint(self._secret, event_ids)
+        return event_keys.fingerprint(self._secret, event_ids)
 
     def contents(self, frame: pl.DataFrame) -> pl.Series:
         """Fingerprints (``event_key``, ``content``) as the ledger keeps them."""
-        return keying.content_keys(self._secret, frame)
+        return event_keys.content_keys(self._secret, frame)
 
     def dedupe(
         self,

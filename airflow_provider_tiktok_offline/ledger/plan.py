@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
-from airflow_provider_tiktok_offline.ledger import documents
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 #: The verdicts of dedupe under which an event is sent.

@@ -8,13 +8,13 @@ from typing import Any
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
-from airflow_provider_tiktok_offline.ledger import audit, documents, keying
-from airflow_provider_tiktok_offline.ledger import identity as identities
+from airflow_provider_tiktok_offline.ledger import audit, event_keys, meta_document
 from airflow_provider_tiktok_offline.ledger.claims import Claims
 from airflow_provider_tiktok_offline.ledger.dedupe import KEYS_SCHEMA
-from airflow_provider_tiktok_offline.ledger.records import SCHEMA as RECORDS_SCHEMA
-from airflow_provider_tiktok_offline.ledger.records import Records
+from airflow_provider_tiktok_offline.ledger.delivery_records import SCHEMA as RECORDS_SCHEMA
+from airflow_provider_tiktok_offline.ledger.delivery_records import Records
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 _FIRST_GENERATION = "g0001"
@@ -27,21 +27,21 @@ def make(
 
     :raises LedgerDamagedError: if something was recorded once and only the ledger's own document is gone.
     """
-    if objects.get(identities.meta_path(event_set_id)) is not None:
+    if objects.get(meta_document.meta_path(event_set_id)) is not None:
         return
-    root = identities.root_of(event_set_id)
+    root = meta_document.root_of(event_set_id)
     for name in ("keys", "records"):
         table = WitnessedTable(objects, f"{root}/{_FIRST_GENERATION}/{name}", clock)
         if table.remains() and table.commits():
             raise LedgerDamagedError(
                 "the ledger's own document is gone, but its tables say that something was sent",
-                where=f"{objects.uri}/{identities.meta_path(event_set_id)}",
+                where=f"{objects.uri}/{meta_document.meta_path(event_set_id)}",
                 todo="Restore the document, or rebuild the ledger (docs/operations.md).",
             )
     made_with = _secret(objects, event_set_id, secret)
     _make_tables(objects, root, _FIRST_GENERATION, clock)
     document = _meta(event_set_id, _FIRST_GENERATION, identity, made_with, secret, clock)
-    documents.create(objects, identities.meta_path(event_set_id), document)
+    documents.create(objects, meta_document.meta_path(event_set_id), document)
 
 
 def begin_rebuild(
@@ -59,12 +59,12 @@ def begin_rebuild(
     Open it with ``Ledger.open(..., rebuilding=True)``, adopt every file that was kept, then :func:`finish_rebuild`.
     What is left of the old tables stays where it is. A rebuild that is under way is gone on with.
     """
-    path = identities.meta_path(event_set_id)
+    path = meta_document.meta_path(event_set_id)
     found = objects.get(path)
     former: documents.Document = {} if found is None else documents.decode(found[0], path)
     if former.get("rebuilding"):
         return
-    root = identities.root_of(event_set_id)
+    root = meta_document.root_of(event_set_id)
     audit.note(objects, event_set_id, clock, "rebuild", reason=reason, actor=actor)
     generation = _next_generation(objects, root)
     made_with = _secret(objects, event_set_id, secret)
@@ -84,24 +84,24 @@ def finish_rebuild(objects: ObjectStore, event_set_id: str, *, clock: Clock, rea
     def edit(document: documents.Document) -> documents.Document:
         return {**document, "rebuilding": False}
 
-    documents.change(objects, identities.meta_path(event_set_id), clock, edit)
+    documents.change(objects, meta_document.meta_path(event_set_id), clock, edit)
     audit.note(objects, event_set_id, clock, "rebuild-finished", reason=reason, actor=actor)
 
 
 def _meta(
     event_set_id: str, generation: str, identity: Mapping[str, Any], made_with: bytes, given: bytes | None, clock: Clock
 ) -> documents.Document:
-    secret_from = identities.BESIDE if given is None else identities.FROM_CONNECTION
-    return identities.new_meta(event_set_id, generation, identity, made_with, secret_from, clock)
+    secret_from = meta_document.BESIDE if given is None else meta_document.FROM_CONNECTION
+    return meta_document.new_meta(event_set_id, generation, identity, made_with, secret_from, clock)
 
 
 def _secret(objects: ObjectStore, event_set_id: str, given: bytes | None) -> bytes:
     if given is not None:
         return given
-    path = identities.secret_path(event_set_id)
-    objects.create(path, keying.new_secret())
+    path = meta_document.secret_path(event_set_id)
+    objects.create(path, event_keys.new_secret())
     kept = objects.get(path)
-    if kept is None or len(kept[0]) != keying.SECRET_BYTES:
+    if kept is None or len(kept[0]) != event_keys.SECRET_BYTES:
         raise LedgerDamagedError(
             "the ledger's secret is damaged", where=f"{objects.uri}/{path}", todo="Restore it, or remove it to rebuild."
         )

@@ -18,7 +18,7 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError
-from airflow_provider_tiktok_offline.ledger import keyfiles
+from airflow_provider_tiktok_offline.ledger import key_files
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 Kind = Literal["attempted", "accepted", "refused", "released"]
@@ -163,7 +163,7 @@ class PartReceipts:
     def any_accepted(self) -> bool:
         """Whether TikTok has taken some event of the part."""
         return any(
-            keyfiles.read_header(content[0], f"{self._objects.uri}/{path}")["kind"] == "accepted"
+            key_files.read_header(content[0], f"{self._objects.uri}/{path}")["kind"] == "accepted"
             for path in self._objects.list(self._folder)
             if (content := self._objects.get(path)) is not None
         )
@@ -205,7 +205,7 @@ class PartReceipts:
                         self._failure = error
 
     def _write(self, kind: Kind, keys: pl.Series, header: dict[str, Any]) -> None:
-        content = keyfiles.pack(
+        content = key_files.pack(
             keys, {**header, "kind": kind, "at": self._clock.now().isoformat(), "holder": self._holder}
         )
         self._objects.create(f"{self._folder}/{self._next:08d}-{secrets.token_hex(4)}", content)
@@ -282,7 +282,7 @@ def read_request_ids(objects: ObjectStore, paths: Iterable[str]) -> list[str]:
     for path in paths:
         content = objects.get(path)
         if content is not None:
-            header, _ = keyfiles.unpack(content[0], f"{objects.uri}/{path}")
+            header, _ = key_files.unpack(content[0], f"{objects.uri}/{path}")
             found.update((batch[1], None) for batch in header.get("batches", []) if batch[1])
     return list(found)
 
@@ -291,7 +291,7 @@ def _entries(objects: ObjectStore, path: str) -> pl.DataFrame:
     content = objects.get(path)
     if content is None:
         return pl.DataFrame(schema=_ENTRIES)
-    header, keys = keyfiles.unpack(content[0], f"{objects.uri}/{path}")
+    header, keys = key_files.unpack(content[0], f"{objects.uri}/{path}")
     batches = pl.DataFrame(
         header.get("batches", [[len(keys), None, None, None]]),
         schema={"n": pl.Int64(), "request_id": pl.String, "code": pl.Int32, "field": pl.String},

@@ -17,10 +17,11 @@ import pyarrow as pa
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
-from airflow_provider_tiktok_offline.ledger import documents, plan, receipts
+from airflow_provider_tiktok_offline.ledger import plan, receipts
 from airflow_provider_tiktok_offline.ledger.dedupe import KEYS_SCHEMA
 from airflow_provider_tiktok_offline.ledger.plan import Plan
 from airflow_provider_tiktok_offline.ledger.table import CommitConflict, Snapshot, WitnessedTable
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 

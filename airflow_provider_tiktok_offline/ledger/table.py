@@ -17,7 +17,7 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError, LedgerError, StorageError, TikTokOfflineError
-from airflow_provider_tiktok_offline.ledger import documents
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore, translate
 
 if TYPE_CHECKING:

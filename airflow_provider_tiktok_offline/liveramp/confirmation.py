@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 
 from airflow_provider_tiktok_offline.errors import FeedError
-from airflow_provider_tiktok_offline.liveramp.book import DayRecord
+from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord
 
 
 @dataclass(frozen=True, slots=True)

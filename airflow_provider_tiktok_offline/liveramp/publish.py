@@ -13,11 +13,11 @@ from typing import BinaryIO, Literal
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.connections import Connection, Connections
 from airflow_provider_tiktok_offline.errors import FeedError, FileMissingError, NameTakenError
-from airflow_provider_tiktok_offline.liveramp.book import DayRecord, DayTakenError, FeedBook
+from airflow_provider_tiktok_offline.liveramp.compression import digest_inside, gzipped
 from airflow_provider_tiktok_offline.liveramp.encryption import Recipient, encrypted
 from airflow_provider_tiktok_offline.liveramp.feed import LEAST_ROWS
+from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, DayTakenError, FeedBook
 from airflow_provider_tiktok_offline.liveramp.names import check_name, render_name, stored_name
-from airflow_provider_tiktok_offline.liveramp.packing import digest_inside, gzipped
 from airflow_provider_tiktok_offline.liveramp.regions import with_region
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from airflow_provider_tiktok_offline.storage.files import RemoteFiles, open_files
@@ -176,7 +176,7 @@ def settle_earlier(
     :returns: the record, now delivered, if the file lies at its destination whole; else None, and what lay there of
         it is removed.
     """
-    from airflow_provider_tiktok_offline.storage.sftp import part_of
+    from airflow_provider_tiktok_offline.storage.backends.sftp import part_of
 
     with open_files(record.uri, _Regional(connections)) as files:
         stamp = _landed(files, record, destination)
@@ -280,7 +280,7 @@ class _Stored:
         self, files: RemoteFiles, uri: str, *, replace: bool, temporary: bool, progress: Callable[[int], None]
     ) -> FileStamp:
         """Write it."""
-        from airflow_provider_tiktok_offline.storage.sftp import SftpFiles
+        from airflow_provider_tiktok_offline.storage.backends.sftp import SftpFiles
 
         staged = self._staged
         if staged is None:

@@ -26,7 +26,7 @@ from airflow_provider_tiktok_offline.conversions.file.reader import Block, FileR
 from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
 from airflow_provider_tiktok_offline.errors import FeedError, FileChangedError
 from airflow_provider_tiktok_offline.liveramp.feed import Feed, check_drift, check_new_categories, feed_columns
-from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
 
 _NEW_LINE = 10
 #: Lines that are named of those that can't be written.

@@ -21,8 +21,8 @@ from airflow_provider_tiktok_offline.tiktok.client import Answer, TikTokClient
 from airflow_provider_tiktok_offline.tiktok.pacing import CircuitBreaker, RateLimit, Stopping
 
 if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.tiktok.send_buffer import Batch
     from airflow_provider_tiktok_offline.tiktok.upload import UploadLimits
-    from airflow_provider_tiktok_offline.tiktok.windows import Batch
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0

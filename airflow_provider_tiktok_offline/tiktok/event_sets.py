@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_tiktok_offline.errors import CallerError, ConfigError, OutcomeUnknownError
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
-from airflow_provider_tiktok_offline.tiktok.patience import patiently
+from airflow_provider_tiktok_offline.tiktok.retries import patiently
 
 _DESCRIPTION = "Made by airflow-provider-tiktok-offline"
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlencode
 
 from airflow_provider_tiktok_offline.errors import CredentialsError, GrantError
 from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
-from airflow_provider_tiktok_offline.tiktok.patience import patiently
+from airflow_provider_tiktok_offline.tiktok.retries import patiently
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Literal
 
 from airflow_provider_tiktok_offline.errors import CallerError
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
-from airflow_provider_tiktok_offline.tiktok.patience import patiently
+from airflow_provider_tiktok_offline.tiktok.retries import patiently
 
 Level = Literal["advertiser", "campaign", "adgroup", "ad"]
 

@@ -29,10 +29,10 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.tiktok.attempts import Attempts, Outcome
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
-from airflow_provider_tiktok_offline.tiktok.receipts import NoReceipts, ReceiptSink
+from airflow_provider_tiktok_offline.tiktok.receipt_sink import NoReceipts, ReceiptSink
 from airflow_provider_tiktok_offline.tiktok.requests import Envelope
 from airflow_provider_tiktok_offline.tiktok.results import Refusal, UploadResult
-from airflow_provider_tiktok_offline.tiktok.windows import Batch, Items, Window, windows
+from airflow_provider_tiktok_offline.tiktok.send_buffer import Batch, Items, Window, windows
 
 #: Receipts are flushed when the oldest is this old, so that a kill loses less than 5 seconds of them.
 _FLUSH_SECONDS = 4.0

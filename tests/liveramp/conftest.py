@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
-from airflow_provider_tiktok_offline.liveramp.book import FeedBook
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from tests.servers.sshd import Sshd, sshd
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
-from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
 from airflow_provider_tiktok_offline.liveramp.writer import FeedSource
 
 COLUMNS = ("email_1", "transaction_category", "transaction_timestamp", "transaction_amount", "phone_1", "order_id")

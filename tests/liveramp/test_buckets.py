@@ -19,8 +19,8 @@ from airflow_provider_tiktok_offline.errors import (
     StorageDeniedError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.liveramp.book import FeedBook
 from airflow_provider_tiktok_offline.liveramp.encryption import Recipient, load_recipient
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
 from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published, publish
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from airflow_provider_tiktok_offline.storage.files import open_files

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.errors import PartialFileError, StorageUnavailableError
-from airflow_provider_tiktok_offline.liveramp.book import FeedBook
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
 from airflow_provider_tiktok_offline.liveramp.publish import Destination, publish
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from tests.liveramp.rows import feed, row, source_of, text

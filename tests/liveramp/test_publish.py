@@ -31,8 +31,8 @@ from airflow_provider_tiktok_offline.errors import (
     StorageDeniedError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.liveramp.book import FeedBook
 from airflow_provider_tiktok_offline.liveramp.encryption import load_recipient
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
 from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published, publish, settle_earlier
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from tests.liveramp.rows import feed, row, source_of, text

@@ -15,7 +15,7 @@ from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, feed
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import FeedError, InputFileError
-from airflow_provider_tiktok_offline.liveramp.book import FeedBook
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
 from tests.liveramp.office import Office
 from tests.liveramp.rows import COLUMNS, feed, row
 from tests.servers.sshd import Sshd

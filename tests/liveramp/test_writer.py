@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, Store
 from airflow_provider_tiktok_offline.errors import FeedError, FileChangedError
-from airflow_provider_tiktok_offline.liveramp.lines import LineSet
-from airflow_provider_tiktok_offline.liveramp.packing import gzipped
+from airflow_provider_tiktok_offline.liveramp.compression import gzipped
+from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from tests.liveramp.rows import COLUMNS, SETTINGS, feed, row, source_of, text
 

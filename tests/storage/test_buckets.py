@@ -18,10 +18,10 @@ from airflow_provider_tiktok_offline.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.storage import s3
-from airflow_provider_tiktok_offline.storage.cloud import s3_options
+from airflow_provider_tiktok_offline.storage.backends import s3
+from airflow_provider_tiktok_offline.storage.backends.cloud import s3_options
+from airflow_provider_tiktok_offline.storage.backends.gcs import BucketFiles
 from airflow_provider_tiktok_offline.storage.files import RemoteFiles, open_files
-from airflow_provider_tiktok_offline.storage.gcs import BucketFiles
 from tests.servers.s3 import S3Server, s3_server
 from tests.servers.sshd import StaticConnections
 

@@ -13,7 +13,7 @@ from airflow_provider_tiktok_offline.errors import (
     NameTakenError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.storage import gcs
+from airflow_provider_tiktok_offline.storage.backends import gcs
 from airflow_provider_tiktok_offline.storage.files import RemoteFiles, open_files
 from tests.servers.gcs import GcsServer, running_gcs
 from tests.servers.sshd import StaticConnections

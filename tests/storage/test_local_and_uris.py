@@ -13,8 +13,8 @@ from airflow_provider_tiktok_offline.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from airflow_provider_tiktok_offline.storage.backends.local import LocalFiles
 from airflow_provider_tiktok_offline.storage.files import open_files
-from airflow_provider_tiktok_offline.storage.local import LocalFiles
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import parse
 from tests.servers.sshd import StaticConnections

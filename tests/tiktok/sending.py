@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from airflow_provider_tiktok_offline.config.models import UploadConfig
-from airflow_provider_tiktok_offline.tiktok.windows import Items
+from airflow_provider_tiktok_offline.tiktok.send_buffer import Items
 from tests.servers.simulator import EVENT_SET_ID
 
 #: As fast as the machine goes.

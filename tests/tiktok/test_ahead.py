@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_tiktok_offline.tiktok.ahead import ahead
+from airflow_provider_tiktok_offline.tiktok.prefetch import ahead
 
 
 def test_all_values_come_in_their_order() -> None:

@@ -24,8 +24,8 @@ from airflow_provider_tiktok_offline.simulator.faults import Fault
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.requests import Envelope
 from airflow_provider_tiktok_offline.tiktok.results import Refusal, UploadResult
+from airflow_provider_tiktok_offline.tiktok.send_buffer import Items
 from airflow_provider_tiktok_offline.tiktok.upload import Upload, send, send_test
-from airflow_provider_tiktok_offline.tiktok.windows import Items
 from tests.servers.simulator import ACCESS_TOKEN, RunningSimulator
 from tests.tiktok.scripted import LOST, OK, Reply, Request, ScriptedServer, code, in_turn, scripted
 from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, event_id, in_one, items, keys

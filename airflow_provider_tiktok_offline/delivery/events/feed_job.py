@@ -16,9 +16,9 @@ from airflow_provider_tiktok_offline.delivery.steps.upload import oldest_event_t
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
-    from airflow_provider_tiktok_offline.liveramp.book import DayRecord
     from airflow_provider_tiktok_offline.liveramp.feed import Feed
-    from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+    from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord
+    from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
     from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 
 
@@ -49,7 +49,7 @@ class FeedJob:
 
     def add(self, state: DeliveryState, stack: ExitStack) -> None:
         """Take a delivery in, and hold it for as long as the stack lasts."""
-        from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+        from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
         from airflow_provider_tiktok_offline.liveramp.writer import FeedSource
         from airflow_provider_tiktok_offline.storage.files import open_files
 

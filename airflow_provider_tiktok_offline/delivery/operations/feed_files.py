@@ -56,8 +56,8 @@ def make_sample(
     :param categories: every category that will be used; empty for those that occur among the valid rows.
     :raises FeedError: if no feed can be set up with them.
     """
-    from airflow_provider_tiktok_offline.liveramp.lines import LineSet
-    from airflow_provider_tiktok_offline.liveramp.sample import placeholder_sample, sample_from
+    from airflow_provider_tiktok_offline.liveramp.feed_sample import placeholder_sample, sample_from
+    from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
 
     settings = liveramp_config(ctx)
     if uri is None:
@@ -85,7 +85,7 @@ def accept_feed(ctx: DeliveryContext, sample: Path, *, replace_existing: bool = 
     :param replace_existing: LiveRamp has changed the format in a support case; there may be a contract already.
     :raises FeedError: if the sample is none, or there is another contract.
     """
-    from airflow_provider_tiktok_offline.liveramp.sample import accept_sample
+    from airflow_provider_tiktok_offline.liveramp.feed_sample import accept_sample
 
     liveramp_config(ctx)
     try:
@@ -136,7 +136,7 @@ def write_file(ctx: DeliveryContext, uri: str, to: Path) -> dict[str, Any]:
 
 
 def _feed_file(ctx: DeliveryContext, checked: _Checked, *, sent_before: Any) -> Any:
-    from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+    from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
     from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
 
     lines = LineSet()

@@ -22,7 +22,7 @@ def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> dict[st
     from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_name
     from airflow_provider_tiktok_offline.ledger import audit
     from airflow_provider_tiktok_offline.ledger.deliveries import alive
-    from airflow_provider_tiktok_offline.ledger.identity import root_of
+    from airflow_provider_tiktok_offline.ledger.meta_document import root_of
 
     name, event_set_id = ctx.config.name, ctx.config.event_set_id
     states = ctx.deliveries.list(name)

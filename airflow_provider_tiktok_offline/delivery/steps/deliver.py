@@ -16,8 +16,8 @@ from airflow_provider_tiktok_offline.errors import ConfigError, DeliveryHeldErro
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
-    from airflow_provider_tiktok_offline.liveramp.book import DayRecord, FeedBook
     from airflow_provider_tiktok_offline.liveramp.feed import Feed
+    from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, FeedBook
     from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published
 
 #: Days back in which a writer that died is looked for.
@@ -121,7 +121,7 @@ def liveramp_config(ctx: DeliveryContext) -> LiveRampConfig:
 
 def feed_book(ctx: DeliveryContext) -> FeedBook:
     """The book of the advertiser's feed."""
-    from airflow_provider_tiktok_offline.liveramp.book import FeedBook
+    from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
 
     return FeedBook(ctx.objects, feed_name(ctx), ctx.clock, lease_seconds=ctx.config.ledger.lease_seconds)
 
@@ -275,7 +275,7 @@ def _dry_run(ctx: DeliveryContext, state: DeliveryState, feed: Feed) -> dict[str
     import polars as pl
 
     from airflow_provider_tiktok_offline.errors import LedgerMissingError
-    from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+    from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
     from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
     from airflow_provider_tiktok_offline.storage.files import open_files
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.receipts import PartReceipts
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
     from airflow_provider_tiktok_offline.tiktok.results import UploadResult
-    from airflow_provider_tiktok_offline.tiktok.windows import Items
+    from airflow_provider_tiktok_offline.tiktok.send_buffer import Items
 
 #: Batches whose bodies are in memory at once.
 WINDOW_BATCHES = 25
@@ -154,7 +154,7 @@ def open_client(ctx: DeliveryContext) -> TikTokClient:
 def _windows(ctx: DeliveryContext, frame: pl.DataFrame) -> Iterator[Items]:
     """The events as JSON, as many as are in memory so at once."""
     from airflow_provider_tiktok_offline.conversions.events.staged_events import to_json
-    from airflow_provider_tiktok_offline.tiktok.windows import Items
+    from airflow_provider_tiktok_offline.tiktok.send_buffer import Items
 
     size = ctx.config.upload.batch_events * WINDOW_BATCHES
     for start in range(0, frame.height, size):

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
-from airflow_provider_tiktok_offline.ledger.keying import KEY_BYTES
+from airflow_provider_tiktok_offline.ledger.event_keys import KEY_BYTES
 
 
 def pack(keys: pl.Series, header: dict[str, Any]) -> bytes:

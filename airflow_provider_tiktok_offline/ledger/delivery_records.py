@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
-from airflow_provider_tiktok_offline.ledger import documents
 from airflow_provider_tiktok_offline.ledger.table import CommitConflict, WitnessedTable
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 #: A record's columns; what has none is kept in ``details`` as JSON.

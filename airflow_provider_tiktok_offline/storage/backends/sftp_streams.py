@@ -12,7 +12,7 @@ from typing import Any
 import asyncssh
 
 from airflow_provider_tiktok_offline.errors import StorageError
-from airflow_provider_tiktok_offline.storage.ssh_session import Session
+from airflow_provider_tiktok_offline.storage.backends.ssh_session import Session
 
 #: Bytes of one request, if the server allows as many (OpenSSH: 255 KiB).
 BLOCK = 256 * 1024

@@ -21,10 +21,16 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
     TikTokOfflineError,
 )
+from airflow_provider_tiktok_offline.storage.backends.sftp_streams import (
+    BLOCK,
+    ReadStream,
+    open_handle,
+    pipeline,
+    read_block,
+)
+from airflow_provider_tiktok_offline.storage.backends.ssh_options import ssh_options
+from airflow_provider_tiktok_offline.storage.backends.ssh_session import LoopThread, Session
 from airflow_provider_tiktok_offline.storage.files import Progress
-from airflow_provider_tiktok_offline.storage.sftp_streams import BLOCK, ReadStream, open_handle, pipeline, read_block
-from airflow_provider_tiktok_offline.storage.ssh_options import ssh_options
-from airflow_provider_tiktok_offline.storage.ssh_session import LoopThread, Session
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
 

@@ -21,8 +21,8 @@ from typing import Any, Literal
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError
-from airflow_provider_tiktok_offline.ledger import documents
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 Status = Literal["writing", "delivered", "abandoned", "rejected"]

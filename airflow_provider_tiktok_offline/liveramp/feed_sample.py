@@ -25,7 +25,7 @@ from airflow_provider_tiktok_offline.liveramp.feed import (
     check_columns,
     feed_columns,
 )
-from airflow_provider_tiktok_offline.liveramp.lines import LineSet
+from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
 
 VALUED_COLUMNS = tuple(column.name for column in COLUMNS if column.value_required)

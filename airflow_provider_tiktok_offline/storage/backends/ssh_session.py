@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import asyncssh
 
-from airflow_provider_tiktok_offline.storage.ssh_faults import is_cut, ssh_fault
+from airflow_provider_tiktok_offline.storage.backends.ssh_faults import is_cut, ssh_fault
 
 _T = TypeVar("_T")
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from airflow_provider_tiktok_offline.tiktok.ahead import ahead
+from airflow_provider_tiktok_offline.tiktok.prefetch import ahead
 from airflow_provider_tiktok_offline.tiktok.requests import Bodies, Envelope
 
 

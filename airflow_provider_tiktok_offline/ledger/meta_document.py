@@ -16,7 +16,8 @@ from airflow_provider_tiktok_offline.errors import (
     LedgerMissingError,
     LedgerVersionError,
 )
-from airflow_provider_tiktok_offline.ledger import documents, keying
+from airflow_provider_tiktok_offline.ledger import event_keys
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import ObjectStore
 
 #: The newest layout this package reads and writes.
@@ -79,7 +80,7 @@ def new_meta(
         "recipe": str(identity.get("recipe", "v1")),
         "identity": fingerprint(identity),
         "identity_settings": dict(identity),
-        "secret_check": keying.check_of(secret),
+        "secret_check": event_keys.check_of(secret),
         "secret_from": secret_from,
         "route": None,
         "send_from": None,
@@ -159,7 +160,7 @@ def read_secret(objects: ObjectStore, meta: Meta, given: bytes | None) -> bytes:
         raise LedgerDamagedError(
             "the ledger's secret is missing", where=where, todo="Restore it from a backup; nothing was sent."
         )
-    if keying.check_of(given) != meta.secret_check:
+    if event_keys.check_of(given) != meta.secret_check:
         raise LedgerDamagedError(
             "the ledger's secret is not the one that its keys were made with",
             where=where, todo="Restore the former secret; nothing was sent.",
