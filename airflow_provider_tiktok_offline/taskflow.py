@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.providers.common.compat.sdk import get_current_context
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.delivery_task import DeliveryTask
+from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext

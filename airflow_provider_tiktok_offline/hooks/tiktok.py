@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient

@@ -10,8 +10,8 @@ from airflow.providers.common.compat.sdk import BaseNotifier
 from asgiref.sync import sync_to_async
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.errors import GateExceededError, GuardError, TikTokOfflineError
+from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 
 if TYPE_CHECKING:
     from datetime import date

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import BaseNotifier
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.delivery_task import DeliveryTask
+from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 
 
 class LiveRampConfirmationNotifier(DeliveryTask, BaseNotifier):

@@ -10,9 +10,9 @@ from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.delivery_task import DeliveryTask, task_errors
+from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
+from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
 from airflow_provider_tiktok_offline.operators.base import delivery_ids
-from airflow_provider_tiktok_offline.retry_policy import with_retry_policy
 
 
 class ApproveDeliveryOperator(DeliveryTask, ApprovalOperator):

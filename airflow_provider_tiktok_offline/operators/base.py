@@ -8,10 +8,10 @@ from typing import Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.errors import ConfigError
-from airflow_provider_tiktok_offline.lineage import Traced
-from airflow_provider_tiktok_offline.retry_policy import with_retry_policy
+from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
+from airflow_provider_tiktok_offline.glue.lineage import Traced
+from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
 
 
 class DeliveryOperator(DeliveryTask, Traced, BaseOperator):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow_provider_tiktok_offline.errors import ConfigError
-from airflow_provider_tiktok_offline.lineage import at
+from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.links import FileReportLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_provider_tiktok_offline.lineage import at
+from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRule
 
 from airflow_provider_tiktok_offline.errors import UnsettledError
-from airflow_provider_tiktok_offline.lineage import at, event_set
+from airflow_provider_tiktok_offline.glue.lineage import at, event_set
+from airflow_provider_tiktok_offline.glue.metrics import count_delivery
 from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
-from airflow_provider_tiktok_offline.metrics import count_delivery
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 
 _FAILED = frozenset({"failed", "upstream_failed"})

@@ -7,11 +7,11 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_tiktok_offline.delivery_task import task_errors
-from airflow_provider_tiktok_offline.lineage import at, event_set
+from airflow_provider_tiktok_offline.glue.delivery_task import task_errors
+from airflow_provider_tiktok_offline.glue.lineage import at, event_set
+from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
 from airflow_provider_tiktok_offline.links import EventsManagerLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
-from airflow_provider_tiktok_offline.retry_policy import with_retry_policy
 
 
 class TikTokUploadOperator(DeliveryOperator):

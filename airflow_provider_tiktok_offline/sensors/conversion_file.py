@@ -17,10 +17,10 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
-from airflow_provider_tiktok_offline.file_day import file_day
-from airflow_provider_tiktok_offline.retry_policy import with_retry_policy
+from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
+from airflow_provider_tiktok_offline.glue.file_day import file_day
+from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
 
 
 class ConversionFileSensor(DeliveryTask, BaseSensorOperator):

@@ -120,10 +120,10 @@ class ConversionFileTrigger(BaseEventTrigger):
                     await self._remember(handed_over)
 
     async def _look(self) -> dict[str, Any]:
-        from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
         from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
         from airflow_provider_tiktok_offline.delivery.source.find_file import day_of_file, find, folder_uri
         from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+        from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
 
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
         config = AdvertiserConfig.model_validate(self.settings)

@@ -64,7 +64,7 @@ async def _go(key: tuple[asyncio.AbstractEventLoop, object], visit: _Visit) -> _
 
 
 def _list(folders: list[str]) -> _Found:
-    from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
+    from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     found: _Found = {}

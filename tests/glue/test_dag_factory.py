@@ -14,7 +14,7 @@ from airflow.dag_processing.processor import _serialize_dags
 from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.dag_factory import _like, build_dag, build_dags
+from airflow_provider_tiktok_offline.dag_factory.factory import _like, build_dag, build_dags
 from airflow_provider_tiktok_offline.errors import ConfigError
 from tests.servers.airflow_versions import DagBag, DagSerialization, dag_bag
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_tiktok_offline.config import AdvertiserConfig
-from airflow_provider_tiktok_offline.delivery_task import refuse_lonely_state
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.glue.delivery_task import refuse_lonely_state
 
 
 def _config(**changes: Any) -> AdvertiserConfig:

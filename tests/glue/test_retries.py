@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.dag_factory import build_dag
-from airflow_provider_tiktok_offline.retry_policy import delivery_retry_policy
+from airflow_provider_tiktok_offline.glue.retry_policy import delivery_retry_policy
 from tests.glue.airflow_world import AirflowWorld
 from tests.glue.conftest import Inbox
 from tests.servers.airflow import AirflowRunner

@@ -22,7 +22,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
-from airflow_provider_tiktok_offline.file_day import file_day
+from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger, until_shared_look
 from tests.glue.conftest import DAY, Inbox, Run
@@ -388,10 +388,10 @@ def test_a_missing_folder_is_its_own_triggers_error(inbox: Inbox) -> None:
 
 def test_a_file_that_was_put_away_is_known_to_be_delivered(inbox: Inbox) -> None:
     """The day's file is closed and archived: another run of the day does not wait for it."""
-    from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
     from airflow_provider_tiktok_offline.clock import system_clock
     from airflow_provider_tiktok_offline.delivery.state import source_registry
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+    from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
     path = inbox.put("sales_20261121.csv")

@@ -19,8 +19,8 @@ from airflow_provider_tiktok_offline.errors import (
     TikTokOfflineError,
     UnsettledError,
 )
-from airflow_provider_tiktok_offline.metrics import measured
-from airflow_provider_tiktok_offline.report_pages import page_link
+from airflow_provider_tiktok_offline.glue.metrics import measured
+from airflow_provider_tiktok_offline.glue.report_pages import page_link
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class DeliveryTask:
 
     def delivery_context(self, context: Mapping[str, Any]) -> DeliveryContext:
         """The step's view of the advertiser, with Airflow's connections, held by this DAG run."""
-        from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
         from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+        from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
 
         # asyncssh tells every step of every login at INFO.
         logging.getLogger("asyncssh").setLevel(logging.WARNING)

@@ -41,7 +41,7 @@ def _report(dag_id: str, run_id: str, task_id: str, map_index: int) -> bytes | N
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    from airflow_provider_tiktok_offline.airflow_connections import AirflowConnections
+    from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
     from airflow_provider_tiktok_offline.storage.objects import open_objects
 
     task = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index, "key": _XCOM_KEY}

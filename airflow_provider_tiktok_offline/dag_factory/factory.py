@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import DAG, Param, get_parsing_context
 
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, load_config
-from airflow_provider_tiktok_offline.dag_options import PREFIX, common_options, own_options
-from airflow_provider_tiktok_offline.dag_twins import add_twins
+from airflow_provider_tiktok_offline.dag_factory.options import PREFIX, common_options, own_options
+from airflow_provider_tiktok_offline.dag_factory.twins import add_twins
 from airflow_provider_tiktok_offline.errors import ConfigError
-from airflow_provider_tiktok_offline.file_day import DAY_PARAM
+from airflow_provider_tiktok_offline.glue.file_day import DAY_PARAM
 from airflow_provider_tiktok_offline.operators.conversions import (
     DedupeOperator,
     NormalizeHashOperator,

@@ -1,0 +1,1 @@
+"""What the package's Airflow tasks share: connections, days, lineage, metrics, retries and report pages."""
