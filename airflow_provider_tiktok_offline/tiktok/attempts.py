@@ -18,11 +18,10 @@ from airflow_provider_tiktok_offline.errors import (
     TikTokOfflineError,
 )
 from airflow_provider_tiktok_offline.tiktok.client import Answer, TikTokClient
-from airflow_provider_tiktok_offline.tiktok.pacing import CircuitBreaker, RateLimit, Stopping
+from airflow_provider_tiktok_offline.tiktok.pacing import CircuitBreaker, RateLimit, Stopping, UploadLimits
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.send_buffer import Batch
-    from airflow_provider_tiktok_offline.tiktok.upload import UploadLimits
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Protocol
 
 from airflow_provider_tiktok_offline.clock import Clock
 
@@ -13,6 +14,21 @@ _RECOVERY_SHARE = 1 / 50
 _LONGEST_NAP_SECONDS = 0.5
 #: Clocks tell no finer difference.
 _SHORTEST_NAP_SECONDS = 1e-6
+
+
+class UploadLimits(Protocol):
+    """How fast and how much at once; ``config.models.UploadConfig`` is one."""
+
+    @property
+    def batch_events(self) -> int: ...
+    @property
+    def batch_bytes(self) -> int: ...
+    @property
+    def requests_per_second(self) -> float: ...
+    @property
+    def in_flight(self) -> int: ...
+    @property
+    def max_attempts(self) -> int: ...
 
 
 class Stopping(Exception):

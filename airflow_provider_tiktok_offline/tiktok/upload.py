@@ -11,7 +11,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
-from typing import Protocol
 
 import polars as pl
 
@@ -29,6 +28,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.tiktok.attempts import Attempts, Outcome
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+from airflow_provider_tiktok_offline.tiktok.pacing import UploadLimits
 from airflow_provider_tiktok_offline.tiktok.receipt_sink import NoReceipts, ReceiptSink
 from airflow_provider_tiktok_offline.tiktok.requests import Envelope
 from airflow_provider_tiktok_offline.tiktok.results import Refusal, UploadResult
@@ -39,21 +39,6 @@ _FLUSH_SECONDS = 4.0
 #: Attempts recorded at once cover about so many seconds of requests, within these bounds of batches.
 _ATTEMPT_SECONDS = 2.0
 _LARGEST_ATTEMPT = 64
-
-
-class UploadLimits(Protocol):
-    """How fast and how much at once; ``config.models.UploadConfig`` is one."""
-
-    @property
-    def batch_events(self) -> int: ...
-    @property
-    def batch_bytes(self) -> int: ...
-    @property
-    def requests_per_second(self) -> float: ...
-    @property
-    def in_flight(self) -> int: ...
-    @property
-    def max_attempts(self) -> int: ...
 
 
 def send(
