@@ -14,7 +14,6 @@ from typing import BinaryIO
 from airflow_provider_tiktok_offline.conversions.contract.columns import COLUMNS
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
-from airflow_provider_tiktok_offline.conversions.file.header import read_header
 from airflow_provider_tiktok_offline.conversions.file.parsing import parse
 from airflow_provider_tiktok_offline.conversions.file.reader import FileReader
 from airflow_provider_tiktok_offline.errors import FeedError
@@ -101,32 +100,28 @@ def sample_from(
 def _choose(
     source: ByteSource, settings: ConversionSettings, valid: LineSet, wanted: set[str], rows: int
 ) -> tuple[tuple[str, ...], LineSet]:
-    reader = FileReader(source, settings.limits)
     chosen = LineSet()
-    columns: tuple[str, ...] = ()
     missing = set(wanted)
     left = max(rows, LEAST_ROWS)
-    for block in reader.blocks():
-        if isinstance(block, bytes):
-            header = read_header(block, source.name, reader.type, settings, byte_order_mark=reader.byte_order_mark)
-            reader.delimiter, reader.fields = header.delimiter.encode(), header.width
-            columns = feed_columns(header.places, settings)
-            continue
-        parsed = parse(block, header.width, reader.delimiter, settings.limits.row_characters)
-        ok = valid.mask(parsed.lines)
+    with FileReader(source, settings) as reader:
+        header = reader.read_header()
+        columns = feed_columns(header.places, settings)
         place = header.places.get("transaction_category")
-        for index in ok.nonzero()[0]:
-            if place is None:
-                category = settings.constants["transaction_category"]
-            else:
-                cell = parsed.frame.item(int(index), place).strip()
-                category = settings.event_map.get(cell, cell)
-            if left > 0 or category in missing:
-                chosen.add([int(parsed.lines[index])])
-                missing.discard(category)
-                left -= 1
-            if left <= 0 and not missing:
-                return columns, chosen
+        for block in reader.blocks(header):
+            parsed = parse(block, header.width, header.delimiter.encode(), settings.limits.row_characters)
+            ok = valid.mask(parsed.lines)
+            for index in ok.nonzero()[0]:
+                if place is None:
+                    category = settings.constants["transaction_category"]
+                else:
+                    cell = parsed.frame.item(int(index), place).strip()
+                    category = settings.event_map.get(cell, cell)
+                if left > 0 or category in missing:
+                    chosen.add([int(parsed.lines[index])])
+                    missing.discard(category)
+                    left -= 1
+                if left <= 0 and not missing:
+                    return columns, chosen
     if missing:
         raise FeedError(f"no valid row has the category {', '.join(sorted(missing))}.", where=source.uri)
     return columns, chosen
@@ -154,29 +149,25 @@ def accept_sample(content: bytes, *, file_name: str, name: str, advertiser: str,
     :raises FeedError: if it has fewer than 25 rows, a row lacks a required value, or its form is not the programme's.
     """
     settings = ConversionSettings(profile="liveramp", lookback_days=None)
-    reader = FileReader(_Bytes(content, file_name), settings.limits)
-    columns: tuple[str, ...] = ()
     categories: set[str] = set()
     rows = 0
-    for block in reader.blocks():
-        if isinstance(block, bytes):
-            header = read_header(block, file_name, reader.type, settings, byte_order_mark=reader.byte_order_mark)
-            reader.delimiter, reader.fields = header.delimiter.encode(), header.width
-            columns = tuple(sorted(header.places, key=header.places.__getitem__))
-            check_columns(columns, file_name)
-            continue
-        parsed = parse(block, header.width, reader.delimiter, settings.limits.row_characters)
-        if parsed.faults:
-            lines = sorted(int(line) for found in parsed.faults.values() for line in found)
-            raise FeedError(
-                f"rows that are not whole, first in lines {', '.join(map(str, lines[:5]))}.", where=file_name
-            )
-        rows += parsed.frame.height
-        for column in VALUED_COLUMNS:
-            _require([parsed.frame[str(header.places[column])].to_list()], parsed.lines.tolist(), column, file_name)
-        identifiers = [parsed.frame[str(header.places[name])].to_list() for name in IDENTIFIERS if name in columns]
-        _require(identifiers, parsed.lines.tolist(), " or ".join(IDENTIFIERS), file_name)
-        categories.update(parsed.frame[str(header.places["transaction_category"])].to_list())
+    with FileReader(_Bytes(content, file_name), settings) as reader:
+        header = reader.read_header()
+        columns = tuple(sorted(header.places, key=header.places.__getitem__))
+        check_columns(columns, file_name)
+        for block in reader.blocks(header):
+            parsed = parse(block, header.width, header.delimiter.encode(), settings.limits.row_characters)
+            if parsed.faults:
+                lines = sorted(int(line) for faulty in parsed.faults.values() for line in faulty)
+                raise FeedError(
+                    f"rows that are not whole, first in lines {', '.join(map(str, lines[:5]))}.", where=file_name
+                )
+            rows += parsed.frame.height
+            for column in VALUED_COLUMNS:
+                _require([parsed.frame[str(header.places[column])].to_list()], parsed.lines.tolist(), column, file_name)
+            identifiers = [parsed.frame[str(header.places[name])].to_list() for name in IDENTIFIERS if name in columns]
+            _require(identifiers, parsed.lines.tolist(), " or ".join(IDENTIFIERS), file_name)
+            categories.update(parsed.frame[str(header.places["transaction_category"])].to_list())
     if rows < LEAST_ROWS:
         raise FeedError(f"{rows} rows; a sample needs at least {LEAST_ROWS}.", where=file_name)
     return Feed(

@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +18,9 @@ import polars as pl
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import severity_of
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
-from airflow_provider_tiktok_offline.conversions.file.header import Header, read_header
+from airflow_provider_tiktok_offline.conversions.file.header import Header
 from airflow_provider_tiktok_offline.conversions.file.parsing import Parsed, parse, screen
-from airflow_provider_tiktok_offline.conversions.file.reader import Block, FileReader
+from airflow_provider_tiktok_offline.conversions.file.reader import Block, FileReader, RunningDigest
 from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
 from airflow_provider_tiktok_offline.errors import FeedError, FileChangedError
 from airflow_provider_tiktok_offline.liveramp.feed import Feed, check_drift, check_new_categories, feed_columns
@@ -117,14 +115,15 @@ class FeedFile:
         total = rows = 0
         unwritable = [Unwritable() for _ in self._sources]
         held = self._feed.header()
-        digest = hashlib.sha256(held)
+        digest: RunningDigest = hashlib.sha256(held)
         read_before = 0
         for one, faults in zip(self._sources, unwritable, strict=True):
             # As long as what is written is what was read, its digest is taken from the reader's.
             same = one is self._sources[0]
             for text, count, read in self._rows(one, faults, read_before):
-                same = same and read is not None and (text != b"" or read.digest() == digest.digest())
-                if same:
+                if read is None or not (text or read.digest() == digest.digest()):
+                    same = False
+                if same and read is not None:
                     digest = read
                 elif not known:
                     digest.update(text)
@@ -148,9 +147,8 @@ class FeedFile:
         :raises FeedError: if a source no longer has the form of the feed.
         """
         for one in self._sources:
-            reader = FileReader(one.source, one.settings.limits)
-            with closing(reader.blocks()) as blocks:
-                self._layout(reader, next(blocks), one)
+            with FileReader(one.source, one.settings) as reader:
+                self._layout(reader.read_header(), one)
         return sum(len(one.lines) for one in self._sources) if all(map(self._known, self._sources)) else None
 
     def measure(self) -> None:
@@ -158,21 +156,22 @@ class FeedFile:
         for _ in self.chunks():
             pass
 
-    def _rows(self, one: FeedSource, faults: Unwritable, read_before: int) -> Iterator[tuple[bytes, int, Any]]:
+    def _rows(
+        self, one: FeedSource, faults: Unwritable, read_before: int
+    ) -> Iterator[tuple[bytes, int, RunningDigest | None]]:
         """Text, its rows, and the digest of all that was read up to it where it is what was read; the header is b""."""
         tick = None if self._progress is None else (lambda done: self._tell(read_before + done))
-        reader = FileReader(one.source, one.settings.limits, tick=tick)
-        layout: _Layout | None = None
-        for block in reader.blocks():
-            if layout is None or isinstance(block, bytes):
-                layout = self._layout(reader, block, one)
-                yield b"", 0, reader.digest()
-                continue
-            written = layout.copy(block)
-            if written is None:
-                parsed = parse(block, reader.fields, reader.delimiter, one.settings.limits.row_characters)
-                written = layout.write(parsed, faults)
-            yield *written, reader.digest() if written[0] is block.data else None
+        with FileReader(one.source, one.settings, tick=tick) as reader:
+            header = reader.read_header()
+            layout = self._layout(header, one)
+            yield b"", 0, reader.digest()
+            for block in reader.blocks(header):
+                written = layout.copy(block)
+                if written is None:
+                    mark = header.delimiter.encode()
+                    parsed = parse(block, header.width, mark, one.settings.limits.row_characters)
+                    written = layout.write(parsed, faults)
+                yield *written, reader.digest() if written[0] is block.data else None
         self._read = reader.size
         if reader.sha256 != one.sha256:
             raise FileChangedError(
@@ -182,12 +181,7 @@ class FeedFile:
                 todo="Run the delivery again from validate.",
             )
 
-    def _layout(self, reader: FileReader, line: bytes | Block, one: FeedSource) -> _Layout:
-        """What the header line, the first thing that the reader gives, says."""
-        if isinstance(line, Block):
-            raise TypeError("a block before the header")
-        header = read_header(line, one.source.name, reader.type, one.settings, byte_order_mark=reader.byte_order_mark)
-        reader.delimiter, reader.fields = header.delimiter.encode(), header.width
+    def _layout(self, header: Header, one: FeedSource) -> _Layout:
         return _Layout(self._feed, header, one, checked=bool(self.sha256) or self._known(one))
 
     def _known(self, one: FeedSource) -> bool:

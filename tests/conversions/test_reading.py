@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pytest
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import Limits
 from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+from airflow_provider_tiktok_offline.conversions.file.reader import FileReader
 from airflow_provider_tiktok_offline.conversions.preparation.prepare import validate
 from airflow_provider_tiktok_offline.errors import FileMissingError, InputFileError
-from tests.conversions.files import AS_OF, LIVERAMP, SETTINGS, check, found, text
+from tests.conversions.files import AS_OF, LIVERAMP, SETTINGS, BytesSource, check, found, text
 
 THREE = text([{}, {}, {}])
 
@@ -175,3 +178,35 @@ def test_windows_line_ends_and_quotes_go_together() -> None:
     """A carriage return behind a closing quote is part of the line end."""
     content = text([{"product_name": '"a, b"'}, {"product_name": '"c"'}]).replace("\n", "\r\n")
     assert check(content).rows_valid == 2
+
+
+def test_a_reader_returns_the_header_then_the_blocks(tmp_path: Path) -> None:
+    """The header decides where a quoted record ends; every stored byte enters the digest."""
+    content = 'a|email_1|b\n1|"x\ny"|2\n3|4|5'
+    path = tmp_path / "sales.psv"
+    path.write_text(content)
+    with FileReader(LocalFile(path), SETTINGS) as reader, pytest.raises(InputFileError, match="header is wrong"):
+        reader.read_header()
+    constants = dict.fromkeys(("transaction_category", "transaction_timestamp", "transaction_amount"), "x")
+    with FileReader(LocalFile(path), replace(SETTINGS, constants=constants), block_bytes=12) as reader:
+        header = reader.read_header()
+        blocks = list(reader.blocks(header))
+    assert (header.delimiter, header.width, header.line.text) == ("|", 3, b"a|email_1|b")
+    assert [span for block in blocks for span in block.spans] == [(0, 1)]
+    assert b"".join(block.data for block in blocks) == content.partition("\n")[2].encode() + b"\n"
+    assert (reader.sha256, reader.size) == (hashlib.sha256(content.encode()).hexdigest(), len(content))
+
+
+def test_a_reader_that_is_left_after_the_header_closes_the_file() -> None:
+    """A look at the header alone leaves no file open."""
+    source = BytesSource(text([{}]).encode())
+    streams = []
+
+    def remembered() -> io.BytesIO:
+        streams.append(io.BytesIO(source.data))
+        return streams[-1]
+
+    source.open = remembered  # type: ignore[method-assign]
+    with FileReader(source, SETTINGS) as reader:
+        reader.read_header()
+    assert [stream.closed for stream in streams] == [True]

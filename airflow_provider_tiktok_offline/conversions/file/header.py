@@ -38,6 +38,19 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderLine:
+    """Line 1 as it stands in the file.
+
+    Attributes:
+        text: its bytes, without the line end and the byte order mark.
+        byte_order_mark: whether a byte order mark precedes it.
+    """
+
+    text: bytes = field(repr=False)
+    byte_order_mark: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """What line 1 says.
 
@@ -49,6 +62,7 @@ class Header:
         others: file column named by the settings (extension, where, consent) -> index of the field.
         labels: programme column -> the file's own name for it.
         findings: what is wrong with it, short of an error.
+        line: line 1 itself.
     """
 
     delimiter: str
@@ -58,6 +72,7 @@ class Header:
     others: dict[str, int]
     labels: dict[str, str]
     findings: tuple[Finding, ...] = ()
+    line: HeaderLine = HeaderLine(b"")
 
 
 @dataclass(slots=True)
@@ -71,16 +86,16 @@ class _Findings:
             self.found.append(Finding(rule, severity, column, message))
 
 
-def read_header(line: bytes, file: str, ending: str, settings: ConversionSettings, *, byte_order_mark: bool) -> Header:
+def parse_header(line: HeaderLine, file: str, ending: str, settings: ConversionSettings) -> Header:
     """Understand line 1.
 
-    :param line: its bytes.
+    :param line: as it stands in the file.
     :param file: the file's name, for messages.
     :param ending: the file's type, as ``.csv``.
     :raises InputFileError: a rule of severity error is broken; the message shows expected beside found.
     """
     try:
-        text = line.decode("utf-8")
+        text = line.text.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputFileError(
             "line 1 is not UTF-8.", rule="binary_file", where=file, todo='Save it as "CSV UTF-8".'
@@ -89,7 +104,7 @@ def read_header(line: bytes, file: str, ending: str, settings: ConversionSetting
     delimiter = _delimiter(text, wanted, ending)
     cells = next(csv.reader([text], delimiter=delimiter), [])
     findings = _Findings(settings)
-    if byte_order_mark:
+    if line.byte_order_mark:
         findings.add("byte_order_mark", RULES["byte_order_mark"].todo)
     shown = _shown(cells, wanted)
     if not any(_near(cell, wanted) for cell in cells):
@@ -105,7 +120,7 @@ def read_header(line: bytes, file: str, ending: str, settings: ConversionSetting
     if not settings.columns:
         _check_order(places, findings)
     _raise_on_error(findings.found, file, shown)
-    return Header(delimiter, len(cells), tuple(shown), places, others, labels, tuple(findings.found))
+    return Header(delimiter, len(cells), tuple(shown), places, others, labels, tuple(findings.found), line)
 
 
 def _wanted(settings: ConversionSettings) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Protocol
 
-from airflow_provider_tiktok_offline.conversions.contract.settings import Limits
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
+from airflow_provider_tiktok_offline.conversions.file.header import Header, HeaderLine, parse_header
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Span, count_lines, resolve_spans
 from airflow_provider_tiktok_offline.errors import InputFileError
 
@@ -43,14 +45,26 @@ class Block:
     count: int
 
 
-class FileReader:
-    """Read one conversion file from its first byte to its last.
+class RunningDigest(Protocol):
+    """A SHA-256 that is still being computed, as ``hashlib`` has it."""
 
-    ``sha256`` and ``size`` (of the stored bytes) are known when :meth:`blocks` is through. Who reads sets
-    ``delimiter`` and ``fields`` once the header, the first thing that :meth:`blocks` gives, is understood.
+    def update(self, data: bytes, /) -> None:
+        """Add bytes."""
+
+    def digest(self) -> bytes:
+        """The digest of all bytes so far."""
+
+    def hexdigest(self) -> str:
+        """The same in hex."""
+
+
+class FileReader:
+    """Read one conversion file: :meth:`read_header` once, then :meth:`blocks` once, both inside a ``with`` statement.
+
+    ``sha256`` and ``size`` (of the stored bytes) are final when :meth:`blocks` has ended.
 
     :param source: the file.
-    :param limits: the largest file that is read; enforced while reading.
+    :param settings: how it is read; its limits are enforced while reading.
     :param block_bytes: bytes of text in one block.
     :param tick: called with the stored bytes read so far.
     """
@@ -58,32 +72,44 @@ class FileReader:
     def __init__(
         self,
         source: ByteSource,
-        limits: Limits,
+        settings: ConversionSettings,
         *,
         block_bytes: int = BLOCK_BYTES,
         tick: Callable[[int], None] | None = None,
     ) -> None:
         self._source = source
-        self._limits = limits
+        self._settings = settings
+        self._limits = settings.limits
         self._block_bytes = block_bytes
         self._tick = tick
         self._digest = hashlib.sha256()
         self._lines = 0
         self.size = 0
-        self.byte_order_mark = False
         self._packed = source.name.lower().endswith(".gz")
         self._ended_here = False
-        self.type = file_type(source.name)
-        self.delimiter = b","
-        self.fields = 0
+        self._type = file_type(source.name)
+        self._stream: BinaryIO | None = None
+        self._chunks: Iterator[bytes] = iter(())
+        self._pending = bytearray()
+
+    def __enter__(self) -> FileReader:
+        self._stream = self._source.open()
+        self._chunks = self._text(self._stream)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            self._stream.close()
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the stored bytes, in hex; once :meth:`blocks` is through."""
+        """SHA-256 of the stored bytes, in hex; final when :meth:`blocks` has ended."""
         return self._digest.hexdigest()
 
-    def digest(self) -> Any:
-        """A copy of the running SHA-256 of all that was given out so far; None where that is not what is stored."""
+    def digest(self) -> RunningDigest | None:
+        """A copy of the running SHA-256 of all text returned so far; None where that is not what is stored."""
         return None if self._packed or self._ended_here else self._digest.copy()
 
     def _fault(self, rule: str, what: str, todo: str) -> InputFileError:
@@ -134,43 +160,48 @@ class FileReader:
         if started and not inflater.eof:
             raise self._fault("gzip_damaged", "the gzip data ends in the middle.", "Transfer it again.")
 
-    def blocks(self) -> Generator[bytes | Block, None, None]:
-        """The header line first (bytes, without its line end), then every block of data lines."""
-        with self._source.open() as stream:
-            yield from self._blocks(stream)
+    def read_header(self) -> Header:
+        """Read line 1.
 
-    def _blocks(self, stream: BinaryIO) -> Iterator[bytes | Block]:
-        chunks = self._text(stream)
-        pending = bytearray()
-        for chunk in chunks:
-            pending += chunk
-            if len(pending) >= _HEADER_BYTES or (len(pending) > 4 and b"\n" in pending):
+        :raises InputFileError: the file is no delimited text, or its header breaks a rule of severity error.
+        """
+        for chunk in self._chunks:
+            self._pending += chunk
+            if len(self._pending) >= _HEADER_BYTES or (len(self._pending) > 4 and b"\n" in self._pending):
                 break
-        yield self._header(pending)
+        return parse_header(self._header_line(), self._source.name, self._type, self._settings)
+
+    def blocks(self, header: Header) -> Iterator[Block]:
+        """Every data line, in blocks.
+
+        :param header: what :meth:`read_header` returned.
+        """
+        pending = self._pending
         if len(pending) >= self._block_bytes:
-            yield from self._cut(pending)
-        for chunk in chunks:
+            yield from self._cut(header)
+        for chunk in self._chunks:
             pending += chunk
             if len(pending) >= self._block_bytes:
-                yield from self._cut(pending)
+                yield from self._cut(header)
         if pending:
             if not pending.endswith(b"\n"):
                 pending += b"\n"
                 self._ended_here = True
-            yield from self._cut(pending, last=True)
+            yield from self._cut(header, last=True)
 
     def _take(self, text: bytes | bytearray | memoryview) -> None:
-        """Digest what is about to be given out; of a compressed file the stored bytes were digested before."""
+        """Add text to the digest; of a compressed file the stored bytes were added when they were read."""
         if not self._packed:
             self._digest.update(text)
 
-    def _header(self, pending: bytearray) -> bytes:
+    def _header_line(self) -> HeaderLine:
+        pending = self._pending
         if not pending:
             raise self._fault("empty_file", "the file is empty.", "Check the export that writes it.")
         if pending.startswith(_UTF16_MARKS):
             raise self._fault("utf16", "the text is UTF-16.", 'Save it as "CSV UTF-8".')
-        if pending.startswith(_UTF8_MARK):
-            self.byte_order_mark = True
+        byte_order_mark = pending.startswith(_UTF8_MARK)
+        if byte_order_mark:
             self._take(_UTF8_MARK)
             del pending[: len(_UTF8_MARK)]
         head = bytes(pending[:_HEADER_BYTES])
@@ -193,10 +224,11 @@ class FileReader:
         self._take(pending[:end])
         del pending[:end]
         self._lines = 1
-        return line
+        return HeaderLine(line, byte_order_mark)
 
-    def _cut(self, pending: bytearray, *, last: bool = False) -> Iterator[Block]:
-        """Take whole lines off ``pending``; records that may go on in bytes not yet read stay."""
+    def _cut(self, header: Header, *, last: bool = False) -> Iterator[Block]:
+        """Take whole lines off the pending bytes; records that may go on in bytes not yet read stay."""
+        pending = self._pending
         end = pending.rfind(b"\n") + 1
         most = 4 * self._limits.row_characters
         if not end:
@@ -207,7 +239,7 @@ class FileReader:
         quoted = b'"' in data
         spans: tuple[Span, ...] = ()
         if quoted:
-            spans, open_at = resolve_spans(data, self.delimiter, self.fields, most)
+            spans, open_at = resolve_spans(data, header.delimiter.encode(), header.width, most)
             if open_at is not None and not last:
                 data = data[:open_at]
         if data:

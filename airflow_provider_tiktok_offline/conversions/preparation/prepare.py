@@ -18,7 +18,7 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import Conver
 from airflow_provider_tiktok_offline.conversions.events.duplicates import RepeatFinder, Repeats
 from airflow_provider_tiktok_offline.conversions.events.staged_events import digests_of
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
-from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS, Header, read_header
+from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS, Header
 from airflow_provider_tiktok_offline.conversions.file.reader import BLOCK_BYTES, Block, FileReader
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
 from airflow_provider_tiktok_offline.conversions.preparation.blocks import (
@@ -151,14 +151,17 @@ class _Pass:
     clock: Clock | None
     block_bytes: int
     tally: Tally = field(default_factory=Tally)
-    header_line: bytes = b""
 
     def run(self, writer: PartWriter | None, expected_sha256: str | None = None) -> Report:
         clock = self.clock or system_clock()
         started = clock.monotonic()
-        reader = FileReader(self.source, self.settings.limits, block_bytes=self.block_bytes, tick=self._tick)
-        blocks = reader.blocks()
-        header = self._header(reader, next(blocks))
+        with FileReader(self.source, self.settings, block_bytes=self.block_bytes, tick=self._tick) as reader:
+            header = reader.read_header()
+            events = self._read(reader, header, writer, expected_sha256)
+        return self._report(reader, header, events, clock.monotonic() - started)
+
+    def _read(self, reader: FileReader, header: Header, writer: PartWriter | None, expected_sha256: str | None) -> int:
+        """Check every row and write what is asked for; returns the number of events."""
         book = Rulebook(self.settings, header, self.as_of, self.suppression, digests_of)
         wanted = Wanted(
             writer is not None,
@@ -172,7 +175,7 @@ class _Pass:
         finder = RepeatFinder(self.spill_dir, amounts=orders and not later, orders=orders and later)
         verdicts = VerdictWriter(self.sinks.verdicts, self.spill_dir) if self.sinks.verdicts is not None else None
         try:
-            self._judge(blocks, worker, header, finder, writer, verdicts)
+            self._judge(reader.blocks(header), worker, header, finder, writer, verdicts)
             if not self._rows():
                 raise InputFileError(
                     "a header and no rows.", rule="header_only", where=self.source.name, todo=RULES["header_only"].todo
@@ -184,7 +187,7 @@ class _Pass:
                 )  # fmt: skip
             repeats = finder.find()
             self._settle(repeats, worker, book)
-            self._report_collisions(repeats, reader, header)
+            self._report_collisions(repeats, header)
             if verdicts is not None:
                 verdicts.finish(repeats)
             if writer is not None:
@@ -194,9 +197,7 @@ class _Pass:
             if verdicts is not None:
                 verdicts.close()
         events = self.tally.rows[VALID]
-        if self.settings.basket == "order":
-            events -= len(repeats.later)
-        return self._report(reader, header, events, clock.monotonic() - started)
+        return events - len(repeats.later) if self.settings.basket == "order" else events
 
     def _tick(self, done: int) -> None:
         if self.progress is not None:
@@ -205,18 +206,9 @@ class _Pass:
     def _rows(self) -> int:
         return sum(self.tally.rows.values())
 
-    def _header(self, reader: FileReader, line: bytes | Block) -> Header:
-        if isinstance(line, Block):
-            raise TypeError("a block before the header")
-        self.header_line = line
-        header = read_header(line, self.source.name, reader.type, self.settings, byte_order_mark=reader.byte_order_mark)
-        reader.delimiter = header.delimiter.encode()
-        reader.fields = header.width
-        return header
-
     def _judge(
         self,
-        blocks: Iterator[bytes | Block],
+        blocks: Iterator[Block],
         worker: BlockWorker,
         header: Header,
         finder: RepeatFinder,
@@ -224,7 +216,7 @@ class _Pass:
         verdicts: VerdictWriter | None,
     ) -> None:
         """Judge blocks in threads, take what they give in the order of the file."""
-        repair = self.sinks.repair and RepairWriter(self.sinks.repair, self.header_line, header.delimiter)
+        repair = self.sinks.repair and RepairWriter(self.sinks.repair, header.line.text, header.delimiter)
         if self.sinks.rejects is not None:
             self.sinks.rejects.write(rejects_head())
         waiting: deque[Future[Outcome]] = deque()
@@ -245,8 +237,7 @@ class _Pass:
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="conversions") as pool:
             try:
                 for block in blocks:
-                    if isinstance(block, Block):
-                        waiting.append(pool.submit(worker, block))
+                    waiting.append(pool.submit(worker, block))
                     if len(waiting) >= _IN_FLIGHT:
                         take()
                 while waiting:
@@ -276,7 +267,7 @@ class _Pass:
         if self.settings.amount == "order" and len(repeats.later):
             self.tally.move_value(None, repeats.later.units, names, repeats.later.currency)
 
-    def _report_collisions(self, repeats: Repeats, reader: FileReader, header: Header) -> None:
+    def _report_collisions(self, repeats: Repeats, header: Header) -> None:
         lines = repeats.collisions.line
         if not len(lines):
             return
@@ -285,13 +276,9 @@ class _Pass:
         if self.sinks.repair is None:
             return
         wanted = lines.tolist()
-        again = FileReader(self.source, self.settings.limits, block_bytes=self.block_bytes)
-        blocks = again.blocks()
-        next(blocks)
-        again.delimiter, again.fields = reader.delimiter, reader.fields
-        repair = RepairWriter(self.sinks.repair, self.header_line, header.delimiter, head=False)
-        for block in blocks:
-            if isinstance(block, Block):
+        repair = RepairWriter(self.sinks.repair, header.line.text, header.delimiter, head=False)
+        with FileReader(self.source, self.settings, block_bytes=self.block_bytes) as again:
+            for block in again.blocks(again.read_header()):
                 last = block.first_line + block.count
                 here = {line: "id_collision" for line in wanted if block.first_line <= line < last}
                 repair.write(raw_lines(block, here))
