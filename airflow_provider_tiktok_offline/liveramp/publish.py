@@ -176,7 +176,7 @@ def settle_earlier(
     :returns: the record, now delivered, if the file lies at its destination whole; else None, and what lay there of
         it is removed.
     """
-    from airflow_provider_tiktok_offline.storage.backends.sftp import part_of
+    from airflow_provider_tiktok_offline.storage.backends.sftp_files import part_of
 
     with open_files(record.uri, _Regional(connections)) as files:
         stamp = _landed(files, record, destination)
@@ -280,7 +280,7 @@ class _Stored:
         self, files: RemoteFiles, uri: str, *, replace: bool, temporary: bool, progress: Callable[[int], None]
     ) -> FileStamp:
         """Write it."""
-        from airflow_provider_tiktok_offline.storage.backends.sftp import SftpFiles
+        from airflow_provider_tiktok_offline.storage.backends.sftp_files import SftpFiles
 
         staged = self._staged
         if staged is None:

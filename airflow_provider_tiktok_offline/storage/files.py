@@ -71,21 +71,21 @@ def open_files(uri: str, connections: Connections) -> Iterator[RemoteFiles]:
     """
     location = parse(uri)
     if location.scheme == "file":
-        from airflow_provider_tiktok_offline.storage.backends.local import LocalFiles
+        from airflow_provider_tiktok_offline.storage.backends.local_files import LocalFiles
 
         yield LocalFiles()
     elif location.scheme == "sftp":
-        from airflow_provider_tiktok_offline.storage.backends.sftp import open_sftp
+        from airflow_provider_tiktok_offline.storage.backends.sftp_files import open_sftp
 
         with open_sftp(connections.get(location.conn_id or "")) as files:
             yield files
     elif location.scheme == "s3":
-        from airflow_provider_tiktok_offline.storage.backends.s3 import open_s3
+        from airflow_provider_tiktok_offline.storage.backends.s3_files import open_s3
 
         with open_s3(connections.get(location.conn_id) if location.conn_id else None) as files:
             yield files
     else:
-        from airflow_provider_tiktok_offline.storage.backends.gcs import open_gcs
+        from airflow_provider_tiktok_offline.storage.backends.gcs_files import open_gcs
 
         with open_gcs(connections.get(location.conn_id) if location.conn_id else None) as files:
             yield files

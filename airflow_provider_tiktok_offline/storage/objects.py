@@ -27,7 +27,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.storage.backends.cloud import CloudOptions
+    from airflow_provider_tiktok_offline.storage.backends.cloud_options import CloudOptions
 
 _READ_BUFFER = 1 << 20
 
@@ -119,7 +119,7 @@ def open_objects(uri: str, connections: Connections | None = None) -> ObjectStor
             f"a {parts.scheme}:// URI needs a bucket, and credentials come from a connection, never from the URI",
             todo=f"Write {parts.scheme}://conn_id@bucket/prefix.",
         )
-    from airflow_provider_tiktok_offline.storage.backends.cloud import gcs_options, s3_options
+    from airflow_provider_tiktok_offline.storage.backends.cloud_options import gcs_options, s3_options
 
     if conn_id and connections is None:
         raise ConfigError(f"no connections were given to look up {conn_id!r} in")

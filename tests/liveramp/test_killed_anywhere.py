@@ -15,7 +15,7 @@ from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-from airflow_provider_tiktok_offline.storage.backends.s3 import S3Files
+from airflow_provider_tiktok_offline.storage.backends.s3_files import S3Files
 from tests.liveramp.office import Office
 from tests.liveramp.rows import row
 from tests.servers.dying import Life, Step, before, live_out, mortal

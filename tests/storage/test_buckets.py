@@ -18,9 +18,9 @@ from airflow_provider_tiktok_offline.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.storage.backends import s3
-from airflow_provider_tiktok_offline.storage.backends.cloud import s3_options
-from airflow_provider_tiktok_offline.storage.backends.gcs import BucketFiles
+from airflow_provider_tiktok_offline.storage.backends import s3_files
+from airflow_provider_tiktok_offline.storage.backends.cloud_options import s3_options
+from airflow_provider_tiktok_offline.storage.backends.gcs_files import BucketFiles
 from airflow_provider_tiktok_offline.storage.files import RemoteFiles, open_files
 from tests.servers.s3 import S3Server, s3_server
 from tests.servers.sshd import StaticConnections
@@ -112,7 +112,7 @@ def test_move_keeps_an_existing_target(files: RemoteFiles, s3_store: S3Server, b
 
 def test_a_file_of_several_parts(s3_store: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long file goes up in parts, with rising progress, under the same condition as a short one."""
-    monkeypatch.setattr(s3, "PART_BYTES", 5 * 1024 * 1024)
+    monkeypatch.setattr(s3_files, "PART_BYTES", 5 * 1024 * 1024)
     content = os.urandom(17_000_001)
     uri = _uri(bucket, "out/long.csv")
     seen: list[int] = []
@@ -131,7 +131,7 @@ def test_a_put_whose_answer_was_lost_is_recognised(
     s3_store: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same bytes under the same name again are the same put, short or in parts."""
-    monkeypatch.setattr(s3, "PART_BYTES", 5 * 1024 * 1024)
+    monkeypatch.setattr(s3_files, "PART_BYTES", 5 * 1024 * 1024)
     for key, content in (("short.csv", b"abc"), ("long.csv", os.urandom(11_000_000))):
         uri = _uri(bucket, key)
         with open_files(uri, _connections(s3_store)) as files:
@@ -143,7 +143,7 @@ def test_failing_source_leaves_no_key_and_no_parts(
     s3_store: S3Server, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the stream that is written breaks, nothing appears, and the parts that were sent are dropped."""
-    monkeypatch.setattr(s3, "PART_BYTES", 5 * 1024 * 1024)
+    monkeypatch.setattr(s3_files, "PART_BYTES", 5 * 1024 * 1024)
 
     def chunks() -> Iterator[bytes]:
         yield b"x" * 12_000_000

@@ -13,7 +13,7 @@ from airflow_provider_tiktok_offline.errors import (
     NameTakenError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.storage.backends import gcs
+from airflow_provider_tiktok_offline.storage.backends import gcs_files
 from airflow_provider_tiktok_offline.storage.files import RemoteFiles, open_files
 from tests.servers.gcs import GcsServer, running_gcs
 from tests.servers.sshd import StaticConnections
@@ -83,7 +83,7 @@ def test_bytes_that_changed_on_their_way_are_noticed(server: GcsServer, files: R
 
 def test_a_long_file_goes_up_in_parts(server: GcsServer, files: RemoteFiles, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looked for first, read back at the end since parts leave no checksum, and nothing is seen if the source fails."""
-    monkeypatch.setattr(gcs, "_ONE_REQUEST", 1_000_000)
+    monkeypatch.setattr(gcs_files, "_ONE_REQUEST", 1_000_000)
     content = os.urandom(12_000_000)
     pieces = [content[at : at + 500_000] for at in range(0, len(content), 500_000)]
 

@@ -13,7 +13,7 @@ from airflow_provider_tiktok_offline.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.storage.backends.local import LocalFiles
+from airflow_provider_tiktok_offline.storage.backends.local_files import LocalFiles
 from airflow_provider_tiktok_offline.storage.files import open_files
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import parse

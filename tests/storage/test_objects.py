@@ -221,7 +221,7 @@ def test_a_missing_bucket_is_denied_not_empty(server: S3Server) -> None:
 
 def test_options_show_no_secret_in_their_repr() -> None:
     """Neither the secret key nor a service account is in the repr of the options."""
-    from airflow_provider_tiktok_offline.storage.backends.cloud import gcs_options, s3_options
+    from airflow_provider_tiktok_offline.storage.backends.cloud_options import gcs_options, s3_options
 
     aws = Connection(conn_id="c", login="AKIAHIDDEN", password="hidden", extra={"aws_session_token": "hidden-too"})
     google = Connection(conn_id="g", extra={"keyfile_dict": '{"private_key": "hidden"}'})

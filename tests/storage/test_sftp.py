@@ -18,7 +18,7 @@ from airflow_provider_tiktok_offline.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.storage.backends.sftp import SftpFiles
+from airflow_provider_tiktok_offline.storage.backends.sftp_files import SftpFiles
 from airflow_provider_tiktok_offline.storage.files import open_files
 from tests.servers.sshd import Sshd, StaticConnections, sshd
 

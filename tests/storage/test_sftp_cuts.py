@@ -16,7 +16,7 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
     TikTokOfflineError,
 )
-from airflow_provider_tiktok_offline.storage.backends.sftp import SftpFiles
+from airflow_provider_tiktok_offline.storage.backends.sftp_files import SftpFiles
 from airflow_provider_tiktok_offline.storage.files import open_files
 from tests.servers.proxy import CuttingProxy, cutting_proxy
 from tests.servers.sshd import Sshd, StaticConnections, sshd

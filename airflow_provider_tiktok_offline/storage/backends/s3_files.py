@@ -24,7 +24,7 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
     TikTokOfflineError,
 )
-from airflow_provider_tiktok_offline.storage.backends.aws import s3_client
+from airflow_provider_tiktok_offline.storage.backends.s3_client import s3_client
 from airflow_provider_tiktok_offline.storage.files import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import Location, parse

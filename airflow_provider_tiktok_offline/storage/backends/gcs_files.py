@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.errors import (
     StorageDeniedError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.storage.backends.cloud import CloudOptions, gcs_options
+from airflow_provider_tiktok_offline.storage.backends.cloud_options import CloudOptions, gcs_options
 from airflow_provider_tiktok_offline.storage.files import Progress
 from airflow_provider_tiktok_offline.storage.objects import CloudObjects, translate
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
