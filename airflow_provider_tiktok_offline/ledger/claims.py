@@ -18,7 +18,7 @@ from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError, LedgerDamagedError
 from airflow_provider_tiktok_offline.ledger import key_files
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.settlement import rows_of
 from airflow_provider_tiktok_offline.ledger.table import CommitConflict
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 
 def adopt(

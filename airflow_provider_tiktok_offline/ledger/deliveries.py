@@ -12,7 +12,7 @@ from typing import Any, Literal
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerMissingError
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 Status = Literal["open", "closed", "failed", "reopened"]
 

@@ -14,7 +14,7 @@ import polars as pl
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.ledger.table import CommitConflict, WitnessedTable
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: A record's columns; what has none is kept in ``details`` as JSON.
 SCHEMA = pl.Schema(

@@ -21,7 +21,7 @@ from airflow_provider_tiktok_offline.ledger.receipts import PartReceipts
 from airflow_provider_tiktok_offline.ledger.settlement import Settlement, Settler, carried, receipts_folder
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: TikTok dedupes for 48 hours; an event in doubt is tried again by itself only so long after its first attempt.
 RETRY_WINDOW = timedelta(hours=44)

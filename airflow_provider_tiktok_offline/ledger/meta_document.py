@@ -18,7 +18,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.ledger import event_keys
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: The newest layout this package reads and writes.
 #: The secret lies beside the ledger, or a connection holds it.

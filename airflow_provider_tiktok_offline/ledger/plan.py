@@ -9,7 +9,7 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: The verdicts of dedupe under which an event is sent.
 SENT_VERDICTS = ("new", "own", "in_doubt")

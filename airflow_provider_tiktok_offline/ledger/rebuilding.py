@@ -15,7 +15,7 @@ from airflow_provider_tiktok_offline.ledger.delivery_records import SCHEMA as RE
 from airflow_provider_tiktok_offline.ledger.delivery_records import Records
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 _FIRST_GENERATION = "g0001"
 

@@ -19,7 +19,7 @@ import polars as pl
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError
 from airflow_provider_tiktok_offline.ledger import key_files
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 Kind = Literal["attempted", "accepted", "refused", "released"]
 

@@ -22,7 +22,7 @@ from airflow_provider_tiktok_offline.ledger.dedupe import KEYS_SCHEMA
 from airflow_provider_tiktok_offline.ledger.plan import Plan
 from airflow_provider_tiktok_offline.ledger.table import CommitConflict, Snapshot, WitnessedTable
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

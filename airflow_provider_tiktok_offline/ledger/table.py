@@ -18,7 +18,8 @@ import polars as pl
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError, LedgerError, StorageError, TikTokOfflineError
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore, translate
+from airflow_provider_tiktok_offline.storage.backends.cloud_faults import cloud_fault
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -326,9 +327,9 @@ class WitnessedTable:
     def _translated(self, error: BaseException | None) -> TikTokOfflineError:
         text = str(error)
         if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
-            return translate(error, self._where)
+            return cloud_fault(error, self._where)
         if error is not None and self._objects.storage_options and any(sign in text for sign in _TRANSPORT):
-            fault: StorageError = translate(error, self._where)
+            fault: StorageError = cloud_fault(error, self._where)
             return fault
         return LedgerDamagedError(
             f"a table can't be read ({type(error).__name__})",

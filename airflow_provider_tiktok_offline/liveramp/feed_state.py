@@ -23,7 +23,7 @@ from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 Status = Literal["writing", "delivered", "abandoned", "rejected"]
 

@@ -20,7 +20,8 @@ from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, DayTa
 from airflow_provider_tiktok_offline.liveramp.names import check_name, render_name, stored_name
 from airflow_provider_tiktok_offline.liveramp.regions import with_region
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
-from airflow_provider_tiktok_offline.storage.files import RemoteFiles, open_files
+from airflow_provider_tiktok_offline.storage.files import open_files
+from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import parse
 

@@ -1,1 +1,1 @@
-"""Remote files behind one small protocol (SFTP, S3, GCS, local disk), and the object store that holds the state."""
+"""Stores of files (SFTP, S3, GCS, local disk) and of the state's objects, each behind one protocol."""

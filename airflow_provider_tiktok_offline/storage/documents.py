@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError, LedgerDamagedError, LedgerVersionError
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 Document = dict[str, Any]
 

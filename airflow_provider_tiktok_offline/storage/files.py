@@ -1,63 +1,13 @@
-"""Conversion files wherever they lie: one protocol over local disk, SFTP and object stores."""
+"""Open the store of files that a URI lies in: local disk, SFTP, S3 or Google Cloud Storage."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Protocol
 
 from airflow_provider_tiktok_offline.connections import Connections
-from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 from airflow_provider_tiktok_offline.storage.uris import parse
-
-#: Called with the bytes written so far.
-Progress = Callable[[int], None]
-
-
-class RemoteFiles(Protocol):
-    """Files of one store.
-
-    Every method raises :class:`~..errors.StorageUnavailableError` if the store may answer later,
-    :class:`~..errors.StorageDeniedError` if it never will with these credentials, and
-    :class:`~..errors.FileMissingError` where no such file or folder is.
-    """
-
-    def list(self, directory_uri: str) -> list[FileStamp]:
-        """The regular files directly in a folder, sorted by name, in one listing; no dot files."""
-
-    def stat(self, uri: str) -> FileStamp:
-        """One file as it stands now."""
-
-    def open_read(self, uri: str) -> BinaryIO:
-        """The file's stored bytes from the start, read ahead in bounded memory."""
-
-    def move(self, uri: str, to_uri: str) -> None:
-        """Rename within the store, making the folder; an existing file is never replaced.
-
-        :raises StorageError: if there is a file of that name already.
-        """
-
-    def delete(self, uri: str) -> None:
-        """Remove a file; one that is gone already is no error."""
-
-    def check_folder(self, directory_uri: str) -> None:
-        """Make sure that files can be put there.
-
-        :raises ConfigError: if the folder or bucket does not exist.
-        """
-
-    def write(
-        self, uri: str, chunks: Iterable[bytes], *, replace: bool = False, temporary: bool = False,
-        progress: Progress | None = None,
-    ) -> FileStamp:  # fmt: skip
-        """Write a file from a stream, check its size, and return how it stands.
-
-        :param replace: a file of that name may be replaced; without it an existing one is refused.
-        :param temporary: write under a dot name in the same folder and rename at the end; stores whose files appear
-            only when complete ignore it.
-        :raises StorageError: if a file of that name exists.
-        :raises PartialFileError: if the write failed and what was written could not be removed.
-        """
 
 
 @contextmanager

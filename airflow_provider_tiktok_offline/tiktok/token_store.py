@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from airflow_provider_tiktok_offline.errors import CredentialsError
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.oauth import App, Grant, refresh
 

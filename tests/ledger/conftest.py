@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_tiktok_offline.connections import Connection
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore, open_objects
+from airflow_provider_tiktok_offline.storage.objects import open_objects
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import World
 from tests.servers.gcs import gcs_server
 from tests.servers.s3 import S3Server, s3_server

@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_tiktok_offline.clock import SystemClock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError, StorageUnavailableError
 from airflow_provider_tiktok_offline.ledger.receipts import OUTCOMES, PartReceipts
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import World
 
 

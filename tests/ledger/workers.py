@@ -14,7 +14,8 @@ from airflow_provider_tiktok_offline.clock import SystemClock
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerBusyError
 from airflow_provider_tiktok_offline.ledger import Deliveries, Ledger, delivery_id
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore, open_objects
+from airflow_provider_tiktok_offline.storage.objects import open_objects
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import EVENT_SET, IDENTITY, LOOKBACK, event_id
 
 LEASE = 3.0

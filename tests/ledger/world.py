@@ -12,7 +12,7 @@ from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.ledger import Deliveries, Ledger, delivery_id
 from airflow_provider_tiktok_offline.ledger.plan import Plan
 from airflow_provider_tiktok_offline.ledger.settlement import Settlement
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 EVENT_SET = "7000000000000000001"
 IDENTITY = {"recipe": "v1", "event_identity": ["store_code", "order_id", "product_id"], "basket": "row"}

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")

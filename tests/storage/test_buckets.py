@@ -21,7 +21,8 @@ from airflow_provider_tiktok_offline.errors import (
 from airflow_provider_tiktok_offline.storage.backends import s3_files
 from airflow_provider_tiktok_offline.storage.backends.cloud_options import s3_options
 from airflow_provider_tiktok_offline.storage.backends.gcs_files import BucketFiles
-from airflow_provider_tiktok_offline.storage.files import RemoteFiles, open_files
+from airflow_provider_tiktok_offline.storage.files import open_files
+from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 from tests.servers.s3 import S3Server, s3_server
 from tests.servers.sshd import StaticConnections
 

@@ -14,7 +14,8 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
 )
 from airflow_provider_tiktok_offline.storage.backends import gcs_files
-from airflow_provider_tiktok_offline.storage.files import RemoteFiles, open_files
+from airflow_provider_tiktok_offline.storage.files import open_files
+from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 from tests.servers.gcs import GcsServer, running_gcs
 from tests.servers.sshd import StaticConnections
 

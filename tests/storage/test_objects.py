@@ -17,7 +17,8 @@ from airflow_provider_tiktok_offline.errors import (
     StorageDeniedError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore, open_objects
+from airflow_provider_tiktok_offline.storage.objects import open_objects
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.servers.gcs import gcs_server
 from tests.servers.s3 import S3Server, s3_server
 

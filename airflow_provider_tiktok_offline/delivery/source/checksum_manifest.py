@@ -11,7 +11,7 @@ from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFi
 from airflow_provider_tiktok_offline.errors import InputFileError
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.storage.files import RemoteFiles
+    from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 
 #: By the number of its hex digits.
 _ALGORITHMS = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}

@@ -23,7 +23,7 @@ from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 if TYPE_CHECKING:
     from jinja2 import Template
 
-    from airflow_provider_tiktok_offline.storage.files import RemoteFiles
+    from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-    from airflow_provider_tiktok_offline.storage.files import RemoteFiles
+    from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 
 
 @dataclass(frozen=True, slots=True)

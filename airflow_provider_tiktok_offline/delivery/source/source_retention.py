@@ -13,7 +13,7 @@ from airflow_provider_tiktok_offline.storage.uris import parse
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
-    from airflow_provider_tiktok_offline.storage.files import RemoteFiles
+    from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
 

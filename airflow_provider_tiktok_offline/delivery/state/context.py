@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import Deliveries
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
-    from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+    from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: ``progress(step, done, total)``: bytes while reading, events while sending; total None where unknown.
 Progress = Callable[[str, int, int | None], None]

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO
 
 from airflow_provider_tiktok_offline.errors import StorageError
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 MANIFEST = "manifest.json"
 

@@ -17,9 +17,10 @@ from airflow_provider_tiktok_offline.errors import (
     StorageDeniedError,
     StorageUnavailableError,
 )
+from airflow_provider_tiktok_offline.storage.backends.cloud_faults import cloud_fault
+from airflow_provider_tiktok_offline.storage.backends.cloud_objects import CloudObjects
 from airflow_provider_tiktok_offline.storage.backends.cloud_options import CloudOptions, gcs_options
-from airflow_provider_tiktok_offline.storage.files import Progress
-from airflow_provider_tiktok_offline.storage.objects import CloudObjects, translate
+from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
@@ -35,7 +36,7 @@ def open_gcs(connection: Connection | None) -> Iterator[BucketFiles]:
 
 
 class BucketFiles:
-    """:class:`~.files.RemoteFiles` over ``obstore``. A file appears when its last byte has arrived, or not at all.
+    """:class:`~..protocols.RemoteFiles` over ``obstore``. A file appears when its last byte has arrived, or not at all.
 
     :param options: how a bucket is reached.
     """
@@ -188,4 +189,4 @@ def _faults(where: str) -> Iterator[None]:
             raise StorageDeniedError("the bucket does not exist.", where=where) from None
         raise FileMissingError("no such object.", rule="missing", where=where) from None
     except (BaseError, OSError) as error:
-        raise translate(error, where) from None
+        raise cloud_fault(error, where) from None

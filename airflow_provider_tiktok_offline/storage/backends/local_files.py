@@ -17,13 +17,13 @@ from airflow_provider_tiktok_offline.errors import (
     StorageDeniedError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.storage.files import Progress
+from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 
 class LocalFiles:
-    """:class:`~.files.RemoteFiles` on this machine. Files it writes have mode 0600 and appear only when complete."""
+    """:class:`~..protocols.RemoteFiles` on this machine. Files are written whole, with mode 0600."""
 
     def list(self, directory_uri: str) -> list[FileStamp]:
         folder = _path(directory_uri)

@@ -19,7 +19,7 @@ from airflow_provider_tiktok_offline.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from airflow_provider_tiktok_offline.storage.objects import ObjectStore
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 _LOCK = ".lock"
 _TEMPORARY = ".tmp-"

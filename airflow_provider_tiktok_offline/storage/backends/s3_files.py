@@ -25,7 +25,7 @@ from airflow_provider_tiktok_offline.errors import (
     TikTokOfflineError,
 )
 from airflow_provider_tiktok_offline.storage.backends.s3_client import s3_client
-from airflow_provider_tiktok_offline.storage.files import Progress
+from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
@@ -49,7 +49,7 @@ def open_s3(connection: Connection | None) -> Iterator[S3Files]:
 
 
 class S3Files:
-    """:class:`~.files.RemoteFiles` in S3. A file appears when its last byte has arrived, or not at all."""
+    """:class:`~..protocols.RemoteFiles` in S3. A file appears when its last byte has arrived, or not at all."""
 
     def __init__(self, client: Any) -> None:
         self._client = client

@@ -30,7 +30,7 @@ from airflow_provider_tiktok_offline.storage.backends.sftp_streams import (
 )
 from airflow_provider_tiktok_offline.storage.backends.ssh_options import ssh_options
 from airflow_provider_tiktok_offline.storage.backends.ssh_session import LoopThread, Session
-from airflow_provider_tiktok_offline.storage.files import Progress
+from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
@@ -59,7 +59,7 @@ def open_sftp(connection: Connection) -> Iterator[SftpFiles]:
 
 
 class SftpFiles:
-    """:class:`~.files.RemoteFiles` on an SFTP server."""
+    """:class:`~..protocols.RemoteFiles` on an SFTP server."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
