@@ -192,7 +192,7 @@ def test_what_a_library_says_of_a_value_is_not_repeated(monkeypatch: pytest.Monk
     def stumble(*_: object) -> None:
         raise pl.exceptions.ComputeError("conversion failed for value ann@example.com")
 
-    monkeypatch.setattr(blocks, "judge", stumble)
+    monkeypatch.setattr(blocks, "check_block", stumble)
     with pytest.raises(InputFileError, match="lines from 2") as error:
         validate(BytesSource(_bytes([",".join(GOOD.values())])), SETTINGS, as_of=AS_OF)
     assert "ann@" not in str(error.value)
@@ -203,7 +203,7 @@ def test_what_a_library_says_of_a_value_is_not_repeated(monkeypatch: pytest.Monk
 @pytest.mark.campaign
 @pytest.mark.timeout(1800)
 def test_a_million_mutated_rows(tmp_path: Path) -> None:
-    """The same, until a million rows were judged."""
+    """The same, until a million rows were checked."""
     total = seed = 0
     while total < 1_000_000:
         seed += 1

@@ -67,7 +67,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionSettings:
-    """How one advertiser's conversion file is read, judged and turned into events.
+    """How one advertiser's conversion file is read, checked and turned into events.
 
     Attributes:
         profile: whose rules decide severities.

@@ -24,7 +24,7 @@ from airflow_provider_tiktok_offline.conversions.events.event_json import to_jso
 from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, hash_columns
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Positions
 from airflow_provider_tiktok_offline.conversions.rules.amounts import canonical, canonical_text
-from airflow_provider_tiktok_offline.conversions.rules.checked_block import Judged
+from airflow_provider_tiktok_offline.conversions.rules.checked_block import CheckedBlock
 from airflow_provider_tiktok_offline.conversions.text.digests import from_hex, sha256
 
 #: Content field of ``send_fields`` -> the programme's column, and whether it is a number.
@@ -38,35 +38,35 @@ CONTENT_FIELDS = {
 }
 
 
-def digests_of(reading: pl.DataFrame) -> pl.Series:
+def digests_of(column: pl.DataFrame) -> pl.Series:
     """The digests to send for a column of identifiers: hashed here, or passed through; null where there is none."""
-    hashed = reading.select(sha256(pl.col("normal"))).to_series()
-    passed = reading["digest"]
+    hashed = column.select(sha256(pl.col("normal"))).to_series()
+    passed = column["digest"]
     if passed.null_count() == len(passed):
         return hashed
-    return pl.select(pl.coalesce(hashed, reading.select(from_hex(pl.col("digest"))).to_series())).to_series()
+    return pl.select(pl.coalesce(hashed, column.select(from_hex(pl.col("digest"))).to_series())).to_series()
 
 
 class Identities:
     """What the event ids of a block's valid rows are made of.
 
-    :param judged: the block.
+    :param checked: the block.
     :param rows: positions of its valid rows; None for all.
     """
 
-    def __init__(self, judged: Judged, rows: Positions | None, settings: ConversionSettings) -> None:
+    def __init__(self, checked: CheckedBlock, rows: Positions | None, settings: ConversionSettings) -> None:
         self._settings = settings
-        self._judged = judged
+        self._checked = checked
         self._rows = rows
-        self.height = len(judged.lines) if rows is None else len(rows)
+        self.height = len(checked.lines) if rows is None else len(rows)
         blank = pl.Series([""], dtype=pl.String)
         names = {"store_code", "order_id", "product_id", *settings.event_identity}
         columns = {
-            name: self._pick(judged.values[name]) if name in judged.values else blank.new_from_index(0, self.height)
+            name: self._pick(checked.values[name]) if name in checked.values else blank.new_from_index(0, self.height)
             for name in sorted(names)
         }
         event = canonical_event(pl.col("event"))
-        columns["event"] = self._pick(judged.values["event"]).to_frame("event").select(event).to_series()
+        columns["event"] = self._pick(checked.values["event"]).to_frame("event").select(event).to_series()
         self._frame = pl.DataFrame(columns)
         self.with_order = (self._frame["order_id"] != "").to_numpy()
 
@@ -108,15 +108,15 @@ class Identities:
             return picked if rows is None else picked.gather(rows)
 
         first = []
-        for name, reading in self._judged.emails + self._judged.phones:
-            normal = pick(reading["normal"])
+        for name, column in self._checked.emails + self._checked.phones:
+            normal = pick(column["normal"])
             if name in PHONE_COLUMNS:
                 normal = normal.to_frame("normal").select(phone_identifier(pl.col("normal"))).to_series()
-            first += [normal, pick(reading["digest"])]
+            first += [normal, pick(column["digest"])]
         return (
             frame.with_columns(
-                epoch=pl.Series(self._judged.epoch[valid][within]).cast(pl.String),
-                units=pl.Series(self._judged.units[valid][within]),
+                epoch=pl.Series(self._checked.epoch[valid][within]).cast(pl.String),
+                units=pl.Series(self._checked.units[valid][within]),
             )
             .with_columns(amount=canonical(pl.col("units")), identifier=pl.select(pl.coalesce(*first)).to_series())
             .select(text_without_order())
@@ -125,7 +125,7 @@ class Identities:
 
 
 def stage(
-    judged: Judged, rows: np.ndarray | None, texts: pl.Series, content: np.ndarray, settings: ConversionSettings
+    checked: CheckedBlock, rows: np.ndarray | None, texts: pl.Series, content: np.ndarray, settings: ConversionSettings
 ) -> pl.DataFrame:
     """Valid rows as they are staged: digests as bytes, no plaintext identifier.
 
@@ -134,32 +134,32 @@ def stage(
     :param content: fingerprints of time and amount.
     """
     wanted = settings.send_fields
-    values = judged.values
+    values = checked.values
     picked = slice(None) if rows is None else rows
 
     def pick(cells: pl.Series) -> pl.Series:
         return cells if rows is None else cells.gather(rows)
 
     columns: dict[str, pl.Series] = {
-        "line": pl.Series(judged.lines[picked]),
+        "line": pl.Series(checked.lines[picked]),
         "event": pick(values["event"]),
-        "event_time": pl.Series(judged.sent_epoch[picked]),
+        "event_time": pl.Series(checked.sent_epoch[picked]),
         "digest": texts.to_frame("text").select(id_bytes(pl.col("text"))).to_series(),
         "content": pl.Series(content),
-        "units": pl.Series(judged.units[picked]),
+        "units": pl.Series(checked.units[picked]),
         "currency": pick(values["currency"]),
     }
     for field, column in (("order_id", "order_id"), ("shop_id", "shop_id")):
         if field in wanted and column in values:
             columns[field] = pick(values[column])
-    for field, readings in (("email", judged.emails), ("phone", judged.phones)):
+    for field, identifiers in (("email", checked.emails), ("phone", checked.phones)):
         if field in wanted:
-            for name, reading in readings:
-                columns[name] = digests_of(reading.select(pick(reading["normal"]), pick(reading["digest"])))
+            for name, cells in identifiers:
+                columns[name] = digests_of(cells.select(pick(cells["normal"]), pick(cells["digest"])))
     frame = pl.DataFrame(columns)
     for field in ("email", "phone"):
         frame = _without_repeats(frame, [name for name in frame.columns if name.startswith(f"{field}_")])
-    item = _item(judged, pick, settings)
+    item = _item(checked, pick, settings)
     return frame if item is None else frame.with_columns(item=item)
 
 
@@ -171,15 +171,15 @@ def _without_repeats(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
     return frame
 
 
-def _item(judged: Judged, pick: object, settings: ConversionSettings) -> pl.Series | None:
+def _item(checked: CheckedBlock, pick: object, settings: ConversionSettings) -> pl.Series | None:
     """Each row's entry of ``contents[]`` as JSON, or null; None where nothing of it is sent."""
     assert callable(pick)  # noqa: S101
     members = []
     fields: dict[str, pl.Series] = {}
     for field, (column, is_number) in CONTENT_FIELDS.items():
-        if field not in settings.send_fields or column not in judged.values:
+        if field not in settings.send_fields or column not in checked.values:
             continue
-        cells = pick(judged.values[column])
+        cells = pick(checked.values[column])
         if is_number:
             cells = cells.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
             whole = cells.cast(pl.Int64, strict=False)

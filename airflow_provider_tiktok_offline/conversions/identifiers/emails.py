@@ -9,7 +9,7 @@ import idna
 import numpy as np
 import polars as pl
 
-from airflow_provider_tiktok_offline.conversions.identifiers.normalized import Readings, put_special
+from airflow_provider_tiktok_offline.conversions.identifiers.normalized import NormalizedCells, put_special
 
 _LOCAL = r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
@@ -23,22 +23,22 @@ _MOST = 254
 
 def read(cells: pl.Series) -> pl.Series:
     """Read every cell; see :mod:`.identifiers` for the struct."""
-    readings = Readings(len(cells))
+    normalized = NormalizedCells(len(cells))
     normal = cells.str.strip_chars().str.to_lowercase()
     # Up to 64 bytes no part can be too long, and neither can a label of the domain.
     plain = (normal.str.contains(_PLAIN) & (normal.str.len_bytes() <= _MOST_LOCAL)).fill_null(False)
     if plain.all():
-        readings.put("normal", np.arange(len(cells)), normal)
-        return readings.to_struct(cells.name)
+        normalized.put("normal", np.arange(len(cells)), normal)
+        return normalized.to_struct(cells.name)
     rows = plain.arg_true().to_numpy()
-    readings.put("normal", rows, normal.gather(rows))
+    normalized.put("normal", rows, normal.gather(rows))
     rows = (~plain & (normal != "")).fill_null(False).arg_true().to_numpy()
     rest = normal.gather(rows)
-    left = put_special(readings, rows, rest)
+    left = put_special(normalized, rows, rest)
     address = _is_address(rest).to_numpy() & left
-    readings.put("normal", rows[address], rest.filter(pl.Series(address)))
-    readings.put("fault", rows[left & ~address], "email_shape")
-    return readings.to_struct(cells.name)
+    normalized.put("normal", rows[address], rest.filter(pl.Series(address)))
+    normalized.put("fault", rows[left & ~address], "email_shape")
+    return normalized.to_struct(cells.name)
 
 
 def _is_address(addresses: pl.Series) -> pl.Series:

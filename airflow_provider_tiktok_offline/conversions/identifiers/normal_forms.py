@@ -19,19 +19,19 @@ from airflow_provider_tiktok_offline.conversions.identifiers import emails
 from airflow_provider_tiktok_offline.conversions.identifiers.phones import phone_column, validity
 from airflow_provider_tiktok_offline.conversions.text.digests import sha256
 
-__all__ = ["READING", "email", "phone", "phone_valid", "sha256"]
+__all__ = ["NORMALIZED", "email", "phone", "phone_valid", "sha256"]
 
 #: What :func:`email` and :func:`phone` give.
-READING = pl.Struct({"normal": pl.String, "digest": pl.String, "fault": pl.String, "warning": pl.String})
+NORMALIZED = pl.Struct({"normal": pl.String, "digest": pl.String, "fault": pl.String, "warning": pl.String})
 
 
 def email(cell: pl.Expr) -> pl.Expr:
     """Read a column of e-mail addresses.
 
     :param cell: the column, as text.
-    :return: a struct as :data:`READING` says.
+    :return: a struct as :data:`NORMALIZED` says.
     """
-    return cell.map_batches(emails.read, return_dtype=READING, is_elementwise=True)
+    return cell.map_batches(emails.read, return_dtype=NORMALIZED, is_elementwise=True)
 
 
 def phone(cell: pl.Expr, region: pl.Expr | str | None) -> pl.Expr:
@@ -40,16 +40,18 @@ def phone(cell: pl.Expr, region: pl.Expr | str | None) -> pl.Expr:
     :param cell: the column, as text.
     :param region: the ISO 3166 alpha-2 code of the region to dial from, as a column, one for all, or None:
         then only numbers with ``+``, ``00`` or a country code are understood.
-    :return: a struct as :data:`READING` says.
+    :return: a struct as :data:`NORMALIZED` says.
     """
     if isinstance(region, pl.Expr):
         return pl.map_batches(
             [cell, region],
             lambda columns: phone_column.read_by_row(*columns),
-            return_dtype=READING,
+            return_dtype=NORMALIZED,
             is_elementwise=True,
         )
-    return cell.map_batches(lambda column: phone_column.read(column, region), return_dtype=READING, is_elementwise=True)
+    return cell.map_batches(
+        lambda column: phone_column.read(column, region), return_dtype=NORMALIZED, is_elementwise=True
+    )
 
 
 def phone_valid(normal: pl.Expr) -> pl.Expr:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-#: The fields of a reading, in order.
+#: The fields of a normalised cell, in order.
 FIELDS = ("normal", "digest", "fault", "warning")
 PLACEHOLDERS = ("n/a", "null", "none", "nan", "-")
 #: SHA-256 of nothing and of a bare ``+``: what careless exports hash. They stand for no person.
@@ -16,8 +16,8 @@ DIGESTS_OF_NOTHING = (
 )
 
 
-class Readings:
-    """The readings of a column in the making; a field that no row has costs nothing.
+class NormalizedCells:
+    """A column of normalised values under construction; a field that no row has costs nothing.
 
     :param rows: how many rows there are.
     """
@@ -44,7 +44,7 @@ class Readings:
         return pl.Series([None], dtype=pl.String).new_from_index(0, self._rows) if known is None else known
 
 
-def put_special(readings: Readings, rows: NDArray[np.integer], cells: pl.Series) -> NDArray[np.bool_]:
+def put_special(normalized: NormalizedCells, rows: NDArray[np.integer], cells: pl.Series) -> NDArray[np.bool_]:
     """Fill in those lower-cased cells that are placeholders or hashed.
 
     :return: which cells are neither.
@@ -54,9 +54,9 @@ def put_special(readings: Readings, rows: NDArray[np.integer], cells: pl.Series)
     hashed = size.is_in([64, 40, 32]) & cells.str.contains("^[0-9a-f]+$") & ~nothing
     if not (nothing | hashed).any():
         return np.ones(len(cells), dtype=np.bool_)
-    readings.put("fault", rows[nothing.to_numpy()], "placeholder")
-    readings.put("fault", rows[(hashed & (size == 40)).to_numpy()], "hash_sha1")
-    readings.put("fault", rows[(hashed & (size == 32)).to_numpy()], "hash_md5")
+    normalized.put("fault", rows[nothing.to_numpy()], "placeholder")
+    normalized.put("fault", rows[(hashed & (size == 40)).to_numpy()], "hash_sha1")
+    normalized.put("fault", rows[(hashed & (size == 32)).to_numpy()], "hash_md5")
     digests = (hashed & (size == 64)).to_numpy()
-    readings.put("digest", rows[digests], cells.filter(pl.Series(digests)))
+    normalized.put("digest", rows[digests], cells.filter(pl.Series(digests)))
     return ~(nothing | hashed).to_numpy()

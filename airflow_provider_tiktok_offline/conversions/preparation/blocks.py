@@ -20,8 +20,8 @@ from airflow_provider_tiktok_offline.conversions.preparation.rejects import reje
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import block_verdicts
 from airflow_provider_tiktok_offline.conversions.preparation.tally import Tally, tally_block
 from airflow_provider_tiktok_offline.conversions.report.report import NO_CURRENCY
-from airflow_provider_tiktok_offline.conversions.rules.checked_block import VALID, Judged
-from airflow_provider_tiktok_offline.conversions.rules.row_rules import judge
+from airflow_provider_tiktok_offline.conversions.rules.checked_block import VALID, CheckedBlock
+from airflow_provider_tiktok_offline.conversions.rules.row_rules import check_block
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
 from airflow_provider_tiktok_offline.errors import InputFileError
 
@@ -37,8 +37,8 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Outcome:
-    """One block, judged."""
+class BlockResult:
+    """One block, checked."""
 
     tally: Tally
     keys: Keys
@@ -74,57 +74,57 @@ class Currencies:
 
 
 class BlockWorker:
-    """Judges blocks; safe to call from several threads.
+    """Checks blocks; safe to call from several threads.
 
     :param seeds: two secrets of this run under which identities are hashed to find duplicates.
     """
 
-    def __init__(self, book: Rulebook, wanted: Wanted, seeds: tuple[int, int], *, orders: bool) -> None:
-        self._book = book
+    def __init__(self, rulebook: Rulebook, wanted: Wanted, seeds: tuple[int, int], *, orders: bool) -> None:
+        self._rulebook = rulebook
         self._wanted = wanted
         self._seeds = seeds
         self._orders = orders
         self.currencies = Currencies()
 
-    def __call__(self, block: Block) -> Outcome:
-        """Judge a block.
+    def __call__(self, block: Block) -> BlockResult:
+        """Check a block.
 
         :raises InputFileError: a library gave up on it; its own message may hold a value, so it is not repeated.
         """
         try:
-            return self._judge(block)
+            return self._check(block)
         except (pl.exceptions.PolarsError, pa.ArrowException) as error:
             kind = type(error).__name__
         raise InputFileError(
-            f"the {block.count:,} lines from {block.first_line:,} can't be judged ({kind}).",
+            f"the {block.count:,} lines from {block.first_line:,} can't be checked ({kind}).",
             todo="This is a fault of the package: please report it with the kind of error and without the file.",
         )
 
-    def _judge(self, block: Block) -> Outcome:
-        header, settings = self._book.header, self._book.settings
+    def _check(self, block: Block) -> BlockResult:
+        header, settings = self._rulebook.header, self._rulebook.settings
         parsed = parse(block, header.width, header.delimiter.encode(), settings.limits.row_characters)
-        judged = judge(self._book, parsed)
-        rows = np.flatnonzero(judged.classes == VALID) if judged.classes.any() else None
-        identities = Identities(judged, rows, settings)
+        checked = check_block(self._rulebook, parsed)
+        rows = np.flatnonzero(checked.classes == VALID) if checked.classes.any() else None
+        identities = Identities(checked, rows, settings)
         picked = slice(None) if rows is None else rows
-        content = content_numbers(judged.epoch[picked], judged.units[picked])
+        content = content_numbers(checked.epoch[picked], checked.units[picked])
         wanted = self._wanted
         verdicts = None
         if wanted.verdicts:
             ids = identities.event_texts().to_frame("text").select(id_bytes(pl.col("text"))).to_series()
-            verdicts = block_verdicts(judged, parsed.faults, judged.lines[picked], ids, content)
-        return Outcome(
-            tally_block(judged, parsed.faults),
-            self._keys(judged, identities, content, rows),
-            stage(judged, rows, identities.event_texts(), content, settings) if wanted.events else None,
-            rejects_text(judged, parsed.faults) if wanted.rejects else b"",
-            rejected_lines(block, judged, parsed.faults) if wanted.repair else [],
+            verdicts = block_verdicts(checked, parsed.faults, checked.lines[picked], ids, content)
+        return BlockResult(
+            tally_block(checked, parsed.faults),
+            self._keys(checked, identities, content, rows),
+            stage(checked, rows, identities.event_texts(), content, settings) if wanted.events else None,
+            rejects_text(checked, parsed.faults) if wanted.rejects else b"",
+            rejected_lines(block, checked, parsed.faults) if wanted.repair else [],
             verdicts,
         )
 
     def _keys(
         self,
-        judged: Judged,
+        checked: CheckedBlock,
         identities: Identities,
         content: npt.NDArray[np.uint64],
         rows: npt.NDArray[np.int64] | None,
@@ -136,8 +136,8 @@ class BlockWorker:
             keys.order[:] = np.where(identities.with_order, order | np.uint64(1), 0)
         keys.content[:] = content
         picked = slice(None) if rows is None else rows
-        keys.units[:], keys.line[:] = judged.units[picked], judged.lines[picked]
-        currency = judged.values["currency"]
+        keys.units[:], keys.line[:] = checked.units[picked], checked.lines[picked]
+        currency = checked.values["currency"]
         keys.currency[:] = self.currencies.codes(currency if rows is None else currency.gather(rows))
         return keys
 

@@ -22,8 +22,8 @@ from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS, 
 from airflow_provider_tiktok_offline.conversions.file.reader import BLOCK_BYTES, Block, FileReader
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
 from airflow_provider_tiktok_offline.conversions.preparation.blocks import (
+    BlockResult,
     BlockWorker,
-    Outcome,
     Wanted,
     looks_for_orders,
 )
@@ -45,7 +45,7 @@ from airflow_provider_tiktok_offline.errors import FileChangedError, InputFileEr
 
 Progress = Callable[[int, int | None, int], None]
 
-#: Threads that judge blocks; Polars has its own beneath.
+#: Threads that check blocks; Polars has threads of its own.
 _WORKERS = 2
 _IN_FLIGHT = 4
 
@@ -79,14 +79,14 @@ def validate(
 ) -> Report:
     """Check a file against every rule.
 
-    :param as_of: the moment against which age and future are judged; aware.
+    :param as_of: the moment against which ages are checked; with a time zone.
     :param suppression: people who opted out.
-    :param progress: called with stored bytes read, their total if known, and rows judged.
+    :param progress: called with stored bytes read, their total if known, and rows checked.
     :param rejects: gets ``rejects.csv``: line, column, rule, severity, message; no values.
     :param repair: gets the rejected lines as they are, with a reason: customers' data, for mode 0600 only.
     :param verdicts: gets one verdict a row as Parquet; see :func:`.verdicts.read_verdicts`.
     :param spill_dir: where what does not fit into memory is put.
-    :param block_bytes: how much text is judged at a time; the result does not depend on it.
+    :param block_bytes: how much text is checked at a time; the result does not depend on it.
     :raises InputFileError: the file can't be used at all.
     """
     sinks = _Sinks(rejects, repair, verdicts)
@@ -162,20 +162,20 @@ class _Pass:
 
     def _read(self, reader: FileReader, header: Header, writer: PartWriter | None, expected_sha256: str | None) -> int:
         """Check every row and write what is asked for; returns the number of events."""
-        book = Rulebook(self.settings, header, self.as_of, self.suppression, digests_of)
+        rulebook = Rulebook(self.settings, header, self.as_of, self.suppression, digests_of)
         wanted = Wanted(
             writer is not None,
             self.sinks.rejects is not None,
             self.sinks.repair is not None,
             self.sinks.verdicts is not None,
         )
-        orders = looks_for_orders(self.settings, book.columns)
-        worker = BlockWorker(book, wanted, (secrets.randbits(63), secrets.randbits(63)), orders=orders)
+        orders = looks_for_orders(self.settings, rulebook.columns)
+        worker = BlockWorker(rulebook, wanted, (secrets.randbits(63), secrets.randbits(63)), orders=orders)
         later = self.settings.amount == "order" or self.settings.basket == "order"
         finder = RepeatFinder(self.spill_dir, amounts=orders and not later, orders=orders and later)
         verdicts = VerdictWriter(self.sinks.verdicts, self.spill_dir) if self.sinks.verdicts is not None else None
         try:
-            self._judge(reader.blocks(header), worker, header, finder, writer, verdicts)
+            self._check(reader.blocks(header), worker, header, finder, writer, verdicts)
             if not self._rows():
                 raise InputFileError(
                     "a header and no rows.", rule="header_only", where=self.source.name, todo=RULES["header_only"].todo
@@ -186,7 +186,7 @@ class _Pass:
                     todo="Start again from validating it.",
                 )  # fmt: skip
             repeats = finder.find()
-            self._settle(repeats, worker, book)
+            self._settle(repeats, worker, rulebook)
             self._report_collisions(repeats, header)
             if verdicts is not None:
                 verdicts.finish(repeats)
@@ -206,7 +206,7 @@ class _Pass:
     def _rows(self) -> int:
         return sum(self.tally.rows.values())
 
-    def _judge(
+    def _check(
         self,
         blocks: Iterator[Block],
         worker: BlockWorker,
@@ -215,24 +215,24 @@ class _Pass:
         writer: PartWriter | None,
         verdicts: VerdictWriter | None,
     ) -> None:
-        """Judge blocks in threads, take what they give in the order of the file."""
+        """Check blocks in threads; take their results in the order of the file."""
         repair = self.sinks.repair and RepairWriter(self.sinks.repair, header.line.text, header.delimiter)
         if self.sinks.rejects is not None:
             self.sinks.rejects.write(rejects_head())
-        waiting: deque[Future[Outcome]] = deque()
+        waiting: deque[Future[BlockResult]] = deque()
 
         def take() -> None:
-            outcome = waiting.popleft().result()
-            self.tally.merge(outcome.tally)
-            finder.add(outcome.keys)
-            if writer is not None and outcome.staged is not None:
-                writer.add(outcome.staged)
+            result = waiting.popleft().result()
+            self.tally.merge(result.tally)
+            finder.add(result.keys)
+            if writer is not None and result.staged is not None:
+                writer.add(result.staged)
             if self.sinks.rejects is not None:
-                self.sinks.rejects.write(outcome.rejects)
+                self.sinks.rejects.write(result.rejects)
             if repair:
-                repair.write(outcome.repair)
-            if verdicts is not None and outcome.verdicts is not None:
-                verdicts.add(outcome.verdicts)
+                repair.write(result.repair)
+            if verdicts is not None and result.verdicts is not None:
+                verdicts.add(result.verdicts)
 
         with ThreadPoolExecutor(_WORKERS, thread_name_prefix="conversions") as pool:
             try:
@@ -246,7 +246,7 @@ class _Pass:
                 for future in waiting:
                     future.cancel()
 
-    def _settle(self, repeats: Repeats, worker: BlockWorker, book: Rulebook) -> None:
+    def _settle(self, repeats: Repeats, worker: BlockWorker, rulebook: Rulebook) -> None:
         """Give rows their final class, now that the whole file was seen."""
         names = worker.currencies.names
         for target, rows, rule in (
@@ -255,13 +255,13 @@ class _Pass:
         ):
             if len(rows):
                 self.tally.move(target, rows.units, names, rows.currency)
-                severity = book.severity(rule)
+                severity = rulebook.severity(rule)
                 if severity != "off":
                     self.tally.add_issue(rule, None, severity, rows.line)
-        severity = book.severity("amount_repeated")
+        severity = rulebook.severity("amount_repeated")
         if len(repeats.repeated_amounts) and repeats.at_stake and severity != "off":
             self.tally.add_issue(
-                "amount_repeated", book.label("transaction_amount"), severity, repeats.repeated_amounts,
+                "amount_repeated", rulebook.label("transaction_amount"), severity, repeats.repeated_amounts,
                 value=decimal_text(repeats.at_stake),
             )  # fmt: skip
         if self.settings.amount == "order" and len(repeats.later):

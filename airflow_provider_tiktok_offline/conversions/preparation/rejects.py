@@ -14,7 +14,7 @@ from airflow_provider_tiktok_offline.conversions.file.header import REPAIR_COLUM
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Positions
 from airflow_provider_tiktok_offline.conversions.file.reader import Block
 from airflow_provider_tiktok_offline.conversions.report.report import message_of
-from airflow_provider_tiktok_offline.conversions.rules.checked_block import REJECTED, Judged
+from airflow_provider_tiktok_offline.conversions.rules.checked_block import REJECTED, CheckedBlock
 
 _HEAD = b"line,column,rule,severity,message\n"
 _SEVERITIES = ("error", "warning", "note")
@@ -25,14 +25,14 @@ def rejects_head() -> bytes:
     return _HEAD
 
 
-def rejects_text(judged: Judged, faults: dict[str, Positions]) -> bytes:
+def rejects_text(checked: CheckedBlock, faults: dict[str, Positions]) -> bytes:
     """The lines of ``rejects.csv`` for a block: every issue of its rejected rows, by line, without values."""
     frames = [_frame(lines, None, rule, "error") for rule, lines in faults.items()]
-    rejected = judged.classes == REJECTED
-    for issue in judged.issues:
+    rejected = checked.classes == REJECTED
+    for issue in checked.issues:
         rows = issue.rows[rejected[issue.rows]]
         if len(rows):
-            frames.append(_frame(judged.lines[rows], issue.column, issue.rule, issue.severity))
+            frames.append(_frame(checked.lines[rows], issue.column, issue.rule, issue.severity))
     return _csv(frames)
 
 
@@ -90,16 +90,16 @@ class RepairWriter:
             self._stream.write(safe + self._delimiter + reason.encode() + b"\n")
 
 
-def rejected_lines(block: Block, judged: Judged, faults: dict[str, Positions]) -> list[tuple[bytes, str]]:
+def rejected_lines(block: Block, checked: CheckedBlock, faults: dict[str, Positions]) -> list[tuple[bytes, str]]:
     """The rejected lines of a block with the rules that they break."""
     reasons: dict[int, list[str]] = defaultdict(list)
     for rule, lines in faults.items():
         for line in lines.tolist():
             reasons[line].append(rule)
-    rejected = judged.classes == REJECTED
-    for issue in judged.issues:
+    rejected = checked.classes == REJECTED
+    for issue in checked.issues:
         if issue.severity == "error":
-            for line in judged.lines[issue.rows[rejected[issue.rows]]].tolist():
+            for line in checked.lines[issue.rows[rejected[issue.rows]]].tolist():
                 if issue.rule not in reasons[line]:
                     reasons[line].append(issue.rule)
     return raw_lines(block, {line: " ".join(rules) for line, rules in sorted(reasons.items())})

@@ -21,7 +21,7 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     REASONS,
     REJECTED,
     RULE_NAMES,
-    Judged,
+    CheckedBlock,
 )
 
 _SCHEMA = pa.schema(
@@ -31,27 +31,27 @@ _SCHEMA = pa.schema(
 
 
 def block_verdicts(
-    judged: Judged, faults: dict[str, Positions], valid_lines: Positions, digests: pl.Series, content: np.ndarray
+    checked: CheckedBlock, faults: dict[str, Positions], valid_lines: Positions, digests: pl.Series, content: np.ndarray
 ) -> pl.DataFrame:
     """The verdicts of a block, before the whole file was seen.
 
     :param digests: the event id bytes of its valid rows.
     :param content: fingerprints of time and amount of its valid rows.
     """
-    reason = np.full(len(judged.lines), "", dtype=object)
+    reason = np.full(len(checked.lines), "", dtype=object)
     for row_class, names in ((REJECTED, RULE_NAMES), (EXCLUDED, REASONS)):
-        rows = np.flatnonzero(judged.classes == row_class)
+        rows = np.flatnonzero(checked.classes == row_class)
         if len(rows):
-            reason[rows] = np.array(names, dtype=object)[judged.reasons[rows]]
+            reason[rows] = np.array(names, dtype=object)[checked.reasons[rows]]
     events = pl.DataFrame({"line": valid_lines, "digest": digests, "content": pl.Series(content)}).select(
         "line", event_id=id_text(pl.col("digest")), content="content"
     )
     frame = pl.DataFrame(
         {
-            "line": judged.lines,
-            "class": pl.Series(judged.classes),
+            "line": checked.lines,
+            "class": pl.Series(checked.classes),
             "reason": pl.Series(reason, dtype=pl.String),
-            "event_time": pl.Series(judged.sent_epoch),
+            "event_time": pl.Series(checked.sent_epoch),
         }
     ).join(events, on="line", how="left", maintain_order="left")
     aside = [

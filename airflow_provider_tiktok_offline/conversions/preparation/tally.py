@@ -22,8 +22,8 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     REASONS,
     REJECTED,
     VALID,
+    CheckedBlock,
     Issue,
-    Judged,
 )
 
 _ORDER = {"error": 0, "warning": 1, "note": 2}
@@ -141,7 +141,7 @@ def _severity(name: str) -> Severity:
     return known[name]
 
 
-def tally_block(judged: Judged, faults: Mapping[str, npt.NDArray[np.int64]]) -> Tally:
+def tally_block(checked: CheckedBlock, faults: Mapping[str, npt.NDArray[np.int64]]) -> Tally:
     """Count one block.
 
     :param faults: rule -> lines that were set aside before the rules.
@@ -150,48 +150,48 @@ def tally_block(judged: Judged, faults: Mapping[str, npt.NDArray[np.int64]]) -> 
     for rule, lines in faults.items():
         tally.rows[REJECTED] += len(lines)
         tally.add_issue(rule, None, "error", lines)
-    for issue in judged.issues:
-        tally.add_issue(issue.rule, issue.column, issue.severity, judged.lines[issue.rows])
+    for issue in checked.issues:
+        tally.add_issue(issue.rule, issue.column, issue.severity, checked.lines[issue.rows])
         if issue.rule == "category_unknown":
-            tally.unknown.update(_showable(judged, issue))
-    classes = judged.classes
+            tally.unknown.update(_showable(checked, issue))
+    classes = checked.classes
     for row_class, rows in enumerate(np.bincount(classes, minlength=len(CLASSES)).tolist()):
         if rows:
             tally.rows[row_class] += rows
-            _sum(tally, judged, row_class, None if rows == len(classes) else classes == row_class)
+            _sum(tally, checked, row_class, None if rows == len(classes) else classes == row_class)
     if tally.rows[EXCLUDED]:
-        counted = np.bincount(judged.reasons[classes == EXCLUDED], minlength=len(REASONS))
+        counted = np.bincount(checked.reasons[classes == EXCLUDED], minlength=len(REASONS))
         tally.excluded.update({REASONS[reason]: int(rows) for reason, rows in enumerate(counted) if rows})
     if tally.rows[VALID]:
         valid = classes == VALID
         everything = bool(valid.all())
-        times = judged.sent_epoch if everything else judged.sent_epoch[valid]
+        times = checked.sent_epoch if everything else checked.sent_epoch[valid]
         tally.first_time, tally.last_time = int(times.min()), int(times.max())
-        categories = judged.values["transaction_category"]
+        categories = checked.values["transaction_category"]
         categories = categories if everything else categories.filter(pl.Series(valid))
         tally.categories.update(dict(categories.value_counts().iter_rows()))
-        _count_phones(tally, judged, valid)
+        _count_phones(tally, checked, valid)
     return tally
 
 
-def _count_phones(tally: Tally, judged: Judged, valid: npt.NDArray[np.bool_]) -> None:
+def _count_phones(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_]) -> None:
     """Count which possible numbers are assigned ones too, on every so many lines, whatever the blocks are."""
-    looked_at = valid & (judged.lines % _VALIDITY_LINES == 0)
-    for _, reading in judged.phones:
-        normal = reading["normal"].filter(pl.Series(looked_at)).drop_nulls()
+    looked_at = valid & (checked.lines % _VALIDITY_LINES == 0)
+    for _, column in checked.phones:
+        normal = column["normal"].filter(pl.Series(looked_at)).drop_nulls()
         tally.phones["looked_at"] += len(normal)
         tally.phones["not_valid"] += len(normal) - int(validity.valid(normal).sum() or 0)
 
 
-def _showable(judged: Judged, issue: Issue) -> list[str]:
-    sound = issue.rows[judged.sound[issue.rows]]
-    names = judged.values["transaction_category"].gather(sound[: 10 * _MOST_UNKNOWN]).to_list()
+def _showable(checked: CheckedBlock, issue: Issue) -> list[str]:
+    sound = issue.rows[checked.sound[issue.rows]]
+    names = checked.values["transaction_category"].gather(sound[: 10 * _MOST_UNKNOWN]).to_list()
     return [name for name in names if _WORDS.fullmatch(name)]
 
 
-def _sum(tally: Tally, judged: Judged, row_class: int, rows: npt.NDArray[np.bool_] | None) -> None:
-    units = judged.units if rows is None else judged.units[rows]
-    currency = judged.values["currency"]
+def _sum(tally: Tally, checked: CheckedBlock, row_class: int, rows: npt.NDArray[np.bool_] | None) -> None:
+    units = checked.units if rows is None else checked.units[rows]
+    currency = checked.values["currency"]
     if rows is not None:
         currency = currency.filter(pl.Series(rows))
     names = currency.unique().to_list()

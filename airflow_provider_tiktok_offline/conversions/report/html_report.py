@@ -222,7 +222,7 @@ def _content(report: Report) -> str:
 
 def _about(report: Report, summary: Mapping[str, Any] | None) -> str:
     facts: Iterable[tuple[str, str]] = (
-        ("Judged as of", report.as_of),
+        ("Ages as of", report.as_of),
         ("Rules of", {"tiktok": "TikTok, direct", "liveramp": "LiveRamp"}.get(report.profile, report.profile)),
         ("Size", f"{report.size:,} bytes"),
         ("Delimiter", _DELIMITERS.get(report.delimiter, report.delimiter)),

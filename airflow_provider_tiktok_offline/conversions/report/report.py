@@ -57,7 +57,7 @@ class Report:
         delimiter: comma, tab or pipe.
         columns: the header, as far as it may be shown.
         profile: whose rules decided.
-        as_of: the moment against which age was judged, ISO 8601.
+        as_of: the moment against which ages were checked, ISO 8601.
         rows_total: data rows; the sum of the four classes.
         rows_valid, rows_rejected, rows_duplicate, rows_excluded: rows by class.
         excluded: excluded rows by reason.

@@ -31,7 +31,7 @@ class Issue:
 
 
 @dataclass(slots=True)
-class Judged:
+class CheckedBlock:
     """What the rules made of a block.
 
     Attributes:

@@ -31,9 +31,9 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     REJECTED,
     RULE_NAMES,
     VALID,
+    CheckedBlock,
     Flags,
     Issue,
-    Judged,
     Numbers,
 )
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
@@ -45,17 +45,17 @@ _LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
 _PATTERNED = frozenset({"state", "zip", "quantity", "product_price"})
 
 
-def judge(book: Rulebook, parsed: Parsed) -> Judged:
+def check_block(rulebook: Rulebook, parsed: Parsed) -> CheckedBlock:
     """Apply every rule to the rows of a block."""
-    return _Judgement(book, parsed).result()
+    return _BlockCheck(rulebook, parsed).result()
 
 
-class _Judgement:
+class _BlockCheck:
     """One block on its way through the rules."""
 
-    def __init__(self, book: Rulebook, parsed: Parsed) -> None:
-        self.book = book
-        self.settings = book.settings
+    def __init__(self, rulebook: Rulebook, parsed: Parsed) -> None:
+        self.rulebook = rulebook
+        self.settings = rulebook.settings
         self.parsed = parsed
         self.rows = parsed.frame.height
         self.found: list[Issue] = []
@@ -64,21 +64,21 @@ class _Judgement:
         self.nothing = np.zeros(self.rows, dtype=bool)
 
     def add(self, rule: str, column: str | None, wrong: Flags | pl.Series, severity: Severity | None = None) -> None:
-        severity = severity or self.book.severity(rule, column)
+        severity = severity or self.rulebook.severity(rule, column)
         if severity == "off":
             return
         flags = wrong.to_numpy() if isinstance(wrong, pl.Series) else wrong
         if flags.any():
             self.found.append(
-                Issue(rule, None if column is None else self.book.label(column), severity, np.flatnonzero(flags))
+                Issue(rule, None if column is None else self.rulebook.label(column), severity, np.flatnonzero(flags))
             )
 
     def other(self, name: str) -> pl.Series:
-        return self.parsed.frame[str(self.book.header.others[name])].str.strip_chars()
+        return self.parsed.frame[str(self.rulebook.header.others[name])].str.strip_chars()
 
-    def result(self) -> Judged:
+    def result(self) -> CheckedBlock:
         self.short = self._columns_with_short_cells()
-        for name in self.book.columns:
+        for name in self.rulebook.columns:
             self.values[name] = self._cells(name)
         filtered, no_consent = self._filtered(), self._without_consent()
         emails, phones = self._identifiers()
@@ -103,7 +103,7 @@ class _Judgement:
             if issue.severity == "error":
                 classes[issue.rows] = REJECTED
                 reasons[issue.rows] = RULE_NAMES.index(issue.rule)
-        return Judged(
+        return CheckedBlock(
             self.parsed.lines,
             self.values,
             epoch,
@@ -126,7 +126,7 @@ class _Judgement:
 
     def _columns_with_short_cells(self) -> set[str]:
         """Columns in which a placeholder can stand at all."""
-        places = self.book.header.places
+        places = self.rulebook.header.places
         short = pl.all().str.strip_chars() if self.parsed.screens.edges else pl.all()
         found = self.parsed.frame.select(short.str.len_bytes().is_between(1, _LONGEST_PLACEHOLDER).any())
         return {name for name, place in places.items() if self.rows and found[str(place)][0]}
@@ -134,9 +134,9 @@ class _Judgement:
     def _cells(self, name: str) -> pl.Series:
         """A programme column, trimmed, placeholders blanked."""
         constant = self.settings.constants.get(name)
-        if name not in self.book.header.places:
+        if name not in self.rulebook.header.places:
             return pl.Series(name, [constant], dtype=pl.String).new_from_index(0, self.rows)
-        cells = self.parsed.frame[str(self.book.header.places[name])]
+        cells = self.parsed.frame[str(self.rulebook.header.places[name])]
         if self.parsed.screens.edges:
             trimmed = cells.str.strip_chars()
             changed = trimmed != cells
@@ -182,11 +182,11 @@ class _Judgement:
     def _identifiers(self) -> tuple[list[tuple[str, pl.DataFrame]], list[tuple[str, pl.DataFrame]]]:
         emails = [
             (name, read_emails(self.values[name]).struct.unnest())
-            for name in self.book.columns
+            for name in self.rulebook.columns
             if name in EMAIL_COLUMNS
         ]
         phones = []
-        phone_columns = [name for name in self.book.columns if name in PHONE_COLUMNS]
+        phone_columns = [name for name in self.rulebook.columns if name in PHONE_COLUMNS]
         if phone_columns:
             regions = self._by_row("phone_region", "region", REGIONS)
             for name in phone_columns:
@@ -198,23 +198,23 @@ class _Judgement:
                 )
                 phones.append((name, read.struct.unnest()))
         usable: dict[str, Flags] = {}
-        for name, reading in [*emails, *phones]:
+        for name, column in [*emails, *phones]:
             for kind in ("fault", "warning"):
-                marked = reading[kind]
+                marked = column[kind]
                 if marked.null_count() < self.rows:
                     for rule in sorted(marked.drop_nulls().unique().to_list()):
                         self.add(rule, name, (marked == rule).fill_null(False))
-            hashed = reading["digest"].is_not_null() if reading["digest"].null_count() < self.rows else None
-            there = reading["normal"].is_not_null()
+            hashed = column["digest"].is_not_null() if column["digest"].null_count() < self.rows else None
+            there = column["normal"].is_not_null()
             if hashed is not None:
                 self.add("already_hashed", name, hashed)
                 there = there | hashed
             usable[name] = there.to_numpy()
-            if name in PHONE_COLUMNS and self.book.severity("phone_punctuation") != "off":
+            if name in PHONE_COLUMNS and self.rulebook.severity("phone_punctuation") != "off":
                 self.add(
                     "phone_punctuation",
                     name,
-                    (~self.values[name].str.contains("^[0-9]*$") & reading["normal"].is_not_null()),
+                    (~self.values[name].str.contains("^[0-9]*$") & column["normal"].is_not_null()),
                 )
         anyone = np.logical_or.reduce([self.nothing, *usable.values()])
         self.add("identifier_missing", self._identifier_column(), ~anyone)
@@ -225,7 +225,9 @@ class _Judgement:
         return emails, phones
 
     def _identifier_column(self) -> str:
-        return next((name for name in self.book.columns if name in EMAIL_COLUMNS or name in PHONE_COLUMNS), "email_1")
+        return next(
+            (name for name in self.rulebook.columns if name in EMAIL_COLUMNS or name in PHONE_COLUMNS), "email_1"
+        )
 
     def _by_row(self, setting: str, rule: str, known: frozenset[str]) -> pl.Series | str | None:
         """Currency, phone region or time zone: one for all, or by row where a store or a column says so."""
@@ -246,7 +248,7 @@ class _Judgement:
             there = own != ""
             good = own.is_in(list(known))
             wrong = there & ~good
-            severity = self.book.severity(rule)
+            severity = self.rulebook.severity(rule)
             if wrong.any() and severity != "off":
                 self.found.append(Issue(rule, column, severity, wrong.arg_true().to_numpy().astype(np.int64)))
             frame = pl.DataFrame({"own": own, "there": there, "good": good, "else": result})
@@ -255,7 +257,7 @@ class _Judgement:
 
     def _category(self) -> pl.Series:
         cells = self.values["transaction_category"]
-        events = cells.replace_strict(self.book.events, default=None, return_dtype=pl.String)
+        events = cells.replace_strict(self.rulebook.events, default=None, return_dtype=pl.String)
         if events.null_count():
             blank = cells == ""
             self.add("category_missing", "transaction_category", blank)
@@ -283,15 +285,15 @@ class _Judgement:
         sent = epoch
         if times.date_only.any():
             # A date of today may stand for a moment that is still to come.
-            today = times.date_only & (epoch > self.book.as_of) & (epoch - _DAY < self.book.as_of)
+            today = times.date_only & (epoch > self.rulebook.as_of) & (epoch - _DAY < self.rulebook.as_of)
             clock = self.settings.date_only_time
             midnight = epoch - (clock.hour * 3600 + clock.minute * 60 + clock.second)
-            today &= midnight <= self.book.as_of
-            sent = np.where(today, self.book.as_of, epoch)
+            today &= midnight <= self.rulebook.as_of
+            sent = np.where(today, self.rulebook.as_of, epoch)
         if self.settings.lookback_days is not None:
-            oldest = (self.book.as_of // _DAY - self.settings.lookback_days) * _DAY
+            oldest = (self.rulebook.as_of // _DAY - self.settings.lookback_days) * _DAY
             self.add("timestamp_old", name, known & (sent < oldest))
-        latest = self.book.as_of + int(self.settings.future_skew.total_seconds())
+        latest = self.rulebook.as_of + int(self.settings.future_skew.total_seconds())
         self.add("timestamp_future", name, known & (sent > latest))
         if known_zone is not None and not known_zone.all():
             known = known & known_zone.to_numpy()
@@ -338,9 +340,9 @@ class _Judgement:
             )
             self.add("order_id_missing", "product_id", blank_order & (values["product_id"] != ""))
         values["shop_id"] = self._store_code()
-        if self.parsed.quoted and self.book.severity("needs_quotes") != "off":
-            marks = f'["{self.book.header.delimiter}]' if self.book.header.delimiter != "|" else r'["|]'
-            for name in self.book.columns:
+        if self.parsed.quoted and self.rulebook.severity("needs_quotes") != "off":
+            marks = f'["{self.rulebook.header.delimiter}]' if self.rulebook.header.delimiter != "|" else r'["|]'
+            for name in self.rulebook.columns:
                 self.add("needs_quotes", name, values[name].str.contains(marks))
 
     def _store_code(self) -> pl.Series:
@@ -356,11 +358,11 @@ class _Judgement:
             wrong = wrong | broken
         return cell_rules.blank_where(cells, pl.Series(wrong)) if wrong.any() else cells
 
-    def _suppressed(self, readings: list[tuple[str, pl.DataFrame]]) -> Flags:
+    def _suppressed(self, identifiers: list[tuple[str, pl.DataFrame]]) -> Flags:
         suppressed = self.nothing
-        if self.book.suppression is not None:
-            for _, reading in readings:
-                suppressed = suppressed | self.book.suppression.covers(self.book.digest(reading))
+        if self.rulebook.suppression is not None:
+            for _, column in identifiers:
+                suppressed = suppressed | self.rulebook.suppression.covers(self.rulebook.digest(column))
         return suppressed
 
     def _instruction_row(self, events: pl.Series, time_known: Flags, amount_known: Flags) -> None:
@@ -368,10 +370,10 @@ class _Judgement:
         if not len(rows):
             return
         required = ("transaction_category", "transaction_timestamp", "transaction_amount")
-        told = pl.DataFrame([self.values[name].gather(rows).alias(name) for name in required]).select(
+        instructive = pl.DataFrame([self.values[name].gather(rows).alias(name) for name in required]).select(
             pl.all_horizontal(pl.all().str.contains(r"(?i)required|format|optional"))
         )
-        rows = rows[told.to_series().to_numpy()]
+        rows = rows[instructive.to_series().to_numpy()]
         if len(rows):
             instructions = self.nothing.copy()
             instructions[rows] = True

@@ -25,9 +25,9 @@ _WEAKER: Mapping[Severity, Severity] = {"error": "note", "warning": "note", "not
 class Rulebook:
     """The rules under one advertiser's settings, for files with one header.
 
-    :param as_of: the moment against which age and future are judged; aware.
+    :param as_of: the moment against which ages are checked; aware.
     :param suppression: people who opted out.
-    :param digest: gives the 32-byte digests of a reading; needed with a suppression list.
+    :param digest: gives the 32-byte digests of a column of normalised identifiers; needed with a suppression list.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from airflow_provider_tiktok_offline.conversions.identifiers.normalized import Readings, put_special
+from airflow_provider_tiktok_offline.conversions.identifiers.normalized import NormalizedCells, put_special
 from airflow_provider_tiktok_offline.conversions.identifiers.phones import library, plans, viability
 from airflow_provider_tiktok_offline.conversions.identifiers.phones.numbers import (
     ASK_LIBRARY,
@@ -71,7 +71,7 @@ def _supported(region: str | None) -> str | None:
 
 
 def _read(cells: pl.Series, regions: Regions, names: pl.Series) -> pl.Series:
-    readings = Readings(len(cells))
+    readings = NormalizedCells(len(cells))
     number = cells.cast(pl.Int64, strict=False)
     digits = ((number >= 0) & (cells.str.len_bytes() <= KEPT_DIGITS)).fill_null(False).to_numpy()
     rows = np.flatnonzero(digits)
@@ -118,7 +118,7 @@ class _Numbers:
 
 
 def _put(
-    readings: Readings,
+    readings: NormalizedCells,
     rows: Rows,
     numbers: _Numbers,
     digits: pl.Series | None = None,
@@ -137,7 +137,7 @@ def _put(
 
 
 def _put_resolved(
-    readings: Readings,
+    readings: NormalizedCells,
     rows: Rows,
     found: Resolved,
     extension: NDArray[np.bool_] | None,
@@ -172,7 +172,7 @@ def _written_as_e164(digits: pl.Series | None, numbers: _Numbers, e164: NDArray[
     return "+" + pl.Series(e164).cast(pl.String)
 
 
-def _put_tidy(readings: Readings, rows: Rows, cells: pl.Series, regions: Regions) -> Rows:
+def _put_tidy(readings: NormalizedCells, rows: Rows, cells: pl.Series, regions: Regions) -> Rows:
     """Read cells that are digits with the usual punctuation between them; gives back which are not."""
     tidy = cells.str.contains(_TIDY)
     if not tidy.any():
@@ -194,7 +194,7 @@ def _is_damaged(cells: pl.Series) -> NDArray[np.bool_]:
     return (suspicious & cells.str.contains(library.SPREADSHEET)).to_numpy()
 
 
-def _read_written(readings: Readings, rows: Rows, cells: pl.Series, regions: Regions, names: pl.Series) -> None:
+def _read_written(readings: NormalizedCells, rows: Rows, cells: pl.Series, regions: Regions, names: pl.Series) -> None:
     """Read cells that are more than digits and punctuation, trimmed and lower-cased."""
     left = put_special(readings, rows, cells)
     damaged = cells.str.contains(library.SPREADSHEET).to_numpy() & left
@@ -227,7 +227,7 @@ def _read_written(readings: Readings, rows: Rows, cells: pl.Series, regions: Reg
 
 
 def _put_untidy(
-    readings: Readings, rows: Rows, cells: pl.Series, regions: Regions, extension: NDArray[np.bool_]
+    readings: NormalizedCells, rows: Rows, cells: pl.Series, regions: Regions, extension: NDArray[np.bool_]
 ) -> Rows:
     """Read cells with other punctuation than numbers usually have; gives back those left to the library.
 
@@ -247,7 +247,7 @@ def _put_untidy(
     return _put_resolved(readings, rows, found, extension | shortened)
 
 
-def _ask_library(readings: Readings, rows: Rows, cells: pl.Series, names: pl.Series) -> None:
+def _ask_library(readings: NormalizedCells, rows: Rows, cells: pl.Series, names: pl.Series) -> None:
     """Read each distinct cell with the library."""
     asked = pl.DataFrame({"cell": cells, "region": names})
     unique = asked.unique()
