@@ -1,4 +1,4 @@
-"""One batch on its way: tried again while trying can help, with full jitter. Runs in the worker threads."""
+"""Sends one batch, with retries. Runs in the worker threads."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import (
@@ -19,25 +19,25 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.tiktok.client import Answer, TikTokClient
 from airflow_provider_tiktok_offline.tiktok.pacing import CircuitBreaker, RateLimit, Stopping, UploadLimits
+from airflow_provider_tiktok_offline.tiktok.retries import RetryLimits, retrying
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.send_buffer import Batch
 
-_FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
 #: A longer ``Retry-After`` is not waited for inside the task.
 _LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of one batch after all its tries.
+class BatchAnswer:
+    """The answer to one batch after all its tries.
 
     Attributes:
-        error: None if it was taken; no :class:`ApiError` if it was not allowed to leave.
-        request_id: TikTok's id of the request that was taken.
+        error: None if TikTok accepted the batch; no :class:`ApiError` if the batch was not allowed to leave.
+        request_id: TikTok's id of the request that was accepted.
         requests: how many requests left.
-        in_doubt: whether one of them got no definite answer.
+        in_doubt: whether one of the requests got no definite answer.
     """
 
     error: TikTokOfflineError | None
@@ -60,7 +60,7 @@ class Attempts:
         may_leave: Callable[[], None] | None = None,
     ) -> None:
         self._client = client
-        self._max_attempts = limits.max_attempts
+        self._retry_limits = RetryLimits(limits.max_attempts, _LONGEST_WAIT_SECONDS, _LONGEST_RETRY_AFTER_SECONDS)
         self._may_leave = may_leave
         self._stopping = threading.Event()
         self._rate = RateLimit(limits.requests_per_second, clock, self._stopping)
@@ -75,12 +75,12 @@ class Attempts:
         """Let no further request leave; waits end at once."""
         self._stopping.set()
 
-    def deliver(self, batch: Batch) -> Outcome:
+    def deliver(self, batch: Batch) -> BatchAnswer:
         """Send one batch until it has a definite answer, its tries are used up or the upload stops."""
         requests = 0
         in_doubt = False
         error: ApiError | None = None
-        body = batch.window.bodies.build(batch.first, batch.count)
+        body = batch.buffer.bodies.build(batch.first, batch.count)
 
         def once() -> Answer:
             nonlocal requests, in_doubt, error
@@ -99,21 +99,14 @@ class Attempts:
             self._answered()
             return answer
 
-        retrying = Retrying(
-            stop=stop_after_attempt(self._max_attempts),
-            wait=self._pause,
-            retry=retry_if_exception(self._worth_another_try),
-            sleep=self._rate.sleep,
-            reraise=True,
-        )
         try:
-            answer = retrying(once)
+            answer = retrying(self._retry_limits, self._rate.sleep, self._slow_down)(once)
         except Stopping:
             stopped = error or ServiceUnavailableError("the upload stopped before this batch left.")
-            return Outcome(stopped, None, requests, in_doubt)
+            return BatchAnswer(stopped, None, requests, in_doubt)
         except TikTokOfflineError as failure:
-            return Outcome(failure, None, requests, in_doubt)
-        return Outcome(None, answer.request_id, requests, in_doubt)
+            return BatchAnswer(failure, None, requests, in_doubt)
+        return BatchAnswer(None, answer.request_id, requests, in_doubt)
 
     def _note(self, failure: ApiError) -> None:
         if failure.retryable:
@@ -127,17 +120,8 @@ class Attempts:
         self._breaker.answered()
         self._rate.answered()
 
-    def _worth_another_try(self, failure: BaseException) -> bool:
-        if not isinstance(failure, ApiError) or not failure.retryable:
-            return False
-        return failure.retry_after is None or failure.retry_after <= _LONGEST_RETRY_AFTER_SECONDS
-
-    def _pause(self, state: RetryCallState) -> float:
-        """Full jitter, but never less than the service asked for; throttling holds back every thread."""
-        seconds = wait_random_exponential(multiplier=_FIRST_WAIT_SECONDS, max=_LONGEST_WAIT_SECONDS)(state)
+    def _slow_down(self, state: RetryCallState) -> None:
+        """Throttling of one batch holds back every thread."""
         failure = state.outcome.exception() if state.outcome is not None else None
-        if isinstance(failure, ApiError) and failure.retry_after is not None:
-            seconds += failure.retry_after
         if isinstance(failure, ThrottledError):
-            self._rate.throttled(seconds)
-        return seconds
+            self._rate.throttled(state.upcoming_sleep)

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_tiktok_offline.errors import CallerError, ConfigError, OutcomeUnknownError
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
-from airflow_provider_tiktok_offline.tiktok.retries import patiently
+from airflow_provider_tiktok_offline.tiktok.retries import with_retries
 
 _DESCRIPTION = "Made by airflow-provider-tiktok-offline"
 
@@ -49,7 +49,7 @@ def list_event_sets(
         query["name"] = name
     if event_set_ids:
         query["event_set_ids"] = json.dumps(list(event_set_ids))
-    answer = patiently(client.clock, client.get, "/offline/get/", query)
+    answer = with_retries(client.clock, client.get, "/offline/get/", query)
     found = [_event_set(each, advertiser_id) for each in answer.data.get("event_set_list") or []]
     return [each for each in found if name is None or each.name == name]
 
@@ -91,7 +91,7 @@ def update_event_set(
     payload = {"advertiser_id": advertiser_id, "event_set_id": event_set_id} | {
         key: value for key, value in changes.items() if value is not None
     }
-    answer = patiently(client.clock, client.post, "/offline/update/", payload)
+    answer = with_retries(client.clock, client.post, "/offline/update/", payload)
     return _event_set({"event_set_id": event_set_id, **answer.data}, advertiser_id)
 
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlencode
 
 from airflow_provider_tiktok_offline.errors import CredentialsError, GrantError
 from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
-from airflow_provider_tiktok_offline.tiktok.retries import patiently
+from airflow_provider_tiktok_offline.tiktok.retries import with_retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def list_advertisers(client: TikTokClient, app: App) -> list[Advertiser]:
     :raises ApiError: if TikTok does not say; only the codes of a bad token mean a bad token.
     """
     query = {"app_id": app.app_id, "secret": app.secret}
-    answer = patiently(client.clock, client.get, "/oauth2/advertiser/get/", query)
+    answer = with_retries(client.clock, client.get, "/oauth2/advertiser/get/", query)
     return [
         Advertiser(str(each.get("advertiser_id", "")), str(each.get("advertiser_name", "")))
         for each in answer.data.get("list") or []

@@ -1,4 +1,4 @@
-"""Making the next window's bodies while the present one is on its way."""
+"""Makes the next value of an iterable in the background while the current one is in use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class _End:
 _END: Final = _End()
 
 
-def ahead(values: Iterable[_Value]) -> Generator[_Value, None, None]:
-    """The same values, each made in the background while the one before is in use: one more is in memory.
+def prefetched(values: Iterable[_Value]) -> Generator[_Value, None, None]:
+    """The same values, each made while the one before is in use: one more is in memory.
 
-    An error while a value is made is raised where that value would have come.
+    An error that occurs while a value is made is raised in its place.
     """
     iterator = iter(values)
-    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
-        coming = pool.submit(next, iterator, _END)
-        while not isinstance(value := coming.result(), _End):
-            coming = pool.submit(next, iterator, _END)
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
+        upcoming = pool.submit(next, iterator, _END)
+        while not isinstance(value := upcoming.result(), _End):
+            upcoming = pool.submit(next, iterator, _END)
             yield value

@@ -14,7 +14,7 @@ from typing import Literal
 
 from airflow_provider_tiktok_offline.errors import CallerError
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
-from airflow_provider_tiktok_offline.tiktok.retries import patiently
+from airflow_provider_tiktok_offline.tiktok.retries import with_retries
 
 Level = Literal["advertiser", "campaign", "adgroup", "ad"]
 
@@ -126,7 +126,7 @@ def offline_report(
         "page_size": str(_PAGE_SIZE),
     }
     for page in range(1, _LAST_PAGE + 1):
-        answer = patiently(client.clock, client.get, "/report/integrated/get/", {**query, "page": str(page)})
+        answer = with_retries(client.clock, client.get, "/report/integrated/get/", {**query, "page": str(page)})
         rows = answer.data.get("list") or []
         for row in rows:
             yield ReportRow(dict(row["dimensions"]), dict(row["metrics"]))

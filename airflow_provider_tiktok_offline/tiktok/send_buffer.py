@@ -1,4 +1,4 @@
-"""An upload's events as they travel: windows of them in memory, cut into batches of one request each."""
+"""The send buffer: the events of an upload whose request bodies are in memory, cut into batches of one request each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from airflow_provider_tiktok_offline.tiktok.prefetch import ahead
+from airflow_provider_tiktok_offline.tiktok.prefetch import prefetched
 from airflow_provider_tiktok_offline.tiktok.requests import Bodies, Envelope
 
 
@@ -25,7 +25,7 @@ class Items(NamedTuple):
 
 
 @dataclass(slots=True)
-class Window:
+class SendBuffer:
     """Events whose request bodies are in memory.
 
     Attributes:
@@ -46,12 +46,12 @@ class Batch:
     """Neighbouring events that travel in one request.
 
     Attributes:
-        window: where they are.
-        first, count: which of its events.
-        in_doubt: whether some request with them may have been taken.
+        buffer: the send buffer that holds them.
+        first, count: which of the buffer's events.
+        in_doubt: whether some request with these events may have been accepted.
     """
 
-    window: Window
+    buffer: SendBuffer
     first: int
     count: int
     in_doubt: bool = False
@@ -60,31 +60,31 @@ class Batch:
         """The same events in two batches."""
         left = self.count // 2
         return [
-            Batch(self.window, self.first, left, self.in_doubt),
-            Batch(self.window, self.first + left, self.count - left, self.in_doubt),
+            Batch(self.buffer, self.first, left, self.in_doubt),
+            Batch(self.buffer, self.first + left, self.count - left, self.in_doubt),
         ]
 
     @property
     def keys(self) -> pl.Series:
         """The event keys of its events."""
-        return self.window.keys.slice(self.first, self.count)
+        return self.buffer.keys.slice(self.first, self.count)
 
     @property
     def place(self) -> tuple[int, int]:
         """The first of its events, counted over the whole upload, and how many they are."""
-        return self.window.start + self.first, self.count
+        return self.buffer.start + self.first, self.count
 
 
-def windows(items: Iterable[Items], envelope: Envelope) -> Generator[Window, None, None]:
-    """Their windows, each made while the one before is being sent.
+def send_buffers(items: Iterable[Items], envelope: Envelope) -> Generator[SendBuffer, None, None]:
+    """A send buffer for each group of items, made while the one before is being sent.
 
     :raises ValueError: an item without its key, or a key without its item.
     """
-    return ahead(_with_bodies(items, envelope))
+    return prefetched(_with_bodies(items, envelope))
 
 
-def _with_bodies(items: Iterable[Items], envelope: Envelope) -> Iterator[Window]:
+def _with_bodies(items: Iterable[Items], envelope: Envelope) -> Iterator[SendBuffer]:
     for json, keys in items:
         if len(json) != len(keys):
             raise ValueError(f"{len(json)} items but {len(keys)} keys")
-        yield Window(Bodies(json, envelope), keys)
+        yield SendBuffer(Bodies(json, envelope), keys)

@@ -26,13 +26,13 @@ from airflow_provider_tiktok_offline.errors import (
     RejectedRowsError,
     TikTokOfflineError,
 )
-from airflow_provider_tiktok_offline.tiktok.attempts import Attempts, Outcome
+from airflow_provider_tiktok_offline.tiktok.attempts import Attempts, BatchAnswer
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.pacing import UploadLimits
 from airflow_provider_tiktok_offline.tiktok.receipt_sink import NoReceipts, ReceiptSink
 from airflow_provider_tiktok_offline.tiktok.requests import Envelope
 from airflow_provider_tiktok_offline.tiktok.results import Refusal, UploadResult
-from airflow_provider_tiktok_offline.tiktok.send_buffer import Batch, Items, Window, windows
+from airflow_provider_tiktok_offline.tiktok.send_buffer import Batch, Items, SendBuffer, send_buffers
 
 #: Receipts are flushed when the oldest is this old, so that a kill loses less than 5 seconds of them.
 _FLUSH_SECONDS = 4.0
@@ -59,7 +59,7 @@ def send(
     A batch with a fault in some event is taken apart until the events at fault stand alone. Until the first event is
     accepted only one batch is out: if that one holds no good event, the configuration is at fault, not the rows.
 
-    :param items: the events, a window after the other; the next one is made while one is sent.
+    :param items: the events in groups that fit into memory; the next group is made while one is sent.
     :param events: how many they are in all.
     :param limits: batch size, rate, requests in flight and tries a request.
     :param receipts: told of every attempt before it leaves and of every answer.
@@ -132,8 +132,8 @@ class Upload:
         progress: Callable[[int, int], None] | None = None,
         proven: bool = False,
     ) -> None:
-        self._windows = windows(items, envelope)
-        self._window: Window | None = None
+        self._buffers = send_buffers(items, envelope)
+        self._buffer: SendBuffer | None = None
         self._events = events
         self._limits = limits
         self._receipts = receipts
@@ -147,7 +147,7 @@ class Upload:
         )
         self._opened = 0
         self._ready: deque[Batch] = deque()
-        self._out: dict[Future[Outcome], Batch] = {}
+        self._out: dict[Future[BatchAnswer], Batch] = {}
         #: Refusals that wait for an event to be accepted; they still count as unconfirmed.
         self._held: list[tuple[Batch, RejectedRowsError]] = []
         self._before_first_batch = (0, 0)
@@ -190,7 +190,7 @@ class Upload:
                 self._wind_down()
                 raise
             finally:
-                self._windows.close()
+                self._buffers.close()
             self._wind_down()
         if self._stopped_by is not None:
             raise self._stopped_by
@@ -198,43 +198,43 @@ class Upload:
     def _submit(self, pool: ThreadPoolExecutor) -> bool:
         """Keep the workers busy; whether there is anything to wait for."""
         while self._stopped_by is None and len(self._out) < 2 * self._limits.in_flight:
-            if not self._ready and not self._open_window():
+            if not self._ready and not self._fill():
                 break
             batch = self._ready.popleft()
             self._out[pool.submit(self._attempts.deliver, batch)] = batch
         return bool(self._out) and self._stopped_by is None
 
-    def _open_window(self) -> bool:
+    def _fill(self) -> bool:
         """Record the next batches as attempted; whether there were any."""
         if not self._proven:
             if self._out:
                 return False
             self._judge_first_batch()
             self._before_first_batch = (self._unconfirmed, len(self._held))
-        window = self._window_in_work() if self._stopped_by is None else None
-        if window is None:
+        buffer = self._current_buffer() if self._stopped_by is None else None
+        if buffer is None:
             return False
-        ranges = window.bodies.cut(window.opened, events=self._batch_events, size=self._limits.batch_bytes)
+        ranges = buffer.bodies.cut(buffer.opened, events=self._batch_events, size=self._limits.batch_bytes)
         at_once = self._batches_at_once if self._proven else 1
-        batches = [Batch(window, first, count) for first, count in islice(ranges, at_once)]
+        batches = [Batch(buffer, first, count) for first, count in islice(ranges, at_once)]
         events = sum(batch.count for batch in batches)
-        self._receipts.attempted(window.keys.slice(window.opened, events))
-        window.opened += events
+        self._receipts.attempted(buffer.keys.slice(buffer.opened, events))
+        buffer.opened += events
         self._opened += events
         self._unconfirmed += events
         self._ready.extend(batches)
         return True
 
-    def _window_in_work(self) -> Window | None:
-        """The window whose next events are not in batches yet; None if there is none left."""
-        while self._window is None or self._window.opened == len(self._window.keys):
-            self._window = next(self._windows, None)
-            if self._window is None:
+    def _current_buffer(self) -> SendBuffer | None:
+        """The send buffer with events that are in no batch yet; None if none is left."""
+        while self._buffer is None or self._buffer.opened == len(self._buffer.keys):
+            self._buffer = next(self._buffers, None)
+            if self._buffer is None:
                 return None
-            self._window.start = self._opened
-        return self._window
+            self._buffer.start = self._opened
+        return self._buffer
 
-    def _settle(self, futures: Iterable[Future[Outcome]]) -> None:
+    def _settle(self, futures: Iterable[Future[BatchAnswer]]) -> None:
         if self._attempts.circuit_open:
             self._stop(
                 CircuitOpenError(
@@ -245,16 +245,16 @@ class Upload:
         for future in futures:
             batch = self._out.pop(future)
             try:
-                outcome = future.result()
+                answer = future.result()
             except Exception as failure:  # whatever it was, the batch may have been taken
                 self._stop(failure)
                 continue
-            self._requests += outcome.requests
-            batch.in_doubt |= outcome.in_doubt
-            if outcome.error is None:
-                self._accept(batch, outcome.request_id)
+            self._requests += answer.requests
+            batch.in_doubt |= answer.in_doubt
+            if answer.error is None:
+                self._accept(batch, answer.request_id)
             else:
-                self._deal_with(batch, outcome.error)
+                self._deal_with(batch, answer.error)
 
     def _accept(self, batch: Batch, request_id: str | None) -> None:
         self._receipts.accepted(batch.keys, request_id)

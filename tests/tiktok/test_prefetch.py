@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_tiktok_offline.tiktok.prefetch import ahead
+from airflow_provider_tiktok_offline.tiktok.prefetch import prefetched
 
 
 def test_all_values_come_in_their_order() -> None:
     """None is lost, and an empty source is none."""
-    assert list(ahead(range(100))) == list(range(100))
-    assert list(ahead([])) == []
-    assert list(ahead([None, None])) == [None, None]
+    assert list(prefetched(range(100))) == list(range(100))
+    assert list(prefetched([])) == []
+    assert list(prefetched([None, None])) == [None, None]
 
 
 def test_the_next_is_made_while_one_is_in_use() -> None:
@@ -28,7 +28,7 @@ def test_the_next_is_made_while_one_is_in_use() -> None:
             more.release()
             yield number
 
-    values = ahead(source())
+    values = prefetched(source())
     assert next(values) == 0
     assert more.acquire(timeout=10)
     assert more.acquire(timeout=10)
@@ -43,7 +43,7 @@ def test_an_error_comes_where_its_value_would_have_come() -> None:
         yield 1
         raise ValueError("broken part")
 
-    values = ahead(source())
+    values = prefetched(source())
     assert next(values) == 1
     with pytest.raises(ValueError, match="broken part"):
         next(values)
