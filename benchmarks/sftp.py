@@ -6,7 +6,7 @@ changes less.
 
 * *put*: the feed file as a stream to the server, its size verified.
 * *deliver*: all of a delivery: the source file is read once, its lines are chosen, digested and
-  written in the feed's form, streamed, verified and noted in the feed's book.
+  written in the feed's form, streamed, verified and noted in the feed's state.
 * *get*: a source file read to its end.
 """
 
@@ -29,9 +29,9 @@ from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
-from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
 from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
-from airflow_provider_tiktok_offline.liveramp.publish import Destination, publish
+from airflow_provider_tiktok_offline.liveramp.publish import Destination, FeedPublisher
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
 from airflow_provider_tiktok_offline.storage.files import open_files
 from airflow_provider_tiktok_offline.storage.objects import open_objects
@@ -118,15 +118,14 @@ class Bench:
         )  # fmt: skip
         outbox = self._server.data / f"round-{self._round}"
         outbox.mkdir()
-        done = publish(
-            FeedFile(feed, [self._source]),
+        publisher = FeedPublisher(
             Destination(folder_uri=self._server.uri(outbox), template="{{ day }}.psv", feed="bench", delimiter="|"),
-            ("d-bench",),
-            book=FeedBook(open_objects(str(self._folder / f"state-{self._round}")), "bench", clock),
-            connections=self._connections,
-            clock=clock,
-            holder="bench",
+            FeedState(open_objects(str(self._folder / f"state-{self._round}")), "bench", clock),
+            self._connections,
+            clock,
+            "bench",
         )
+        done = publisher.publish(FeedFile(feed, [self._source]), ("d-bench",))
         if done.record is None or done.record.bytes != self.size:
             raise RuntimeError("the delivered file is not the source file")
         (outbox / "2026-11-22.psv").unlink()

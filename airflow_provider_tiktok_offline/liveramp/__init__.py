@@ -1,1 +1,1 @@
-"""LiveRamp's feed: its contract, file names and limits; writing, packing, encrypting and delivering the feed file."""
+"""LiveRamp's feed: its contract, names and limits; writes, compresses, encrypts and delivers the feed file."""

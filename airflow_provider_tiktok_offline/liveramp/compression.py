@@ -1,4 +1,4 @@
-"""Optional gzip around the stream."""
+"""Optional gzip compression of the feed file."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ _LEVEL = 6
 
 def gzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The stream compressed; without a time or a name in the header, so that equal content gives equal bytes."""
-    packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     for chunk in chunks:
-        packed = packer.compress(chunk)
-        if packed:
-            yield packed
-    yield packer.flush()
+        compressed = compressor.compress(chunk)
+        if compressed:
+            yield compressed
+    yield compressor.flush()
 
 
 def digest_inside(stream: BinaryIO) -> str | None:
     """SHA-256 of what a compressed stream holds; None if it is not whole."""
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
     digest = hashlib.sha256()
     try:
-        while packed := stream.read(1024 * 1024):
-            digest.update(unpacker.decompress(packed))
+        while compressed := stream.read(1024 * 1024):
+            digest.update(decompressor.decompress(compressed))
     except zlib.error:
         return None
-    return digest.hexdigest() if unpacker.eof else None
+    return digest.hexdigest() if decompressor.eof else None

@@ -87,7 +87,7 @@ class DayTakenError(FeedError):
     """Another file was delivered on this UTC day already."""
 
 
-class FeedBook:
+class FeedState:
     """The state of one feed.
 
     :param objects: the store at ``state_uri``.

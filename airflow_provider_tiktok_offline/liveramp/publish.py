@@ -1,4 +1,4 @@
-"""Bring one feed file to its destination: counted, claimed for its day, streamed, verified, noted."""
+"""Deliver one feed file: count its rows, claim its day, stream it, verify it and record it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import BinaryIO, Literal
 
 from airflow_provider_tiktok_offline.clock import Clock
@@ -16,7 +17,7 @@ from airflow_provider_tiktok_offline.errors import FeedError, FileMissingError, 
 from airflow_provider_tiktok_offline.liveramp.compression import digest_inside, gzipped
 from airflow_provider_tiktok_offline.liveramp.encryption import Recipient, encrypted
 from airflow_provider_tiktok_offline.liveramp.feed import LEAST_ROWS
-from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, DayTakenError, FeedBook
+from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, DayTakenError, FeedState
 from airflow_provider_tiktok_offline.liveramp.names import check_name, render_name, stored_name
 from airflow_provider_tiktok_offline.liveramp.regions import with_region
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
@@ -80,115 +81,146 @@ class Published:
     record: DayRecord | None
 
 
-def publish(
-    file: FeedFile,
-    destination: Destination,
-    deliveries: tuple[str, ...],
-    *,
-    book: FeedBook,
-    connections: Connections,
-    clock: Clock,
-    holder: str,
-    progress: Callable[[int, int | None], None] | None = None,
-) -> Published:
-    """Deliver a feed file, once.
+@dataclass(frozen=True, slots=True)
+class FeedPublisher:
+    """Delivers feed files to one destination.
 
-    The same content is a no-op before anything is written. That needs the digest, so a run through the file, only where
-    it can be the same: where a file of as many rows was delivered, or one was begun today.
-
-    :param deliveries: ids of the deliveries whose rows it holds.
-    :param holder: who does it.
-    :param progress: called with bytes delivered and bytes in all (None where that is not known before).
-    :raises FeedError: if the name, the form or the number of rows is not what LiveRamp takes.
-    :raises PartialFileError: if the connection was cut and a part of the file lies at the destination.
-    :raises NameTakenError: if another file has the name; it stays as it is.
-    :raises StorageError: if the destination refuses or can't be reached.
+    Attributes:
+        destination: the folder and the form of the file.
+        feed_state: what was delivered to the feed.
+        connections: where the destination's connection is looked up.
+        clock: says which UTC day it is.
+        holder: the run that delivers; it holds the lease of the day's file.
     """
-    day = clock.now().date()
-    inner = check_name(render_name(destination.template, feed=destination.feed, day=day), destination.delimiter)
-    name = check_name(
-        stored_name(inner, gzip=destination.gzip, pgp=destination.recipient is not None), destination.delimiter
-    )
-    rows = file.check_form()
-    begun = book.day(day.isoformat())
-    if rows is None or (begun is not None and begun.status == "writing") or book.delivered_any(rows):
-        file.measure()
-        rows = file.rows
-        known = book.delivered(rows, file.sha256)
-        if known is not None:
-            return Published("already_delivered", known)
-    if not rows:
-        return Published("nothing_new", None)
-    if rows < LEAST_ROWS and destination.below_minimum != "send":
-        if destination.below_minimum == "carry_over":
+
+    destination: Destination
+    feed_state: FeedState
+    connections: Connections
+    clock: Clock
+    holder: str
+
+    def publish(
+        self, file: FeedFile, deliveries: tuple[str, ...], progress: Callable[[int, int | None], None] | None = None
+    ) -> Published:
+        """Deliver a feed file, once.
+
+        Content that was delivered before is not written again. To find it, the file's digest is needed, and so one run
+        through the file. That run is made only where the content can be the same: where a file of as many rows was
+        delivered, or a file was begun today.
+
+        :param deliveries: ids of the deliveries whose rows the file holds.
+        :param progress: called with bytes delivered and bytes in all (None where that is not known before).
+        :raises FeedError: if the name, the form or the number of rows is not what LiveRamp takes.
+        :raises PartialFileError: if the connection was cut and a part of the file lies at the destination.
+        :raises NameTakenError: if another file has the name; the other file stays as it is.
+        :raises StorageError: if the destination refuses or can't be reached.
+        """
+        day = self.clock.now().date()
+        name = self._file_name(day)
+        begun = self.feed_state.day(day.isoformat())
+        if begun is not None and begun.status != "writing":
+            begun = None
+        rows = file.check_form()
+        if rows is None or begun is not None or self.feed_state.delivered_any(rows):
+            file.measure()
+            rows = file.rows
+            delivered = self.feed_state.delivered(rows, file.sha256)
+            if delivered is not None:
+                return Published("already_delivered", delivered)
+        if not rows:
+            return Published("nothing_new", None)
+        if rows < LEAST_ROWS and self.destination.below_minimum == "carry_over":
             return Published("carried_over", None)
-        raise FeedError(
-            f"{rows} rows are fewer than the {LEAST_ROWS} that LiveRamp takes.",
-            where=name,
-            todo="Set below_minimum: carry_over to send them with the next file.",
-        )
-    uri = str(parse(destination.folder_uri).child(name))
-    record = DayRecord(
-        day=day.isoformat(), file_name=name, uri=uri, rows=rows, sha256=file.sha256 or None,
-        plain_bytes=file.bytes if file.sha256 else None, deliveries=deliveries, status="writing", holder=holder,
-        lease_until=clock.now(), left_out=left_out(file, deliveries),
-    )  # fmt: skip
-    with open_files(destination.folder_uri, _Regional(connections)) as files:
-        files.check_folder(destination.folder_uri)
-        if begun is not None and begun.status == "writing" and begun.sha256 != record.sha256:
-            # A writer of other content did not say how it ended; once it is dead, what lies there decides.
-            settle_earlier(book.take_over(begun, holder), destination, book=book, connections=connections)
+        self._check_least_rows(rows, name)
+        record = DayRecord(
+            day=day.isoformat(), file_name=name, uri=str(parse(self.destination.folder_uri).child(name)), rows=rows,
+            sha256=file.sha256 or None, plain_bytes=file.bytes if file.sha256 else None, deliveries=deliveries,
+            status="writing", holder=self.holder, lease_until=self.clock.now(), left_out=left_out(file, deliveries),
+        )  # fmt: skip
+        with open_files(self.destination.folder_uri, _Regional(self.connections)) as files:
+            files.check_folder(self.destination.folder_uri)
+            if begun is not None and begun.sha256 != record.sha256:
+                # The writer of other content did not say how it ended. Once its lease has expired, the destination
+                # decides.
+                self.settle_earlier(self.feed_state.take_over(begun, self.holder))
+            try:
+                record, resumed = self.feed_state.claim(record)
+            except DayTakenError:
+                return Published("queued", self.feed_state.day(record.day))
+            landed = _landed(files, record, self.destination) if resumed else None
+            if landed is not None:
+                done = self.feed_state.finish(record, stored_bytes=landed.size, stored_sha256=None)
+            else:
+                done = self._write(files, _Writing(file, record, self.feed_state, self.clock), resumed, progress)
+        return Published("delivered", done)
+
+    def settle_earlier(self, record: DayRecord) -> DayRecord | None:
+        """Look at a file of an earlier day whose writer did not say how it ended.
+
+        :returns: the record, now delivered, if the whole file lies at its destination. Else None: what lay there of
+            the file is removed.
+        """
+        from airflow_provider_tiktok_offline.storage.backends.sftp_files import part_of
+
+        with open_files(record.uri, _Regional(self.connections)) as files:
+            stamp = _landed(files, record, self.destination)
+            if stamp is not None:
+                return self.feed_state.finish(record, stored_bytes=stamp.size, stored_sha256=None)
+            # Only SFTP shows an unfinished file; on other backends a file of that name belongs to somebody else.
+            place = parse(record.uri)
+            if place.scheme == "sftp":
+                files.delete(str(part_of(place)) if self.destination.temporary_name else record.uri)
+        self.feed_state.abandon(record)
+        return None
+
+    def _file_name(self, day: date) -> str:
+        """The file's name at the destination, checked."""
+        destination = self.destination
+        inner = render_name(destination.template, feed=destination.feed, day=day)
+        check_name(inner, destination.delimiter)
+        name = stored_name(inner, gzip=destination.gzip, pgp=destination.recipient is not None)
+        return check_name(name, destination.delimiter)
+
+    def _check_least_rows(self, rows: int, name: str) -> None:
+        if rows < LEAST_ROWS and self.destination.below_minimum == "fail":
+            raise FeedError(
+                f"{rows} rows are fewer than the {LEAST_ROWS} that LiveRamp takes.",
+                where=name,
+                todo="Set below_minimum: carry_over to send them with the next file.",
+            )
+
+    def _write(
+        self,
+        files: RemoteFiles,
+        writing: _Writing,
+        resumed: bool,
+        progress: Callable[[int, int | None], None] | None,
+    ) -> DayRecord:
+        """Write the claimed file.
+
+        :param resumed: an earlier try may have left a part of the file at the destination: replace it.
+        """
+        uri, temporary = writing.record.uri, self.destination.temporary_name
         try:
-            record, resumed = book.claim(record)
-        except DayTakenError:
-            return Published("queued", book.day(record.day))
-        landed = _landed(files, record, destination) if resumed else None
-        if landed is not None:
-            return Published("delivered", book.finish(record, stored_bytes=landed.size, stored_sha256=None))
-        writing = _Writing(file, record, book, clock)
-        try:
-            with _stored(writing, destination) as stored:
+            with _stored(writing, self.destination) as stored:
 
                 def tell(done: int) -> None:
                     writing.alive()
                     if progress is not None:
                         progress(done, stored.size)
 
-                stamp = stored.send(files, uri, replace=resumed, temporary=destination.temporary_name, progress=tell)
+                stamp = stored.send(files, uri, replace=resumed, temporary=temporary, progress=tell)
         except NameTakenError:
-            # Nothing of this file lies there: a later try must not take the other one for its own.
-            book.abandon(writing.record)
+            # No byte of this file lies there. Without this, a later try would take the other file for its own.
+            self.feed_state.abandon(writing.record)
             raise
-        done = book.finish(writing.record, stored_bytes=stamp.size, stored_sha256=stored.sha256)
-    return Published("delivered", done)
+        return self.feed_state.finish(writing.record, stored_bytes=stamp.size, stored_sha256=stored.sha256)
 
 
 def left_out(file: FeedFile, deliveries: tuple[str, ...]) -> dict[str, list[int]]:
     """Delivery id -> lines that could not be written, of a file that was run through."""
     pairs = zip(deliveries, file.unwritable, strict=True)
     return {delivery: faults.lines.tolist() for delivery, faults in pairs if len(faults.lines)}
-
-
-def settle_earlier(
-    record: DayRecord, destination: Destination, *, book: FeedBook, connections: Connections
-) -> DayRecord | None:
-    """Look at a file of an earlier day whose writer did not say how it ended.
-
-    :returns: the record, now delivered, if the file lies at its destination whole; else None, and what lay there of
-        it is removed.
-    """
-    from airflow_provider_tiktok_offline.storage.backends.sftp_files import part_of
-
-    with open_files(record.uri, _Regional(connections)) as files:
-        stamp = _landed(files, record, destination)
-        if stamp is not None:
-            return book.finish(record, stored_bytes=stamp.size, stored_sha256=None)
-        # Elsewhere nothing of an unfinished file is seen; what has its name there is another's.
-        place = parse(record.uri)
-        if place.scheme == "sftp":
-            files.delete(str(part_of(place)) if destination.temporary_name else record.uri)
-    book.abandon(record)
-    return None
 
 
 def _landed(files: RemoteFiles, record: DayRecord, destination: Destination) -> FileStamp | None:
@@ -220,10 +252,10 @@ class _Writing:
         record: as last noted.
     """
 
-    def __init__(self, file: FeedFile, record: DayRecord, book: FeedBook, clock: Clock) -> None:
+    def __init__(self, file: FeedFile, record: DayRecord, feed_state: FeedState, clock: Clock) -> None:
         self.file = file
         self.record = record
-        self._book = book
+        self._feed_state = feed_state
         self._clock = clock
         self._last = clock.monotonic()
         # Encrypting takes the chunks in a thread of its own.
@@ -235,7 +267,7 @@ class _Writing:
             self.alive()
             if self.file.sha256 and self.record.sha256 is None:
                 with self._lock:
-                    self.record = self._book.seal(
+                    self.record = self._feed_state.seal(
                         self.record,
                         rows=self.file.rows,
                         sha256=self.file.sha256,
@@ -247,12 +279,12 @@ class _Writing:
             raise RuntimeError("the feed file changed between two runs through it")
 
     def alive(self) -> None:
-        """Called often; tells the book now and then."""
+        """Called often; renews the lease now and then."""
         with self._lock:
             now = self._clock.monotonic()
             if now - self._last >= _SIGN_OF_LIFE:
                 self._last = now
-                self._book.keep(self.record)
+                self._feed_state.keep(self.record)
 
 
 class _Stored:

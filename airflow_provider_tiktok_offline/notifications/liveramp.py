@@ -43,14 +43,16 @@ class LiveRampConfirmationNotifier(DeliveryTask, BaseNotifier):
         from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
         from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
-        from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_book, feed_name
+        from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_name, open_feed_state
         from airflow_provider_tiktok_offline.liveramp.confirmation import confirmation
 
         ctx = self.delivery_context(context)
         if ctx.config.liveramp is None or not ctx.config.liveramp.confirm_to:
             return
-        book = feed_book(ctx)
-        records = {record.file_name: record for one in deliveries_of_run(ctx) if (record := book.of_delivery(one))}
+        feed_state = open_feed_state(ctx)
+        records = {
+            record.file_name: record for one in deliveries_of_run(ctx) if (record := feed_state.of_delivery(one))
+        }
         for record in records.values():
             if record.status == "delivered":
                 mail = confirmation(record, feed=feed_name(ctx))

@@ -1,4 +1,4 @@
-"""A feed, its book, and an OpenSSH server to deliver to."""
+"""A feed, its state, and an OpenSSH server to deliver to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
-from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from tests.servers.sshd import Sshd, sshd
 
@@ -28,8 +28,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def book(tmp_path: Path, clock: ManualClock) -> FeedBook:
-    return FeedBook(open_objects(str(tmp_path / "state")), "shop", clock)
+def feed_state(tmp_path: Path, clock: ManualClock) -> FeedState:
+    return FeedState(open_objects(str(tmp_path / "state")), "shop", clock)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from airflow_provider_tiktok_offline.config import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, feed_book
+from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, open_feed_state
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
@@ -67,7 +67,7 @@ class Office:
         """Make the ledger and accept the feed's sample."""
         ctx = self.context("set-up")
         Ledger.init(ctx.objects, ctx.config.event_set_id, identity=ctx.config.identity_settings(), clock=self.clock)
-        feed_book(ctx).accept(feed(**contract))
+        open_feed_state(ctx).accept(feed(**contract))
 
     def drop(self, name: str, rows: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS) -> dict[str, Any]:
         """Put a file of rows into the folder; returns its stamp as the sensor would."""

@@ -20,8 +20,8 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
 )
 from airflow_provider_tiktok_offline.liveramp.encryption import Recipient, load_recipient
-from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
-from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published, publish
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
+from airflow_provider_tiktok_offline.liveramp.publish import Destination, FeedPublisher, Published
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from airflow_provider_tiktok_offline.storage.files import open_files
 from tests.liveramp.conftest import NOW
@@ -40,10 +40,10 @@ def s3_store() -> Iterator[S3Server]:
 
 
 class Depot:
-    """A bucket, a book and a file."""
+    """A bucket, a feed state and a file."""
 
-    def __init__(self, server: S3Server, book: FeedBook, clock: ManualClock, folder: Path) -> None:
-        self.server, self.book, self.clock, self.folder = server, book, clock, folder
+    def __init__(self, server: S3Server, feed_state: FeedState, clock: ManualClock, folder: Path) -> None:
+        self.server, self.feed_state, self.clock, self.folder = server, feed_state, clock, folder
         self.bucket = f"feed-{uuid.uuid4().hex[:12]}"
         server.make_bucket(self.bucket)
         self.connection = server.connection("aws_feed")
@@ -54,15 +54,14 @@ class Depot:
 
     def publish(self, numbers: range = range(40)) -> Published:
         file = FeedFile(feed(), [source_of(self.folder / "day.psv", text(map(row, numbers)))])
-        return publish(
-            file, self.destination, ("d-1",), book=self.book, connections=StaticConnections(self.connection),
-            clock=self.clock, holder="dag/one",
-        )  # fmt: skip
+        connections = StaticConnections(self.connection)
+        publisher = FeedPublisher(self.destination, self.feed_state, connections, self.clock, "dag/one")
+        return publisher.publish(file, ("d-1",))
 
 
 @pytest.fixture
-def depot(s3_store: S3Server, book: FeedBook, clock: ManualClock, tmp_path: Path) -> Depot:
-    return Depot(s3_store, book, clock, tmp_path)
+def depot(s3_store: S3Server, feed_state: FeedState, clock: ManualClock, tmp_path: Path) -> Depot:
+    return Depot(s3_store, feed_state, clock, tmp_path)
 
 
 def test_a_key_is_written_once_and_never_touched_again(depot: Depot) -> None:
@@ -123,7 +122,7 @@ def test_a_put_whose_note_was_lost_is_noted_not_repeated(depot: Depot, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(FeedBook, "finish", die)
+        patch.setattr(FeedState, "finish", die)
         with pytest.raises(KeyboardInterrupt):
             depot.publish()
     before = depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)["LastModified"]
@@ -131,8 +130,8 @@ def test_a_put_whose_note_was_lost_is_noted_not_repeated(depot: Depot, monkeypat
     assert depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)["LastModified"] == before
 
 
-def test_a_google_bucket_gets_each_key_once(book: FeedBook, clock: ManualClock, tmp_path: Path) -> None:
-    """Delivered, again a no-op, another file queued; a key that is not in the book is not touched at any try."""
+def test_a_google_bucket_gets_each_key_once(feed_state: FeedState, clock: ManualClock, tmp_path: Path) -> None:
+    """Delivered, again a no-op, another file queued; a key that is not in the feed state is not touched at any try."""
     with running_gcs("gcs_feed") as google:
         destination = Destination(
             folder_uri="gs://gcs_feed@feed/drop/", template="{{ feed }}_{{ day }}.psv", feed="shop", delimiter="|"
@@ -140,11 +139,9 @@ def test_a_google_bucket_gets_each_key_once(book: FeedBook, clock: ManualClock, 
 
         def deliver(numbers: range) -> Published:
             content = text(map(row, numbers))
-            return publish(
-                FeedFile(feed(), [source_of(tmp_path / "day.psv", content, validated=True)]),
-                destination, ("d-1",), book=book, connections=StaticConnections(google.connection), clock=clock,
-                holder="dag/one",
-            )  # fmt: skip
+            publisher = FeedPublisher(destination, feed_state, StaticConnections(google.connection), clock, "dag/one")
+            file = FeedFile(feed(), [source_of(tmp_path / "day.psv", content, validated=True)])
+            return publisher.publish(file, ("d-1",))
 
         assert deliver(range(40)).outcome == "delivered"
         before = google.generation(KEY)

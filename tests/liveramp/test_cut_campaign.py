@@ -10,8 +10,8 @@ import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.errors import PartialFileError, StorageUnavailableError
-from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
-from airflow_provider_tiktok_offline.liveramp.publish import Destination, publish
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
+from airflow_provider_tiktok_offline.liveramp.publish import Destination, FeedPublisher
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from tests.liveramp.rows import feed, row, source_of, text
 from tests.servers.proxy import cutting_proxy
@@ -21,7 +21,9 @@ ROWS = 6_000
 LONG = 120_000
 
 
-def _rounds(server: Sshd, book: FeedBook, clock: ManualClock, folder: Path, seeds: range, *, temporary: bool) -> None:
+def _rounds(
+    server: Sshd, feed_state: FeedState, clock: ManualClock, folder: Path, seeds: range, *, temporary: bool
+) -> None:
     outbox, inbox = folder / "uploads", folder / "inbox"
     inbox.mkdir()
     handshake = 4_000
@@ -46,10 +48,8 @@ def _rounds(server: Sshd, book: FeedBook, clock: ManualClock, folder: Path, seed
             outcome = ""
             for _ in range(12):
                 try:
-                    done = publish(
-                        FeedFile(feed(), [source]), destination, (f"d-{seed}",), book=book, connections=connections,
-                        clock=clock, holder="dag/run",
-                    )  # fmt: skip
+                    publisher = FeedPublisher(destination, feed_state, connections, clock, "dag/run")
+                    done = publisher.publish(FeedFile(feed(), [source]), (f"d-{seed}",))
                     outcome = done.outcome
                     break
                 except PartialFileError:
@@ -69,17 +69,17 @@ def _rounds(server: Sshd, book: FeedBook, clock: ManualClock, folder: Path, seed
 
 @pytest.mark.parametrize("temporary", [False, True], ids=["direct", "renamed"])
 def test_cuts_at_random_bytes(
-    server: Sshd, book: FeedBook, clock: ManualClock, outbox: Path, tmp_path: Path, temporary: bool
+    server: Sshd, feed_state: FeedState, clock: ManualClock, outbox: Path, tmp_path: Path, temporary: bool
 ) -> None:
     """A handful: one whole file a day under its final name, whatever was cut where."""
-    _rounds(server, book, clock, tmp_path, range(6), temporary=temporary)
+    _rounds(server, feed_state, clock, tmp_path, range(6), temporary=temporary)
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("temporary", [False, True], ids=["direct", "renamed"])
 def test_a_hundred_cuts_at_random_bytes(
-    server: Sshd, book: FeedBook, clock: ManualClock, outbox: Path, tmp_path: Path, temporary: bool
+    server: Sshd, feed_state: FeedState, clock: ManualClock, outbox: Path, tmp_path: Path, temporary: bool
 ) -> None:
     """The same, a hundred times each way."""
-    _rounds(server, book, clock, tmp_path, range(100, 200), temporary=temporary)
+    _rounds(server, feed_state, clock, tmp_path, range(100, 200), temporary=temporary)

@@ -32,8 +32,8 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
 )
 from airflow_provider_tiktok_offline.liveramp.encryption import load_recipient
-from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
-from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published, publish, settle_earlier
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
+from airflow_provider_tiktok_offline.liveramp.publish import Destination, FeedPublisher, Published
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from tests.liveramp.rows import feed, row, source_of, text
 from tests.servers.proxy import CuttingProxy, cutting_proxy
@@ -43,8 +43,8 @@ from tests.servers.sshd import Sshd, StaticConnections, sshd
 class Desk:
     """Everything a delivery needs, with a file of so many rows."""
 
-    def __init__(self, server: Sshd, book: FeedBook, clock: ManualClock, outbox: Path, inbox: Path) -> None:
-        self.server, self.book, self.clock, self.outbox, self.inbox = server, book, clock, outbox, inbox
+    def __init__(self, server: Sshd, feed_state: FeedState, clock: ManualClock, outbox: Path, inbox: Path) -> None:
+        self.server, self.feed_state, self.clock, self.outbox, self.inbox = server, feed_state, clock, outbox, inbox
         self.connection: Connection = server.connection()
         self.destination = Destination(
             folder_uri=server.uri(outbox), template="{{ feed }}_{{ day }}.psv", feed="shop", delimiter="|"
@@ -55,26 +55,22 @@ class Desk:
         self.made += 1
         return FeedFile(feed(), [source_of(self.inbox / f"{self.made}.psv", text(map(row, numbers)), validated=True)])
 
-    def publish(self, file: FeedFile, *, holder: str = "dag/one", **changes: Any) -> Published:
-        return publish(
-            file,
-            replace(self.destination, **changes),
-            (f"d-{self.made}",),
-            book=self.book,
-            connections=StaticConnections(self.connection),
-            clock=self.clock,
-            holder=holder,
-        )
+    def publisher(self, *, holder: str = "dag/one", **changes: Any) -> FeedPublisher:
+        destination = replace(self.destination, **changes)
+        return FeedPublisher(destination, self.feed_state, StaticConnections(self.connection), self.clock, holder)
+
+    def publish(self, file: FeedFile, **changes: Any) -> Published:
+        return self.publisher(**changes).publish(file, (f"d-{self.made}",))
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.outbox.iterdir())
 
 
 @pytest.fixture
-def desk(server: Sshd, book: FeedBook, clock: ManualClock, outbox: Path, tmp_path: Path) -> Desk:
+def desk(server: Sshd, feed_state: FeedState, clock: ManualClock, outbox: Path, tmp_path: Path) -> Desk:
     inbox = tmp_path / "inbox"
     inbox.mkdir()
-    return Desk(server, book, clock, outbox, inbox)
+    return Desk(server, feed_state, clock, outbox, inbox)
 
 
 @pytest.fixture
@@ -85,7 +81,7 @@ def proxy(server: Sshd, desk: Desk) -> Iterator[CuttingProxy]:
 
 
 def test_a_delivered_file_is_noted_with_its_figures(desk: Desk) -> None:
-    """The file lies there under the day's name; rows, bytes and both digests are in the book."""
+    """The file lies there under the day's name; rows, bytes and both digests are in the feed state."""
     file = desk.file()
     done = desk.publish(file)
     content = (desk.outbox / "shop_2026-11-22.psv").read_bytes()
@@ -195,14 +191,12 @@ def test_a_part_of_a_dead_writer_is_removed_on_another_day(desk: Desk, proxy: Cu
     with pytest.raises(PartialFileError):
         desk.publish(desk.file(many), temporary_name=temporary)
     assert len(desk.names()) == 1
-    record = desk.book.of_delivery("d-1")
+    record = desk.feed_state.of_delivery("d-1")
     assert record is not None
     assert record.sha256 is None
     proxy.revive()
     desk.clock.advance(timedelta(days=1))
-    destination = replace(desk.destination, temporary_name=temporary)
-    connections = StaticConnections(desk.connection)
-    assert settle_earlier(record, destination, book=desk.book, connections=connections) is None
+    assert desk.publisher(temporary_name=temporary).settle_earlier(record) is None
     assert desk.names() == []
     assert desk.publish(desk.file(many), temporary_name=temporary).outcome == "delivered"
 
@@ -255,10 +249,7 @@ def test_with_rename_the_name_appears_with_its_last_byte(
 
     content = text((*row(number)[:5], os.urandom(100).hex()) for number in range(30_000))
     source = source_of(desk.inbox / "long.psv", content, validated=True)
-    publish(
-        FeedFile(feed(), [source]), replace(desk.destination, **options), ("d-1",), book=desk.book,
-        connections=StaticConnections(desk.connection), clock=desk.clock, holder="dag/one", progress=look,
-    )  # fmt: skip
+    desk.publisher(**options).publish(FeedFile(feed(), [source]), ("d-1",), progress=look)
     (name,) = desk.names()
     assert len(seen) > 5
     assert set(seen) == {(f".{name}.part",)}
@@ -319,7 +310,7 @@ def test_a_partial_file_is_reported_then_replaced(desk: Desk, proxy: CuttingProx
 def test_a_writer_that_died_after_its_last_byte_is_not_repeated(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole file lies there but nobody noted it: the next try notes it and leaves it untouched."""
     with monkeypatch.context() as patch:
-        patch.setattr(FeedBook, "finish", _die)
+        patch.setattr(FeedState, "finish", _die)
         with pytest.raises(KeyboardInterrupt):
             desk.publish(desk.file())
     path = desk.outbox / "shop_2026-11-22.psv"
@@ -339,11 +330,9 @@ def test_a_wrapped_upload_goes_on_where_it_was_cut(desk: Desk, proxy: CuttingPro
     wrapped: dict[str, Any] = {"gzip": True} if wrapping == "gzip" else {"recipient": recipient}
     told: list[int] = []
     proxy.cut_after(9_000_000)
-    done = publish(
-        FeedFile(feed(), [source]), replace(desk.destination, staged=True, **wrapped), ("d-1",), book=desk.book,
-        connections=StaticConnections(desk.connection), clock=desk.clock, holder="dag/one",
-        progress=lambda sent, _total: told.append(sent),
-    )  # fmt: skip
+    done = desk.publisher(staged=True, **wrapped).publish(
+        FeedFile(feed(), [source]), ("d-1",), progress=lambda sent, _total: told.append(sent)
+    )
     (path,) = desk.outbox.iterdir()
     stored = path.read_bytes()
     assert (done.outcome, proxy.cuts) == ("delivered", 1)
@@ -362,34 +351,33 @@ def _die(*_: object, **__: object) -> None:
 def test_an_earlier_days_writer_is_settled(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Past midnight: a whole file counts for its day, a part is removed and its day given up."""
     with monkeypatch.context() as patch:
-        patch.setattr(FeedBook, "finish", _die)
+        patch.setattr(FeedState, "finish", _die)
         with pytest.raises(KeyboardInterrupt):
             desk.publish(desk.file())
-    record = desk.book.of_delivery("d-1")
+    record = desk.feed_state.of_delivery("d-1")
     assert record is not None
-    connections = StaticConnections(desk.connection)
     desk.clock.advance(timedelta(days=1))
-    done = settle_earlier(record, desk.destination, book=desk.book, connections=connections)
+    done = desk.publisher().settle_earlier(record)
     assert done is not None
     assert done.status == "delivered"
 
     with monkeypatch.context() as patch:
-        patch.setattr(FeedBook, "finish", _die)
+        patch.setattr(FeedState, "finish", _die)
         with pytest.raises(KeyboardInterrupt):
             desk.publish(desk.file(range(200, 300)))
-    record = desk.book.of_delivery("d-2")
+    record = desk.feed_state.of_delivery("d-2")
     assert record is not None
     (desk.outbox / record.file_name).write_bytes(b"a part")
-    assert settle_earlier(record, desk.destination, book=desk.book, connections=connections) is None
+    assert desk.publisher().settle_earlier(record) is None
     assert desk.names() == ["shop_2026-11-22.psv"]
-    assert desk.book.of_delivery("d-2") is None
+    assert desk.feed_state.of_delivery("d-2") is None
 
 
 @pytest.mark.parametrize("options", [{}, {"temporary_name": True}, {"gzip": True}])
 def test_two_runs_at_once_write_one_file(desk: Desk, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
     """While a writer is alive another waits; a dead one's whole file counts, and the other's goes out tomorrow."""
     with monkeypatch.context() as patch:
-        patch.setattr(FeedBook, "finish", _die)
+        patch.setattr(FeedState, "finish", _die)
         with pytest.raises(KeyboardInterrupt):
             desk.publish(desk.file(), **options)
     (path,) = desk.outbox.iterdir()
@@ -408,7 +396,7 @@ def test_a_dead_writers_part_is_replaced_by_another_runs_file(
 ) -> None:
     """What is not whole does not count: the day goes to the other file."""
     with monkeypatch.context() as patch:
-        patch.setattr(FeedBook, "finish", _die)
+        patch.setattr(FeedState, "finish", _die)
         with pytest.raises(KeyboardInterrupt):
             desk.publish(desk.file(), **options)
     (path,) = desk.outbox.iterdir()
@@ -423,12 +411,12 @@ def test_a_dead_writers_part_is_replaced_by_another_runs_file(
 def test_a_file_that_liveramp_rejected_goes_out_again_on_another_day(desk: Desk) -> None:
     """Its day stays used; its content may be delivered again."""
     desk.publish(desk.file())
-    desk.book.reject("2026-11-22", "wrong time zone")
+    desk.feed_state.reject("2026-11-22", "wrong time zone")
     assert desk.publish(desk.file()).outcome == "queued"
     desk.clock.advance(timedelta(days=1))
     assert desk.publish(desk.file()).outcome == "delivered"
     assert desk.names() == ["shop_2026-11-22.psv", "shop_2026-11-23.psv"]
-    assert [record.status for record in desk.book.days()] == ["rejected", "delivered"]
+    assert [record.status for record in desk.feed_state.days()] == ["rejected", "delivered"]
 
 
 def test_a_name_is_never_used_for_other_content(desk: Desk) -> None:
@@ -438,15 +426,15 @@ def test_a_name_is_never_used_for_other_content(desk: Desk) -> None:
     for sha256 in ("0" * 64, None):
         later = replace(record, day="2026-11-23", sha256=sha256, status="writing")
         with pytest.raises(FeedError, match="delivered with other content"):
-            desk.book.claim(later)
-    assert desk.book.day("2026-11-23") is None
+            desk.feed_state.claim(later)
+    assert desk.feed_state.day("2026-11-23") is None
 
 
 def test_the_queue_keeps_its_order(desk: Desk) -> None:
     """First in, first out; asking twice changes nothing."""
     for name in ("d-b", "d-a", "d-b"):
-        desk.book.queue(name, "another file went out today")
+        desk.feed_state.queue(name, "another file went out today")
         desk.clock.advance(timedelta(minutes=1))
-    assert desk.book.queued() == ["d-b", "d-a"]
-    desk.book.unqueue(["d-b"])
-    assert desk.book.queued() == ["d-a"]
+    assert desk.feed_state.queued() == ["d-b", "d-a"]
+    desk.feed_state.unqueue(["d-b"])
+    assert desk.feed_state.queued() == ["d-a"]

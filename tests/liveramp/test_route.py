@@ -11,11 +11,11 @@ import pytest
 from airflow_provider_tiktok_offline.delivery.operations.reopen import reopen_delivery
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, feed_book
+from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, open_feed_state
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import FeedError, InputFileError
-from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
 from tests.liveramp.office import Office
 from tests.liveramp.rows import COLUMNS, feed, row
 from tests.servers.sshd import Sshd
@@ -142,7 +142,7 @@ def test_a_category_outside_the_contract_is_rejected_by_row(office: Office) -> N
 def test_a_row_that_needs_quotes_is_refused_alone(office: Office) -> None:
     """It is reported, left out, and not sent by a later run."""
     columns = (*COLUMNS, "product_name")
-    feed_book(office.context("set-up")).accept(_contract(columns), replace_existing=True)
+    open_feed_state(office.context("set-up")).accept(_contract(columns), replace_existing=True)
     rows = [(*row(number), '"a|b"' if number == 5 else "plain") for number in range(30)]
     stamp = office.drop("a.psv", rows, columns)
     (told,) = office.run("daily/1", [stamp])
@@ -166,7 +166,7 @@ def test_a_run_that_died_around_the_upload_is_finished_by_its_retry(
     """Killed after the upload, before or after it was noted: the retry sends nothing again and closes the delivery."""
     stamp = office.drop("a.psv", [row(number) for number in range(30)])
     with monkeypatch.context() as patch:
-        patch.setattr(FeedBook, died_at, _die)
+        patch.setattr(FeedState, died_at, _die)
         with pytest.raises(KeyboardInterrupt):
             office.run("daily/1", [stamp])
     before = (office.outbox / "shop_2026-11-22.psv").stat().st_mtime_ns
@@ -184,7 +184,7 @@ def test_a_dead_runs_whole_file_counts_before_another_run_plans(
     """A run dies between upload and note and is never tried again: the next run does not send its rows."""
     stamp = office.drop("a.psv", [row(number) for number in range(30)])
     with monkeypatch.context() as patch:
-        patch.setattr(FeedBook, "finish", _die)
+        patch.setattr(FeedState, "finish", _die)
         with pytest.raises(KeyboardInterrupt):
             office.run("daily/1", [stamp])
     office.clock.advance(timedelta(days=days, minutes=30))
@@ -202,11 +202,11 @@ def test_a_retry_goes_on_after_another_advertiser_has_taken_its_claims_over(
     """Dead after the upload for longer than its lease, while the event set's other advertiser planned: all is noted."""
     stamp = office.drop("a.psv", [row(number) for number in range(30)])
     with monkeypatch.context() as patch:
-        patch.setattr(FeedBook, "index", _die)
+        patch.setattr(FeedState, "index", _die)
         with pytest.raises(KeyboardInterrupt):
             office.run("daily/1", [stamp])
     office.clock.advance(timedelta(hours=1))
-    feed_book(office.context("set-up", name="outlet")).accept(replace(feed(), name="outlet", advertiser="outlet"))
+    open_feed_state(office.context("set-up", name="outlet")).accept(replace(feed(), name="outlet", advertiser="outlet"))
     (other,) = office.run("outlet/1", [office.drop("o.psv", [row(number) for number in range(50, 80)])], name="outlet")
     assert other["outcome"] == "delivered"
     ctx = office.context("daily/1")

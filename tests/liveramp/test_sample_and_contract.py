@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError, FeedError
 from airflow_provider_tiktok_offline.liveramp.confirmation import confirmation
 from airflow_provider_tiktok_offline.liveramp.feed import LEAST_ROWS
 from airflow_provider_tiktok_offline.liveramp.feed_sample import accept_sample, placeholder_sample, sample_from
-from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, FeedBook
+from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, FeedState
 from airflow_provider_tiktok_offline.liveramp.regions import REGIONS, with_region
 from tests.liveramp.conftest import NOW
 from tests.liveramp.rows import COLUMNS, SETTINGS, feed, row, source_of, text
@@ -67,25 +67,25 @@ def test_unusable_samples_are_refused(content: bytes, said: str) -> None:
         accept_sample(content, file_name="sample.psv", name="shop", advertiser="shop", now=NOW)
 
 
-def test_a_contract_is_kept_and_not_changed_by_the_way(book: FeedBook) -> None:
+def test_a_contract_is_kept_and_not_changed_by_the_way(feed_state: FeedState) -> None:
     """The same sample again is fine; another one needs to be asked for."""
     with pytest.raises(FeedError, match="no contract"):
-        book.contract("shop")
-    book.accept(feed())
-    book.accept(feed())
+        feed_state.contract("shop")
+    feed_state.accept(feed())
+    feed_state.accept(feed())
     other = replace(feed(), sample_sha256="1" * 64, columns=COLUMNS[:-1])
     with pytest.raises(FeedError, match="support case"):
-        book.accept(other)
-    assert book.contract("shop") == feed()
-    book.accept(other, replace_existing=True)
-    assert book.contract("shop") == other
+        feed_state.accept(other)
+    assert feed_state.contract("shop") == feed()
+    feed_state.accept(other, replace_existing=True)
+    assert feed_state.contract("shop") == other
 
 
-def test_a_feed_belongs_to_one_advertiser(book: FeedBook) -> None:
+def test_a_feed_belongs_to_one_advertiser(feed_state: FeedState) -> None:
     """Two advertisers on one feed would take each other's day."""
-    book.accept(feed())
+    feed_state.accept(feed())
     with pytest.raises(FeedError, match="feed of shop"):
-        book.contract("other")
+        feed_state.contract("other")
 
 
 def test_a_region_gives_host_and_port_where_the_connection_has_none() -> None:

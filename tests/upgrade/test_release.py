@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.delivery.operations.maintenance import keep
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, feed_book
+from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, open_feed_state
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
 from airflow_provider_tiktok_offline.delivery.steps.upload import upload
@@ -158,9 +158,9 @@ def use(left: Old, step: str) -> None:
         case "delivery":
             ctx.deliveries.get(left.open_delivery())
         case "feed":
-            book = feed_book(left.context("feed/run-9", "liveramp"))
-            book.contract("market_hall")
-            book.day(NOW.date().isoformat())
+            feed_state = open_feed_state(left.context("feed/run-9", "liveramp"))
+            feed_state.contract("market_hall")
+            feed_state.day(NOW.date().isoformat())
 
 
 def test_newer_staged_parts_are_refused(left: Old) -> None:

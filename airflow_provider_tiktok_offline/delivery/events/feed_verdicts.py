@@ -106,13 +106,13 @@ def feed_settings(ctx: DeliveryContext, settings: ConversionSettings) -> Convers
     """Under a feed's contract, only the categories that its sample file held."""
     from dataclasses import replace
 
-    from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_book
+    from airflow_provider_tiktok_offline.delivery.steps.deliver import open_feed_state
     from airflow_provider_tiktok_offline.errors import FeedError
 
     if ctx.config.route != "liveramp":
         return settings
     try:
-        contract = feed_book(ctx).contract(ctx.config.name)
+        contract = open_feed_state(ctx).contract(ctx.config.name)
     except FeedError:
         # Said by deliver; a file can be validated before its feed is set up.
         return settings

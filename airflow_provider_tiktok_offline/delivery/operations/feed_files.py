@@ -13,7 +13,7 @@ from airflow_provider_tiktok_offline.delivery.events.feed_verdicts import feed_s
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_book, feed_name, liveramp_config
+from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_name, liveramp_config, open_feed_state
 from airflow_provider_tiktok_offline.errors import FeedError, LedgerMissingError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def accept_feed(ctx: DeliveryContext, sample: Path, *, replace_existing: bool = 
     feed = accept_sample(
         content, file_name=sample.name, name=feed_name(ctx), advertiser=ctx.config.name, now=ctx.clock.now()
     )
-    feed_book(ctx).accept(feed, replace_existing=replace_existing)
+    open_feed_state(ctx).accept(feed, replace_existing=replace_existing)
     return feed
 
 
@@ -147,7 +147,7 @@ def _feed_file(ctx: DeliveryContext, checked: _Checked, *, sent_before: Any) -> 
             verdict = sent_before.look(keyed, now=ctx.clock.now(), lookback=ctx.lookback)
             chosen = frame.filter(verdict.is_in(["new", "own"]))
         lines.add(chosen["line"])
-    feed = feed_book(ctx).contract(ctx.config.name)
+    feed = open_feed_state(ctx).contract(ctx.config.name)
     source = FeedSource(source=checked.source, settings=checked.settings, lines=lines, sha256=checked.report.sha256)
     return FeedFile(feed, [source])
 

@@ -18,11 +18,11 @@ def reopen_delivery(ctx: DeliveryContext, delivery_id: str, *, reason: str) -> d
 
     together = [delivery_id]
     if ctx.config.route == "liveramp":
-        from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_book
+        from airflow_provider_tiktok_offline.delivery.steps.deliver import open_feed_state
 
-        book = feed_book(ctx)
-        record = book.of_delivery(delivery_id)
+        feed_state = open_feed_state(ctx)
+        record = feed_state.of_delivery(delivery_id)
         if record is not None and record.status == "delivered":
             together = list(record.deliveries)
-            book.reject(record.day, reason)
+            feed_state.reject(record.day, reason)
     return {one: corrections.reopen(ctx.ledger, one, reason=reason, actor=ctx.holder) for one in together}

@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError, DeliveryHeldErro
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.liveramp.feed import Feed
-    from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, FeedBook
+    from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, FeedState
     from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published
 
 #: Days back in which a writer that died is looked for.
@@ -42,27 +42,26 @@ def deliver(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     :raises FileChangedError: if a source file's bytes are not those that were validated.
     :raises DeliveryHeldError: if another run works on the delivery or writes the day's file.
     """
-    from airflow_provider_tiktok_offline.liveramp.publish import Published, left_out, publish, settle_earlier
+    from airflow_provider_tiktok_offline.liveramp.publish import FeedPublisher, Published, left_out
 
     settings = liveramp_config(ctx)
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         return {"delivery_id": delivery_id, **_NOTHING, "outcome": "already_delivered", "deliveries": [delivery_id]}
-    book = feed_book(ctx)
-    feed = book.contract(ctx.config.name)
-    destination = destination_of(ctx, feed)
+    feed_state = open_feed_state(ctx)
+    feed = feed_state.contract(ctx.config.name)
+    publisher = FeedPublisher(destination_of(ctx, feed), feed_state, ctx.connections, ctx.clock, ctx.holder)
     _refuse_rejected(settings, state)
     if not ctx.live:
         return _dry_run(ctx, state, feed)
-    earlier = book.of_delivery(delivery_id)
+    earlier = feed_state.of_delivery(delivery_id)
     if earlier is not None and earlier.status == "writing" and earlier.day != ctx.clock.now().date().isoformat():
-        earlier = book.take_over(earlier, ctx.holder)
-        earlier = settle_earlier(earlier, destination, book=book, connections=ctx.connections)
+        earlier = publisher.settle_earlier(feed_state.take_over(earlier, ctx.holder))
     with ExitStack() as stack:
         job = FeedJob(ctx, feed, earlier)
         if earlier is not None and earlier.status == "delivered":
             # Delivered before; what may be missing is only that it was noted.
-            book.index(earlier)
+            feed_state.index(earlier)
             done = Published("already_delivered", earlier)
             members = [resume(ctx, one) for one in earlier.deliveries]
             for one in members:
@@ -71,30 +70,21 @@ def deliver(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
                     job.add(one, stack)
             omitted = earlier.left_out
         else:
-            members = _group(ctx, state, book, earlier)
+            members = _group(ctx, state, feed_state, earlier)
             for one in members:
                 job.add(one, stack)
             ids = tuple(one.id for one in members)
-            done = publish(
-                job.file(),
-                destination,
-                ids,
-                book=book,
-                connections=ctx.connections,
-                clock=ctx.clock,
-                holder=ctx.holder,
-                progress=job.progress,
-            )
+            done = publisher.publish(job.file(), ids, job.progress)
             omitted = left_out(job.file(), ids)
         result = {"delivery_id": delivery_id, **_facts(done), "deliveries": [one.id for one in members]}
         for one in members:
             if done.outcome in WAITING:
-                book.queue(one.id, "another file went out today" if done.outcome == "queued" else "too few rows")
+                feed_state.queue(one.id, "another file went out today" if done.outcome == "queued" else "too few rows")
             elif one.status != "closed":
                 note_delivery(ctx, one.id)
         if done.outcome not in WAITING:
             job.note(done.record, omitted)
-            book.unqueue(result["deliveries"])
+            feed_state.unqueue(result["deliveries"])
     for one in members:
         if one.status != "closed":
             note_step(ctx, resume(ctx, one.id), "deliver", {**result, "delivery_id": one.id})
@@ -119,11 +109,11 @@ def liveramp_config(ctx: DeliveryContext) -> LiveRampConfig:
     return config.liveramp
 
 
-def feed_book(ctx: DeliveryContext) -> FeedBook:
-    """The book of the advertiser's feed."""
-    from airflow_provider_tiktok_offline.liveramp.feed_state import FeedBook
+def open_feed_state(ctx: DeliveryContext) -> FeedState:
+    """The state of the advertiser's feed."""
+    from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
 
-    return FeedBook(ctx.objects, feed_name(ctx), ctx.clock, lease_seconds=ctx.config.ledger.lease_seconds)
+    return FeedState(ctx.objects, feed_name(ctx), ctx.clock, lease_seconds=ctx.config.ledger.lease_seconds)
 
 
 def feed_name(ctx: DeliveryContext) -> str:
@@ -172,18 +162,18 @@ def settle_unfinished(ctx: DeliveryContext) -> None:
 
     A file that lies at its destination whole counts as delivered, with its rows; what is there of any other is removed.
     """
-    from airflow_provider_tiktok_offline.liveramp.publish import settle_earlier
+    from airflow_provider_tiktok_offline.liveramp.publish import FeedPublisher
 
-    book = feed_book(ctx)
-    for record in book.days(_DAYS_LOOKED_AT):
+    feed_state = open_feed_state(ctx)
+    for record in feed_state.days(_DAYS_LOOKED_AT):
         if record.status == "delivered":
             unnoted = _left_unnoted(ctx, record)
             if unnoted is not None:
                 deliver(ctx, unnoted)
         elif record.status == "writing" and record.holder != ctx.holder and record.lease_until <= ctx.clock.now():
-            destination = destination_of(ctx, book.contract(ctx.config.name))
-            taken = book.take_over(record, ctx.holder)
-            if settle_earlier(taken, destination, book=book, connections=ctx.connections) is not None:
+            destination = destination_of(ctx, feed_state.contract(ctx.config.name))
+            publisher = FeedPublisher(destination, feed_state, ctx.connections, ctx.clock, ctx.holder)
+            if publisher.settle_earlier(feed_state.take_over(record, ctx.holder)) is not None:
                 deliver(ctx, record.deliveries[0])
 
 
@@ -208,12 +198,12 @@ def _refuse_rejected(settings: LiveRampConfig, state: DeliveryState) -> None:
 
 
 def _group(
-    ctx: DeliveryContext, state: DeliveryState, book: FeedBook, earlier: DayRecord | None
+    ctx: DeliveryContext, state: DeliveryState, feed_state: FeedState, earlier: DayRecord | None
 ) -> list[DeliveryState]:
     """The deliveries that share the file: those it was begun with, else the queue's and all of this run."""
     if earlier is not None:
         return [resume(ctx, one) for one in earlier.deliveries]
-    waiting = [one for one in book.queued() if one != state.id]
+    waiting = [one for one in feed_state.queued() if one != state.id]
     of_run = [one for one in deliveries_of_run(ctx) if one not in waiting]
     found = []
     for name in waiting:
@@ -222,7 +212,7 @@ def _group(
         except DeliveryHeldError:
             continue
         if other.status == "closed":
-            book.unqueue([name])
+            feed_state.unqueue([name])
             continue
         _plan_again(ctx, other)
         found.append(resume(ctx, name))
