@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from tenacity import RetryCallState
 
-from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import (
     ApiError,
     OutcomeUnknownError,
@@ -47,23 +46,17 @@ class BatchAnswer:
 
 
 class Attempts:
-    """Delivers batches under one rate limit and one circuit breaker, from as many threads as call it.
+    """Sends batches under one rate limit and one circuit breaker, from as many threads as call it.
 
-    :param may_leave: asked just before each request leaves; what it raises stops the upload.
+    :param may_leave: called just before each request leaves; an error that it raises stops the upload.
     """
 
-    def __init__(
-        self,
-        client: TikTokClient,
-        limits: UploadLimits,
-        clock: Clock,
-        may_leave: Callable[[], None] | None = None,
-    ) -> None:
+    def __init__(self, client: TikTokClient, limits: UploadLimits, may_leave: Callable[[], None] | None = None) -> None:
         self._client = client
         self._retry_limits = RetryLimits(limits.max_attempts, _LONGEST_WAIT_SECONDS, _LONGEST_RETRY_AFTER_SECONDS)
         self._may_leave = may_leave
         self._stopping = threading.Event()
-        self._rate = RateLimit(limits.requests_per_second, clock, self._stopping)
+        self._rate = RateLimit(limits.requests_per_second, client.clock, self._stopping)
         # Open when everything in flight has used up its tries and nothing was answered between.
         self._breaker = CircuitBreaker(limits.in_flight * limits.max_attempts)
 
@@ -72,10 +65,10 @@ class Attempts:
         return self._breaker.is_open
 
     def stop(self) -> None:
-        """Let no further request leave; waits end at once."""
+        """Let no further request leave, and end every wait."""
         self._stopping.set()
 
-    def deliver(self, batch: Batch) -> BatchAnswer:
+    def send(self, batch: Batch) -> BatchAnswer:
         """Send one batch until it has a definite answer, its tries are used up or the upload stops."""
         requests = 0
         in_doubt = False

@@ -1,7 +1,7 @@
-"""Sending prepared events: several batches in flight, each event's fate recorded.
+"""Sends prepared events: several batches in flight, and a receipt for what became of each event.
 
-The calling thread decides and records; worker threads send. Whatever happens, what was said to the receipts is true:
-keys are attempted before their request leaves, and only a definite answer makes them accepted, refused or released.
+The calling thread decides and records; worker threads send. The receipts are true at any moment: keys are recorded as
+attempted before their request leaves, and only a definite answer makes them accepted, refused or released.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from itertools import islice
 
 import polars as pl
 
-from airflow_provider_tiktok_offline.clock import Clock, system_clock
 from airflow_provider_tiktok_offline.errors import (
     ApiError,
     BatchTooLargeError,
@@ -41,62 +41,51 @@ _ATTEMPT_SECONDS = 2.0
 _LARGEST_ATTEMPT = 64
 
 
+@dataclass(frozen=True, slots=True)
+class SendOptions:
+    """How an upload sends its events.
+
+    Attributes:
+        envelope: the event set, and the test code if the events are test events.
+        limits: batch size, rate, requests in flight and tries of a request.
+        may_leave: called by the sending threads just before each request leaves; an error that it raises stops the
+            upload.
+        progress: called with the events that are done and all events.
+        accepted_before: TikTok has accepted an event of this delivery before, so a refused first batch does not mean
+            that the configuration is wrong.
+    """
+
+    envelope: Envelope
+    limits: UploadLimits
+    may_leave: Callable[[], None] | None = None
+    progress: Callable[[int, int], None] | None = None
+    accepted_before: bool = False
+
+
 def send(
-    items: Iterable[Items],
-    events: int,
-    *,
-    client: TikTokClient,
-    envelope: Envelope,
-    limits: UploadLimits,
-    receipts: ReceiptSink,
-    may_leave: Callable[[], None] | None = None,
-    clock: Clock | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    proven: bool = False,
+    items: Iterable[Items], events: int, client: TikTokClient, receipts: ReceiptSink, options: SendOptions
 ) -> UploadResult:
     """Send events until each is accepted, refused or in doubt.
 
-    A batch with a fault in some event is taken apart until the events at fault stand alone. Until the first event is
-    accepted only one batch is out: if that one holds no good event, the configuration is at fault, not the rows.
+    A batch with a faulty event is split until the faulty events stand alone. Until the first event is accepted, only
+    one batch is in flight: if no event of that batch is good, the configuration is wrong, not the rows.
 
     :param items: the events in groups that fit into memory; the next group is made while one is sent.
     :param events: how many they are in all.
-    :param limits: batch size, rate, requests in flight and tries a request.
-    :param receipts: told of every attempt before it leaves and of every answer.
-    :param may_leave: asked by the sending threads just before each request leaves; what it raises stops the upload.
-    :param progress: called with the events that are done and all events.
-    :param proven: that an event of this delivery was accepted before, so that a refused batch proves nothing else.
+    :param receipts: receives every attempt before it leaves, and every answer.
     :raises CredentialsError: the token is bad.
-    :raises CallerError: the configuration is at fault; nothing was recorded as refused for it.
+    :raises CallerError: the configuration is wrong; nothing was recorded as refused for it.
     :raises CircuitOpenError: the service kept failing, or kept throttling one request.
-    :raises ConfigError: the envelope has a test code: what is tested must leave no receipt.
+    :raises ConfigError: the envelope has a test code; test events leave no receipt.
     """
-    if envelope.test_event_code is not None:
+    if options.envelope.test_event_code is not None:
         raise ConfigError("test_event_code is set, and test events do not count.", todo="Use mode: test, or remove it.")
-    upload = Upload(
-        items,
-        events,
-        client=client,
-        envelope=envelope,
-        limits=limits,
-        receipts=receipts,
-        may_leave=may_leave,
-        clock=clock,
-        progress=progress,
-        proven=proven,
-    )
+    upload = Upload(items, events, client, receipts, options)
     upload.run()
     return upload.result
 
 
-def send_test(
-    items: pl.Series,
-    *,
-    client: TikTokClient,
-    envelope: Envelope,
-    limits: UploadLimits,
-    clock: Clock | None = None,
-) -> UploadResult:
+def send_test(items: pl.Series, client: TikTokClient, options: SendOptions) -> UploadResult:
     """Send a few events with the envelope's ``test_event_code``.
 
     They show in Events Manager's Test Events, count nowhere and leave no receipt.
@@ -104,43 +93,29 @@ def send_test(
     :param items: one ``data[]`` item an event, as JSON text with a comma before it.
     :raises ConfigError: the envelope has no test code.
     """
-    if envelope.test_event_code is None:
+    if options.envelope.test_event_code is None:
         raise ConfigError("a test needs test_event_code.", todo="Events Manager shows it under Test Events.")
     keys = pl.Series("key", range(len(items)), dtype=pl.Int64)
-    upload = Upload(
-        [Items(items, keys)], len(items),
-        client=client, envelope=envelope, limits=limits, receipts=NoReceipts(), clock=clock,
-    )  # fmt: skip
+    upload = Upload([Items(items, keys)], len(items), client, NoReceipts(), options)
     upload.run()
     return upload.result
 
 
 class Upload:
-    """One upload; :func:`send` says what its parameters mean. ``result`` is right at any moment, after an error too."""
+    """One upload; :func:`send` describes its parameters. ``result`` is right at any moment, after an error too."""
 
     def __init__(
-        self,
-        items: Iterable[Items],
-        events: int,
-        *,
-        client: TikTokClient,
-        envelope: Envelope,
-        limits: UploadLimits,
-        receipts: ReceiptSink,
-        may_leave: Callable[[], None] | None = None,
-        clock: Clock | None = None,
-        progress: Callable[[int, int], None] | None = None,
-        proven: bool = False,
+        self, items: Iterable[Items], events: int, client: TikTokClient, receipts: ReceiptSink, options: SendOptions
     ) -> None:
-        self._buffers = send_buffers(items, envelope)
+        self._buffers = send_buffers(items, options.envelope)
         self._buffer: SendBuffer | None = None
         self._events = events
-        self._limits = limits
+        self._limits = limits = options.limits
         self._receipts = receipts
-        self._clock = clock or system_clock()
-        self._progress = progress
-        self._proven = proven
-        self._attempts = Attempts(client, limits, self._clock, may_leave)
+        self._clock = client.clock
+        self._progress = options.progress
+        self._any_accepted = options.accepted_before
+        self._attempts = Attempts(client, limits, options.may_leave)
         self._batch_events = limits.batch_events
         self._batches_at_once = min(
             _LARGEST_ATTEMPT, max(2 * limits.in_flight, math.ceil(_ATTEMPT_SECONDS * limits.requests_per_second))
@@ -175,7 +150,7 @@ class Upload:
         )
 
     def run(self) -> None:
-        """Send everything. Interrupted at any point, it waits for the answers that are out and records them.
+        """Send everything. If it is interrupted, it waits for the answers that are still to come and records them.
 
         :raises Exception: what stopped it, see :func:`send`.
         """
@@ -201,12 +176,12 @@ class Upload:
             if not self._ready and not self._fill():
                 break
             batch = self._ready.popleft()
-            self._out[pool.submit(self._attempts.deliver, batch)] = batch
+            self._out[pool.submit(self._attempts.send, batch)] = batch
         return bool(self._out) and self._stopped_by is None
 
     def _fill(self) -> bool:
         """Record the next batches as attempted; whether there were any."""
-        if not self._proven:
+        if not self._any_accepted:
             if self._out:
                 return False
             self._judge_first_batch()
@@ -215,7 +190,7 @@ class Upload:
         if buffer is None:
             return False
         ranges = buffer.bodies.cut(buffer.opened, events=self._batch_events, size=self._limits.batch_bytes)
-        at_once = self._batches_at_once if self._proven else 1
+        at_once = self._batches_at_once if self._any_accepted else 1
         batches = [Batch(buffer, first, count) for first, count in islice(ranges, at_once)]
         events = sum(batch.count for batch in batches)
         self._receipts.attempted(buffer.keys.slice(buffer.opened, events))
@@ -239,7 +214,7 @@ class Upload:
             self._stop(
                 CircuitOpenError(
                     "TikTok's API kept failing or throttling: the upload stopped.",
-                    todo="Nothing is lost; the next try goes on from here. If it happens again, see TikTok's status.",
+                    todo="Nothing is lost: the next try continues from here. See TikTok's status page if it recurs.",
                 )
             )
         for future in futures:
@@ -260,8 +235,8 @@ class Upload:
         self._receipts.accepted(batch.keys, request_id)
         self._accepted += batch.count
         self._settled(batch)
-        if not self._proven:
-            self._proven = True
+        if not self._any_accepted:
+            self._any_accepted = True
             for refused, error in self._held:
                 self._refuse(refused, error)
             self._held.clear()
@@ -275,7 +250,7 @@ class Upload:
         elif isinstance(error, RejectedRowsError | PartialOutcomeError) and batch.count > 1:
             self._split(batch)
         elif isinstance(error, RejectedRowsError):
-            if self._proven:
+            if self._any_accepted:
                 self._refuse(batch, error)
             else:
                 self._held.append((batch, error))
@@ -311,7 +286,7 @@ class Upload:
         self._report_progress()
 
     def _judge_first_batch(self) -> None:
-        """Stop if a batch was taken apart to single events and none was good."""
+        """Stop if a batch was split into single events and none was good."""
         doubtful, held = (
             now - before
             for now, before in zip((self._unconfirmed, len(self._held)), self._before_first_batch, strict=True)
@@ -322,7 +297,7 @@ class Upload:
         self._stop(
             CallerError(
                 f"TikTok refused every event of the first batch, with code {error.code}"
-                f"{f' about {error.field}' if error.field else ''}: the configuration is at fault, not the rows.",
+                f"{f' about {error.field}' if error.field else ''}: the configuration is wrong, not the rows.",
                 code=error.code,
                 request_id=error.request_id,
                 field=error.field,
@@ -338,7 +313,7 @@ class Upload:
         self._attempts.stop()
 
     def _wind_down(self) -> None:
-        """Take in the answers that are out, let go of what never left, and make it all durable."""
+        """Record the answers that are still to come, release what was not sent, and flush the receipts."""
         while self._out:
             done, _ = wait(self._out, timeout=1.0, return_when=FIRST_COMPLETED)
             self._settle(done)
@@ -361,7 +336,7 @@ class Upload:
 
 def _gave_up(error: TikTokOfflineError, attempts: int) -> CircuitOpenError:
     return CircuitOpenError(
-        f"one request was put off {attempts} times ({type(error).__name__}): the upload stopped.",
+        f"one request was refused {attempts} times ({type(error).__name__}): the upload stopped.",
         where=error.where,
-        todo="Nothing is lost; the next try goes on from here. Lower upload.requests_per_second if it was throttling.",
+        todo="Nothing is lost: the next try continues from here. If throttled, lower upload.requests_per_second.",
     )

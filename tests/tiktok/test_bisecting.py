@@ -19,7 +19,7 @@ from airflow_provider_tiktok_offline.simulator.faults import Fault
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.requests import Envelope
 from airflow_provider_tiktok_offline.tiktok.results import UploadResult
-from airflow_provider_tiktok_offline.tiktok.upload import Upload, send
+from airflow_provider_tiktok_offline.tiktok.upload import SendOptions, Upload, send
 from tests.servers.simulator import RunningSimulator
 from tests.tiktok.scripted import LOST, OK, Reply, Request, code, in_turn, scripted
 from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, event_id, in_one, items
@@ -35,7 +35,12 @@ def refusing(bad: Collection[int], reply: Reply = REFUSED) -> Callable[[Request]
 
 
 def sent_with(
-    answer: Callable[[Request], Reply], count: int, clock: ManualClock, *, batch: int = 1000, proven: bool = False
+    answer: Callable[[Request], Reply],
+    count: int,
+    clock: ManualClock,
+    *,
+    batch: int = 1000,
+    accepted_before: bool = False,
 ) -> tuple[Upload, Receipts, list[list[str]], Exception | None]:
     """Send so many events; what stopped it, if anything did."""
     receipts = Receipts()
@@ -43,10 +48,12 @@ def sent_with(
     limits = FAST.model_copy(update={"batch_events": batch})
     with scripted(answer) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
         upload = Upload(
-            in_one(items(count)), count, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts,
-            clock=clock,
-            proven=proven,
-        )  # fmt: skip
+            in_one(items(count)),
+            count,
+            client,
+            receipts,
+            SendOptions(ENVELOPE, limits, accepted_before=accepted_before),
+        )
         try:
             upload.run()
         except ApiError as error:
@@ -114,7 +121,7 @@ def test_after_a_proof_a_batch_of_bad_events_is_written_off(clock: ManualClock) 
 
 def test_a_proof_of_an_earlier_run_counts(clock: ManualClock) -> None:
     """A retry that has only bad events left to send must come to an end."""
-    upload, receipts, _, stopped = sent_with(refusing(range(3)), 3, clock, proven=True)
+    upload, receipts, _, stopped = sent_with(refusing(range(3)), 3, clock, accepted_before=True)
     assert stopped is None
     assert set(receipts.refused_events) == {0, 1, 2}
     assert upload.result.refused == 3
@@ -145,9 +152,7 @@ def test_a_partial_answer_is_resolved_under_the_same_ids(
     """Code 20001 is neither success nor failure: the halves go out again, and TikTok drops what it has."""
     tiktok.control.add(Fault(kind="partial", count=3, share=0.6, seed=5))
     receipts = Receipts()
-    result = send(
-        in_one(items(2_000)), 2_000, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock
-    )
+    result = send(in_one(items(2_000)), 2_000, client, receipts, SendOptions(ENVELOPE, FAST))
     assert (result.accepted, result.unconfirmed) == (2_000, 0)
     assert tiktok.event_ids() == dict.fromkeys((event_id(number) for number in range(2_000)), 1)
 
@@ -208,10 +213,7 @@ def test_whatever_is_answered_the_accounts_are_true(seed: int, clock: ManualCloc
     receipts = Receipts()
     limits = FAST.model_copy(update={"batch_events": 20, "max_attempts": 6})
     with scripted(answer) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
-        upload = Upload(
-            in_one(items(120)), 120, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock,
-            proven=True,
-        )  # fmt: skip
+        upload = Upload(in_one(items(120)), 120, client, receipts, SendOptions(ENVELOPE, limits, accepted_before=True))
         with suppress(CircuitOpenError):
             upload.run()
     result = upload.result

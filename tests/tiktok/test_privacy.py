@@ -27,7 +27,7 @@ from airflow_provider_tiktok_offline.tiktok.oauth import (
     revoke,
 )
 from airflow_provider_tiktok_offline.tiktok.requests import Envelope
-from airflow_provider_tiktok_offline.tiktok.upload import send
+from airflow_provider_tiktok_offline.tiktok.upload import SendOptions, send
 from tests.tiktok.browser import open_in_browser
 from tests.tiktok.scripted import LOST, Reply, code, in_turn, scripted, unused_port
 from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, in_one
@@ -56,13 +56,7 @@ CALLS: dict[str, Callable[[TikTokClient], object]] = {
     "refresh": lambda client: refresh(client, APP, Grant(access_token=TOKEN, refresh_token=REFRESH)),
     "revoke": lambda client: revoke(client, APP, TOKEN),
     "upload": lambda client: send(
-        in_one(pl.Series([ITEM] * 3)),
-        3,
-        client=client,
-        envelope=Envelope(EVENT_SET_ID),
-        limits=FAST,
-        receipts=Receipts(),
-        clock=client.clock,
+        in_one(pl.Series([ITEM] * 3)), 3, client, Receipts(), SendOptions(Envelope(EVENT_SET_ID), FAST)
     ),
 }
 ANSWERS: dict[str, Reply] = {

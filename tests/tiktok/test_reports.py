@@ -16,7 +16,7 @@ from airflow_provider_tiktok_offline.tiktok.reports import (
     offline_report,
 )
 from airflow_provider_tiktok_offline.tiktok.requests import Envelope
-from airflow_provider_tiktok_offline.tiktok.upload import send
+from airflow_provider_tiktok_offline.tiktok.upload import SendOptions, send
 from tests.servers.simulator import ADVERTISER_ID, RunningSimulator
 from tests.tiktok.scripted import Reply, Request, code, scripted
 from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, in_one, items
@@ -26,15 +26,7 @@ START, END = date(2026, 11, 20), date(2026, 11, 24)
 
 def test_a_report_shows_what_was_attributed(tiktok: RunningSimulator, client: TikTokClient, clock: ManualClock) -> None:
     """Events sent are counted and their value added up, in the advertiser's total."""
-    send(
-        in_one(items(40)),
-        40,
-        client=client,
-        envelope=Envelope(EVENT_SET_ID),
-        limits=FAST,
-        receipts=Receipts(),
-        clock=clock,
-    )
+    send(in_one(items(40)), 40, client, Receipts(), SendOptions(Envelope(EVENT_SET_ID), FAST))
     (row,) = offline_report(client, ADVERTISER_ID, START, END, level="advertiser")
     assert row.dimensions == {"advertiser_id": ADVERTISER_ID}
     assert row.metrics["offline_shopping_events"] == "40"

@@ -25,7 +25,7 @@ from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.requests import Envelope
 from airflow_provider_tiktok_offline.tiktok.results import Refusal, UploadResult
 from airflow_provider_tiktok_offline.tiktok.send_buffer import Items
-from airflow_provider_tiktok_offline.tiktok.upload import Upload, send, send_test
+from airflow_provider_tiktok_offline.tiktok.upload import SendOptions, Upload, send, send_test
 from tests.servers.simulator import ACCESS_TOKEN, RunningSimulator
 from tests.tiktok.scripted import LOST, OK, Reply, Request, ScriptedServer, code, in_turn, scripted
 from tests.tiktok.sending import EVENT_SET_ID, FAST, Receipts, event_id, in_one, items, keys
@@ -44,16 +44,18 @@ def uploading(
     clock: ManualClock,
     limits: UploadConfig = FAST,
     *,
-    proven: bool = False,
+    accepted_before: bool = False,
 ) -> Iterator[tuple[Upload, Receipts, ScriptedServer]]:
     """An upload of so many events to a scripted server."""
     receipts = Receipts()
     with scripted(answer) as server, TikTokClient("token", base_url=server.url, clock=clock, timeout=5) as client:
         upload = Upload(
-            in_one(items(count)), count, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts,
-            clock=clock,
-            proven=proven,
-        )  # fmt: skip
+            in_one(items(count)),
+            count,
+            client,
+            receipts,
+            SendOptions(ENVELOPE, limits, accepted_before=accepted_before),
+        )
         yield upload, receipts, server
 
 
@@ -74,7 +76,7 @@ def test_every_event_is_taken_once_under_its_own_id(
     """The simulator holds what was sent, item by item."""
     receipts = Receipts()
     sent = items(2_500)
-    result = send(in_one(sent), 2_500, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock)
+    result = send(in_one(sent), 2_500, client, receipts, SendOptions(ENVELOPE, FAST))
     assert (result.accepted, result.requests) == (2_500, 3)
     assert tiktok.event_ids() == dict.fromkeys((event_id(number) for number in range(2_500)), 1)
     assert tiktok.items()[event_id(7)] == pl.Series([sent[7]]).str.json_decode(infer_schema_length=1)[0]
@@ -84,14 +86,14 @@ def test_every_event_is_taken_once_under_its_own_id(
 
 def test_nothing_to_send_is_no_error(client: TikTokClient, clock: ManualClock) -> None:
     """An empty part makes no request."""
-    result = send(in_one(items(0)), 0, client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts(), clock=clock)
+    result = send(in_one(items(0)), 0, client, Receipts(), SendOptions(ENVELOPE, FAST))
     assert (result.accepted, result.requests) == (0, 0)
 
 
 def test_both_limits_of_a_batch_are_kept(clock: ManualClock) -> None:
     """No request has more events or more bytes than allowed, and each has as many as fit."""
     limits = fast(batch_events=40, batch_bytes=10_000)
-    with uploading(lambda _: OK, 500, clock, limits, proven=True) as (upload, receipts, server):
+    with uploading(lambda _: OK, 500, clock, limits, accepted_before=True) as (upload, receipts, server):
         upload.run()
     accounts(upload, receipts, 500)
     sizes = [len(request.body) for request in server.requests]
@@ -108,9 +110,9 @@ def test_both_limits_of_a_batch_are_kept(clock: ManualClock) -> None:
 def test_an_event_larger_than_a_request_goes_alone(clock: ManualClock) -> None:
     """It can't be cut, so the limit gives way."""
     long = pl.Series(['{"event_id": "a"}', '{"event_id": "b", "x": "' + "y" * 20_000 + '"}', '{"event_id": "c"}'])
-    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
+    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
         limits = fast(batch_bytes=10_000, in_flight=1)
-        send(in_one(long), 3, client=client, envelope=ENVELOPE, limits=limits, receipts=Receipts(), clock=clock)
+        send(in_one(long), 3, client, Receipts(), SendOptions(ENVELOPE, limits))
     assert [request.event_ids for request in server.requests] == [["a"], ["b"], ["c"]]
 
 
@@ -127,7 +129,7 @@ def test_several_requests_are_in_flight_at_once(clock: ManualClock) -> None:
         together.wait()
         return OK
 
-    with uploading(answer, 800, clock, fast(batch_events=100), proven=True) as (upload, receipts, server):
+    with uploading(answer, 800, clock, fast(batch_events=100), accepted_before=True) as (upload, receipts, server):
         server.one_at_a_time = False
         upload.run()
     assert accounts(upload, receipts, 800).accepted == 800
@@ -162,11 +164,9 @@ def test_no_request_leaves_before_its_events_are_recorded(clock: ManualClock) ->
         early.extend(each for each in request.event_ids if int(each[3:], 16) not in receipts.attempted_events)
         return code(40002, "Invalid value for event_time") if event_id(77) in request.event_ids else OK
 
-    with scripted(answer) as server, TikTokClient("token", base_url=server.url) as client:
+    with scripted(answer) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
         limits = fast(batch_events=100)
-        send(
-            in_one(items(3_000)), 3_000, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock
-        )
+        send(in_one(items(3_000)), 3_000, client, receipts, SendOptions(ENVELOPE, limits))
     assert early == []
 
 
@@ -176,9 +176,7 @@ def test_a_lost_answer_is_asked_for_again_under_the_same_ids(
     """TikTok took the batch, the answer was lost: the retry is dropped there as a duplicate, and counts here once."""
     tiktok.control.add(Fault(kind="drop", taken=True, count=2))
     receipts = Receipts()
-    result = send(
-        in_one(items(1_500)), 1_500, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock
-    )
+    result = send(in_one(items(1_500)), 1_500, client, receipts, SendOptions(ENVELOPE, FAST))
     assert (result.accepted, result.unconfirmed) == (1_500, 0)
     assert set(tiktok.event_ids().values()) == {1}
     assert max(tiktok.times_received().values()) == 3
@@ -204,9 +202,7 @@ def test_a_passing_fault_costs_nothing(
     tiktok.control.add(fault)
     limits = fast(max_attempts=5)
     receipts = Receipts()
-    result = send(
-        in_one(items(3_000)), 3_000, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock
-    )
+    result = send(in_one(items(3_000)), 3_000, client, receipts, SendOptions(ENVELOPE, limits))
     assert result.accepted == 3_000
     assert tiktok.event_ids() == dict.fromkeys((event_id(number) for number in range(3_000)), 1)
 
@@ -217,7 +213,7 @@ def test_an_answer_that_never_comes_leaves_its_events_in_doubt(clock: ManualCloc
     def answer(request: Request) -> Reply:
         return LOST if event_id(150) in request.event_ids else OK
 
-    with uploading(answer, 1_000, clock, fast(batch_events=100), proven=True) as (upload, receipts, server):
+    with uploading(answer, 1_000, clock, fast(batch_events=100), accepted_before=True) as (upload, receipts, server):
         upload.run()
     result = accounts(upload, receipts, 1_000)
     assert (result.accepted, result.unconfirmed) == (900, 100)
@@ -275,7 +271,11 @@ def test_a_retry_after_of_hours_is_left_to_the_next_run(clock: ManualClock) -> N
 def test_a_service_that_is_down_is_not_hammered(clock: ManualClock) -> None:
     """The circuit opens: a part of many batches makes no more requests than those in flight may try."""
     with (
-        uploading(lambda _: LOST, 10_000, clock, fast(batch_events=100), proven=True) as (upload, receipts, server),
+        uploading(lambda _: LOST, 10_000, clock, fast(batch_events=100), accepted_before=True) as (
+            upload,
+            receipts,
+            server,
+        ),
         pytest.raises(CircuitOpenError),
     ):
         upload.run()
@@ -292,9 +292,7 @@ def test_a_revoked_token_stops_the_run_after_its_receipts_are_flushed(
     """What was accepted before stays accepted; what never left is released."""
     tiktok.control.add(Fault(kind="revoke", after_events=3_000))
     receipts = Receipts()
-    upload = Upload(
-        in_one(items(20_000)), 20_000, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock
-    )
+    upload = Upload(in_one(items(20_000)), 20_000, client, receipts, SendOptions(ENVELOPE, FAST))
     with pytest.raises(CredentialsError):
         upload.run()
     result = accounts(upload, receipts, 20_000)
@@ -307,7 +305,7 @@ def test_a_role_that_may_not_send_stops_the_run(tiktok: RunningSimulator, clock:
     """Nothing is recorded as refused for a missing permission."""
     receipts = Receipts()
     with TikTokClient(ANALYST_TOKEN, base_url=tiktok.url) as client, pytest.raises(CallerError) as caught:
-        send(in_one(items(50)), 50, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock)
+        send(in_one(items(50)), 50, client, receipts, SendOptions(ENVELOPE, FAST))
     assert caught.value.code == 40001
     assert (receipts.refused_events, len(receipts.released_events)) == ({}, 50)
 
@@ -316,10 +314,7 @@ def test_a_wrong_event_set_stops_the_run(tiktok: RunningSimulator, client: TikTo
     """A parameter error about a top-level field is no row's fault, though it has the code of one."""
     receipts = Receipts()
     with pytest.raises(CallerError) as caught:
-        send(
-            in_one(items(50)), 50, client=client, envelope=Envelope("7999999999999999999"), limits=FAST,
-            receipts=receipts, clock=clock,
-        )  # fmt: skip
+        send(in_one(items(50)), 50, client, receipts, SendOptions(Envelope("7999999999999999999"), FAST))
     assert (caught.value.code, caught.value.field) == (40002, "event_source_id")
     assert (receipts.refused_events, len(receipts.released_events)) == ({}, 50)
 
@@ -357,19 +352,21 @@ def test_receipts_are_flushed_while_the_upload_goes_on(clock: ManualClock) -> No
 
     limits = fast(batch_events=10, in_flight=1)
     with scripted(answer) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
-        send(in_one(items(400)), 400, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock)
+        send(in_one(items(400)), 400, client, receipts, SendOptions(ENVELOPE, limits))
     assert seen[-1] >= 400 / 10 / 6
 
 
 def test_progress_tells_how_many_events_are_done(clock: ManualClock) -> None:
     """It only grows, and ends with all."""
     told: list[tuple[int, int]] = []
-    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
+    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
         send(
-            in_one(items(5_000)), 5_000, client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts(),
-            clock=clock,
-            progress=lambda done, total: told.append((done, total)),
-        )  # fmt: skip
+            in_one(items(5_000)),
+            5_000,
+            client,
+            Receipts(),
+            SendOptions(ENVELOPE, FAST, progress=lambda done, total: told.append((done, total))),
+        )
     assert told == sorted(told)
     assert told[-1] == (5_000, 5_000)
 
@@ -386,12 +383,10 @@ def test_an_interrupted_upload_records_the_answers_that_were_out(clock: ManualCl
             raise TaskStopped
 
     receipts = Receipts()
-    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
+    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
         upload = Upload(
-            in_one(items(50_000)), 50_000, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts,
-            clock=clock,
-            progress=interrupt,
-        )  # fmt: skip
+            in_one(items(50_000)), 50_000, client, receipts, SendOptions(ENVELOPE, FAST, progress=interrupt)
+        )
         with pytest.raises(TaskStopped):
             upload.run()
     taken = {number for request in server.requests for number in request.event_ids}
@@ -413,11 +408,9 @@ def test_windows_follow_each_other_without_a_pause(clock: ManualClock) -> None:
     windows = [Items("," + items(100)[first : first + 50], keys(100)[first : first + 50]) for first in (0, 50)]
     receipts = Receipts()
     limits = fast(batch_events=25)
-    with scripted(answer) as server, TikTokClient("token", base_url=server.url) as client:
+    with scripted(answer) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
         server.one_at_a_time = False
-        upload = Upload(
-            windows, 100, client=client, envelope=ENVELOPE, limits=limits, receipts=receipts, clock=clock, proven=True
-        )
+        upload = Upload(windows, 100, client, receipts, SendOptions(ENVELOPE, limits, accepted_before=True))
         upload.run()
     assert accounts(upload, receipts, 100).accepted == 100
     assert sorted(receipts.accepted_events) == list(range(100))
@@ -431,10 +424,8 @@ def test_windows_that_can_not_be_made_leave_no_answer_unrecorded(clock: ManualCl
         raise DiskFull(28, "No space left on device")
 
     receipts = Receipts()
-    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
-        upload = Upload(
-            windows(), 100, client=client, envelope=ENVELOPE, limits=FAST, receipts=receipts, clock=clock, proven=True
-        )
+    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
+        upload = Upload(windows(), 100, client, receipts, SendOptions(ENVELOPE, FAST, accepted_before=True))
         with pytest.raises(DiskFull):
             upload.run()
     result = accounts(upload, receipts, 100)
@@ -452,11 +443,14 @@ def test_a_fence_that_fails_unexpectedly_stops_the_run_and_loses_no_answer(clock
             raise DiskFull(28, "No space left on device")
 
     receipts = Receipts()
-    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
+    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
         upload = Upload(
-            in_one(items(500)), 500, client=client, envelope=ENVELOPE, limits=fast(batch_events=10, in_flight=1),
-            receipts=receipts, may_leave=may_leave, clock=clock, proven=True,
-        )  # fmt: skip
+            in_one(items(500)),
+            500,
+            client,
+            receipts,
+            SendOptions(ENVELOPE, fast(batch_events=10, in_flight=1), may_leave=may_leave, accepted_before=True),
+        )
         with pytest.raises(DiskFull):
             upload.run()
     result = accounts(upload, receipts, 500)
@@ -484,11 +478,8 @@ def test_receipts_that_can_not_be_written_stop_the_run(method: str, clock: Manua
 
     setattr(Failing, method, fail)
     receipts = Failing()
-    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url) as client:
-        upload = Upload(
-            in_one(items(10_000)), 10_000, client=client, envelope=ENVELOPE, limits=fast(batch_events=50),
-            receipts=receipts, clock=clock,
-        )  # fmt: skip
+    with scripted(lambda _: OK) as server, TikTokClient("token", base_url=server.url, clock=clock) as client:
+        upload = Upload(in_one(items(10_000)), 10_000, client, receipts, SendOptions(ENVELOPE, fast(batch_events=50)))
         with pytest.raises(DiskFull):
             upload.run()
     sent = {int(each[3:], 16) for request in server.requests for each in request.event_ids}
@@ -501,7 +492,7 @@ def test_a_test_code_is_refused_where_receipts_are_kept(client: TikTokClient, cl
     """Test events do not count, so they must not be remembered as sent."""
     envelope = Envelope(EVENT_SET_ID, test_event_code="TEST1")
     with pytest.raises(ConfigError, match="test events do not count"):
-        send(in_one(items(5)), 5, client=client, envelope=envelope, limits=FAST, receipts=Receipts(), clock=clock)
+        send(in_one(items(5)), 5, client, Receipts(), SendOptions(envelope, FAST))
 
 
 def test_test_events_carry_the_code_at_top_level_and_are_few(
@@ -509,7 +500,7 @@ def test_test_events_carry_the_code_at_top_level_and_are_few(
 ) -> None:
     """They show in Test Events and are not counted."""
     envelope = Envelope(EVENT_SET_ID, test_event_code="TEST1")
-    result = send_test("," + items(7), client=client, envelope=envelope, limits=FAST, clock=clock)
+    result = send_test("," + items(7), client, SendOptions(envelope, FAST))
     assert result.accepted == 7
     assert tiktok.event_ids() == {}
     tested = list(tiktok.control.tested())
@@ -520,7 +511,7 @@ def test_test_events_carry_the_code_at_top_level_and_are_few(
 def test_a_test_without_a_code_is_refused(client: TikTokClient, clock: ManualClock) -> None:
     """Without it the events would count."""
     with pytest.raises(ConfigError, match="test_event_code"):
-        send_test("," + items(5), client=client, envelope=ENVELOPE, limits=FAST, clock=clock)
+        send_test("," + items(5), client, SendOptions(ENVELOPE, FAST))
 
 
 def test_refusals_are_counted_by_code_and_field(clock: ManualClock) -> None:
@@ -543,12 +534,12 @@ def test_items_and_keys_must_belong_together(client: TikTokClient) -> None:
     """A key for each item."""
     windows = [Items("," + items(3), keys(2))]
     with pytest.raises(ValueError, match="3 items but 2 keys"):
-        send(windows, 3, client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts())
+        send(windows, 3, client, Receipts(), SendOptions(ENVELOPE, FAST))
 
 
 def test_the_token_is_needed(tiktok: RunningSimulator, clock: ManualClock) -> None:
     """A client without one is told so by TikTok."""
     with TikTokClient(None, base_url=tiktok.url) as client, pytest.raises(CredentialsError) as caught:
-        send(in_one(items(3)), 3, client=client, envelope=ENVELOPE, limits=FAST, receipts=Receipts(), clock=clock)
+        send(in_one(items(3)), 3, client, Receipts(), SendOptions(ENVELOPE, FAST))
     assert caught.value.code == 40104
     assert ACCESS_TOKEN not in str(caught.value)

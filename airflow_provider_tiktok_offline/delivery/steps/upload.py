@@ -58,7 +58,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
         with receipts, Lease(ctx, state, fence=receipts.fence) as lease:
             settled = receipts.settled()
             todo = _outstanding(ctx, delivery_id, part, frame, settled)
-            result = _send(ctx, client, todo, receipts, lease, proven=_proven(ctx, delivery_id))
+            result = _send(ctx, client, todo, receipts, lease, accepted_before=_accepted_before(ctx, delivery_id))
             done |= {outcome: getattr(result, outcome) for outcome in ("accepted", "refused", "unconfirmed")}
     if done["unconfirmed"]:
         raise OutcomeUnknownError(
@@ -111,7 +111,7 @@ def _planned(ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFr
     return chosen
 
 
-def _proven(ctx: DeliveryContext, delivery_id: str) -> bool:
+def _accepted_before(ctx: DeliveryContext, delivery_id: str) -> bool:
     """Whether TikTok has accepted an event of any part: then a refused batch is not the settings' fault."""
     plan = ctx.ledger.plan(delivery_id)
     if plan.counts["accepted"]:
@@ -169,36 +169,28 @@ def _send(
     receipts: PartReceipts,
     lease: Lease,
     *,
-    proven: bool,
+    accepted_before: bool,
 ) -> UploadResult:
     from airflow_provider_tiktok_offline.tiktok.requests import Envelope
-    from airflow_provider_tiktok_offline.tiktok.upload import send
+    from airflow_provider_tiktok_offline.tiktok.upload import SendOptions, send
 
-    return send(
-        _windows(ctx, events),
-        events.height,
-        client=client,
-        envelope=Envelope(ctx.config.event_set_id),
-        limits=ctx.config.upload,
-        receipts=receipts,
+    options = SendOptions(
+        Envelope(ctx.config.event_set_id),
+        ctx.config.upload,
         may_leave=lease.check,
-        clock=ctx.clock,
         progress=lambda done, total: ctx.progress("upload", done, total),
-        proven=proven,
+        accepted_before=accepted_before,
     )
+    return send(_windows(ctx, events), events.height, client, receipts, options)
 
 
 def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.DataFrame) -> dict[str, Any]:
     """A few events under the test code: they show in Events Manager, count nowhere and leave no trace in the ledger."""
     from airflow_provider_tiktok_offline.conversions.events.staged_events import to_json
     from airflow_provider_tiktok_offline.tiktok.requests import Envelope
-    from airflow_provider_tiktok_offline.tiktok.upload import send_test
+    from airflow_provider_tiktok_offline.tiktok.upload import SendOptions, send_test
 
-    result = send_test(
-        to_json(frame.head(ctx.config.test_events), before=","),
-        client=client,
-        envelope=Envelope(ctx.config.event_set_id, test_event_code=ctx.config.test_event_code),
-        limits=ctx.config.upload,
-        clock=ctx.clock,
-    )
+    envelope = Envelope(ctx.config.event_set_id, test_event_code=ctx.config.test_event_code)
+    items = to_json(frame.head(ctx.config.test_events), before=",")
+    result = send_test(items, client, SendOptions(envelope, ctx.config.upload))
     return {"accepted": result.accepted, "refused": result.refused, "unconfirmed": result.unconfirmed}
