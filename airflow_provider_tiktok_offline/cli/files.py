@@ -88,10 +88,12 @@ def validate(
             job.settings,
             as_of=moment(as_of) or job.now,
             suppression=job.suppression,
-            progress=job.progress("validate"),
-            rejects=rejects_stream,
-            repair=repair_stream,
-            spill_dir=job.spill_dir,
+            options=engine.PassOptions(
+                rejects=rejects_stream,
+                repair=repair_stream,
+                progress=job.progress("validate"),
+                spill_dir=job.spill_dir,
+            ),
         )
     if report is not None:
         report.write_text(found.to_json(), encoding="utf-8")
@@ -127,12 +129,14 @@ def prepare(
             job.settings,
             as_of=moment(as_of) or job.now,
             output=parts,
-            part_events=entry.upload.part_events,
             suppression=job.suppression,
-            progress=job.progress("prepare"),
-            rejects=rejects_stream,
-            repair=repair_stream,
-            spill_dir=job.spill_dir,
+            options=engine.PassOptions(
+                rejects=rejects_stream,
+                repair=repair_stream,
+                part_events=entry.upload.part_events,
+                progress=job.progress("prepare"),
+                spill_dir=job.spill_dir,
+            ),
         )
     output().print(f"{to}: {made.manifest['events']:,} events in {len(made.manifest['parts'])} parts")
     _finish(made.report, html)

@@ -6,12 +6,13 @@ import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
-from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare, validate
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import PassOptions, prepare, validate
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 
@@ -56,26 +57,43 @@ def check(
     content: str | bytes | Sequence[dict[str, str]],
     settings: ConversionSettings = SETTINGS,
     name: str = "sales.csv",
+    *,
+    suppression: Suppression | None = None,
+    verdicts: BinaryIO | None = None,
     **options: Any,
 ) -> Report:
-    """Validate a file that is given as text, bytes or rows."""
+    """Validate a file that is given as text, bytes or rows; ``options`` are those of the pass."""
     if not isinstance(content, str | bytes):
         content = text(content)
     data = content.encode() if isinstance(content, str) else content
-    report = validate(BytesSource(data, name), settings, as_of=AS_OF, **options)
+    report = validate(
+        BytesSource(data, name),
+        settings,
+        as_of=AS_OF,
+        suppression=suppression,
+        verdicts=verdicts,
+        options=PassOptions(**options),
+    )
     assert report.rows_total == report.rows_valid + report.rows_rejected + report.rows_duplicate + report.rows_excluded
     return report
 
 
 def events(
-    content: str | Sequence[dict[str, str]], directory: Path, settings: ConversionSettings = SETTINGS, **options: Any
+    content: str | Sequence[dict[str, str]],
+    directory: Path,
+    settings: ConversionSettings = SETTINGS,
+    *,
+    suppression: Suppression | None = None,
+    **options: Any,
 ) -> PreparedEvents:
-    """Prepare a file and open its events."""
+    """Prepare a file and open its events; ``options`` are those of the pass."""
     directory.mkdir(exist_ok=True)
     path = directory / "sales.csv"
     path.write_text(content if isinstance(content, str) else text(content), newline="")
     parts = DirectoryParts(directory / "parts")
-    prepare(LocalFile(path), settings, as_of=AS_OF, output=parts, **options)
+    prepare(
+        LocalFile(path), settings, as_of=AS_OF, output=parts, suppression=suppression, options=PassOptions(**options)
+    )
     return PreparedEvents.open(parts)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_tiktok_offline.conversions.preparation import blocks
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
-from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare, validate
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import PassOptions, prepare, validate
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import read_verdicts
 from airflow_provider_tiktok_offline.conversions.report.report import Report
@@ -52,8 +52,9 @@ def _run(
     rejects, verdicts = io.BytesIO(), io.BytesIO()
     parts = DirectoryParts(directory / f"parts-{block_bytes}")
     source = BytesSource(data)
-    prepared = prepare(source, SETTINGS, as_of=AS_OF, output=parts, block_bytes=block_bytes, part_events=part_events)
-    report = validate(source, SETTINGS, as_of=AS_OF, block_bytes=block_bytes, rejects=rejects, verdicts=verdicts)
+    options = PassOptions(block_bytes=block_bytes, part_events=part_events)
+    prepared = prepare(source, SETTINGS, as_of=AS_OF, output=parts, options=options)
+    report = validate(source, SETTINGS, as_of=AS_OF, verdicts=verdicts, options=replace(options, rejects=rejects))
     assert replace(prepared.report, duration_s=0) == replace(report, duration_s=0)
     verdicts.seek(0)
     rows = [row for frame in read_verdicts(verdicts) for row in frame.iter_rows()]
@@ -161,13 +162,12 @@ def _fuzz(seed: int, rows: int, directory: Path) -> int:
                 chosen,
                 as_of=AS_OF,
                 verdicts=verdicts,
-                repair=repair,
-                rejects=rejects,
-                block_bytes=block_bytes,
+                options=PassOptions(repair=repair, rejects=rejects, block_bytes=block_bytes),
             )
         except InputFileError:
             continue
-        prepare(BytesSource(data), chosen, as_of=AS_OF, output=parts, part_events=generator.choice([100, 5_000]))
+        options = PassOptions(part_events=generator.choice([100, 5_000]))
+        prepare(BytesSource(data), chosen, as_of=AS_OF, output=parts, options=options)
         verdicts.seek(0)
         found = [row for frame in read_verdicts(verdicts) for row in frame.iter_rows()]
         _adds_up(report, list(PreparedEvents.open(parts).json_lines()), found)

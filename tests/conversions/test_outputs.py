@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
-from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import PassOptions, prepare, validate
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import read_verdicts
 from airflow_provider_tiktok_offline.conversions.report.report import Report, render
@@ -102,15 +103,16 @@ def test_repeats_are_gone_from_the_parts(tmp_path: Path) -> None:
 
 def test_a_file_that_changed_since_it_was_validated_is_refused(tmp_path: Path) -> None:
     """And no manifest is left."""
-    report = check([{}])
+    options = PassOptions(expected_sha256=check([{}]).sha256)
     parts = DirectoryParts(tmp_path)
+    changed = BytesSource(text([{}, {}]).encode())
     with pytest.raises(FileChangedError):
-        prepare(
-            BytesSource(text([{}, {}]).encode()), SETTINGS, as_of=AS_OF, output=parts, expected_sha256=report.sha256
-        )
+        prepare(changed, SETTINGS, as_of=AS_OF, output=parts, options=options)
+    with pytest.raises(FileChangedError):
+        validate(changed, SETTINGS, as_of=AS_OF, options=options)
     with pytest.raises(InputFileError, match=r"no manifest\.json"):
         PreparedEvents.open(parts)
-    same = prepare(BytesSource(text([{}]).encode()), SETTINGS, as_of=AS_OF, output=parts, expected_sha256=report.sha256)
+    same = prepare(BytesSource(text([{}]).encode()), SETTINGS, as_of=AS_OF, output=parts, options=options)
     assert same.report.sha256 == hashlib.sha256(text([{}]).encode()).hexdigest()
 
 
@@ -183,13 +185,11 @@ def test_every_row_has_a_verdict(settings: object, block_bytes: int) -> None:
 
 def test_progress_is_told(tmp_path: Path) -> None:
     """Bytes done, bytes in all where known, and rows."""
-    from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
-    from airflow_provider_tiktok_offline.conversions.preparation.prepare import validate
-
     path = tmp_path / "sales.csv"
     path.write_text(text([{}] * 100))
     steps: list[tuple[int, int | None, int]] = []
-    validate(LocalFile(path), SETTINGS, as_of=AS_OF, progress=lambda *step: steps.append(step))
+    options = PassOptions(progress=lambda *step: steps.append(step))
+    validate(LocalFile(path), SETTINGS, as_of=AS_OF, options=options)
     assert steps[-1][0] == steps[-1][1] == path.stat().st_size
 
 

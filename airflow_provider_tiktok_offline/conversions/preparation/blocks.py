@@ -26,8 +26,8 @@ from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
 from airflow_provider_tiktok_offline.errors import InputFileError
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requested:
     """What a pass is asked for beyond its report."""
 
     events: bool = False
@@ -79,9 +79,9 @@ class BlockWorker:
     :param seeds: two secrets of this run under which identities are hashed to find duplicates.
     """
 
-    def __init__(self, rulebook: Rulebook, wanted: Wanted, seeds: tuple[int, int], *, orders: bool) -> None:
+    def __init__(self, rulebook: Rulebook, requested: Requested, seeds: tuple[int, int], *, orders: bool) -> None:
         self._rulebook = rulebook
-        self._wanted = wanted
+        self._requested = requested
         self._seeds = seeds
         self._orders = orders
         self.currencies = Currencies()
@@ -108,17 +108,17 @@ class BlockWorker:
         identities = Identities(checked, rows, settings)
         picked = slice(None) if rows is None else rows
         content = content_numbers(checked.epoch[picked], checked.units[picked])
-        wanted = self._wanted
+        requested = self._requested
         verdicts = None
-        if wanted.verdicts:
+        if requested.verdicts:
             ids = identities.event_texts().to_frame("text").select(id_bytes(pl.col("text"))).to_series()
             verdicts = block_verdicts(checked, parsed.faults, checked.lines[picked], ids, content)
         return BlockResult(
             tally_block(checked, parsed.faults),
             self._keys(checked, identities, content, rows),
-            stage(checked, rows, identities.event_texts(), content, settings) if wanted.events else None,
-            rejects_text(checked, parsed.faults) if wanted.rejects else b"",
-            rejected_lines(block, checked, parsed.faults) if wanted.repair else [],
+            stage(checked, rows, identities.event_texts(), content, settings) if requested.events else None,
+            rejects_text(checked, parsed.faults) if requested.rejects else b"",
+            rejected_lines(block, checked, parsed.faults) if requested.repair else [],
             verdicts,
         )
 

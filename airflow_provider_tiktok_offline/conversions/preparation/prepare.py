@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Sup
 from airflow_provider_tiktok_offline.conversions.preparation.blocks import (
     BlockResult,
     BlockWorker,
-    Wanted,
+    Requested,
     looks_for_orders,
 )
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
@@ -50,13 +51,38 @@ _WORKERS = 2
 _IN_FLIGHT = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A file whose events lie ready.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassOptions:
+    """What a pass writes beside its result, and how it runs; nothing here decides what a row becomes.
 
     Attributes:
-        manifest: what ``manifest.json`` holds.
-        report: what was found on the way.
+        rejects: gets ``rejects.csv``: line, column, rule, severity, message; no values.
+        repair: gets the rejected lines as they are, with a reason: customers' data, for a file of mode 0600 only.
+        expected_sha256: of the stored bytes, as an earlier step saw them; another file stops the pass.
+        part_events: rows in a part of prepared events.
+        progress: called with the stored bytes read, their total if known, and the rows checked.
+        spill_dir: directory for what does not fit into memory; None for the system's.
+        clock: the source of the time.
+        block_bytes: how much text is checked at a time; the result does not depend on it.
+    """
+
+    rejects: BinaryIO | None = None
+    repair: BinaryIO | None = None
+    expected_sha256: str | None = None
+    part_events: int = 200_000
+    progress: Progress | None = None
+    spill_dir: str | Path | None = None
+    clock: Clock = field(default_factory=system_clock)
+    block_bytes: int = BLOCK_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file whose events are prepared.
+
+    Attributes:
+        manifest: the content of ``manifest.json``.
+        report: the report of the pass.
     """
 
     manifest: dict[str, Any]
@@ -69,28 +95,19 @@ def validate(
     *,
     as_of: datetime,
     suppression: Suppression | None = None,
-    progress: Progress | None = None,
-    rejects: BinaryIO | None = None,
-    repair: BinaryIO | None = None,
     verdicts: BinaryIO | None = None,
-    spill_dir: str | Path | None = None,
-    clock: Clock | None = None,
-    block_bytes: int = BLOCK_BYTES,
+    options: PassOptions | None = None,
 ) -> Report:
     """Check a file against every rule.
 
     :param as_of: the moment against which ages are checked; with a time zone.
     :param suppression: people who opted out.
-    :param progress: called with stored bytes read, their total if known, and rows checked.
-    :param rejects: gets ``rejects.csv``: line, column, rule, severity, message; no values.
-    :param repair: gets the rejected lines as they are, with a reason: customers' data, for mode 0600 only.
-    :param verdicts: gets one verdict a row as Parquet; see :func:`.verdicts.read_verdicts`.
-    :param spill_dir: where what does not fit into memory is put.
-    :param block_bytes: how much text is checked at a time; the result does not depend on it.
+    :param verdicts: gets one verdict a row as Parquet; see :func:`.row_verdicts.read_verdicts`.
+    :param options: further outputs, and how the pass runs.
     :raises InputFileError: the file can't be used at all.
+    :raises FileChangedError: the file is not the expected one.
     """
-    sinks = _Sinks(rejects, repair, verdicts)
-    return _Pass(source, settings, as_of, suppression, progress, sinks, spill_dir, clock, block_bytes).run(None)
+    return _Pass(source, settings, as_of, suppression, options or PassOptions()).run(None, verdicts)
 
 
 def prepare(
@@ -99,31 +116,21 @@ def prepare(
     *,
     as_of: datetime,
     output: PartStore,
-    part_events: int = 200_000,
     suppression: Suppression | None = None,
-    progress: Progress | None = None,
-    rejects: BinaryIO | None = None,
-    repair: BinaryIO | None = None,
-    spill_dir: str | Path | None = None,
-    expected_sha256: str | None = None,
-    clock: Clock | None = None,
-    block_bytes: int = BLOCK_BYTES,
+    options: PassOptions | None = None,
 ) -> Prepared:
     """Turn a file's valid rows into hashed events, staged as parts with ``manifest.json`` and ``report.json``.
 
     The parameters of :func:`validate` mean the same here.
 
     :param output: where the parts go; the manifest is written last.
-    :param part_events: rows in a part.
-    :param expected_sha256: of the stored bytes, as an earlier step saw them.
-    :raises FileChangedError: the file is another one by now.
+    :raises InputFileError: the file can't be used at all.
+    :raises FileChangedError: the file is not the expected one.
     """
-    writer = PartWriter(output, part_events, settings, spill_dir)
-    task = _Pass(
-        source, settings, as_of, suppression, progress, _Sinks(rejects, repair, None), spill_dir, clock, block_bytes
-    )
+    options = options or PassOptions()
+    writer = PartWriter(output, options.part_events, settings, options.spill_dir)
     try:
-        report = task.run(writer, expected_sha256)
+        report = _Pass(source, settings, as_of, suppression, options).run(writer, None)
         manifest = writer.manifest(report)
         output.put("report.json", report.to_json().encode())
         output.put("manifest.json", (json.dumps(manifest, indent=2) + "\n").encode())
@@ -132,129 +139,115 @@ def prepare(
     return Prepared(manifest, report)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Sinks:
+    """What takes the results of the blocks, in the order of the file."""
+
+    tally: Tally
+    finder: RepeatFinder
+    parts: PartWriter | None
+    verdicts: VerdictWriter | None
     rejects: BinaryIO | None
-    repair: BinaryIO | None
-    verdicts: BinaryIO | None
+    repair: RepairWriter | None
+
+    def take(self, result: BlockResult) -> None:
+        self.tally.merge(result.tally)
+        self.finder.add(result.keys)
+        if self.parts is not None and result.staged is not None:
+            self.parts.add(result.staged)
+        if self.verdicts is not None and result.verdicts is not None:
+            self.verdicts.add(result.verdicts)
+        if self.rejects is not None:
+            self.rejects.write(result.rejects)
+        if self.repair is not None:
+            self.repair.write(result.repair)
+
+    def requested(self) -> Requested:
+        return Requested(
+            events=self.parts is not None,
+            rejects=self.rejects is not None,
+            repair=self.repair is not None,
+            verdicts=self.verdicts is not None,
+        )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Pass:
     source: ByteSource
     settings: ConversionSettings
     as_of: datetime
     suppression: Suppression | None
-    progress: Progress | None
-    sinks: _Sinks
-    spill_dir: str | Path | None
-    clock: Clock | None
-    block_bytes: int
+    options: PassOptions
     tally: Tally = field(default_factory=Tally)
 
-    def run(self, writer: PartWriter | None, expected_sha256: str | None = None) -> Report:
-        clock = self.clock or system_clock()
-        started = clock.monotonic()
-        with FileReader(self.source, self.settings, block_bytes=self.block_bytes, tick=self._tick) as reader:
+    def run(self, parts: PartWriter | None, verdicts: BinaryIO | None) -> Report:
+        started = self.options.clock.monotonic()
+        block_bytes = self.options.block_bytes
+        with FileReader(self.source, self.settings, block_bytes=block_bytes, tick=self._tick) as reader:
             header = reader.read_header()
-            events = self._read(reader, header, writer, expected_sha256)
-        return self._report(reader, header, events, clock.monotonic() - started)
+            events = self._read(reader, header, parts, verdicts)
+        return self._report(reader, header, events, self.options.clock.monotonic() - started)
 
-    def _read(self, reader: FileReader, header: Header, writer: PartWriter | None, expected_sha256: str | None) -> int:
+    def _read(self, reader: FileReader, header: Header, parts: PartWriter | None, verdicts: BinaryIO | None) -> int:
         """Check every row and write what is asked for; returns the number of events."""
         rulebook = Rulebook(self.settings, header, self.as_of, self.suppression, digests_of)
-        wanted = Wanted(
-            writer is not None,
-            self.sinks.rejects is not None,
-            self.sinks.repair is not None,
-            self.sinks.verdicts is not None,
-        )
+        options = self.options
         orders = looks_for_orders(self.settings, rulebook.columns)
-        worker = BlockWorker(rulebook, wanted, (secrets.randbits(63), secrets.randbits(63)), orders=orders)
         later = self.settings.amount == "order" or self.settings.basket == "order"
-        finder = RepeatFinder(self.spill_dir, amounts=orders and not later, orders=orders and later)
-        verdicts = VerdictWriter(self.sinks.verdicts, self.spill_dir) if self.sinks.verdicts is not None else None
-        try:
-            self._check(reader.blocks(header), worker, header, finder, writer, verdicts)
-            if not self._rows():
-                raise InputFileError(
-                    "a header and no rows.", rule="header_only", where=self.source.name, todo=RULES["header_only"].todo
-                )
-            if expected_sha256 is not None and reader.sha256 != expected_sha256:
-                raise FileChangedError(
-                    "the file is not the one that was validated.", rule="unreadable", where=self.source.uri,
-                    todo="Start again from validating it.",
-                )  # fmt: skip
+        with ExitStack() as stack:
+            finder = RepeatFinder(options.spill_dir, amounts=orders and not later, orders=orders and later)
+            stack.callback(finder.close)
+            verdict_writer = None
+            if verdicts is not None:
+                verdict_writer = VerdictWriter(verdicts, options.spill_dir)
+                stack.callback(verdict_writer.close)
+            repair = None
+            if options.repair is not None:
+                repair = RepairWriter(options.repair, header.line.text, header.delimiter)
+            sinks = _Sinks(self.tally, finder, parts, verdict_writer, options.rejects, repair)
+            seeds = (secrets.randbits(63), secrets.randbits(63))
+            worker = BlockWorker(rulebook, sinks.requested(), seeds, orders=orders)
+            if sinks.rejects is not None:
+                sinks.rejects.write(rejects_head())
+            _check_blocks(reader.blocks(header), worker, sinks)
+            self._check_file(reader)
             repeats = finder.find()
-            self._settle(repeats, worker, rulebook)
+            self._settle(repeats, worker.currencies.names, rulebook)
             self._report_collisions(repeats, header)
-            if verdicts is not None:
-                verdicts.finish(repeats)
-            if writer is not None:
-                writer.finish(repeats)
-        finally:
-            finder.close()
-            if verdicts is not None:
-                verdicts.close()
+            if verdict_writer is not None:
+                verdict_writer.finish(repeats)
+            if parts is not None:
+                parts.finish(repeats)
         events = self.tally.rows[VALID]
         return events - len(repeats.later) if self.settings.basket == "order" else events
 
+    def _check_file(self, reader: FileReader) -> None:
+        if not self._rows():
+            raise InputFileError(
+                "a header and no rows.", rule="header_only", where=self.source.name, todo=RULES["header_only"].todo
+            )
+        expected = self.options.expected_sha256
+        if expected is not None and reader.sha256 != expected:
+            raise FileChangedError(
+                "the file is not the one that was validated.", rule="unreadable", where=self.source.uri,
+                todo="Start again from validating it.",
+            )  # fmt: skip
+
     def _tick(self, done: int) -> None:
-        if self.progress is not None:
-            self.progress(done, getattr(self.source, "size", None), self._rows())
+        if self.options.progress is not None:
+            self.options.progress(done, getattr(self.source, "size", None), self._rows())
 
     def _rows(self) -> int:
         return sum(self.tally.rows.values())
 
-    def _check(
-        self,
-        blocks: Iterator[Block],
-        worker: BlockWorker,
-        header: Header,
-        finder: RepeatFinder,
-        writer: PartWriter | None,
-        verdicts: VerdictWriter | None,
-    ) -> None:
-        """Check blocks in threads; take their results in the order of the file."""
-        repair = self.sinks.repair and RepairWriter(self.sinks.repair, header.line.text, header.delimiter)
-        if self.sinks.rejects is not None:
-            self.sinks.rejects.write(rejects_head())
-        waiting: deque[Future[BlockResult]] = deque()
-
-        def take() -> None:
-            result = waiting.popleft().result()
-            self.tally.merge(result.tally)
-            finder.add(result.keys)
-            if writer is not None and result.staged is not None:
-                writer.add(result.staged)
-            if self.sinks.rejects is not None:
-                self.sinks.rejects.write(result.rejects)
-            if repair:
-                repair.write(result.repair)
-            if verdicts is not None and result.verdicts is not None:
-                verdicts.add(result.verdicts)
-
-        with ThreadPoolExecutor(_WORKERS, thread_name_prefix="conversions") as pool:
-            try:
-                for block in blocks:
-                    waiting.append(pool.submit(worker, block))
-                    if len(waiting) >= _IN_FLIGHT:
-                        take()
-                while waiting:
-                    take()
-            finally:
-                for future in waiting:
-                    future.cancel()
-
-    def _settle(self, repeats: Repeats, worker: BlockWorker, rulebook: Rulebook) -> None:
+    def _settle(self, repeats: Repeats, currencies: Mapping[int, str], rulebook: Rulebook) -> None:
         """Give rows their final class, now that the whole file was seen."""
-        names = worker.currencies.names
         for target, rows, rule in (
             (DUPLICATE, repeats.duplicates, "duplicate"),
             (REJECTED, repeats.collisions, "id_collision"),
         ):
             if len(rows):
-                self.tally.move(target, rows.units, names, rows.currency)
+                self.tally.move(target, rows.units, currencies, rows.currency)
                 severity = rulebook.severity(rule)
                 if severity != "off":
                     self.tally.add_issue(rule, None, severity, rows.line)
@@ -265,19 +258,19 @@ class _Pass:
                 value=decimal_text(repeats.at_stake),
             )  # fmt: skip
         if self.settings.amount == "order" and len(repeats.later):
-            self.tally.move_value(None, repeats.later.units, names, repeats.later.currency)
+            self.tally.move_value(None, repeats.later.units, currencies, repeats.later.currency)
 
     def _report_collisions(self, repeats: Repeats, header: Header) -> None:
         lines = repeats.collisions.line
         if not len(lines):
             return
-        if self.sinks.rejects is not None:
-            self.sinks.rejects.write(collisions_text(lines))
-        if self.sinks.repair is None:
+        if self.options.rejects is not None:
+            self.options.rejects.write(collisions_text(lines))
+        if self.options.repair is None:
             return
         wanted = lines.tolist()
-        repair = RepairWriter(self.sinks.repair, header.line.text, header.delimiter, head=False)
-        with FileReader(self.source, self.settings, block_bytes=self.block_bytes) as again:
+        repair = RepairWriter(self.options.repair, header.line.text, header.delimiter, head=False)
+        with FileReader(self.source, self.settings, block_bytes=self.options.block_bytes) as again:
             for block in again.blocks(again.read_header()):
                 last = block.first_line + block.count
                 here = {line: "id_collision" for line in wanted if block.first_line <= line < last}
@@ -312,3 +305,19 @@ class _Pass:
             max_rejected_ratio=self.settings.max_rejected_ratio,
             duration_s=round(duration, 3),
         )
+
+
+def _check_blocks(blocks: Iterator[Block], worker: BlockWorker, sinks: _Sinks) -> None:
+    """Check blocks in threads; take their results in the order of the file."""
+    waiting: deque[Future[BlockResult]] = deque()
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="conversions") as pool:
+        try:
+            for block in blocks:
+                waiting.append(pool.submit(worker, block))
+                if len(waiting) >= _IN_FLIGHT:
+                    sinks.take(waiting.popleft().result())
+            while waiting:
+                sinks.take(waiting.popleft().result())
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -30,7 +30,7 @@ def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str) -
     :raises DeliveryHeldError: if a run delivers it now.
     """
     from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
-    from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare
+    from airflow_provider_tiktok_offline.conversions.preparation.prepare import PassOptions, prepare
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
     from airflow_provider_tiktok_offline.ledger import corrections
     from airflow_provider_tiktok_offline.storage.files import open_files
@@ -48,8 +48,9 @@ def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str) -
             settings,
             as_of=now,
             output=parts,
-            progress=lambda done, total, _rows: ctx.progress("adopt", done, total),
-            spill_dir=Path(folder),
+            options=PassOptions(
+                progress=lambda done, total, _rows: ctx.progress("adopt", done, total), spill_dir=folder
+            ),
         ).report
         delivery_id = ctx.delivery_id(report.sha256)
         state = ctx.deliveries.enter(

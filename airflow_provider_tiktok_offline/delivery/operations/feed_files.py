@@ -171,8 +171,9 @@ def _checked(ctx: DeliveryContext, uri: str) -> Iterator[_Checked]:
                 settings,
                 as_of=ctx.clock.now(),
                 suppression=load_suppression(ctx),
-                progress=lambda done, total, _rows: ctx.progress("check", done, total),
                 verdicts=stream,
-                spill_dir=Path(folder),
+                options=prepare.PassOptions(
+                    progress=lambda done, total, _rows: ctx.progress("check", done, total), spill_dir=folder
+                ),
             )
         yield _Checked(source, settings, report, verdicts)

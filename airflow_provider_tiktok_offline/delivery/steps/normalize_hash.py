@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
@@ -46,11 +45,13 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
             ctx.config.conversion_settings(),
             as_of=state.as_of,
             output=parts,
-            part_events=ctx.config.upload.part_events,
             suppression=load_suppression(ctx),
-            progress=lambda done, total, rows: ctx.progress("normalize_hash", done, total),
-            spill_dir=Path(spill),
-            expected_sha256=state.digest,
+            options=prepare.PassOptions(
+                expected_sha256=state.digest,
+                part_events=ctx.config.upload.part_events,
+                progress=lambda done, total, rows: ctx.progress("normalize_hash", done, total),
+                spill_dir=spill,
+            ),
         )
     result = {
         "delivery_id": delivery_id,

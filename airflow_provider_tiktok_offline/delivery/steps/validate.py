@@ -70,9 +70,10 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
                     settings,
                     as_of=at,
                     suppression=suppression,
-                    progress=lambda done, total, rows: ctx.progress("validate", done, total),
                     verdicts=verdicts,
-                    spill_dir=Path(spill),
+                    options=prepare.PassOptions(
+                        progress=lambda done, total, rows: ctx.progress("validate", done, total), spill_dir=spill
+                    ),
                 )
 
         try:
