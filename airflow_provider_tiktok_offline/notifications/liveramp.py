@@ -42,8 +42,8 @@ class LiveRampConfirmationNotifier(DeliveryTask, BaseNotifier):
     def notify(self, context: Any) -> None:
         from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
+        from airflow_provider_tiktok_offline.delivery.events.feed_setup import feed_name, open_feed_state
         from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
-        from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_name, open_feed_state
         from airflow_provider_tiktok_offline.liveramp.confirmation import confirmation
 
         ctx = self.delivery_context(context)

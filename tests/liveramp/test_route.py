@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_tiktok_offline.delivery.events.feed_setup import open_feed_state
 from airflow_provider_tiktok_offline.delivery.operations.reopen import reopen_delivery
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, open_feed_state
+from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import FeedError, InputFileError

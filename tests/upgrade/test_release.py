@@ -13,11 +13,12 @@ import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
+from airflow_provider_tiktok_offline.delivery.events.feed_setup import open_feed_state
 from airflow_provider_tiktok_offline.delivery.operations.maintenance import keep_up
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
-from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver, open_feed_state
+from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
 from airflow_provider_tiktok_offline.delivery.steps.upload import upload

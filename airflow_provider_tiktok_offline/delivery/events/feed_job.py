@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_tiktok_offline.delivery.events.feed_verdicts import open_events
+from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
+from airflow_provider_tiktok_offline.delivery.events.planning import plan_again
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
-from airflow_provider_tiktok_offline.delivery.steps.upload import oldest_event_time
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
@@ -45,7 +45,7 @@ class FeedJob:
         self._file: FeedFile | None = None
         self.members: list[Member] = []
         moment = ctx.clock.now() if earlier is None else datetime.fromisoformat(earlier.day).replace(tzinfo=UTC)
-        self._oldest = oldest_event_time(ctx, moment)
+        self._oldest = ctx.oldest_event_time(moment)
 
     def add(self, state: DeliveryState, stack: ExitStack) -> None:
         """Take a delivery in, and hold it for as long as the stack lasts."""
@@ -110,8 +110,6 @@ class FeedJob:
 
         :param omitted: delivery id -> lines that could not be written.
         """
-        from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
-
         name = None if record is None else record.file_name
         for member in self.members:
             for part in member.parts:
@@ -120,7 +118,7 @@ class FeedJob:
         for member in self.members:
             # Rows that another delivery of this file held are settled with it.
             if member.state.steps.get("dedupe", {}).get("events", {}).get("held"):
-                dedupe(self._ctx, member.state.id)
+                plan_again(self._ctx, member.state)
 
     def _receipts(self, member: Member, part: int, omitted: list[int], name: str | None) -> None:
         rows = self._rows(member, part)

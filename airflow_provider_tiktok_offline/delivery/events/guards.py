@@ -7,7 +7,7 @@ from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.delivery.events.feed_verdicts import Events, open_events
+from airflow_provider_tiktok_offline.delivery.events.delivery_events import Events, open_events
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.outcome_counts import amounts
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step, resume

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_tiktok_offline.delivery.events.feed_verdicts import feed_settings
+from airflow_provider_tiktok_offline.delivery.events.feed_setup import (
+    contract_settings,
+    feed_name,
+    liveramp_config,
+    open_feed_state,
+)
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_name, liveramp_config, open_feed_state
 from airflow_provider_tiktok_offline.errors import FeedError, LedgerMissingError
 
 if TYPE_CHECKING:
@@ -158,7 +162,7 @@ def _checked(ctx: DeliveryContext, uri: str) -> Iterator[_Checked]:
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     liveramp_config(ctx)
-    settings = feed_settings(ctx, ctx.config.conversion_settings())
+    settings = contract_settings(ctx)
     with (
         open_files(uri, ctx.connections) as files,
         tempfile.TemporaryDirectory(prefix="tiktok-offline-") as folder,

@@ -19,7 +19,7 @@ def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> dict[st
     :returns: how many ``deliveries`` and ``objects`` went, and whether the ``ledger`` did.
     :raises DeliveryHeldError: while a delivery is at work.
     """
-    from airflow_provider_tiktok_offline.delivery.steps.deliver import feed_name
+    from airflow_provider_tiktok_offline.delivery.events.feed_setup import feed_name
     from airflow_provider_tiktok_offline.ledger import audit
     from airflow_provider_tiktok_offline.ledger.deliveries import alive
     from airflow_provider_tiktok_offline.ledger.meta_document import root_of

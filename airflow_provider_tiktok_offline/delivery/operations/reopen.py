@@ -18,7 +18,7 @@ def reopen_delivery(ctx: DeliveryContext, delivery_id: str, *, reason: str) -> d
 
     together = [delivery_id]
     if ctx.config.route == "liveramp":
-        from airflow_provider_tiktok_offline.delivery.steps.deliver import open_feed_state
+        from airflow_provider_tiktok_offline.delivery.events.feed_setup import open_feed_state
 
         feed_state = open_feed_state(ctx)
         record = feed_state.of_delivery(delivery_id)

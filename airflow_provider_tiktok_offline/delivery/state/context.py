@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -124,6 +124,13 @@ class DeliveryContext:
         """How old a transaction may be when it is sent; None for any age."""
         return None if self.config.lookback_days is None else timedelta(days=self.config.lookback_days)
 
+    def oldest_event_time(self, now: datetime) -> int:
+        """The oldest event time that may still be sent, in epoch seconds: the start of the day ``lookback`` ago."""
+        if self.lookback is None:
+            return -(2**62)
+        day = now.astimezone(UTC).date() - self.lookback
+        return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+
     def delivery_id(self, digest: str) -> str:
         """The id of this advertiser's delivery of the file with that digest.
 
@@ -134,6 +141,11 @@ class DeliveryContext:
 
         owner = self.config.name if self.live else f"{self.config.name}|{self.config.mode}|{self.holder}"
         return delivery_id(owner, digest)
+
+    @property
+    def settings_fingerprint(self) -> str:
+        """What tells whether two deliveries had the same settings."""
+        return hashlib.sha256(repr(self.config.model_dump(mode="json")).encode()).hexdigest()[:16]
 
     @property
     def run_key(self) -> str:

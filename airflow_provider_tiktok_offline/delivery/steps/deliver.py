@@ -6,26 +6,26 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline.config.models import LiveRampConfig
+from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
 from airflow_provider_tiktok_offline.delivery.events.feed_job import FeedJob
-from airflow_provider_tiktok_offline.delivery.events.feed_verdicts import open_events, staged_verdicts
+from airflow_provider_tiktok_offline.delivery.events.feed_recovery import (
+    NO_FILE,
+    finish_delivered,
+    finish_feed_file,
+    rows_are_out,
+)
+from airflow_provider_tiktok_offline.delivery.events.feed_setup import feed_publisher, liveramp_config, open_feed_state
+from airflow_provider_tiktok_offline.delivery.events.guards import check_guards
+from airflow_provider_tiktok_offline.delivery.events.planning import ledger_or_none, ledger_verdicts, plan_again
+from airflow_provider_tiktok_offline.delivery.events.validation import recreate_verdicts
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run, note_delivery, note_step, resume
-from airflow_provider_tiktok_offline.delivery.steps.upload import oldest_event_time
-from airflow_provider_tiktok_offline.errors import ConfigError, DeliveryHeldError, FeedError
+from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run, note_step, resume
+from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
-    from airflow_provider_tiktok_offline.liveramp.feed import Feed
     from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, FeedState
-    from airflow_provider_tiktok_offline.liveramp.publish import Destination, Published
-
-#: Days back in which a writer that died is looked for.
-_DAYS_LOOKED_AT = 7
-#: Outcomes after which a delivery waits for the next feed file.
-WAITING = ("queued", "carried_over")
-#: Outcomes after which nothing is left to deliver.
-DONE = ("delivered", "already_delivered", "nothing_new")
 
 
 def deliver(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
@@ -42,149 +42,50 @@ def deliver(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     :raises FileChangedError: if a source file's bytes are not those that were validated.
     :raises DeliveryHeldError: if another run works on the delivery or writes the day's file.
     """
-    from airflow_provider_tiktok_offline.liveramp.publish import FeedPublisher, Published, left_out
-
     settings = liveramp_config(ctx)
     state = resume(ctx, delivery_id)
     if state.status == "closed":
-        return {"delivery_id": delivery_id, **_NOTHING, "outcome": "already_delivered", "deliveries": [delivery_id]}
-    feed_state = open_feed_state(ctx)
-    feed = feed_state.contract(ctx.config.name)
-    publisher = FeedPublisher(destination_of(ctx, feed), feed_state, ctx.connections, ctx.clock, ctx.holder)
+        return {"delivery_id": delivery_id, **NO_FILE, "outcome": "already_delivered", "deliveries": [delivery_id]}
     _refuse_rejected(settings, state)
     if not ctx.live:
-        return _dry_run(ctx, state, feed)
-    earlier = feed_state.of_delivery(delivery_id)
-    if earlier is not None and earlier.status == "writing" and earlier.day != ctx.clock.now().date().isoformat():
-        earlier = publisher.settle_earlier(feed_state.take_over(earlier, ctx.holder))
-    with ExitStack() as stack:
-        job = FeedJob(ctx, feed, earlier)
-        if earlier is not None and earlier.status == "delivered":
-            # Delivered before; what may be missing is only that it was noted.
-            feed_state.index(earlier)
-            done = Published("already_delivered", earlier)
-            members = [resume(ctx, one) for one in earlier.deliveries]
-            for one in members:
-                if one.status != "closed" and not _noted(one):
-                    _plan_again(ctx, one)
-                    job.add(one, stack)
-            omitted = earlier.left_out
-        else:
-            members = _group(ctx, state, feed_state, earlier)
-            for one in members:
-                job.add(one, stack)
-            ids = tuple(one.id for one in members)
-            done = publisher.publish(job.file(), ids, job.progress)
-            omitted = left_out(job.file(), ids)
-        result = {"delivery_id": delivery_id, **_facts(done), "deliveries": [one.id for one in members]}
-        for one in members:
-            if done.outcome in WAITING:
-                feed_state.queue(one.id, "another file went out today" if done.outcome == "queued" else "too few rows")
-            elif one.status != "closed":
-                note_delivery(ctx, one.id)
-        if done.outcome not in WAITING:
-            job.note(done.record, omitted)
-            feed_state.unqueue(result["deliveries"])
-    for one in members:
-        if one.status != "closed":
-            note_step(ctx, resume(ctx, one.id), "deliver", {**result, "delivery_id": one.id})
-    return result
+        return _dry_run(ctx, state)
+    earlier = _earlier_file(ctx, delivery_id)
+    if earlier is not None and earlier.status == "delivered":
+        said = finish_delivered(ctx, earlier)
+    else:
+        said = _publish(ctx, state, earlier)
+    return {"delivery_id": delivery_id, **said}
 
 
-_NOTHING: dict[str, Any] = {
-    "outcome": "nothing_new", "rows": 0, "bytes": None, "file_name": None, "uri": None, "sha256": None, "day": None,
-}  # fmt: skip
+def _earlier_file(ctx: DeliveryContext, delivery_id: str) -> DayRecord | None:
+    """The file that the delivery went out in, or was being written for.
 
-
-def liveramp_config(ctx: DeliveryContext) -> LiveRampConfig:
-    """The advertiser's liveramp section.
-
-    :raises ConfigError: if its route is another one, or settings do not fit the route.
+    A file that was left unfinished on an earlier day is settled first.
     """
-    config = ctx.config
-    if config.route != "liveramp" or config.liveramp is None:
-        raise ConfigError("this advertiser's route is not liveramp.", where=config.name)
-    if config.basket != "row":
-        raise ConfigError("basket: order is for the tiktok route; a feed file has a row an item.", where=config.name)
-    return config.liveramp
-
-
-def open_feed_state(ctx: DeliveryContext) -> FeedState:
-    """The state of the advertiser's feed."""
-    from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
-
-    return FeedState(ctx.objects, feed_name(ctx), ctx.clock, lease_seconds=ctx.config.ledger.lease_seconds)
-
-
-def feed_name(ctx: DeliveryContext) -> str:
-    """The feed's name: as configured, else the advertiser's."""
-    settings = ctx.config.liveramp
-    return (settings.feed if settings is not None else None) or ctx.config.name
-
-
-def destination_of(ctx: DeliveryContext, feed: Feed) -> Destination:
-    """Where the feed file goes, with the key it is encrypted to.
-
-    :raises ConfigError: if the key can't be used now.
-    """
-    from airflow_provider_tiktok_offline.liveramp.encryption import load_recipient
-    from airflow_provider_tiktok_offline.liveramp.publish import Destination
-    from airflow_provider_tiktok_offline.storage.files import open_files
-
-    settings = liveramp_config(ctx)
-    uri = settings.destination
-    if "://" not in uri and settings.conn_id is not None:
-        uri = f"sftp://{settings.conn_id}@/{uri.lstrip('/')}"
-    recipient = None
-    if settings.pgp_key is not None:
-        if settings.pgp_key.lstrip().startswith("-----BEGIN"):
-            key, where = settings.pgp_key.encode(), f"{ctx.config.name}, liveramp.pgp_key"
-        else:
-            where = settings.pgp_key
-            with open_files(where, ctx.connections) as files, files.open_read(where) as stream:
-                key = stream.read()
-        recipient = load_recipient(key, fingerprint=settings.pgp_fingerprint, now=ctx.clock.now(), where=where)
-    return Destination(
-        folder_uri=uri,
-        template=settings.file_name,
-        feed=feed.name,
-        delimiter=feed.delimiter,
-        gzip=settings.gzip,
-        recipient=recipient,
-        staged=settings.staged,
-        temporary_name=settings.temporary_name,
-        below_minimum=settings.below_minimum,
-    )
-
-
-def settle_unfinished(ctx: DeliveryContext) -> None:
-    """Look at feed files whose writer has died, before their rows are planned again.
-
-    A file that lies at its destination whole counts as delivered, with its rows; what is there of any other is removed.
-    """
-    from airflow_provider_tiktok_offline.liveramp.publish import FeedPublisher
-
     feed_state = open_feed_state(ctx)
-    for record in feed_state.days(_DAYS_LOOKED_AT):
-        if record.status == "delivered":
-            unnoted = _left_unnoted(ctx, record)
-            if unnoted is not None:
-                deliver(ctx, unnoted)
-        elif record.status == "writing" and record.holder != ctx.holder and record.lease_until <= ctx.clock.now():
-            destination = destination_of(ctx, feed_state.contract(ctx.config.name))
-            publisher = FeedPublisher(destination, feed_state, ctx.connections, ctx.clock, ctx.holder)
-            if publisher.settle_earlier(feed_state.take_over(record, ctx.holder)) is not None:
-                deliver(ctx, record.deliveries[0])
+    record = feed_state.of_delivery(delivery_id)
+    if record is None or record.status != "writing" or record.day == ctx.clock.now().date().isoformat():
+        return record
+    return feed_publisher(ctx).settle_earlier(feed_state.take_over(record, ctx.holder))
 
 
-def _left_unnoted(ctx: DeliveryContext, record: DayRecord) -> str | None:
-    """A delivery of a delivered file whose run died before the ledger knew its rows; None while a run is alive."""
-    from airflow_provider_tiktok_offline.ledger.deliveries import alive
+def _publish(ctx: DeliveryContext, state: DeliveryState, earlier: DayRecord | None) -> dict[str, Any]:
+    """Write the day's file and bring it to its destination.
 
-    found = [state for state in map(ctx.deliveries.find, record.deliveries) if state is not None]
-    if any(alive(state, ctx.clock.now()) for state in found):
-        return None
-    return next((state.id for state in found if state.status in ("open", "failed") and not _noted(state)), None)
+    :param earlier: the day's file, if this delivery's was begun before.
+    """
+    from airflow_provider_tiktok_offline.liveramp.publish import left_out
+
+    publisher = feed_publisher(ctx)
+    feed_state = open_feed_state(ctx)
+    with ExitStack() as stack:
+        job = FeedJob(ctx, feed_state.contract(ctx.config.name), earlier)
+        members = _group(ctx, state, feed_state, earlier)
+        for member in members:
+            job.add(member, stack)
+        ids = tuple(member.id for member in members)
+        published = publisher.publish(job.file(), ids, job.progress)
+        return finish_feed_file(ctx, job, published, members, left_out(job.file(), ids))
 
 
 def _refuse_rejected(settings: LiveRampConfig, state: DeliveryState) -> None:
@@ -205,7 +106,7 @@ def _group(
         return [resume(ctx, one) for one in earlier.deliveries]
     waiting = [one for one in feed_state.queued() if one != state.id]
     of_run = [one for one in deliveries_of_run(ctx) if one not in waiting]
-    found = []
+    taken_along = []
     for name in waiting:
         try:
             other = resume(ctx, name)
@@ -214,81 +115,42 @@ def _group(
         if other.status == "closed":
             feed_state.unqueue([name])
             continue
-        _plan_again(ctx, other)
-        found.append(resume(ctx, name))
+        recreate_verdicts(ctx, other)
+        check_guards(ctx, other, open_events(ctx, name))
+        taken_along.append(plan_again(ctx, other))
     mine = [resume(ctx, name) for name in of_run]
     ready = [one for one in mine if one.id == state.id or _ready(one)]
-    return [*found, *sorted(ready, key=lambda one: (one.opened_at, one.id))]
+    return [*taken_along, *sorted(ready, key=lambda one: (one.opened_at, one.id))]
 
 
 def _ready(state: DeliveryState) -> bool:
     """Whether a delivery has a plan and its rows have not gone out."""
-    return state.status == "open" and "dedupe" in state.steps and not _noted(state)
+    return state.status == "open" and "dedupe" in state.steps and not rows_are_out(state)
 
 
-def _noted(state: DeliveryState) -> bool:
-    """Whether the delivery's rows have gone out and the ledger knows it."""
-    return state.steps.get("deliver", {}).get("outcome") in DONE
-
-
-def _plan_again(ctx: DeliveryContext, state: DeliveryState) -> None:
-    """Give a delivery back what it may have lost while nobody worked on it: its staged verdicts, and its claims."""
-    from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
-    from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-    from airflow_provider_tiktok_offline.storage.files import open_files
-
-    if not staged_verdicts(ctx, state.id):
-        with open_files(state.uri, ctx.connections) as files:
-            stamp = files.stat(state.uri)
-        validate(ctx, stamp.to_dict())
-    dedupe(ctx, state.id)
-
-
-def _facts(done: Published) -> dict[str, Any]:
-    """What is told of a published file, as JSON carries it."""
-    record = done.record
-    facts = {**_NOTHING, "outcome": done.outcome}
-    if record is None or done.outcome in WAITING:
-        return facts
-    return facts | {
-        "rows": record.rows,
-        "bytes": record.bytes,
-        "file_name": record.file_name,
-        "uri": record.uri,
-        "sha256": record.stored_sha256 or record.sha256,
-        "day": record.day,
-    }
-
-
-def _dry_run(ctx: DeliveryContext, state: DeliveryState, feed: Feed) -> dict[str, Any]:
+def _dry_run(ctx: DeliveryContext, state: DeliveryState) -> dict[str, Any]:
     """Run through the file without delivering it: what is wrong with it shows, and nothing is written anywhere."""
-    import polars as pl
-
-    from airflow_provider_tiktok_offline.errors import LedgerMissingError
     from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
     from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
     from airflow_provider_tiktok_offline.storage.files import open_files
 
-    try:
-        ledger = ctx.ledger
-    except LedgerMissingError:
-        ledger = None
+    feed_publisher(ctx)
+    feed = open_feed_state(ctx).contract(ctx.config.name)
+    ledger = ledger_or_none(ctx)
     events = open_events(ctx, state.id)
+    oldest = ctx.oldest_event_time(ctx.clock.now())
     lines = LineSet()
     for index, _ in enumerate(events.parts):
         frame = events.read(index)
-        if ledger is not None:
-            keyed = frame.select(ledger.keys(frame["event_id"]).alias("event_key"), "content", "event_time")
-            verdict = ledger.look(keyed, now=ctx.clock.now(), lookback=ctx.lookback)
-            frame = frame.filter(verdict.is_in(["new", "own"]))
-        lines.add(frame.filter(pl.col("event_time") >= oldest_event_time(ctx, ctx.clock.now()))["line"])
+        is_new = ledger_verdicts(ctx, ledger, frame).is_in(["new", "own"])
+        lines.add(frame.filter(is_new & (frame["event_time"] >= oldest))["line"])
     with open_files(state.uri, ctx.connections) as files:
         source = StoredFile(state.uri, state.size, files)
         settings = ctx.config.conversion_settings()
         file = FeedFile(feed, [FeedSource(source=source, settings=settings, lines=lines, sha256=state.digest)])
         file.measure()
     result = {
-        "delivery_id": state.id, **_NOTHING, "outcome": "would_deliver", "rows": file.rows, "sha256": file.sha256,
+        "delivery_id": state.id, **NO_FILE, "outcome": "would_deliver", "rows": file.rows, "sha256": file.sha256,
         "deliveries": [state.id],
     }  # fmt: skip
     note_step(ctx, state, "deliver", result)

@@ -8,15 +8,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline import __version__
-from airflow_provider_tiktok_offline.delivery.events.feed_verdicts import open_events
+from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import opted_out
 from airflow_provider_tiktok_offline.delivery.source.source_retention import put_away
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.outcome_counts import Tally, amounts
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run, resume, write_json
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
-from airflow_provider_tiktok_offline.delivery.steps.upload import oldest_event_time
-from airflow_provider_tiktok_offline.delivery.steps.validate import settings_fingerprint
 from airflow_provider_tiktok_offline.errors import EventsHeldError, UnsettledError
 
 if TYPE_CHECKING:
@@ -142,7 +140,7 @@ def outcomes(ctx: DeliveryContext, delivery_id: str) -> Tally:
 
     prepared = open_events(ctx, delivery_id)
     plan = ctx.ledger.plan(delivery_id)
-    oldest = oldest_event_time(ctx, ctx.clock.now())
+    oldest = ctx.oldest_event_time(ctx.clock.now())
     verdict = pl.col("verdict").replace({"in_doubt_old": "unconfirmed"})
     answer = pl.col("outcome").replace({"in_doubt": "unconfirmed"})
     tally = Tally()
@@ -244,7 +242,7 @@ def _record(
         "digest": state.digest,
         "run": ctx.holder,
         "package_version": __version__,
-        "config_fingerprint": settings_fingerprint(ctx),
+        "config_fingerprint": ctx.settings_fingerprint,
         "counts": {"rows": summary["rows"], "events": summary["events"]},
         "values": summary["values"],
         "request_ids": list(request_ids),

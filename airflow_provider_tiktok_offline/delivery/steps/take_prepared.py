@@ -11,7 +11,6 @@ from airflow_provider_tiktok_offline.delivery.state.context import DeliveryConte
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery, note_step
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import MANIFEST, StagedParts
-from airflow_provider_tiktok_offline.delivery.steps.validate import settings_fingerprint
 from airflow_provider_tiktok_offline.errors import ConfigError, GateExceededError
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def take_prepared(ctx: DeliveryContext, directory: Path) -> dict[str, Any]:
             "events": manifest["events"],
             "parts": len(manifest["parts"]),
             "manifest_uri": parts.manifest_uri,
-            "settings": settings_fingerprint(ctx),
+            "settings": ctx.settings_fingerprint,
         },
     )
     return result

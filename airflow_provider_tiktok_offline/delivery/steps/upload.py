@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import opted_out
@@ -86,7 +85,7 @@ def _outstanding(
     stale = in_doubt & (pl.col("first_attempt_at") < now - ctx.ledger.retry_window)
     over = settled.filter(~in_doubt | stale).select("event_key")
     return chosen.join(over, on="event_key", how="anti", maintain_order="left").filter(
-        pl.col("event_time") >= oldest_event_time(ctx, now)
+        pl.col("event_time") >= ctx.oldest_event_time(now)
     )
 
 
@@ -121,14 +120,6 @@ def _accepted_before(ctx: DeliveryContext, delivery_id: str) -> bool:
             if receipts.any_accepted():
                 return True
     return False
-
-
-def oldest_event_time(ctx: DeliveryContext, now: datetime) -> int:
-    """The oldest event time that may still be sent, in epoch seconds: the start of the day ``lookback_days`` ago."""
-    if ctx.config.lookback_days is None:
-        return -(2**62)
-    day = now.astimezone(UTC).date() - timedelta(days=ctx.config.lookback_days)
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
 def open_client(ctx: DeliveryContext) -> TikTokClient:

@@ -1,6 +1,7 @@
-"""The liveramp route's sidecar: one verdict a row, left by ``validate``, from which ``dedupe`` and ``deliver`` work.
+"""Opening the events of a delivery: prepared events on the tiktok route, the sidecar's valid rows on liveramp's.
 
-No identifier and no digest of one is in it: line, class, event id, event time, and a fingerprint of time and amount.
+The sidecar holds one verdict a row: ``validate`` stages it, ``dedupe`` and ``deliver`` read it. No identifier and no
+digest of one is in it: line, class, event id, event time, and a fingerprint of time and amount.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedPa
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 
 SIDECAR = "verdicts.parquet"
 _COPY_BYTES = 1024 * 1024
@@ -100,20 +99,3 @@ def stage_verdicts(ctx: DeliveryContext, delivery_id: str, path: Path) -> None:
 def staged_verdicts(ctx: DeliveryContext, delivery_id: str) -> bool:
     """Whether the sidecar is still there."""
     return SIDECAR in {path.rpartition("/")[2] for path in ctx.staging.list(delivery_id)}
-
-
-def feed_settings(ctx: DeliveryContext, settings: ConversionSettings) -> ConversionSettings:
-    """Under a feed's contract, only the categories that its sample file held."""
-    from dataclasses import replace
-
-    from airflow_provider_tiktok_offline.delivery.steps.deliver import open_feed_state
-    from airflow_provider_tiktok_offline.errors import FeedError
-
-    if ctx.config.route != "liveramp":
-        return settings
-    try:
-        contract = open_feed_state(ctx).contract(ctx.config.name)
-    except FeedError:
-        # Said by deliver; a file can be validated before its feed is set up.
-        return settings
-    return replace(settings, categories=frozenset(contract.categories))

@@ -1,0 +1,96 @@
+"""Planning: check a delivery's events against the ledger, claim the new ones, and write the plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_tiktok_offline.delivery.events.delivery_events import Events, open_events
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.lease import Lease
+from airflow_provider_tiktok_offline.delivery.state.outcome_counts import Tally, amounts
+from airflow_provider_tiktok_offline.delivery.state.runs import note_step
+from airflow_provider_tiktok_offline.errors import LedgerMissingError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+    from airflow_provider_tiktok_offline.ledger.ledger import Ledger
+
+
+def plan_events(
+    ctx: DeliveryContext, state: DeliveryState, events: Events, *, retry_refused: bool = False
+) -> dict[str, Any]:
+    """Claim the events that nobody has sent, write the plan and keep the result with the delivery.
+
+    A plan that is under way stays as it is. Outside live mode the ledger is only read. The caller holds the delivery.
+
+    :param retry_refused: plan again what TikTok refused before.
+    :returns: ``delivery_id``, ``closed``, ``events`` and their ``values`` by verdict, and ``parts``: the numbers of the
+        parts that have something to send.
+    :raises LedgerMissingError: in live mode, if the event set's ledger was never made.
+    """
+    planned = _plan(ctx, state.id, events, retry_refused) if ctx.live else _would_plan(ctx, events)
+    result = {"delivery_id": state.id, "closed": False, **planned}
+    note_step(ctx, state, "dedupe", result)
+    return result
+
+
+def plan_again(ctx: DeliveryContext, state: DeliveryState) -> DeliveryState:
+    """Renew a delivery's plan: claims that it lost are made again, and what another delivery held is planned if free.
+
+    :returns: the delivery with the renewed plan.
+    """
+    with Lease(ctx, state):
+        plan_events(ctx, state, open_events(ctx, state.id))
+    return ctx.deliveries.get(state.id)
+
+
+def ledger_or_none(ctx: DeliveryContext) -> Ledger | None:
+    """The event set's ledger; None if it was never made, as before the first live run."""
+    try:
+        return ctx.ledger
+    except LedgerMissingError:
+        return None
+
+
+def ledger_verdicts(ctx: DeliveryContext, ledger: Ledger | None, frame: pl.DataFrame) -> pl.Series:
+    """Each event's verdict as planning would find it now; nothing is written. Without a ledger every event is new."""
+    import polars as pl
+
+    if ledger is None:
+        return pl.repeat("new", frame.height, eager=True)
+    return ledger.look(_keyed(ledger, frame), now=ctx.clock.now(), lookback=ctx.lookback)
+
+
+def _plan(ctx: DeliveryContext, delivery_id: str, events: Events, retry_refused: bool) -> dict[str, Any]:
+    ledger = ctx.ledger
+    ledger.use_route(ctx.config.route)
+    plan = ledger.dedupe(
+        delivery_id,
+        ((index, _keyed(ledger, events.read(index))) for index in range(len(events.parts))),
+        route=ctx.config.route,
+        now=ctx.clock.now(),
+        lookback=ctx.lookback,
+        retry_refused=retry_refused,
+    )
+    tally = Tally()
+    for index in range(len(events.parts)):
+        tally.add(amounts(events.read(index)).select("value", "currency", plan.verdicts(index)["verdict"]))
+    return {**tally.result(), "parts": list(plan.parts)}
+
+
+def _would_plan(ctx: DeliveryContext, events: Events) -> dict[str, Any]:
+    ledger = ledger_or_none(ctx)
+    tally = Tally()
+    for index in range(len(events.parts)):
+        frame = events.read(index)
+        verdict = ledger_verdicts(ctx, ledger, frame).replace({"new": "would_send"}).alias("verdict")
+        tally.add(amounts(frame).select("value", "currency", verdict))
+    # A test run sends a few events of the first part; a dry run none.
+    testing = ctx.config.mode == "test" and bool(events.parts)
+    return {**tally.result(), "parts": [0] if testing else []}
+
+
+def _keyed(ledger: Ledger, frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(ledger.keys(frame["event_id"]).alias("event_key"), "event_id", "content", "event_time")

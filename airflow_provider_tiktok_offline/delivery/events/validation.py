@@ -1,0 +1,197 @@
+"""Validation: one pass over a conversion file, its report, its sidecar of verdicts, and the gate."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_tiktok_offline.delivery.events.delivery_events import stage_verdicts, staged_verdicts
+from airflow_provider_tiktok_offline.delivery.events.feed_setup import contract_settings
+from airflow_provider_tiktok_offline.delivery.source.checksum_manifest import SummedFile
+from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
+from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.lease import Lease
+from airflow_provider_tiktok_offline.delivery.state.runs import note_step
+from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceededError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
+    from airflow_provider_tiktok_offline.conversions.report.report import Report
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+    from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheck:
+    """A conversion file, open, and what its rows are checked with.
+
+    Attributes:
+        source: the file.
+        settings: what decides what a row becomes.
+        suppression: the advertiser's list of opt-outs.
+        folder: a temporary directory, gone when the check is over.
+    """
+
+    source: StoredFile | SummedFile
+    settings: ConversionSettings
+    suppression: Suppression | None
+    folder: Path
+    _ctx: DeliveryContext
+
+    @property
+    def _verdicts(self) -> Path | None:
+        return self.folder / "verdicts" if self._ctx.config.route == "liveramp" else None
+
+    def run(self, as_of: datetime) -> Report:
+        """Read the file once and judge every row.
+
+        :param as_of: the moment against which ages are judged.
+        :raises InputFileError: if the file can't be used at all.
+        """
+        from airflow_provider_tiktok_offline.conversions.preparation import prepare
+
+        with nullcontext() if self._verdicts is None else self._verdicts.open("wb") as verdicts:
+            return prepare.validate(
+                self.source,
+                self.settings,
+                as_of=as_of,
+                suppression=self.suppression,
+                verdicts=verdicts,
+                options=prepare.PassOptions(
+                    progress=lambda done, total, _rows: self._ctx.progress("validate", done, total),
+                    spill_dir=self.folder,
+                ),
+            )
+
+    def verify_checksum(self) -> None:
+        """Compare the bytes that were read with the checksum file beside the conversion file, if there is one.
+
+        :raises InputFileError: if they differ.
+        """
+        if isinstance(self.source, SummedFile):
+            self.source.check()
+
+    def stage_verdicts(self, delivery_id: str) -> None:
+        """Stage the verdicts of the last run where the route needs them."""
+        if self._verdicts is not None:
+            stage_verdicts(self._ctx, delivery_id, self._verdicts)
+
+
+@contextmanager
+def open_check(ctx: DeliveryContext, stamp: FileStamp, checksum: str | None = None) -> Iterator[FileCheck]:
+    """Open a conversion file to check its rows.
+
+    :param checksum: what its bytes must sum to, as ``sha256:<hex>``.
+    :raises FileChangedError: if the file is not as its stamp says.
+    """
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    with (
+        open_files(stamp.uri, ctx.connections) as files,
+        tempfile.TemporaryDirectory(prefix="tiktok-offline-") as folder,
+    ):
+        now = files.stat(stamp.uri)
+        if (now.size, now.mtime) != (stamp.size, stamp.mtime):
+            raise FileChangedError(
+                f"the file has changed since it was found ({stamp.size} bytes then, {now.size} now).",
+                rule="file_changed",
+                where=stamp.uri,
+                todo="Run the sensor again, so that the file is taken only when it is complete.",
+            )
+        stored = StoredFile(stamp.uri, stamp.size, files)
+        yield FileCheck(
+            source=stored if checksum is None else SummedFile(stored, checksum),
+            settings=contract_settings(ctx),
+            suppression=load_suppression(ctx),
+            folder=Path(folder),
+            _ctx=ctx,
+        )
+
+
+def validation_result(ctx: DeliveryContext, state: DeliveryState, stamp: FileStamp, report: Report) -> dict[str, Any]:
+    """What ``validate`` returns of a file."""
+    return {
+        "delivery_id": state.id,
+        "uri": stamp.uri,
+        "mtime": stamp.mtime.isoformat(),
+        "digest": report.sha256,
+        "as_of": state.as_of.isoformat(),
+        "closed": state.status == "closed",
+        "rows_total": report.rows_total,
+        "rows_valid": report.rows_valid,
+        "rows_rejected": report.rows_rejected,
+        "rows_duplicate": report.rows_duplicate,
+        "rows_excluded": report.rows_excluded,
+        "report_uri": ctx.uri(f"{ctx.folder(state.id)}/report.json"),
+    }
+
+
+def keep_report(ctx: DeliveryContext, state: DeliveryState, report: Report, result: dict[str, Any]) -> None:
+    """Write the report beside the delivery and into the log, and keep the step's result."""
+    from airflow_provider_tiktok_offline.conversions.report.html_report import html
+
+    folder = ctx.folder(state.id)
+    ctx.objects.put(f"{folder}/report.json", report.to_json().encode())
+    ctx.objects.put(f"{folder}/report.html", html(report).encode())
+    log.info("%s", _table(report))
+    note_step(ctx, state, "validate", {**result, "gate_exceeded": report.gate_exceeded})
+
+
+def check_gate(report: Report, *, where: str, todo: str) -> None:
+    """Compare the share of rejected rows with the gate.
+
+    :raises GateExceededError: if it is larger.
+    """
+    if report.gate_exceeded:
+        raise GateExceededError(
+            f"{report.rows_rejected} of {report.rows_total} rows are rejected ({report.rejected_ratio:.1%}), more than "
+            f"max_rejected_ratio {report.max_rejected_ratio:.1%} allows; nothing was sent.",
+            where=where,
+            todo=todo,
+        )
+
+
+def recreate_verdicts(ctx: DeliveryContext, state: DeliveryState) -> None:
+    """Validate the delivery's file again if its staged verdicts are gone, as they are after ``ledger.staging_hours``.
+
+    :raises FileChangedError: if the file's bytes are not those that were validated.
+    """
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    if staged_verdicts(ctx, state.id):
+        return
+    with open_files(state.uri, ctx.connections) as files:
+        stamp = files.stat(state.uri)
+    with Lease(ctx, state), open_check(ctx, stamp) as check:
+        report = check.run(state.as_of)
+        if report.sha256 != state.digest:
+            raise FileChangedError(
+                "the file's bytes are not those that were validated.",
+                rule="file_changed",
+                where=state.uri,
+                todo="Restore the file, or deliver the new one as a file of its own.",
+            )
+        check.stage_verdicts(state.id)
+    keep_report(ctx, state, report, validation_result(ctx, state, stamp, report))
+
+
+def _table(report: Report) -> str:
+    """The report as a table of plain text, as wide as a task's log shows it."""
+    from rich.console import Console
+
+    from airflow_provider_tiktok_offline.conversions.report.report import render
+
+    text = io.StringIO()
+    render(report, Console(file=text, width=140, color_system=None, force_terminal=False))
+    return text.getvalue()
