@@ -48,12 +48,13 @@ def keep(uri: str, grant: Grant) -> None:
     """
     from airflow_provider_tiktok_offline.cli.environment_connections import EnvironmentConnections
     from airflow_provider_tiktok_offline.storage.objects import open_objects
+    from airflow_provider_tiktok_offline.storage.uris import parse
     from airflow_provider_tiktok_offline.tiktok.token_store import ObjectTokenStore
 
-    folder, _, name = uri.rpartition("/")
-    if not folder or not name:
+    place = parse(uri)
+    if not place.name or place.path.endswith("/"):
         raise ConfigError("must name an object, as s3://conn_id@bucket/tokens/my_app.", where="--token-store")
-    store = ObjectTokenStore(open_objects(folder, EnvironmentConnections()), name)
+    store = ObjectTokenStore(open_objects(str(place.directory), EnvironmentConnections()), place.name)
     found = store.load()
     store.save(grant, found[1] if found else None)
     output().print(f"The grant is kept in {uri}")

@@ -14,6 +14,7 @@ from airflow_provider_tiktok_offline.cli.contexts import delivery_context
 from airflow_provider_tiktok_offline.cli.environment_connections import EnvironmentConnections
 from airflow_provider_tiktok_offline.cli.progress import StepProgress, step_progress
 from airflow_provider_tiktok_offline.clock import system_clock
+from airflow_provider_tiktok_offline.storage.uris import is_uri
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.config import AdvertiserConfig
@@ -86,7 +87,7 @@ def opened(
 
 
 def _source(file: str, entry: AdvertiserConfig | None, stack: ExitStack) -> ByteSource:
-    if "://" not in file:
+    if not is_uri(file):
         from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
 
         return LocalFile(file)

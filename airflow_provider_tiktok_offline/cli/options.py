@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.storage.uris import is_uri, parse
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
@@ -57,7 +58,7 @@ def moment(text: str | None) -> datetime | None:
 
 def file_uri(file: str) -> str:
     """A file named on the command line as the URI that the steps of a delivery take."""
-    return file if "://" in file else str(Path(file).absolute())
+    return str(parse(file)) if is_uri(file) else str(Path(file).absolute())
 
 
 def advertiser_config(path: Path, name: str | None) -> AdvertiserConfig:

@@ -22,6 +22,7 @@ from airflow_provider_tiktok_offline.errors import (
     TikTokOfflineError,
 )
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
+from airflow_provider_tiktok_offline.storage.uris import sftp_uri
 
 if TYPE_CHECKING:
     from paramiko.sftp_attr import SFTPAttributes
@@ -94,7 +95,7 @@ class ConversionFileSFTPHook(SFTPHook):
             raise StorageError(f"the file has {found} bytes, not {size}.", where=self._where(path))
 
     def _stamp(self, path: str, entry: SFTPAttributes) -> FileStamp:
-        uri = f"sftp://{self.ssh_conn_id}@/{path.lstrip('/')}"
+        uri = sftp_uri(self.ssh_conn_id or "", path)
         return FileStamp(uri=uri, size=int(entry.st_size or 0), mtime=from_epoch(entry.st_mtime or 0))
 
     def _where(self, path: str) -> str:

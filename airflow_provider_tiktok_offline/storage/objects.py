@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from airflow_provider_tiktok_offline.connections import Connections
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
+from airflow_provider_tiktok_offline.storage.uris import parse
+
+#: Characters that the table library decodes or cuts a path at: objects and tables would lie in two places.
+_AMBIGUOUS = {"file": "%", "s3": "%?#", "gs": "%?#"}
 
 
 def open_objects(uri: str, connections: Connections | None = None) -> ObjectStore:
@@ -18,33 +21,29 @@ def open_objects(uri: str, connections: Connections | None = None) -> ObjectStor
     :param connections: where ``conn_id`` is looked up.
     :raises ConfigError: if the URI or the connection can't be used.
     """
-    if uri.startswith("/"):
-        return _local(uri)
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return _local(unquote(parts.path))
-    if parts.scheme not in ("s3", "gs"):
+    location = parse(uri)
+    if location.scheme == "sftp":
         raise ConfigError(
-            f"{parts.scheme or 'a relative path'!r} is no place for state",
+            "an SFTP server can't hold the state: it has no compare-and-swap.",
+            where=uri,
             todo="Use an absolute path, s3://conn_id@bucket/prefix or gs://conn_id@bucket/prefix.",
         )
-    conn_id, _, bucket = parts.netloc.rpartition("@")
-    if not bucket or ":" in conn_id:
+    if any(character in location.path for character in _AMBIGUOUS[location.scheme]):
         raise ConfigError(
-            f"a {parts.scheme}:// URI needs a bucket, and credentials come from a connection, never from the URI",
-            todo=f"Write {parts.scheme}://conn_id@bucket/prefix.",
+            f"the path of a directory for state holds one of {' '.join(_AMBIGUOUS[location.scheme])}, "
+            "which the table library takes for an escape",
+            where=uri,
+            todo="Choose another directory or prefix.",
         )
+    if location.scheme == "file":
+        from airflow_provider_tiktok_offline.storage.backends.local_objects import LocalObjects
+
+        return LocalObjects(Path(location.path))
     from airflow_provider_tiktok_offline.storage.backends.cloud_objects import CloudObjects
     from airflow_provider_tiktok_offline.storage.backends.cloud_options import gcs_options, s3_options
 
-    if conn_id and connections is None:
-        raise ConfigError(f"no connections were given to look up {conn_id!r} in")
-    connection = connections.get(unquote(conn_id)) if conn_id and connections is not None else None
-    options = (s3_options if parts.scheme == "s3" else gcs_options)(bucket, connection)
-    return CloudObjects(options, unquote(parts.path).strip("/"))
-
-
-def _local(path: str) -> ObjectStore:
-    from airflow_provider_tiktok_offline.storage.backends.local_objects import LocalObjects
-
-    return LocalObjects(Path(path))
+    if location.conn_id is not None and connections is None:
+        raise ConfigError(f"no connections were given to look up {location.conn_id!r} in")
+    connection = connections.get(location.conn_id) if location.conn_id is not None and connections is not None else None
+    options = (s3_options if location.scheme == "s3" else gcs_options)(location.bucket, connection)
+    return CloudObjects(options, location.path.strip("/"))

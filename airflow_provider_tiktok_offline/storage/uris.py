@@ -1,4 +1,4 @@
-"""Where a file or directory lies, as one string.
+"""Take a URI apart: the one place that says which file, folder or bucket a URI means.
 
 =====================================  ==================================================
 ``/data/in/day.csv``                   local disk; ``file:///data/in/day.csv`` is the same
@@ -7,13 +7,16 @@
 ``gs://gcp_shop@bucket/out/day.csv``   a key; without ``gcp_shop@`` the machine's own role
 =====================================  ==================================================
 
-Paths are taken as they are written: nothing is percent-decoded.
+The path of ``file://`` is percent-decoded, as RFC 8089 says. All other paths are taken as they are written: a path on
+disk or on a server, and a key in a bucket, may hold any character.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import Literal
+from urllib.parse import unquote_to_bytes
 
 from airflow_provider_tiktok_offline.errors import ConfigError
 
@@ -88,7 +91,7 @@ def parse(uri: str) -> Location:
     if scheme == "file":
         if authority not in ("", "localhost"):
             raise ConfigError("a local file has three slashes, as file:///data/day.csv.", where=_shown(uri))
-        return Location("file", None, "", slash + path or "/")
+        return Location("file", None, "", _decoded(slash + path, uri) or "/")
     if scheme == "sftp":
         conn_id = who if at else host
         if not conn_id or (at and host):
@@ -97,6 +100,24 @@ def parse(uri: str) -> Location:
     if not host:
         raise ConfigError(f"the bucket is missing; write it as {scheme}://conn_id@bucket/key.", where=_shown(uri))
     return Location(scheme, who or None, host, path)
+
+
+def is_uri(text: str) -> bool:
+    """Whether a text names its kind of store, so that it is no bare path."""
+    return "://" in text
+
+
+def sftp_uri(conn_id: str, path: str) -> str:
+    """The URI of a path on the server of a connection."""
+    return f"sftp://{conn_id}@/{path.lstrip('/')}"
+
+
+def _decoded(path: str, uri: str) -> str:
+    content = unquote_to_bytes(path)
+    if b"\0" in content:
+        raise ConfigError("a path can't hold %00.", where=uri)
+    # Names that are no UTF-8 stay what they are on disk.
+    return os.fsdecode(content)
 
 
 def _shown(uri: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.connections import Connection, Connections
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.storage.uris import Location, parse
 from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
 from airflow_provider_tiktok_offline.tiktok.oauth import app_of
 
@@ -42,12 +43,22 @@ def access_token_of(
     from airflow_provider_tiktok_offline.tiktok.token_store import ObjectTokenStore, fresh_access_token
 
     app = app_of(connection.extra)
-    folder, _, name = str(uri).rpartition("/")
-    if app is None or not folder or not name:
+    place = _object_at(str(uri))
+    if app is None or place is None:
         raise ConfigError(
             "token_store needs an object's URI, and app_id and app_secret beside it.",
             where=where,
             todo="`tiktok-offline auth login --token-store URI` writes the store.",
         )
     with TikTokClient(None, base_url=api_url or api_url_of(connection), clock=clock) as client:
-        return fresh_access_token(ObjectTokenStore(open_objects(folder, connections), name), client, app)
+        store = ObjectTokenStore(open_objects(str(place.directory), connections), place.name)
+        return fresh_access_token(store, client, app)
+
+
+def _object_at(uri: str) -> Location | None:
+    """The object that a URI names; None if it names a folder or nothing."""
+    try:
+        place = parse(uri)
+    except ConfigError:
+        return None
+    return place if place.name and not place.path.endswith("/") else None

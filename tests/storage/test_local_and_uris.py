@@ -15,6 +15,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.storage.backends.local_files import LocalFiles
 from airflow_provider_tiktok_offline.storage.files import open_files
+from airflow_provider_tiktok_offline.storage.objects import open_objects
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import parse
 from tests.servers.sshd import StaticConnections
@@ -83,18 +84,46 @@ def test_moving_and_deleting(tmp_path: Path) -> None:
     ("uri", "parts"),
     [
         ("/in/a b#1.csv", ("file", None, "", "/in/a b#1.csv")),
+        ("/in/a%20b.csv", ("file", None, "", "/in/a%20b.csv")),
         ("file:///in/a.csv", ("file", None, "", "/in/a.csv")),
+        ("file:///in/a%20b.csv", ("file", None, "", "/in/a b.csv")),
+        ("file://localhost/in/50%25.csv", ("file", None, "", "/in/50%.csv")),
+        ("file:///in/%FF.csv", ("file", None, "", "/in/\udcff.csv")),
         ("sftp://shop@/in/a.csv", ("sftp", "shop", "", "/in/a.csv")),
         ("sftp://shop/in/a.csv", ("sftp", "shop", "", "/in/a.csv")),
+        ("sftp://shop@/in/a%20b.csv", ("sftp", "shop", "", "/in/a%20b.csv")),
         ("s3://aws_1@bucket/in/a?b.csv", ("s3", "aws_1", "bucket", "in/a?b.csv")),
+        ("s3://bucket/in/a%20b#1.csv", ("s3", None, "bucket", "in/a%20b#1.csv")),
         ("gs://bucket/a.csv", ("gs", None, "bucket", "a.csv")),
     ],
 )
 def test_uris_are_taken_apart(uri: str, parts: tuple[str, str | None, str, str]) -> None:
-    """Scheme, connection, bucket and path, with nothing decoded."""
+    """Scheme, connection, bucket and path, of which only a file URI's path is percent-decoded."""
     found = parse(uri)
     assert (found.scheme, found.conn_id, found.bucket, found.path) == parts
     assert parse(str(found)) == found
+
+
+def test_a_file_uri_is_one_place_for_files_and_for_objects(tmp_path: Path) -> None:
+    """Files and state under what ``Path.as_uri`` makes of a path with a space lie in the same directory."""
+    uri = (tmp_path / "a b").as_uri()
+    open_objects(uri).put("day.csv", b"1")
+    with open_files(uri, StaticConnections()) as files:
+        assert [stamp.uri for stamp in files.list(uri)] == [f"{tmp_path}/a b/day.csv"]
+        assert files.stat(f"{uri}/day.csv").uri == f"{tmp_path}/a b/day.csv"
+
+
+@pytest.mark.parametrize("uri", ["/state/a%20b", "file:///state/a%2520b", "s3://bucket/a%20b", "s3://bucket/a#b"])
+def test_state_lies_in_no_place_that_the_table_library_would_read_otherwise(uri: str) -> None:
+    """It decodes paths by itself, so objects and tables would lie in two places."""
+    with pytest.raises(ConfigError, match="escape"):
+        open_objects(uri)
+
+
+def test_state_on_an_sftp_server_is_refused() -> None:
+    """It has no compare-and-swap."""
+    with pytest.raises(ConfigError, match="SFTP"):
+        open_objects("sftp://shop@/state")
 
 
 def test_folder_and_name_of_a_location() -> None:
@@ -106,7 +135,8 @@ def test_folder_and_name_of_a_location() -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["in/a.csv", "ftp://x/y", "sftp:///in/a.csv", "s3:///key", "file://host/a", "sftp://me@host/a"]
+    "uri",
+    ["in/a.csv", "ftp://x/y", "sftp:///in/a.csv", "s3:///key", "file://host/a", "sftp://me@host/a", "file:///a%00"],
 )
 def test_unusable_uris_are_refused(uri: str) -> None:
     """Relative paths, unknown stores and missing parts are configuration errors."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_tiktok_offline.config.models import LiveRampConfig
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import ConfigError, FeedError
+from airflow_provider_tiktok_offline.storage.uris import is_uri, sftp_uri
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
@@ -75,8 +76,8 @@ def _destination(ctx: DeliveryContext, feed: Feed) -> Destination:
 
     settings = liveramp_config(ctx)
     uri = settings.destination
-    if "://" not in uri and settings.conn_id is not None:
-        uri = f"sftp://{settings.conn_id}@/{uri.lstrip('/')}"
+    if not is_uri(uri) and settings.conn_id is not None:
+        uri = sftp_uri(settings.conn_id, uri)
     return Destination(
         folder_uri=uri,
         template=settings.file_name,

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.config.connection_ids import connection_ids
-from airflow_provider_tiktok_offline.delivery.source.find_file import source_uri
+from airflow_provider_tiktok_offline.delivery.source.find_file import folder_uri
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import ConfigError, LedgerMissingError, TikTokOfflineError
 
@@ -100,7 +100,7 @@ def _grant(ctx: DeliveryContext, *, prove_role: bool) -> Iterator[Finding]:
 def _source(ctx: DeliveryContext) -> Iterator[Finding]:
     from airflow_provider_tiktok_offline.storage.files import open_files
 
-    directory = source_uri(ctx.config.source, ctx.clock.now().date()).rpartition("/")[0] + "/"
+    directory = folder_uri(ctx.config.source, ctx.clock.now().date())
     with open_files(directory, ctx.connections) as files:
         count = len(files.list(directory))
     yield _finding("source", "ok", f"{directory} can be listed, {count} files.")

@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.delivery.state.source_registry import (
 )
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+from airflow_provider_tiktok_offline.storage.uris import is_uri, parse, sftp_uri
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -49,9 +50,7 @@ def source_uri(source: SourceConfig, day: date) -> str:
     :raises ConfigError: if the path's template is broken or names something unknown.
     """
     path = render(source.path, day)
-    if "://" in path or source.conn_id is None:
-        return path
-    return f"sftp://{source.conn_id}@/{path.lstrip('/')}"
+    return path if is_uri(path) or source.conn_id is None else sftp_uri(source.conn_id, path)
 
 
 def render(template: str, day: date, **names: str) -> str:
@@ -84,7 +83,7 @@ def _compiled(template: str) -> Template:
 
 def folder_uri(source: SourceConfig, day: date) -> str:
     """The folder in which a day's file appears, with a slash at its end."""
-    return source_uri(source, day).rpartition("/")[0] + "/"
+    return f"{str(parse(source_uri(source, day)).directory).rstrip('/')}/"
 
 
 def find(
@@ -110,7 +109,7 @@ def find(
 
 def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, Any]], folder: _Folder) -> dict[str, Any]:
     source = ctx.config.source
-    pattern = source_uri(source, day).rpartition("/")[2]
+    pattern = parse(source_uri(source, day)).name
     listing = folder.listing()
     wanted = _wanted(source, pattern, day)
     companions = {suffix for suffix in (source.done_marker, source.manifest) if suffix}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from airflow_provider_tiktok_offline.storage.uris import parse
+
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
     from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
@@ -27,7 +29,7 @@ class StoredFile:
     @property
     def name(self) -> str:
         """The file's name, which says its type."""
-        return self.uri.rpartition("/")[2]
+        return parse(self.uri).name
 
     def open(self) -> BinaryIO:
         """The stored bytes from the start."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import FileMissingError, StorageDeniedError, StorageError
-from airflow_provider_tiktok_offline.storage.uris import parse
+from airflow_provider_tiktok_offline.storage.uris import is_uri, parse
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
@@ -56,7 +56,7 @@ def quarantine(ctx: DeliveryContext, stamp: FileStamp) -> None:
 def _move(files: RemoteFiles, uri: str, folder: str, mark: str) -> None:
     """Move a file into a folder of its own store; where its name is taken, under a name with a mark."""
     source = parse(uri)
-    if "://" in folder:
+    if is_uri(folder):
         target = parse(folder)
     else:
         target = replace(source, path=folder.lstrip("/") if source.bucket else f"/{folder.lstrip('/')}")

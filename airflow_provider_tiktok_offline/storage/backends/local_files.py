@@ -44,7 +44,7 @@ class LocalFiles:
             status = path.stat()
         if not modes.S_ISREG(status.st_mode):
             raise FileMissingError("is a folder or device, not a file.", rule="not_a_file", where=uri)
-        return FileStamp(uri, status.st_size, from_epoch(status.st_mtime))
+        return FileStamp(str(path), status.st_size, from_epoch(status.st_mtime))
 
     def open_read(self, uri: str) -> BinaryIO:
         with _faults(uri):

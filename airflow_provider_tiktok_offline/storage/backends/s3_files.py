@@ -80,7 +80,9 @@ class S3Files:
         location = parse(uri)
         with _faults(uri):
             head = self._client.head_object(Bucket=location.bucket, Key=location.path)
-        return FileStamp(uri, int(head["ContentLength"]), head["LastModified"].astimezone(UTC), head["ETag"].strip('"'))
+        return FileStamp(
+            str(location), int(head["ContentLength"]), head["LastModified"].astimezone(UTC), head["ETag"].strip('"')
+        )
 
     def open_read(self, uri: str) -> BinaryIO:
         stream = _ReadStream(self._client, parse(uri))
