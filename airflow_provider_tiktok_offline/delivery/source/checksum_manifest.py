@@ -102,6 +102,9 @@ class _Summed:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.stream.close()
 
     def read(self, size: int = -1) -> bytes:
