@@ -1,6 +1,6 @@
-"""The mail that tells LiveRamp's technical account specialist of an upload (seed, "Upload the File").
+"""The mail that notifies LiveRamp's technical account specialist of an upload (seed, "Upload the File").
 
-It names the file and its figures; no value of a customer is in it.
+It states the file and its counts, and no value of a customer.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Optional OpenPGP for the feed file, with LiveRamp's public key (LiveRamp, "Encrypting Files for Uploading").
 
-Sequoia encrypts in a helper process: its binding holds the interpreter while it works, so a stream could not be fed to
-it from here.
+Sequoia encrypts in a helper process: its Python binding holds the interpreter's lock while it works, so this process
+could not feed a stream to it.
 """
 
 from __future__ import annotations
@@ -13,9 +13,13 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+
+if TYPE_CHECKING:
+    from pysequoia import Cert
+    from pysequoia.packet import Packet
 
 _READ_BYTES = 256 * 1024
 
@@ -56,18 +60,20 @@ def load_recipient(text: bytes, *, fingerprint: str | None, now: datetime, where
     except Exception as error:
         raise ConfigError("holds no OpenPGP public key.", where=where) from error
     wanted = "".join(character for character in (fingerprint or "") if character.isalnum()).lower().removeprefix("0x")
-    found = [(certificate, _keys(certificate)) for certificate in certificates]
+    candidates = [(certificate, _keys(certificate)) for certificate in certificates]
     if wanted:
-        found = [(cert, keys) for cert, keys in found if any(_is(key.fingerprint, wanted) for key in keys)]
-        if not found:
+        candidates = [(cert, keys) for cert, keys in candidates if any(_is(key.fingerprint, wanted) for key in keys)]
+        if not candidates:
             raise ConfigError(
                 "holds no key of the configured fingerprint.",
                 where=where,
                 todo="LiveRamp changed its key in March 2024: get the present one and compare pgp_fingerprint.",
             )
-    if len(found) != 1:
-        raise ConfigError(f"holds {len(found)} keys.", where=where, todo="Name the one in liveramp.pgp_fingerprint.")
-    certificate, keys = found[0]
+    if len(candidates) != 1:
+        raise ConfigError(
+            f"holds {len(candidates)} keys.", where=where, todo="Name the one in liveramp.pgp_fingerprint."
+        )
+    certificate, keys = candidates[0]
     if certificate.has_secret_keys:
         raise ConfigError("is a private key; LiveRamp's public key is needed.", where=where)
     expires = certificate.expiration
@@ -137,7 +143,7 @@ class _Key:
 
     fingerprint: str
     created: datetime
-    packets: list[Any]
+    packets: list[Packet]
     revoked: bool = False
     encrypts: bool = False
     expires: datetime | None = None
@@ -147,7 +153,7 @@ class _Key:
         return self.encrypts and not self.revoked and (self.expires is None or self.expires > now)
 
 
-def _keys(certificate: Any) -> list[_Key]:
+def _keys(certificate: Cert) -> list[_Key]:
     """The primary key first, then its sub-keys."""
     from pysequoia import packet
 

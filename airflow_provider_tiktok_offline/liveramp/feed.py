@@ -1,15 +1,16 @@
-"""The feed's contract: what the sample file that set the feed up looked like, and what every later file must look like.
+"""The feed's contract: the form of the sample file that set the feed up, which every later file must have.
 
-A file that differs pauses the feed at LiveRamp, and every file behind it (LiveRamp, "Avoiding File Ingestion
-Failure"). So a drift stops the delivery before anything is uploaded.
+A file that differs pauses the feed at LiveRamp, and every later file with it (LiveRamp, "Avoiding File Ingestion
+Failure"). So the delivery stops before anything is uploaded when a file has drifted from the contract.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+
+import msgspec
 
 from airflow_provider_tiktok_offline.conversions.contract.columns import (
     LIVERAMP_CATEGORIES,
@@ -18,6 +19,7 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
 )
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.errors import FeedError
+from airflow_provider_tiktok_offline.storage.documents import Document
 
 #: Fewest rows of a file (seed, "Send Conversion Data to LiveRamp"; LiveRamp, "Product Limits and Guidelines").
 LEAST_ROWS = 25
@@ -47,22 +49,15 @@ class Feed:
     sample_sha256: str
     accepted_at: datetime
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return {**asdict(self), "accepted_at": self.accepted_at.isoformat()}
+    def to_document(self) -> Document:
+        """The contract as it is stored."""
+        document: Document = msgspec.to_builtins(self)
+        return document
 
     @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> Feed:
-        """The inverse of :meth:`to_dict`."""
-        return cls(
-            name=document["name"],
-            advertiser=document["advertiser"],
-            columns=tuple(document["columns"]),
-            delimiter=document["delimiter"],
-            categories=tuple(document["categories"]),
-            sample_sha256=document["sample_sha256"],
-            accepted_at=datetime.fromisoformat(document["accepted_at"]),
-        )
+    def from_document(cls, document: Document) -> Feed:
+        """The inverse of :meth:`to_document`."""
+        return msgspec.convert(document, cls)
 
     def header(self) -> bytes:
         """The header line."""
@@ -70,15 +65,15 @@ class Feed:
 
 
 def feed_columns(places: Iterable[str], settings: ConversionSettings) -> tuple[str, ...]:
-    """The headers of the feed file that a source file gives: the columns it has, in the programme's order."""
-    there = {*places, *settings.constants}
-    return tuple(name for name in PROGRAMME_COLUMNS if name in there)
+    """The headers of a source file's feed file: the columns that the source has, in the programme's order."""
+    present = {*places, *settings.constants}
+    return tuple(name for name in PROGRAMME_COLUMNS if name in present)
 
 
 def check_columns(columns: tuple[str, ...], where: str) -> None:
-    """Make sure that a feed can be set up with these headers.
+    """Check that a feed can be set up with these headers.
 
-    :raises FeedError: if a required one is missing or they are out of order.
+    :raises FeedError: if a required header is missing or the headers are out of order.
     """
     missing = [name for name in REQUIRED_COLUMNS if name not in columns]
     unknown = [name for name in columns if name not in PROGRAMME_COLUMNS]
@@ -86,30 +81,30 @@ def check_columns(columns: tuple[str, ...], where: str) -> None:
     if missing or unknown or columns != ordered:
         what = (
             f"required columns are missing: {', '.join(missing)}." if missing
-            else f"{len(unknown)} columns are none of the programme's." if unknown
-            else f"the columns must stand as {', '.join(ordered)}."
+            else f"{len(unknown)} columns are unknown to the programme." if unknown
+            else f"the columns must be in the order {', '.join(ordered)}."
         )  # fmt: skip
         raise FeedError(what, where=where, todo="See docs/file-format.md.")
 
 
 def check_categories(categories: Iterable[str], where: str) -> tuple[str, ...]:
-    """Make sure that LiveRamp's programme passes every category on.
+    """Check that LiveRamp's programme accepts every category.
 
-    :raises FeedError: naming those it does not, if they are short words.
+    :raises FeedError: naming the categories that it does not accept, if they are short words.
     """
-    found = sorted(set(categories))
-    wrong = [category for category in found if category not in LIVERAMP_CATEGORIES]
-    if wrong or not found:
+    used = sorted(set(categories))
+    wrong = [category for category in used if category not in LIVERAMP_CATEGORIES]
+    if wrong or not used:
         raise FeedError(
             f"{_shown(wrong)} can't be used as transaction_category." if wrong else "no transaction_category is used.",
             where=where,
-            todo=f"The programme takes {', '.join(sorted(LIVERAMP_CATEGORIES))}.",
+            todo=f"The programme accepts {', '.join(sorted(LIVERAMP_CATEGORIES))}.",
         )
-    return tuple(found)
+    return tuple(used)
 
 
 def check_drift(feed: Feed, columns: tuple[str, ...], delimiter: str, where: str) -> None:
-    """Hold a file's form against the contract.
+    """Compare a file's form with the contract.
 
     :raises FeedError: saying what changed.
     """
@@ -136,9 +131,9 @@ def check_drift(feed: Feed, columns: tuple[str, ...], delimiter: str, where: str
 
 
 def check_new_categories(feed: Feed, categories: Iterable[str], where: str) -> None:
-    """Hold the categories that a file uses against the contract.
+    """Compare the categories that a file uses with the contract.
 
-    :raises FeedError: naming those that the sample file did not hold.
+    :raises FeedError: naming the categories that the sample file did not have.
     """
     new = sorted(set(categories) - set(feed.categories))
     if new:
@@ -150,7 +145,7 @@ def check_new_categories(feed: Feed, categories: Iterable[str], where: str) -> N
 
 
 def _shown(categories: list[str]) -> str:
-    """Categories fit to be shown: a shifted column may hold a customer's data where a category should be."""
+    """Categories that may be shown: if columns are shifted, a customer's data can stand in the category's place."""
     plain = [category for category in categories if category.isalpha() and category.isascii() and len(category) <= 32]
     hidden = len(categories) - len(plain[:20])
     text = ", ".join(plain[:20])

@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import BinaryIO
 
 from airflow_provider_tiktok_offline.conversions.contract.columns import COLUMNS
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
-from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.parsing import parse
 from airflow_provider_tiktok_offline.conversions.file.reader import FileReader
 from airflow_provider_tiktok_offline.errors import FeedError
@@ -67,49 +67,39 @@ def placeholder_sample(
     return ("\n".join(lines) + "\n").encode()
 
 
-def sample_from(
-    source: ByteSource,
-    settings: ConversionSettings,
-    valid: LineSet,
-    *,
-    delimiter: str,
-    categories: Iterable[str],
-    sha256: str,
-    rows: int = LEAST_ROWS,
-) -> bytes:
+def sample_from(source: FeedSource, *, delimiter: str, categories: Iterable[str], rows: int = LEAST_ROWS) -> bytes:
     """A sample file of real rows: the first valid ones, and one of each category beyond them.
 
-    :param valid: the source's valid lines.
+    :param source: the file and its valid lines.
+    :param delimiter: the feed's.
     :param categories: every category that will ever be used; each must occur among the valid rows.
-    :param sha256: digest of the source's stored bytes.
+    :param rows: how many rows, at least 25.
     :raises FeedError: if there are too few valid rows or a category has none.
     """
-    used = check_categories(categories, source.name)
-    columns, chosen = _choose(source, settings, valid, set(used), rows)
+    used = check_categories(categories, source.source.name)
+    columns, chosen = _choose(source, set(used), rows)
     feed = Feed(
         name="sample", advertiser="", columns=columns, delimiter=delimiter, categories=used, sample_sha256="",
         accepted_at=datetime.fromtimestamp(0).astimezone(),
     )  # fmt: skip
-    file = FeedFile(feed, [FeedSource(source=source, settings=settings, lines=chosen, sha256=sha256)])
+    file = FeedFile(feed, [replace(source, lines=chosen)])
     content = b"".join(file.chunks())
     if file.rows < LEAST_ROWS:
-        raise FeedError(f"{file.rows} usable rows; a sample needs {LEAST_ROWS}.", where=source.uri)
+        raise FeedError(f"{file.rows} usable rows; a sample needs {LEAST_ROWS}.", where=source.source.uri)
     return content
 
 
-def _choose(
-    source: ByteSource, settings: ConversionSettings, valid: LineSet, wanted: set[str], rows: int
-) -> tuple[tuple[str, ...], LineSet]:
-    chosen = LineSet()
+def _choose(source: FeedSource, wanted: set[str], rows: int) -> tuple[tuple[str, ...], LineSet]:
+    settings, chosen = source.settings, LineSet()
     missing = set(wanted)
     left = max(rows, LEAST_ROWS)
-    with FileReader(source, settings) as reader:
+    with FileReader(source.source, settings) as reader:
         header = reader.read_header()
         columns = feed_columns(header.places, settings)
         place = header.places.get("transaction_category")
         for block in reader.blocks(header):
             parsed = parse(block, header.width, header.delimiter.encode(), settings.limits.row_characters)
-            ok = valid.mask(parsed.lines)
+            ok = source.lines.mask(parsed.lines)
             for index in ok.nonzero()[0]:
                 if place is None:
                     category = settings.constants["transaction_category"]
@@ -123,7 +113,7 @@ def _choose(
                 if left <= 0 and not missing:
                     return columns, chosen
     if missing:
-        raise FeedError(f"no valid row has the category {', '.join(sorted(missing))}.", where=source.uri)
+        raise FeedError(f"no valid row has the category {', '.join(sorted(missing))}.", where=source.source.uri)
     return columns, chosen
 
 

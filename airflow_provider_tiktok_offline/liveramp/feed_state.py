@@ -1,6 +1,6 @@
-"""What is remembered of a feed: its contract, the file of each day, and the deliveries that wait for a day.
+"""The state of a feed: its contract, the file of each day, and the deliveries that wait for a day.
 
-Everything lies under ``liveramp/<feed>/`` of the state; there is no customer's value in it.
+Everything lies under ``liveramp/<feed>/`` of the state. No customer's value is in it.
 
 ======================  =========================================================================================
 ``feed.json``           the contract; ``feed-<time>.json`` the ones before it
@@ -14,10 +14,12 @@ Everything lies under ``liveramp/<feed>/`` of the state; there is no customer's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
+
+import msgspec
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError
@@ -42,8 +44,8 @@ class DayRecord:
         deliveries: ids of the deliveries in it.
         left_out: delivery id -> lines of its planned rows that could not be written.
         status: ``writing``, ``delivered``, ``abandoned`` (never complete) or ``rejected`` (LiveRamp refused it).
-        holder: who writes it.
-        lease_until: until when a writer without a sign of life counts as alive.
+        holder: the run that writes it.
+        lease_until: until when the writer counts as alive without renewing its lease.
         bytes, stored_sha256: what was delivered, as stored.
         delivered_at: when.
         reason: why it was rejected.
@@ -65,22 +67,15 @@ class DayRecord:
     delivered_at: datetime | None = None
     reason: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        values = {**asdict(self), "deliveries": list(self.deliveries), "lease_until": self.lease_until.isoformat()}
-        if self.delivered_at is not None:
-            values["delivered_at"] = self.delivered_at.isoformat()
-        return values
+    def to_document(self) -> documents.Document:
+        """The record as it is stored."""
+        document: documents.Document = msgspec.to_builtins(self)
+        return document
 
     @classmethod
-    def from_dict(cls, document: dict[str, Any]) -> DayRecord:
-        """The inverse of :meth:`to_dict`."""
-        values = {key: value for key, value in document.items() if key in cls.__slots__}
-        values["deliveries"] = tuple(values["deliveries"])
-        values["lease_until"] = datetime.fromisoformat(values["lease_until"])
-        if values.get("delivered_at"):
-            values["delivered_at"] = datetime.fromisoformat(values["delivered_at"])
-        return cls(**values)
+    def from_document(cls, document: documents.Document) -> DayRecord:
+        """The inverse of :meth:`to_document`."""
+        return msgspec.convert(document, cls)
 
 
 class DayTakenError(FeedError):
@@ -107,14 +102,14 @@ class FeedState:
 
         :raises FeedError: if none was accepted yet, or the feed is another advertiser's.
         """
-        found = documents.read(self._objects, f"{self._root}/feed.json")
-        if found is None:
+        stored = documents.read(self._objects, f"{self._root}/feed.json")
+        if stored is None:
             raise FeedError(
                 "the feed has no contract yet: nothing says what LiveRamp expects.",
                 where=f"feed {self._feed}",
                 todo="Make a sample (tiktok-offline liveramp sample), send it to LiveRamp, and accept it.",
             )
-        feed = Feed.from_dict(found[0])
+        feed = Feed.from_document(stored[0])
         if feed.advertiser != advertiser:
             raise FeedError(
                 f"it is the feed of {feed.advertiser}.",
@@ -130,10 +125,10 @@ class FeedState:
         :raises FeedError: if there is another one and it may not be replaced.
         """
         path = f"{self._root}/feed.json"
-        if documents.create(self._objects, path, feed.to_dict()):
+        if documents.create(self._objects, path, feed.to_document()):
             return
-        found = documents.read(self._objects, path)
-        before = found[0] if found is not None else {}
+        stored = documents.read(self._objects, path)
+        before = stored[0] if stored is not None else {}
         if before.get("sample_sha256") == feed.sample_sha256:
             return
         if not replace_existing:
@@ -144,12 +139,12 @@ class FeedState:
             )
         stamp = str(before.get("accepted_at", "")).replace(":", "").replace("+", "")
         self._objects.create(f"{self._root}/feed-{stamp}.json", documents.encode(before))
-        documents.change(self._objects, path, self._clock, lambda _: feed.to_dict())
+        documents.change(self._objects, path, self._clock, lambda _: feed.to_document())
 
     def day(self, day: str) -> DayRecord | None:
         """The record of a day, or None."""
-        found = documents.read(self._objects, self._day(day))
-        return None if found is None else DayRecord.from_dict(found[0])
+        stored = documents.read(self._objects, self._day(day))
+        return None if stored is None else DayRecord.from_document(stored[0])
 
     def delivered(self, rows: int, sha256: str) -> DayRecord | None:
         """The delivered file with that plaintext, or None."""
@@ -165,8 +160,8 @@ class FeedState:
         return record if record is not None and delivery_id in record.deliveries else None
 
     def _pointed(self, path: str, *statuses: str) -> DayRecord | None:
-        found = self._objects.get(path)
-        record = None if found is None else self.day(found[0].decode())
+        pointer = self._objects.get(path)
+        record = None if pointer is None else self.day(pointer[0].decode())
         return record if record is not None and record.status in statuses else None
 
     def claim(self, record: DayRecord) -> tuple[DayRecord, bool]:
@@ -192,24 +187,24 @@ class FeedState:
             )
         for delivery in record.deliveries:
             self._objects.put(f"{self._root}/of/{delivery}", record.day.encode())
-        if documents.create(self._objects, path, record.to_dict()):
+        if documents.create(self._objects, path, record.to_document()):
             return record, False
         resumed = False
 
         def take(document: documents.Document) -> documents.Document:
             nonlocal resumed
-            found = DayRecord.from_dict(document)
-            resumed = found.status == "writing"
-            self._refuse_taken(found)
-            if resumed and found.holder != record.holder and self._clock.now() < found.lease_until:
+            stored = DayRecord.from_document(document)
+            resumed = stored.status == "writing"
+            self._refuse_taken(stored)
+            if resumed and stored.holder != record.holder and self._clock.now() < stored.lease_until:
                 raise DeliveryHeldError(
-                    f"{found.holder} writes the file of {record.day}.",
+                    f"{stored.holder} writes the file of {record.day}.",
                     where=f"feed {self._feed}",
                     todo="Wait for it to end; the step is tried again.",
                 )
-            return record.to_dict()
+            return record.to_document()
 
-        return DayRecord.from_dict(documents.change(self._objects, path, self._clock, take)[0]), resumed
+        return DayRecord.from_document(documents.change(self._objects, path, self._clock, take)[0]), resumed
 
     def _refuse_taken(self, record: DayRecord) -> None:
         if record.status in ("delivered", "rejected"):
@@ -230,14 +225,16 @@ class FeedState:
                 where=f"feed {self._feed}",
                 todo="Wait for it to end; the step is tried again.",
             )
-        return self._change(record, holder=holder, lease_until=self._clock.now() + self._lease)
+        lease_until = self._clock.now() + self._lease
+        return self._change(record, lambda stored: replace(stored, holder=holder, lease_until=lease_until))
 
     def keep(self, record: DayRecord) -> None:
-        """Say that the writer is alive.
+        """Renew the writer's lease.
 
         :raises DeliveryHeldError: if another writer took the day over.
         """
-        self._change(record, lease_until=self._clock.now() + self._lease)
+        lease_until = self._clock.now() + self._lease
+        self._change(record, lambda stored: replace(stored, lease_until=lease_until))
 
     def seal(
         self, record: DayRecord, *, rows: int, sha256: str, plain_bytes: int, left_out: dict[str, list[int]]
@@ -246,29 +243,32 @@ class FeedState:
 
         :raises DeliveryHeldError: if another writer took the day over.
         """
-        return self._change(record, rows=rows, sha256=sha256, plain_bytes=plain_bytes, left_out=left_out)
+        return self._change(
+            record,
+            lambda stored: replace(stored, rows=rows, sha256=sha256, plain_bytes=plain_bytes, left_out=left_out),
+        )
 
     def finish(self, record: DayRecord, *, stored_bytes: int, stored_sha256: str | None) -> DayRecord:
         """Note that the file lies at the destination, whole."""
+        now = self._clock.now()
         done = self._change(
             record,
-            status="delivered",
-            bytes=stored_bytes,
-            stored_sha256=stored_sha256,
-            delivered_at=self._clock.now(),
+            lambda stored: replace(
+                stored, status="delivered", bytes=stored_bytes, stored_sha256=stored_sha256, delivered_at=now
+            ),
         )
         self.index(done)
         return done
 
     def index(self, record: DayRecord) -> None:
-        """Let a delivered file be found by its name and its content. Idempotent."""
+        """Index a delivered file by its name and its content. Idempotent."""
         sha256 = _known(record)
         self._objects.create(f"{self._root}/names/{record.file_name}", sha256.encode())
         self._objects.put(self._content(record.rows, sha256), record.day.encode())
 
     def abandon(self, record: DayRecord) -> None:
         """Give up a file that never became complete."""
-        self._change(record, status="abandoned")
+        self._change(record, lambda stored: replace(stored, status="abandoned"))
 
     def reject(self, day: str, reason: str) -> DayRecord:
         """Note that LiveRamp refused the day's file, so that its content may be delivered again on another day.
@@ -278,7 +278,7 @@ class FeedState:
         record = self.day(day)
         if record is None or record.status != "delivered":
             raise FeedError("no file was delivered on that day.", where=f"feed {self._feed}, {day}")
-        done = self._change(record, status="rejected", reason=reason)
+        done = self._change(record, lambda stored: replace(stored, status="rejected", reason=reason))
         self._objects.delete(self._content(record.rows, _known(record)))
         return done
 
@@ -291,13 +291,13 @@ class FeedState:
         """The deliveries that wait, longest first."""
         waiting = []
         for path in self._objects.list(f"{self._root}/queue"):
-            found = documents.read(self._objects, path)
-            if found is not None:
-                waiting.append((found[0]["queued_at"], path.rpartition("/")[2]))
+            entry = documents.read(self._objects, path)
+            if entry is not None:
+                waiting.append((entry[0]["queued_at"], path.rpartition("/")[2]))
         return [delivery_id for _, delivery_id in sorted(waiting)]
 
     def unqueue(self, delivery_ids: Sequence[str]) -> None:
-        """They need not wait any more."""
+        """Remove deliveries from the queue."""
         for delivery_id in delivery_ids:
             self._objects.delete(f"{self._root}/queue/{delivery_id}")
 
@@ -311,18 +311,20 @@ class FeedState:
         records = (self.day(name) for name in (names if last is None else names[-last:]))
         return [record for record in records if record is not None]
 
-    def _change(self, record: DayRecord, **changes: Any) -> DayRecord:
-        def edit(document: documents.Document) -> documents.Document:
-            found = DayRecord.from_dict(document)
-            if found.holder != record.holder or found.sha256 != record.sha256:
+    def _change(self, record: DayRecord, edit: Callable[[DayRecord], DayRecord]) -> DayRecord:
+        def edit_document(document: documents.Document) -> documents.Document:
+            stored = DayRecord.from_document(document)
+            if stored.holder != record.holder or stored.sha256 != record.sha256:
                 raise DeliveryHeldError(
-                    f"{found.holder} took the file of {record.day} over.",
+                    f"{stored.holder} took the file of {record.day} over.",
                     where=f"feed {self._feed}",
                     todo="Run the delivery again.",
                 )
-            return replace(found, **changes).to_dict()
+            return edit(stored).to_document()
 
-        return DayRecord.from_dict(documents.change(self._objects, self._day(record.day), self._clock, edit)[0])
+        return DayRecord.from_document(
+            documents.change(self._objects, self._day(record.day), self._clock, edit_document)[0]
+        )
 
     def _content(self, rows: int, sha256: str) -> str:
         return f"{self._root}/content/{rows}/{sha256}"

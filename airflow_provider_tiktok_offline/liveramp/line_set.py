@@ -1,8 +1,6 @@
-"""Which physical lines of a source file go into the feed file."""
+"""A set of physical lines of a source file: those that go into the feed file."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +15,7 @@ class LineSet:
     def __init__(self) -> None:
         self._bits: npt.NDArray[np.uint8] = np.zeros(1024, dtype=np.uint8)
 
-    def add(self, lines: Any) -> None:
+    def add(self, lines: npt.ArrayLike) -> None:
         """Add line numbers, in any order.
 
         :param lines: an array or a Polars series of integers.
@@ -36,8 +34,9 @@ class LineSet:
         """For each line number whether it is in the set."""
         inside = (lines >> 3) < len(self._bits)
         where = np.where(inside, lines >> 3, 0)
-        found: npt.NDArray[np.bool_] = inside & ((self._bits[where] >> (lines & 7).astype(np.uint8)) & 1).astype(bool)
-        return found
+        bits = (self._bits[where] >> (lines & 7).astype(np.uint8)) & 1
+        members: npt.NDArray[np.bool_] = inside & bits.astype(bool)
+        return members
 
     def tolist(self) -> list[int]:
         """Every line number, rising."""

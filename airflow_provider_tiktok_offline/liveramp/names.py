@@ -1,8 +1,8 @@
-"""Feed file names that LiveRamp takes.
+"""Feed file names that LiveRamp accepts.
 
 Source: LiveRamp, "Naming Files for Uploading": ASCII, no spaces, none of ``! @ # $ % [ ] : { } ? * \\``, no leading
-dot or underscore, at most 250 characters, an extension; of a compressed file the inner name is the one that counts,
-and a file is named before it is encrypted.
+dot or underscore, at most 250 characters, an extension. The rules apply to the inner name of a compressed file, and to
+the name that a file has before it is encrypted.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def stored_name(name: str, *, gzip: bool, pgp: bool) -> str:
 
 
 def check_name(name: str, delimiter: str) -> str:
-    """Hold a name against LiveRamp's rules.
+    """Check a name against LiveRamp's rules.
 
     :param name: the inner name or the stored one, without folder.
     :param delimiter: the feed's, which the extension must fit.
@@ -70,7 +70,7 @@ def check_name(name: str, delimiter: str) -> str:
         faults.append(f"its extension is none of {', '.join(endings)} of this delimiter")
     if faults:
         raise FeedError(
-            f"LiveRamp does not take this file name: {'; '.join(faults)}.",
+            f"LiveRamp does not accept this file name: {'; '.join(faults)}.",
             where=f"file name {name!r}",
             todo="Correct liveramp.file_name.",
         )

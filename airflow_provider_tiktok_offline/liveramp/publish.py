@@ -26,7 +26,7 @@ from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import parse
 
-Outcome = Literal["delivered", "already_delivered", "nothing_new", "queued", "carried_over"]
+PublishOutcome = Literal["delivered", "already_delivered", "nothing_new", "queued", "carried_over"]
 
 #: Seconds between two signs of life while a file is written.
 _SIGN_OF_LIFE = 30.0
@@ -77,7 +77,7 @@ class Published:
         record: the day's file, where there is one.
     """
 
-    outcome: Outcome
+    outcome: PublishOutcome
     record: DayRecord | None
 
 

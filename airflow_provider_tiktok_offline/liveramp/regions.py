@@ -1,7 +1,7 @@
 """LiveRamp's own SFTP servers by region.
 
-What is known comes from what others' products hard-code, not from LiveRamp's own page: each entry says how far it can
-be trusted. A connection's own host and port always win; its host key must be pinned in any case.
+Hosts and ports come from what other vendors' products hard-code, not from LiveRamp's own page: each entry states its
+confidence. A connection's own host and port take precedence; its host key must be pinned in any case.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ class Region:
     Attributes:
         host: the server, None where none is known.
         port: its port.
-        login: what it lets in by.
+        login: its authentication method.
         confidence: of the host and of the port.
-        source: where that is said.
+        source: where the host and the port come from.
         row_characters: the longest row that the region takes.
     """
 
@@ -51,9 +51,9 @@ REGIONS: dict[str, Region] = {
 
 
 def with_region(connection: Connection) -> Connection:
-    """The connection with host and port of the region named in its extra ``liveramp_region``, where it has none.
+    """The connection, with host and port of the region that its extra ``liveramp_region`` names, if it has none.
 
-    :raises ConfigError: if the region is unknown, its host is, or it takes keys only and the connection has none.
+    :raises ConfigError: if the region or its host is unknown, or the region needs a key and the connection has none.
     """
     name = connection.extra.get("liveramp_region")
     if name is None:
@@ -72,7 +72,7 @@ def with_region(connection: Connection) -> Connection:
         )
     if region.login == "key" and not (connection.extra.get("private_key") or connection.extra.get("key_file")):
         raise ConfigError(
-            f"LiveRamp's region {str(name).lower()} lets in by key only.",
+            f"LiveRamp's region {str(name).lower()} accepts key authentication only.",
             where=f"connection {connection.conn_id}",
             todo="Register a public key with LiveRamp's support and set private_key in the connection's extra.",
         )

@@ -141,7 +141,7 @@ class FeedFile:
         yield held
 
     def check_form(self) -> int | None:
-        """Hold the header of every source against the contract, without reading on.
+        """Compare the header of every source with the contract, without reading further.
 
         :returns: how many rows the file will have; None where only running through it tells.
         :raises FeedError: if a source no longer has the form of the feed.
@@ -237,13 +237,13 @@ class _Layout:
         return (data, rows) if self._checked or self._only_known_categories(data, rows) else None
 
     def _only_known_categories(self, data: bytes, rows: int) -> bool:
-        """Whether lines that are whole rows use the feed's categories alone; false also where that can't be told."""
+        """Whether complete rows use only the feed's categories; false also if their fields can't be told apart."""
         columns = self._feed.columns
         text = np.frombuffer(data, dtype=np.uint8)
-        found = np.flatnonzero((text == ord(self._feed.delimiter)) | (text == _NEW_LINE))
-        if len(found) != rows * len(columns):
+        ends_of_fields = np.flatnonzero((text == ord(self._feed.delimiter)) | (text == _NEW_LINE))
+        if len(ends_of_fields) != rows * len(columns):
             return False
-        marks = found.reshape(rows, len(columns))
+        marks = ends_of_fields.reshape(rows, len(columns))
         place = columns.index("transaction_category")
         starts, ends = marks[:, place - 1] + 1, marks[:, place]
         known = 0

@@ -42,9 +42,7 @@ def test_a_sample_of_real_rows_holds_each_category(tmp_path: Path) -> None:
     rows = [list(row(number)) for number in range(200)]
     rows[150][1], rows[5][1], rows[180][1] = "Subscribe", "Subscribe", "Contact"
     source = source_of(tmp_path / "a.psv", text(rows), [line for line in range(2, 202) if line != 7])
-    content = sample_from(
-        source.source, SETTINGS, source.lines, delimiter="|", categories=CATEGORIES, sha256=source.sha256
-    )
+    content = sample_from(source, delimiter="|", categories=CATEGORIES)
     contract = accept_sample(content, file_name="a.psv", name="shop", advertiser="shop", now=NOW)
     assert contract.categories == CATEGORIES
     assert b"person5@" not in content
@@ -98,7 +96,8 @@ def test_a_region_gives_host_and_port_where_the_connection_has_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("region", "host", "said"), [("eu", None, "no host is known"), ("eu", "h", "key only"), ("mars", None, "one of na")]
+    ("region", "host", "said"),
+    [("eu", None, "no host is known"), ("eu", "h", "key auth"), ("mars", None, "one of na")],
 )
 def test_regions_that_need_more_say_what(region: str, host: str | None, said: str) -> None:
     """An unknown host, a region that takes keys only, an unknown region."""

@@ -62,6 +62,7 @@ def make_sample(
     """
     from airflow_provider_tiktok_offline.liveramp.feed_sample import placeholder_sample, sample_from
     from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
+    from airflow_provider_tiktok_offline.liveramp.writer import FeedSource
 
     settings = liveramp_config(ctx)
     if uri is None:
@@ -73,14 +74,9 @@ def make_sample(
             valid.add(frame["line"])
         event_map = ctx.config.event_map
         used = categories or sorted({event_map.get(name, name) for name in checked.report.categories})
-        return sample_from(
-            checked.source,
-            checked.settings,
-            valid,
-            delimiter=_DELIMITERS[settings.delimiter or checked.report.delimiter],
-            categories=used,
-            sha256=checked.report.sha256,
-        )
+        source = FeedSource(source=checked.source, settings=checked.settings, lines=valid, sha256=checked.report.sha256)
+        delimiter = _DELIMITERS[settings.delimiter or checked.report.delimiter]
+        return sample_from(source, delimiter=delimiter, categories=used)
 
 
 def accept_feed(ctx: DeliveryContext, sample: Path, *, replace_existing: bool = False) -> Feed:
