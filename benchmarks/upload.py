@@ -227,8 +227,8 @@ def _own_peak_mb() -> float:
 def main() -> None:
     """Measure and print; ``--run`` is one contender, in its own process."""
     if "--run" in sys.argv:
-        name, folder, port = sys.argv[-3:]
-        found = _CONTENDERS[name](Path(folder), int(port))
+        name, folder, sink_port = sys.argv[-3:]
+        found = _CONTENDERS[name](Path(folder), int(sink_port))
         found["peak_mb"] = _own_peak_mb()
         print(json.dumps(found))
         return

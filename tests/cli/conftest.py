@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.simulator import ACCESS_TOKEN, APP_SECRET, RunningSimulator, simulator
+from tests.cli.sales import entry, rows
+from tests.servers.simulator import ACCESS_TOKEN, APP_SECRET, EVENT_SET_ID, RunningSimulator, simulator
 
 SCRIPT = Path(sys.executable).with_name("tiktok-offline")
 
@@ -92,3 +95,21 @@ def tiktok(_tiktok: RunningSimulator, cli: Cli) -> RunningSimulator:
     _tiktok.control.reset()
     cli.environ |= {"TIKTOK_ACCESS_TOKEN": ACCESS_TOKEN, "TIKTOK_APP_SECRET": APP_SECRET}
     return _tiktok
+
+
+@pytest.fixture(scope="session")
+def fresh_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory with a ledger that nothing was sent by yet, to be copied."""
+    cli = Cli(tmp_path_factory.mktemp("ledger"))
+    (cli.home / "advertisers.yaml").write_text(json.dumps({"advertisers": [entry(cli.home)]}))
+    assert EVENT_SET_ID in cli.done("ledger", "init", "--config", "advertisers.yaml")
+    return cli.home / "state"
+
+
+@pytest.fixture
+def shop(cli: Cli, tiktok: RunningSimulator, fresh_ledger: Path) -> tuple[str, ...]:
+    """A live advertiser with a ledger and a file of 30 rows; ``upload`` arguments that reach the simulator."""
+    (cli.home / "advertisers.yaml").write_text(json.dumps({"advertisers": [entry(cli.home)]}))
+    (cli.home / "sales.csv").write_text(rows(30))
+    shutil.copytree(fresh_ledger, cli.home / "state")
+    return ("--config", "advertisers.yaml", "--advertiser", "shop", "--api-url", tiktok.url)

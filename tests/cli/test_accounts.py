@@ -6,7 +6,9 @@ import json
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -14,10 +16,11 @@ from airflow_provider_tiktok_offline.simulator.defaults import ANALYST_TOKEN, EV
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from airflow_provider_tiktok_offline.tiktok.oauth import Grant
 from airflow_provider_tiktok_offline.tiktok.token_store import ObjectTokenStore
-from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, APP_ID, APP_SECRET, EVENT_SET_ID
+from tests.cli.conftest import Cli
+from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, APP_ID, APP_SECRET, EVENT_SET_ID, RunningSimulator
 
 
-def test_event_sets_are_made_renamed_tracked_and_deleted(cli, tiktok):
+def test_event_sets_are_made_renamed_tracked_and_deleted(cli: Cli, tiktok: RunningSimulator) -> None:
     """One command each; making one that is there returns its id."""
     account = ("--advertiser-id", ADVERTISER_ID, "--api-url", tiktok.url)
     made = cli.done("event-sets", "create", "Shop sales", *account).strip()
@@ -31,7 +34,9 @@ def test_event_sets_are_made_renamed_tracked_and_deleted(cli, tiktok):
     assert made not in cli.done("event-sets", "list", *account)
 
 
-def test_an_expiring_grant_is_taken_from_its_token_store(cli, tiktok, tmp_path, monkeypatch):
+def test_an_expiring_grant_is_taken_from_its_token_store(
+    cli: Cli, tiktok: RunningSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The commands find the token where the tasks do."""
     grant = Grant(access_token=ACCESS_TOKEN, refresh_token="r1", expires_at=datetime.now(UTC) + timedelta(days=1))
     ObjectTokenStore(open_objects(str(tmp_path)), "grant").save(grant, None)
@@ -43,12 +48,12 @@ def test_an_expiring_grant_is_taken_from_its_token_store(cli, tiktok, tmp_path, 
     assert ACCESS_TOKEN not in listed
 
 
-def test_an_account_must_be_named(cli, tiktok):
+def test_an_account_must_be_named(cli: Cli, tiktok: RunningSimulator) -> None:
     """Neither an id nor a configuration is one clear error."""
     assert "--advertiser-id" in cli.error("event-sets", "list", "--api-url", tiktok.url)
 
 
-def test_a_missing_token_is_one_error(cli):
+def test_a_missing_token_is_one_error(cli: Cli) -> None:
     """The variable to set is named."""
     assert "TIKTOK_ACCESS_TOKEN" in cli.error("event-sets", "list", "--advertiser-id", "1")
 
@@ -56,7 +61,7 @@ def test_a_missing_token_is_one_error(cli):
 class _Stay(urllib.request.HTTPRedirectHandler):
     """Stops where a browser would go on, to somebody else's server."""
 
-    def redirect_request(self, *args):
+    def redirect_request(self, *args: object) -> None:
         return None
 
 
@@ -65,14 +70,15 @@ def _confirm(address: str, *handlers: urllib.request.BaseHandler) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
     try:
         with opener.open(f"{address}&auto_confirm=1", timeout=100) as answer:
-            return answer.url
+            return str(answer.url)
     except urllib.error.HTTPError as error:
-        return error.headers["Location"]
+        return str(error.headers["Location"])
 
 
-def _login(cli, tiktok, *args, confirm):
+def _login(cli: Cli, tiktok: RunningSimulator, *args: str, confirm: Callable[[str], str]) -> tuple[str, str, int]:
     """Run ``auth login`` to its end; ``confirm(address)`` gives what is typed."""
     process = cli.start("auth", "login", "--app-id", APP_ID, "--api-url", tiktok.url, *args, PYTHONUNBUFFERED="1")
+    assert process.stdout is not None
     deadline = threading.Timer(200, process.kill)
     deadline.start()
     try:
@@ -84,7 +90,7 @@ def _login(cli, tiktok, *args, confirm):
         process.kill()
 
 
-def test_login_runs_the_whole_grant_in_a_browser(cli, tiktok):
+def test_login_runs_the_whole_grant_in_a_browser(cli: Cli, tiktok: RunningSimulator) -> None:
     """The redirect is taken on loopback; token and secret stay hidden."""
     output, errors, code = _login(cli, tiktok, "--port", "0", "--no-browser", confirm=lambda it: _confirm(it) and "")
     assert code == 0, errors
@@ -94,7 +100,7 @@ def test_login_runs_the_whole_grant_in_a_browser(cli, tiktok):
     assert APP_SECRET not in output + errors
 
 
-def test_login_takes_the_address_of_somebody_elses_browser(cli, tiktok):
+def test_login_takes_the_address_of_somebody_elses_browser(cli: Cli, tiktok: RunningSimulator) -> None:
     """With --paste the admin may sit elsewhere; --show-secrets prints a connection that works."""
     args = ("--paste", "--redirect-uri", "https://example.com/done", "--show-secrets")
     output, errors, code = _login(cli, tiktok, *args, confirm=lambda address: _confirm(address, _Stay()) + "\n")
@@ -106,14 +112,14 @@ def test_login_takes_the_address_of_somebody_elses_browser(cli, tiktok):
     )
 
 
-def test_login_refuses_a_redirect_of_another_try(cli, tiktok):
+def test_login_refuses_a_redirect_of_another_try(cli: Cli, tiktok: RunningSimulator) -> None:
     """The state says which authorisation an address belongs to."""
     args = ("auth", "login", "--app-id", APP_ID, "--paste", "--redirect-uri", "https://example.com/done")
     typed = "https://example.com/done?auth_code=abc&state=other\n"
     assert "does not belong to this authorisation" in cli.error(*args, "--api-url", tiktok.url, typed=typed)
 
 
-def test_check_says_what_the_token_reaches(cli, tiktok):
+def test_check_says_what_the_token_reaches(cli: Cli, tiktok: RunningSimulator) -> None:
     """One line a finding; a token that may only send is no bad token."""
     args = ("auth", "check", "--advertiser-id", ADVERTISER_ID, "--app-id", APP_ID, "--api-url", tiktok.url)
     assert "reaches 2 ad account(s)" in cli.done(*args)
@@ -122,7 +128,7 @@ def test_check_says_what_the_token_reaches(cli, tiktok):
     assert cli(*args, TIKTOK_ACCESS_TOKEN="none").returncode == 2
 
 
-def test_check_proves_the_role_of_an_entry(cli, tiktok):
+def test_check_proves_the_role_of_an_entry(cli: Cli, tiktok: RunningSimulator) -> None:
     """Reading does not show the role, writing the event set's own name back does."""
     config = cli.home / "advertisers.yaml"
     config.write_text(
@@ -136,7 +142,7 @@ def test_check_proves_the_role_of_an_entry(cli, tiktok):
     assert "must be Admin or Operator" in refused.stdout
 
 
-def test_revoke_lists_what_hangs_on_the_token_and_asks(cli, tiktok):
+def test_revoke_lists_what_hangs_on_the_token_and_asks(cli: Cli, tiktok: RunningSimulator) -> None:
     """Nothing happens on no; afterwards the token is bad."""
     args = ("auth", "revoke", "--app-id", APP_ID, "--api-url", tiktok.url)
     refused = cli(*args, typed="n\n")
@@ -147,7 +153,7 @@ def test_revoke_lists_what_hangs_on_the_token_and_asks(cli, tiktok):
 
 
 @pytest.mark.parametrize("secret", [ACCESS_TOKEN, APP_SECRET])
-def test_no_secret_is_printed_by_an_error(cli, tiktok, secret):
+def test_no_secret_is_printed_by_an_error(cli: Cli, tiktok: RunningSimulator, secret: str) -> None:
     """Neither token nor secret is part of a message, also with --debug."""
     tiktok.control.revoke(ACCESS_TOKEN)
     result = cli("--debug", "auth", "revoke", "--app-id", APP_ID, "--yes", "--api-url", tiktok.url)

@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import jsonschema
 import pytest
@@ -15,9 +17,11 @@ import typer.main
 
 from airflow_provider_tiktok_offline.cli.app import app
 from airflow_provider_tiktok_offline.simulator.client import Control
+from tests.cli.conftest import Cli
+from tests.servers.simulator import RunningSimulator
 
 
-def _paths(command, path=()):
+def _paths(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, below in command.commands.items():
         if hasattr(below, "commands"):
             yield (*path, name)
@@ -29,14 +33,14 @@ def _paths(command, path=()):
 COMMANDS = sorted(_paths(typer.main.get_command(app)))
 
 
-def _leaf(command, path):
+def _leaf(command: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         command = command.commands[name]
     return command
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids="-".join)
-def test_every_command_says_what_it_does(path):
+def test_every_command_says_what_it_does(path: tuple[str, ...]) -> None:
     """Help begins with a sentence; a command shows examples that begin with its own name."""
     command = _leaf(typer.main.get_command(app), path)
     assert command.help
@@ -45,7 +49,7 @@ def test_every_command_says_what_it_does(path):
         assert all(one.help for one in command.params if one.param_type_name == "option")
 
 
-def test_help_is_quick(cli):
+def test_help_is_quick(cli: Cli) -> None:
     """It takes a fraction of a second of processor time: nothing heavy is loaded to show it."""
     code = (
         "import sys, airflow_provider_tiktok_offline.cli.app; "
@@ -60,7 +64,7 @@ def test_help_is_quick(cli):
     assert after.ru_utime - before.ru_utime < 1.0
 
 
-def test_the_version_is_shown(cli):
+def test_the_version_is_shown(cli: Cli) -> None:
     """For support."""
     assert cli.done("--version").startswith("tiktok-offline ")
 
@@ -68,7 +72,7 @@ def test_the_version_is_shown(cli):
 @pytest.mark.parametrize(
     "args", [("nonsense",), ("validate",), ("config", "check"), ("sample", "a.csv", "--rows", "x")]
 )
-def test_a_wrong_command_line_ends_with_2(cli, args):
+def test_a_wrong_command_line_ends_with_2(cli: Cli, args: tuple[str, ...]) -> None:
     """The usage is shown, and no traceback."""
     result = cli(*args)
     assert result.returncode == 2
@@ -76,7 +80,7 @@ def test_a_wrong_command_line_ends_with_2(cli, args):
     assert "Traceback" not in result.stderr
 
 
-def test_a_configuration_is_started_and_checked(cli):
+def test_a_configuration_is_started_and_checked(cli: Cli) -> None:
     """What init writes passes check; connections are looked up on request."""
     cli.done("config", "init")
     assert "1 advertisers can be used, 0 faults" in cli.done("config", "check", "advertisers.yaml")
@@ -88,7 +92,7 @@ def test_a_configuration_is_started_and_checked(cli):
     assert "is there already" in cli.error("config", "init")
 
 
-def test_every_fault_of_a_configuration_is_shown(cli):
+def test_every_fault_of_a_configuration_is_shown(cli: Cli) -> None:
     """One line each, with file, line, entry and key."""
     (cli.home / "a.yaml").write_text("advertisers:\n  - name: x\n    currencie: EUR\n    advertiser_id: 5\n")
     result = cli("config", "check", "a.yaml")
@@ -97,12 +101,12 @@ def test_every_fault_of_a_configuration_is_shown(cli):
     assert "error: a.yaml:3, entry x, key currencie: unknown key; did you mean currency?" in result.stderr
 
 
-def test_the_schema_is_printed(cli):
+def test_the_schema_is_printed(cli: Cli) -> None:
     """As JSON that an editor can load."""
     jsonschema.Draft202012Validator.check_schema(json.loads(cli.done("config", "schema")))
 
 
-def test_a_sample_is_the_same_for_the_same_seed(cli):
+def test_a_sample_is_the_same_for_the_same_seed(cli: Cli) -> None:
     """Another seed makes another file; an existing one is not replaced."""
     args = ("--rows", "200", "--bad-ratio", "0.1", "--as-of", "2026-11-22T06:00:00Z")
     for name, seed in (("a.csv", "1"), ("b.csv", "1"), ("c.csv", "2")):
@@ -114,9 +118,10 @@ def test_a_sample_is_the_same_for_the_same_seed(cli):
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_the_simulator_starts_and_stops(cli, stop):
+def test_the_simulator_starts_and_stops(cli: Cli, stop: signal.Signals) -> None:
     """It says where it answers, answers, and ends by itself."""
     process = cli.start("simulator", "--port", "0", PYTHONUNBUFFERED="1")
+    assert process.stdout is not None
     deadline = threading.Timer(200, process.kill)
     deadline.start()
     try:
@@ -131,7 +136,7 @@ def test_the_simulator_starts_and_stops(cli, stop):
     assert "Traceback" not in errors
 
 
-def test_a_taken_port_is_one_error(cli, tiktok):
+def test_a_taken_port_is_one_error(cli: Cli, tiktok: RunningSimulator) -> None:
     """The port is named."""
     port = tiktok.url.rpartition(":")[2]
     assert port in cli.error("simulator", "--port", port)

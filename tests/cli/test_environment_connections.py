@@ -22,9 +22,9 @@ URIS = [
 
 
 @pytest.mark.parametrize("uri", URIS)
-def test_a_uri_is_read_as_airflow_reads_it(uri):
+def test_a_uri_is_read_as_airflow_reads_it(uri: str) -> None:
     """A deployment's variables work unchanged in a terminal."""
-    theirs = AirflowConnection(conn_id="shop", uri=uri)
+    theirs = AirflowConnection.from_uri(uri, conn_id="shop")
     ours = EnvironmentConnections(environ={"AIRFLOW_CONN_SHOP": uri}).get("shop")
     assert (ours.conn_type, ours.host or "", ours.port, ours.login, ours.password, dict(ours.extra)) == (
         theirs.conn_type,
@@ -37,7 +37,7 @@ def test_a_uri_is_read_as_airflow_reads_it(uri):
 
 
 @pytest.mark.parametrize("extra", [{"host_key": "ssh-ed25519 AAAA"}, '{"host_key": "ssh-ed25519 AAAA"}'])
-def test_json_is_read(extra):
+def test_json_is_read(extra: object) -> None:
     """``extra`` may be an object, or one written as text."""
     text = json.dumps({"conn_type": "sftp", "host": "h", "port": "2222", "login": "u", "password": "p", "extra": extra})
     found = EnvironmentConnections(environ={"AIRFLOW_CONN_SHOP": text}).get("shop")
@@ -45,7 +45,7 @@ def test_json_is_read(extra):
     assert found.extra == {"host_key": "ssh-ed25519 AAAA"}
 
 
-def test_the_token_variable_is_tiktoks_password():
+def test_the_token_variable_is_tiktoks_password() -> None:
     """It stands alone, or beside a connection that says more."""
     environ = {"TIKTOK_ACCESS_TOKEN": "abc", "AIRFLOW_CONN_TT": "tiktok://:old@http%3A%2F%2Flocalhost"}
     assert EnvironmentConnections("tiktok_default", environ).get("tiktok_default").password == "abc"
@@ -55,7 +55,7 @@ def test_the_token_variable_is_tiktoks_password():
 
 
 @pytest.mark.parametrize("text", ["no connection", "{broken", "sftp://h:port", '{"port": "x"}', '{"extra": "["}'])
-def test_a_broken_variable_is_named_and_not_shown(text):
+def test_a_broken_variable_is_named_and_not_shown(text: str) -> None:
     """The message names the variable; the value may hold a secret."""
     with pytest.raises(ConfigError) as caught:
         EnvironmentConnections(environ={"AIRFLOW_CONN_SHOP": text}).get("shop")
@@ -63,7 +63,7 @@ def test_a_broken_variable_is_named_and_not_shown(text):
     assert caught.value.__cause__ is None
 
 
-def test_a_missing_token_says_what_to_set():
+def test_a_missing_token_says_what_to_set() -> None:
     """Both ways to give one are named."""
     with pytest.raises(ConfigError, match=r"Set TIKTOK_ACCESS_TOKEN, or AIRFLOW_CONN_TIKTOK_DEFAULT"):
         EnvironmentConnections("tiktok_default", {}).get("tiktok_default")

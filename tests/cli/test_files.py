@@ -7,26 +7,16 @@ import gzip
 import hashlib
 import json
 import stat
+from pathlib import Path
 
 import pytest
 
-AS_OF = "2026-11-22T06:00:00Z"
-MAIL = "ada.lovelace@example.com"
-PHONE = "+12133734253"
-HEADER = "email_1,transaction_category,transaction_timestamp,transaction_amount,phone_1,order_id"
-
-
-def rows(count: int, **wrong: str) -> str:
-    """A file of that many good rows; ``line_5="…"`` replaces line 5."""
-    lines = [HEADER]
-    lines += [f"{MAIL},Purchase,2026-11-21T10:00:00Z-0000,{n}.50,{PHONE},o-{n}" for n in range(1, count + 1)]
-    for place, text in wrong.items():
-        lines[int(place.removeprefix("line_")) - 1] = text
-    return "\n".join(lines) + "\n"
+from tests.cli.conftest import Cli
+from tests.cli.sales import AS_OF, HEADER, MAIL, PHONE, rows
 
 
 @pytest.fixture
-def config(cli):
+def config(cli: Cli) -> Path:
     """A configuration with one advertiser."""
     file = cli.home / "advertisers.yaml"
     file.write_text(
@@ -50,7 +40,9 @@ def config(cli):
         ("shifted.csv", rows(2).partition("\n")[2].encode(), "header"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_one_clear_error(cli, name, content, expected):
+def test_a_file_that_cannot_be_used_is_one_clear_error(
+    cli: Cli, name: str, content: bytes | None, expected: str
+) -> None:
     """It names the file, ends with 2, shows no traceback and nothing of the file."""
     if content is not None:
         (cli.home / name).write_bytes(content)
@@ -60,20 +52,20 @@ def test_a_file_that_cannot_be_used_is_one_clear_error(cli, name, content, expec
     assert MAIL not in message
 
 
-def test_nothing_is_prepared_of_a_file_that_cannot_be_used(cli, config):
+def test_nothing_is_prepared_of_a_file_that_cannot_be_used(cli: Cli, config: Path) -> None:
     """No manifest says that there is something to send."""
     (cli.home / "cut.csv.gz").write_bytes(gzip.compress(rows(500).encode())[:-300])
     assert "cut.csv.gz" in cli.error("prepare", "cut.csv.gz", "--config", config, "--output", "out")
     assert not (cli.home / "out" / "manifest.json").exists()
 
 
-def test_a_directory_is_one_clear_error(cli):
+def test_a_directory_is_one_clear_error(cli: Cli) -> None:
     """The file itself must be named."""
     (cli.home / "in.csv").mkdir()
     assert "directory" in cli.error("validate", "in.csv")
 
 
-def test_an_unknown_configuration_key_is_one_clear_error(cli, config):
+def test_an_unknown_configuration_key_is_one_clear_error(cli: Cli, config: Path) -> None:
     """With file, line, entry and key."""
     (cli.home / "sales.csv").write_text(rows(2))
     config.write_text(config.read_text().replace("currency", "currencie"))
@@ -81,13 +73,13 @@ def test_an_unknown_configuration_key_is_one_clear_error(cli, config):
     assert "advertisers.yaml:2, entry shop, key currencie: unknown key; did you mean currency?" in message
 
 
-def test_a_good_file_passes(cli):
+def test_a_good_file_passes(cli: Cli) -> None:
     """Without a configuration, with exit code 0."""
     (cli.home / "sales.csv").write_text(rows(3))
     assert "gate" in cli.done("validate", "sales.csv", "--as-of", AS_OF)
 
 
-def test_a_files_name_is_shown_as_it_is(cli):
+def test_a_files_name_is_shown_as_it_is(cli: Cli) -> None:
     """Brackets are no styles."""
     name = "sales[red].csv"
     (cli.home / name).write_text(rows(3))
@@ -95,7 +87,7 @@ def test_a_files_name_is_shown_as_it_is(cli):
     assert name in cli.error("events", name)
 
 
-def test_the_report_has_the_fields_that_are_promised(cli):
+def test_the_report_has_the_fields_that_are_promised(cli: Cli) -> None:
     """report.json names file, digest, classes, issues and moment."""
     text = rows(40, line_3=f"{MAIL},Purchase,2026-02-30,5.00,{PHONE},o-2", line_4=rows(1).splitlines()[1])
     (cli.home / "sales.csv").write_text(text)
@@ -118,7 +110,7 @@ def test_the_report_has_the_fields_that_are_promised(cli):
     assert issue["first_lines"] == [3]
 
 
-def test_the_rejects_name_line_column_rule_and_message(cli):
+def test_the_rejects_name_line_column_rule_and_message(cli: Cli) -> None:
     """And hold no value; the file is readable by its owner alone."""
     (cli.home / "sales.csv").write_text(rows(40, line_3=f"{MAIL},Purchase,2026-02-30,5.00,{PHONE},o-2"))
     cli.done("validate", "sales.csv", "--as-of", AS_OF, "--rejects", "rejects.csv")
@@ -130,7 +122,7 @@ def test_the_rejects_name_line_column_rule_and_message(cli):
     assert "2026-02-30" not in text
 
 
-def test_a_repair_file_is_written_only_with_a_warning(cli):
+def test_a_repair_file_is_written_only_with_a_warning(cli: Cli) -> None:
     """It holds the rejected rows themselves, for their owner alone."""
     (cli.home / "sales.csv").write_text(rows(40, line_3=f"{MAIL},Purchase,2026-02-30,5.00,{PHONE},o-2"))
     result = cli("validate", "sales.csv", "--as-of", AS_OF, "--repair", "repair.csv")
@@ -141,7 +133,7 @@ def test_a_repair_file_is_written_only_with_a_warning(cli):
 
 
 @pytest.mark.parametrize(("ratio", "code"), [(None, 1), ("0.2", 0), ("0.01", 1)])
-def test_the_gate_decides_the_exit_code(cli, ratio, code):
+def test_the_gate_decides_the_exit_code(cli: Cli, ratio: str | None, code: int) -> None:
     """One of ten rows is more than 5 percent."""
     (cli.home / "sales.csv").write_text(rows(10, line_3=f"{MAIL},Purchase,2026-02-30,5.00,{PHONE},o-2"))
     gate = ("--max-rejected-ratio", ratio) if ratio else ()
@@ -150,7 +142,7 @@ def test_the_gate_decides_the_exit_code(cli, ratio, code):
     assert "timestamp_impossible" in result.stdout
 
 
-def test_as_of_decides_what_is_too_old(cli):
+def test_as_of_decides_what_is_too_old(cli: Cli) -> None:
     """The same file is fine in time and rejected a month later."""
     (cli.home / "sales.csv").write_text(rows(3))
     assert cli("validate", "sales.csv", "--as-of", "2026-11-22").returncode == 0
@@ -159,7 +151,7 @@ def test_as_of_decides_what_is_too_old(cli):
     assert "timestamp_old" in late.stdout
 
 
-def test_the_profile_decides_what_is_an_error(cli):
+def test_the_profile_decides_what_is_an_error(cli: Cli) -> None:
     """LiveRamp's programme knows no Purchase and wants digits only."""
     (cli.home / "sales.csv").write_text(rows(3))
     strict = cli("validate", "sales.csv", "--as-of", AS_OF, "--profile", "liveramp")
@@ -167,7 +159,7 @@ def test_the_profile_decides_what_is_an_error(cli):
     assert "category_unknown" in strict.stdout
 
 
-def test_events_are_printed_in_the_order_of_the_file(cli, config):
+def test_events_are_printed_in_the_order_of_the_file(cli: Cli, config: Path) -> None:
     """One item of data[] a line: hashed identifiers, numbers, nothing absent written as null."""
     (cli.home / "sales.csv").write_text(rows(30))
     cli.done("prepare", "sales.csv", "--config", config, "--output", "out", "--as-of", AS_OF)
@@ -186,23 +178,25 @@ def test_events_are_printed_in_the_order_of_the_file(cli, config):
     assert "null" not in json.dumps(items)
 
 
-def test_events_of_nothing_prepared_is_one_clear_error(cli):
+def test_events_of_nothing_prepared_is_one_clear_error(cli: Cli) -> None:
     """The directory is named, and what to do."""
     assert "tiktok-offline prepare" in cli.error("events", ".")
 
 
-def test_a_reader_that_goes_away_is_no_error(cli, config):
+def test_a_reader_that_goes_away_is_no_error(cli: Cli, config: Path) -> None:
     """As with `| head`."""
     (cli.home / "sales.csv").write_text(rows(3000))
     cli.done("prepare", "sales.csv", "--config", config, "--output", "out", "--as-of", AS_OF)
     process = cli.start("events", "out")
+    assert process.stdout is not None
+    assert process.stderr is not None
     process.stdout.readline()
     process.stdout.close()
     assert "Traceback" not in process.stderr.read()
     assert process.wait(timeout=200) == 0
 
 
-def test_no_customers_value_is_shown_or_kept(cli, config):
+def test_no_customers_value_is_shown_or_kept(cli: Cli, config: Path) -> None:
     """Neither in what is printed nor in any file that is left behind."""
     text = rows(40, line_3=f"{MAIL},Purchase,2026-02-30,5.00,{PHONE},o-2", line_5=f"x{MAIL},{MAIL},{PHONE},{MAIL},,")
     (cli.home / "sales.csv").write_text(text)

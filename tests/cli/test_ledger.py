@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import polars as pl
 import pytest
 
-from tests.cli.test_files import AS_OF, rows
-from tests.cli.test_upload import fresh_ledger, prepared_ids, shop  # noqa: F401 - fixtures
+from tests.cli.conftest import Cli
+from tests.cli.sales import AS_OF, prepared_ids, rows
+from tests.servers.simulator import RunningSimulator
 
 ENTRY = ("--config", "advertisers.yaml", "--advertiser", "shop")
 
 
-def _status(cli):
-    return json.loads(cli.done("ledger", "status", *ENTRY, "--json"))
+def _status(cli: Cli) -> dict[str, Any]:
+    status: dict[str, Any] = json.loads(cli.done("ledger", "status", *ENTRY, "--json"))
+    return status
 
 
-def _send(cli, shop, file="sales.csv", **environ):  # noqa: F811
-    return json.loads(cli.done("upload", file, *shop, "--as-of", AS_OF, "--json", **environ))["events"]
+def _send(cli: Cli, shop: tuple[str, ...], file: str = "sales.csv") -> dict[str, int]:
+    events: dict[str, int] = json.loads(cli.done("upload", file, *shop, "--as-of", AS_OF, "--json"))["events"]
+    return events
 
 
-def test_a_delivery_can_be_looked_at_from_every_side(cli, tiktok, shop):  # noqa: F811
+def test_a_delivery_can_be_looked_at_from_every_side(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """By ledger, by file, by event, by day and by order, and as one file."""
     event_id = sorted(prepared_ids(cli.home))[0]
     _send(cli, shop)
@@ -38,7 +42,7 @@ def test_a_delivery_can_be_looked_at_from_every_side(cli, tiktok, shop):  # noqa
     assert pl.read_parquet(cli.home / "ledger.parquet").height == 30
 
 
-def test_orders_are_looked_up(cli, tiktok, shop):  # noqa: F811
+def test_orders_are_looked_up(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """Whether each was sent, and that one was never heard of."""
     _send(cli, shop)
     (cli.home / "orders.csv").write_text("order_id\no-1\no-7\nunknown-1\n")
@@ -47,7 +51,7 @@ def test_orders_are_looked_up(cli, tiktok, shop):  # noqa: F811
     assert found == {"o-1": True, "o-7": True, "unknown-1": False}
 
 
-def test_adopted_files_are_not_sent(cli, tiktok, shop):  # noqa: F811
+def test_adopted_files_are_not_sent(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """Whatever their age: what was delivered by other means counts as sent, and the reason is kept."""
     (cli.home / "old.csv").write_text(rows(20).replace("2026-11-21", "2026-01-21").replace("o-", "old-"))
     assert "20 of 20 events" in cli.done("ledger", "adopt", "old.csv", *ENTRY, "--reason", "go-live")
@@ -62,14 +66,14 @@ def test_adopted_files_are_not_sent(cli, tiktok, shop):  # noqa: F811
     ]
 
 
-def test_a_reason_is_needed(cli, tiktok, shop):  # noqa: F811
+def test_a_reason_is_needed(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """The audit trail keeps it."""
     assert cli("ledger", "adopt", "sales.csv", *ENTRY).returncode == 2
     assert "--reason" in cli.error("ledger", "adopt", "sales.csv", *ENTRY, "--reason", " ")
 
 
 @pytest.mark.parametrize("by", ["file", "delivery", "day"])
-def test_a_reopened_delivery_goes_out_again(cli, tiktok, shop, by):  # noqa: F811
+def test_a_reopened_delivery_goes_out_again(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...], by: str) -> None:
     """Named by its file, its id or its day."""
     _send(cli, shop)
     (delivery,) = json.loads(cli.done("ledger", "files", *ENTRY, "--json"))
@@ -79,7 +83,9 @@ def test_a_reopened_delivery_goes_out_again(cli, tiktok, shop, by):  # noqa: F81
     assert set(tiktok.times_received().values()) == {2}
 
 
-def test_a_delivery_is_marked_as_erroneous_and_stays_sent(cli, tiktok, shop):  # noqa: F811
+def test_a_delivery_is_marked_as_erroneous_and_stays_sent(
+    cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]
+) -> None:
     """TikTok can't give it back."""
     _send(cli, shop)
     cli.done("ledger", "mark-erroneous", "sales.csv", *ENTRY, "--reason", "test data")
@@ -87,13 +93,13 @@ def test_a_delivery_is_marked_as_erroneous_and_stays_sent(cli, tiktok, shop):  #
     assert "no such delivery" in cli.error("ledger", "mark-erroneous", "other.csv", *ENTRY, "--reason", "x")
 
 
-def test_events_in_doubt_need_a_decision(cli, tiktok, shop):  # noqa: F811
+def test_events_in_doubt_need_a_decision(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """Which of the two must be said."""
     assert "--assume-sent" in cli.error("ledger", "resolve", *ENTRY, "--reason", "x")
     assert "0 events" in cli.done("ledger", "resolve", *ENTRY, "--resend", "--reason", "x")
 
 
-def test_a_lost_ledger_is_rebuilt_from_the_files(cli, tiktok, shop):  # noqa: F811
+def test_a_lost_ledger_is_rebuilt_from_the_files(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """Nothing is sent before; afterwards nothing is sent twice."""
     _send(cli, shop)
     (meta,) = (cli.home / "state").rglob("meta.json")
@@ -104,7 +110,7 @@ def test_a_lost_ledger_is_rebuilt_from_the_files(cli, tiktok, shop):  # noqa: F8
     assert _send(cli, shop, "more.csv") == {"already_sent": 30, "accepted": 3}
 
 
-def test_a_change_of_identity_needs_a_cut_over(cli, tiktok, shop):  # noqa: F811
+def test_a_change_of_identity_needs_a_cut_over(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """Otherwise everything would be sent again under new ids."""
     _send(cli, shop)
     file = cli.home / "advertisers.yaml"
@@ -118,7 +124,7 @@ def test_a_change_of_identity_needs_a_cut_over(cli, tiktok, shop):  # noqa: F811
     assert summary["events"].get("accepted", 0) == 0
 
 
-def test_the_ledger_is_kept_small(cli, tiktok, shop):  # noqa: F811
+def test_the_ledger_is_kept_small(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """Expiring and compacting lose nothing that still matters."""
     _send(cli, shop)
     cli.done("ledger", "expire", *ENTRY)
@@ -126,7 +132,7 @@ def test_the_ledger_is_kept_small(cli, tiktok, shop):  # noqa: F811
     assert _status(cli)["events"] == {"accepted": 30}
 
 
-def test_the_route_is_switched_by_hand(cli, tiktok, shop):  # noqa: F811
+def test_the_route_is_switched_by_hand(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """One event set has one live route."""
     _send(cli, shop)
     cli.done("ledger", "switch-route", "--to", "liveramp", *ENTRY, "--reason", "campaign moved")
@@ -135,7 +141,7 @@ def test_the_route_is_switched_by_hand(cli, tiktok, shop):  # noqa: F811
     assert "switch-route --to tiktok" in cli.error("upload", "more.csv", *shop, "--as-of", AS_OF)
 
 
-def test_a_missing_ledger_is_one_error(cli, tiktok, shop):  # noqa: F811
+def test_a_missing_ledger_is_one_error(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """Every command that needs it says how to make it."""
     file = cli.home / "advertisers.yaml"
     file.write_text(file.read_text().replace("/state", "/elsewhere"))

@@ -6,13 +6,15 @@ import gzip
 import json
 import shutil
 import stat
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.test_remote_files import variable
-from tests.servers.gnupg import gnupg_ring
-from tests.servers.sshd import sshd
+from tests.servers.gnupg import GnuPG, gnupg_ring
+from tests.servers.sshd import Sshd, sshd
 
 COLUMNS = "email_1,transaction_category,transaction_timestamp,transaction_amount,phone_1,order_id"
 ENTRY = ("--config", "advertisers.yaml")
@@ -27,7 +29,7 @@ def rows(count: int, first: int = 1) -> str:
     return "\n".join([COLUMNS, *lines]) + "\n"
 
 
-def set_up(cli, **liveramp):
+def set_up(cli: Cli, **liveramp: str | bool) -> None:
     """A live advertiser of the route, with ledger and contract."""
     settings = {
         "name": "shop",
@@ -48,7 +50,7 @@ def set_up(cli, **liveramp):
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory):
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home that is set up to deliver to a folder in it, to be copied: it takes three commands."""
     cli = Cli(tmp_path_factory.mktemp("opened"))
     (cli.home / "far").mkdir()
@@ -57,7 +59,7 @@ def opened(tmp_path_factory):
 
 
 @pytest.fixture
-def feed(cli, opened):
+def feed(cli: Cli, opened: Path) -> Path:
     """A folder to deliver to."""
     shutil.copytree(opened, cli.home, dirs_exist_ok=True)
     config = cli.home / "advertisers.yaml"
@@ -65,7 +67,7 @@ def feed(cli, opened):
     return cli.home / "far"
 
 
-def test_a_file_is_delivered_once(cli, feed):
+def test_a_file_is_delivered_once(cli: Cli, feed: Path) -> None:
     """Whole, under the feed's name; the same command again delivers nothing."""
     told = json.loads(cli.done("liveramp", "deliver", "sales.csv", *ENTRY, "--json"))
     assert (told["deliver"]["outcome"], told["deliver"]["rows"]) == ("delivered", 30)
@@ -76,7 +78,7 @@ def test_a_file_is_delivered_once(cli, feed):
     assert [one.name for one in feed.iterdir()] == [file.name]
 
 
-def test_what_was_delivered_is_left_out_of_a_written_file(cli, feed):
+def test_what_was_delivered_is_left_out_of_a_written_file(cli: Cli, feed: Path) -> None:
     """`write` shows what a delivery would make; the file is its owner's alone."""
     cli.done("liveramp", "deliver", "sales.csv", *ENTRY)
     (cli.home / "more.csv").write_text(rows(40))
@@ -89,14 +91,14 @@ def test_what_was_delivered_is_left_out_of_a_written_file(cli, feed):
     assert len(file.read_text().splitlines()) == 11
 
 
-def test_a_dry_run_delivers_nothing(cli, feed):
+def test_a_dry_run_delivers_nothing(cli: Cli, feed: Path) -> None:
     """It says how many rows there would be."""
     told = json.loads(cli.done("liveramp", "deliver", "sales.csv", *ENTRY, "--dry-run", "--json"))
     assert (told["deliver"]["outcome"], told["deliver"]["rows"]) == ("would_deliver", 30)
     assert not list(feed.iterdir())
 
 
-def test_a_changed_header_stops_the_delivery(cli, feed):
+def test_a_changed_header_stops_the_delivery(cli: Cli, feed: Path) -> None:
     """And says what changed, and that a support case comes first."""
     lines = [line.rsplit(",", 1)[0] for line in rows(30).splitlines()]
     (cli.home / "drift.csv").write_text("\n".join(lines) + "\n")
@@ -105,7 +107,7 @@ def test_a_changed_header_stops_the_delivery(cli, feed):
     assert not list(feed.iterdir())
 
 
-def test_a_rejected_file_goes_out_again_on_the_next_day(cli, feed):
+def test_a_rejected_file_goes_out_again_on_the_next_day(cli: Cli, feed: Path) -> None:
     """LiveRamp refused it: its transactions count as not delivered, and its day stays used."""
     cli.done("liveramp", "deliver", "sales.csv", *ENTRY)
     assert "30 events" in cli.done("ledger", "reopen", "sales.csv", *ENTRY, "--reason", "LiveRamp rejected it")
@@ -114,7 +116,7 @@ def test_a_rejected_file_goes_out_again_on_the_next_day(cli, feed):
     assert [len(file.read_text().splitlines()) for file in feed.iterdir()] == [31, 31]
 
 
-def test_a_sample_of_real_rows_is_warned_of(cli, feed):
+def test_a_sample_of_real_rows_is_warned_of(cli: Cli, feed: Path) -> None:
     """It holds customers' data, for its owner alone."""
     result = cli("liveramp", "sample", "sales.csv", "--output", "real.csv", *ENTRY)
     assert result.returncode == 0, result.stderr
@@ -124,7 +126,7 @@ def test_a_sample_of_real_rows_is_warned_of(cli, feed):
     cli.done("liveramp", "accept", "real.csv", *ENTRY, "--change")
 
 
-def test_check_shows_the_strict_report(cli, feed):
+def test_check_shows_the_strict_report(cli: Cli, feed: Path) -> None:
     """Exit code 1 above the gate, and no customer's value."""
     (cli.home / "bad.csv").write_text(rows(30).replace("CompletePayment", "Purchase"))
     result = cli("liveramp", "check", "bad.csv", *ENTRY)
@@ -134,20 +136,20 @@ def test_check_shows_the_strict_report(cli, feed):
 
 
 @pytest.fixture(scope="module")
-def server():
+def server() -> Iterator[Sshd]:
     """OpenSSH on loopback."""
     with sshd() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def ring(tmp_path_factory):
+def ring(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GnuPG]:
     """The key that the feed file is encrypted to."""
     with gnupg_ring(tmp_path_factory.mktemp("pgp") / "home") as made:
         yield made
 
 
-def test_a_file_goes_from_server_to_server_encrypted(cli, server, ring):
+def test_a_file_goes_from_server_to_server_encrypted(cli: Cli, server: Sshd, ring: GnuPG) -> None:
     """Checked, written and delivered over SFTP; what lies there is read by GnuPG, and another file waits a day."""
     far = cli.home / "uploads"
     far.mkdir()
@@ -171,7 +173,7 @@ def test_a_file_goes_from_server_to_server_encrypted(cli, server, ring):
     assert len(list(far.iterdir())) == 1
 
 
-def test_faults_of_the_far_side_are_one_error_and_the_next_try_succeeds(cli, server, ring):
+def test_faults_of_the_far_side_are_one_error_and_the_next_try_succeeds(cli: Cli, server: Sshd, ring: GnuPG) -> None:
     """Another host key, a missing folder, a key of another fingerprint; corrected, the same command delivers."""
     far = cli.home / "uploads"
     (cli.home / "key.asc").write_bytes(ring.public)

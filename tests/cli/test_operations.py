@@ -6,20 +6,21 @@ import json
 
 import pytest
 
-from tests.cli.test_files import AS_OF, rows
-from tests.cli.test_upload import fresh_ledger, shop  # noqa: F401 - fixtures
+from tests.cli.conftest import Cli
+from tests.cli.sales import AS_OF, rows
+from tests.servers.simulator import RunningSimulator
 
 ENTRY = ("--config", "advertisers.yaml")
 
 
-def _change(cli, **settings):
+def _change(cli: Cli, **settings: object) -> None:
     file = cli.home / "advertisers.yaml"
     content = json.loads(file.read_text())
     content["advertisers"][0] |= settings
     file.write_text(json.dumps(content))
 
 
-def test_a_healthy_advertiser_passes(cli, tiktok, shop):  # noqa: F811
+def test_a_healthy_advertiser_passes(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """Every line says ok, or what is worth a thought; nothing is sent."""
     (cli.home / "in").mkdir()
     _change(cli, source={"path": str(cli.home / "in" / "sales.csv")})
@@ -51,7 +52,14 @@ def test_a_healthy_advertiser_passes(cli, tiktok, shop):  # noqa: F811
         ({"event_identity": ["order_id"]}, {}, "failed  ledger"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(cli, tiktok, shop, settings, environ, said):  # noqa: F811
+def test_what_is_wrong_is_said_in_one_line(
+    cli: Cli,
+    tiktok: RunningSimulator,
+    shop: tuple[str, ...],
+    settings: dict[str, object],
+    environ: dict[str, str],
+    said: str,
+) -> None:
     """With what to do, and exit code 2."""
     _change(cli, **settings)
     result = cli("doctor", *ENTRY, *shop[4:], **environ)
@@ -60,7 +68,9 @@ def test_what_is_wrong_is_said_in_one_line(cli, tiktok, shop, settings, environ,
     assert "Traceback" not in result.stderr
 
 
-def test_offboarding_removes_an_advertisers_state_and_leaves_the_record(cli, tiktok, shop):  # noqa: F811
+def test_offboarding_removes_an_advertisers_state_and_leaves_the_record(
+    cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]
+) -> None:
     """The name must be typed; afterwards nothing of it can be sent without a new ledger."""
     cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF)
     args = ("offboard", "shop", *ENTRY, "--reason", "contract ended")

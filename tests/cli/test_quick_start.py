@@ -6,12 +6,13 @@ import re
 import subprocess
 from pathlib import Path
 
-from tests.cli.conftest import SCRIPT
+from tests.cli.conftest import SCRIPT, Cli
+from tests.servers.simulator import RunningSimulator
 
 PAGE = Path(__file__).parents[2] / "docs" / "quick-start.md"
 
 
-def test_the_rehearsal_works_as_written(cli, tiktok):
+def test_the_rehearsal_works_as_written(cli: Cli, tiktok: RunningSimulator) -> None:
     """Only the simulator's port is another one; the second upload sends nothing."""
     block = re.findall(r"```shell\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[1]
     result = subprocess.run(
@@ -30,7 +31,7 @@ def test_the_rehearsal_works_as_written(cli, tiktok):
     assert set(held.values()) == {1}
 
 
-def test_the_page_links_to_what_is_there():
+def test_the_page_links_to_what_is_there() -> None:
     """Every relative link has a target."""
     links = re.findall(r"\]\((?!https?:)([^)#]+)", PAGE.read_text(encoding="utf-8"))
     assert [link for link in links if not (PAGE.parent / link).exists() and link != "operations.md"] == []

@@ -8,16 +8,17 @@ import pytest
 
 from airflow_provider_tiktok_offline.conversions.contract.columns import COLUMNS, PROGRAMME_COLUMNS
 from airflow_provider_tiktok_offline.samples.template import instruction
+from tests.cli.conftest import Cli
 
 
 @pytest.mark.parametrize(("name", "delimiter"), [("a.csv", ","), ("a.psv", "|")])
-def test_a_text_template_is_the_header(cli, name, delimiter):
+def test_a_text_template_is_the_header(cli: Cli, name: str, delimiter: str) -> None:
     """With the delimiter that its type asks for."""
     cli.done("template", name)
     assert (cli.home / name).read_text() == delimiter.join(PROGRAMME_COLUMNS) + "\n"
 
 
-def test_a_workbook_holds_header_and_instructions(cli):
+def test_a_workbook_holds_header_and_instructions(cli: Cli) -> None:
     """And says that the row of instructions has to go."""
     assert "Delete the row of instructions" in cli.done("template", "a.xlsx")
     with zipfile.ZipFile(cli.home / "a.xlsx") as book:
@@ -26,7 +27,7 @@ def test_a_workbook_holds_header_and_instructions(cli):
     assert "Required." in texts
 
 
-def test_instructions_left_in_a_file_are_found(cli):
+def test_instructions_left_in_a_file_are_found(cli: Cli) -> None:
     """As a rule of its own, not as a heap of broken cells."""
     header = "|".join(PROGRAMME_COLUMNS)
     row = "|".join(instruction(column).replace("|", "/").replace('"', "") for column in COLUMNS)
@@ -37,6 +38,6 @@ def test_instructions_left_in_a_file_are_found(cli):
     assert "timestamp_format" not in result.stdout
 
 
-def test_another_type_is_one_error(cli):
+def test_another_type_is_one_error(cli: Cli) -> None:
     """The known ones are named."""
     assert ".xlsx" in cli.error("template", "a.doc")

@@ -6,11 +6,11 @@ import os
 import pty
 import subprocess
 
-from tests.cli.conftest import SCRIPT
-from tests.cli.test_files import AS_OF, rows
+from tests.cli.conftest import SCRIPT, Cli
+from tests.cli.sales import AS_OF, rows
 
 
-def test_progress_is_shown_on_a_terminal(cli):
+def test_progress_is_shown_on_a_terminal(cli: Cli) -> None:
     """On stderr, so that the output can still be piped."""
     (cli.home / "sales.csv").write_text(rows(40_000))
     leader, follower = pty.openpty()
@@ -38,7 +38,7 @@ def test_progress_is_shown_on_a_terminal(cli):
     assert b"\x1b[" not in output
 
 
-def test_nothing_but_results_goes_into_a_pipe(cli):
+def test_nothing_but_results_goes_into_a_pipe(cli: Cli) -> None:
     """Neither progress nor colours, and no name is cut to the width of a terminal."""
     (cli.home / "sales.csv").write_text(rows(10))
     result = cli("validate", "sales.csv", "--as-of", AS_OF, "--profile", "liveramp", COLUMNS="40")

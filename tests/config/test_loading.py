@@ -35,7 +35,7 @@ def fault(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> s
     return str(loaded.broken[0]).removeprefix(f"{tmp_path}/")
 
 
-def test_an_entry_has_safe_defaults(tmp_path):
+def test_an_entry_has_safe_defaults(tmp_path: Path) -> None:
     """Nothing is sent unless a mode says so."""
     config = load_config(write(tmp_path, "advertisers:" + ENTRY)).advertiser("acme")
     assert (config.mode, config.route, config.lookback_days, config.max_rejected_ratio) == (
@@ -47,7 +47,7 @@ def test_an_entry_has_safe_defaults(tmp_path):
     assert config.staging == "/var/lib/tiktok/staging"
 
 
-def test_defaults_are_merged_deep(tmp_path):
+def test_defaults_are_merged_deep(tmp_path: Path) -> None:
     """An entry overrides single keys of a section and leaves its other defaults."""
     text = (
         "defaults:\n  currency: EUR\n  tags: [a, b]\n  upload: {in_flight: 8, batch_events: 500}\n"
@@ -60,14 +60,14 @@ def test_defaults_are_merged_deep(tmp_path):
     assert config.tags == ("c",)
 
 
-def test_environment_references_are_filled_in(tmp_path):
+def test_environment_references_are_filled_in(tmp_path: Path) -> None:
     """``${VAR}`` and ``${VAR:-default}`` stand for text; ``$$`` is a dollar sign."""
     text = "advertisers:" + ENTRY.replace("/var/lib/tiktok", "${ROOT}/${PLACE:-state}") + "    owner: $$$${x}\n"
     config = load_config(write(tmp_path, text), environ={"ROOT": "/srv"}).advertiser("acme")
     assert (config.state_uri, config.owner) == ("/srv/state", "$${x}")
 
 
-def test_a_missing_variable_is_named(tmp_path):
+def test_a_missing_variable_is_named(tmp_path: Path) -> None:
     """A reference without a value and without a default breaks its entry."""
     text = "advertisers:" + ENTRY.replace("/var/lib/tiktok", "${ROOT}")
     assert fault(tmp_path, text) == (
@@ -108,7 +108,7 @@ def test_a_missing_variable_is_named(tmp_path):
         ("    owner: x\n    owner: y", "advertisers.yaml:8, entry acme, key owner: the key is there twice"),
     ],
 )
-def test_a_wrong_setting_is_named(tmp_path, line, expected):
+def test_a_wrong_setting_is_named(tmp_path: Path, line: str, expected: str) -> None:
     """The message names the key, says what is wrong and, where it can, what was meant."""
     if line.strip() == "currency:":
         assert load_config(write(tmp_path, f"advertisers:{ENTRY}{line}\n")).advertiser("acme").currency is None
@@ -117,20 +117,20 @@ def test_a_wrong_setting_is_named(tmp_path, line, expected):
 
 
 @pytest.mark.parametrize("key", ["advertiser_id", "event_set_id"])
-def test_an_id_given_as_a_number_is_refused(tmp_path, key):
+def test_an_id_given_as_a_number_is_refused(tmp_path: Path, key: str) -> None:
     """A number would lose leading zeros and precision; the message shows how to write it."""
     lines = [line if key not in line else f"    {key}: 7000000000000000001" for line in ENTRY.splitlines()]
     found = fault(tmp_path, "advertisers:" + "\n".join(lines) + "\n")
     assert f'key {key}: must be a string of digits: write it in quotes, as "7000000000000000001"' in found
 
 
-def test_a_missing_key_is_named(tmp_path):
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
     """A key that every advertiser needs is named with the entry's line."""
     text = "advertisers:" + ENTRY.replace("    state_uri: /var/lib/tiktok\n", "")
     assert fault(tmp_path, text) == "advertisers.yaml:2, entry acme, key state_uri: is missing"
 
 
-def test_norway_and_times_are_text(tmp_path):
+def test_norway_and_times_are_text(tmp_path: Path) -> None:
     """YAML 1.1 would read NO as false and 07:30:00 as 27000."""
     text = f"advertisers:{ENTRY}    phone_region: NO\n    date_only_time: 07:30:00\n    stores: {{0042: {{}}}}\n"
     config = load_config(write(tmp_path, text)).advertiser("acme")
@@ -138,7 +138,7 @@ def test_norway_and_times_are_text(tmp_path):
     assert list(config.stores) == ["0042"]
 
 
-def test_anchors_and_merge_keys_work(tmp_path):
+def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
     """Repeated sections can be written once."""
     text = "advertisers:" + ENTRY + "    upload: &fast {in_flight: 8, batch_events: 900}\n"
     text += ENTRY.replace("acme", "bolt") + "    upload: {<<: *fast, batch_events: 100}\n"
@@ -146,7 +146,7 @@ def test_anchors_and_merge_keys_work(tmp_path):
     assert (config.upload.in_flight, config.upload.batch_events) == (8, 100)
 
 
-def test_a_broken_entry_leaves_the_others(tmp_path):
+def test_a_broken_entry_leaves_the_others(tmp_path: Path) -> None:
     """One advertiser's fault is reported and does not stop another's deliveries."""
     text = "advertisers:" + ENTRY + ENTRY.replace("acme", "bolt") + "    currency: XXX\n"
     loaded = load_config(write(tmp_path, text))
@@ -155,7 +155,7 @@ def test_a_broken_entry_leaves_the_others(tmp_path):
         loaded.advertiser("bolt")
 
 
-def test_a_fault_of_the_defaults_is_reported_once(tmp_path):
+def test_a_fault_of_the_defaults_is_reported_once(tmp_path: Path) -> None:
     """A wrong default is one fault at its own line, however many entries inherit it."""
     text = "defaults:\n  currency: XXX\nadvertisers:" + ENTRY + ENTRY.replace("acme", "bolt")
     loaded = load_config(write(tmp_path, text))
@@ -164,7 +164,7 @@ def test_a_fault_of_the_defaults_is_reported_once(tmp_path):
         loaded.advertiser("bolt")
 
 
-def test_a_name_twice_breaks_both(tmp_path):
+def test_a_name_twice_breaks_both(tmp_path: Path) -> None:
     """Neither of two entries of one name is taken: which one was meant can't be known."""
     loaded = load_config(write(tmp_path, "advertisers:" + ENTRY + ENTRY))
     assert not loaded.advertisers
@@ -172,7 +172,7 @@ def test_a_name_twice_breaks_both(tmp_path):
     assert "the name is also at" in loaded.broken[0].message
 
 
-def test_two_live_entries_of_one_event_set_need_one_ledger(tmp_path):
+def test_two_live_entries_of_one_event_set_need_one_ledger(tmp_path: Path) -> None:
     """Two ledgers for one event set would each send what the other sent."""
     live = ENTRY + "    mode: live\n"
     text = "advertisers:" + live + live.replace("acme", "bolt").replace("/var/lib/tiktok", "/elsewhere")
@@ -181,7 +181,7 @@ def test_two_live_entries_of_one_event_set_need_one_ledger(tmp_path):
     )
 
 
-def test_an_unknown_name_gets_a_hint(tmp_path):
+def test_an_unknown_name_gets_a_hint(tmp_path: Path) -> None:
     """A near miss is named."""
     with pytest.raises(ConfigError, match="Did you mean 'acme'"):
         load_config(write(tmp_path, "advertisers:" + ENTRY)).advertiser("amce")
@@ -200,7 +200,7 @@ def test_an_unknown_name_gets_a_hint(tmp_path):
         ("advertisers:\n  - name: !!python/object:os.system x\n", "YAML tags are not understood here"),
     ],
 )
-def test_a_file_of_another_shape_is_refused(tmp_path, text, expected):
+def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str, expected: str) -> None:
     """The top of a file is checked too."""
     loaded = load_config(write(tmp_path, text), environ={})
     assert not loaded.advertisers
@@ -215,7 +215,7 @@ def test_a_file_of_another_shape_is_refused(tmp_path, text, expected):
         (b"a: \x00", "no valid YAML"),
     ],
 )
-def test_a_file_that_is_no_yaml_is_an_error(tmp_path, content, expected):
+def test_a_file_that_is_no_yaml_is_an_error(tmp_path: Path, content: bytes, expected: str) -> None:
     """There is nothing to load, so loading fails as a whole."""
     file = tmp_path / "advertisers.yaml"
     file.write_bytes(content)
@@ -223,13 +223,13 @@ def test_a_file_that_is_no_yaml_is_an_error(tmp_path, content, expected):
         load_config(file)
 
 
-def test_a_missing_file_is_an_error(tmp_path):
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     """The path is named."""
     with pytest.raises(ConfigError, match=r"none\.yaml: the configuration can't be read"):
         load_config(tmp_path / "none.yaml")
 
 
-def test_a_directory_is_one_configuration(tmp_path):
+def test_a_directory_is_one_configuration(tmp_path: Path) -> None:
     """Files are read by name, ``defaults.yaml`` is under all of them, one broken file leaves the others."""
     write(tmp_path, "defaults: {currency: EUR, owner: shared}\n", "defaults.yaml")
     write(tmp_path, "defaults: {owner: mine}\nadvertisers:" + ENTRY, "a.yaml")
@@ -243,13 +243,13 @@ def test_a_directory_is_one_configuration(tmp_path):
     assert [one.entry for one in loaded.broken] == ["file"]
 
 
-def test_only_the_entries_asked_for_are_built(tmp_path):
+def test_only_the_entries_asked_for_are_built(tmp_path: Path) -> None:
     """A worker that runs one DAG does not pay for all."""
     text = "advertisers:" + ENTRY + ENTRY.replace("acme", "bolt")
     assert list(load_config(write(tmp_path, text), only={"bolt"}).advertisers) == ["bolt"]
 
 
-def test_loading_brings_in_neither_polars_nor_airflow():
+def test_loading_brings_in_neither_polars_nor_airflow() -> None:
     """A DAG file loads this in a process that forks."""
     code = (
         "import sys, airflow_provider_tiktok_offline.config; "
@@ -260,24 +260,24 @@ def test_loading_brings_in_neither_polars_nor_airflow():
     assert result.stdout.strip() == "[]"
 
 
-def test_warnings_name_what_is_seldom_meant(tmp_path):
+def test_warnings_name_what_is_seldom_meant(tmp_path: Path) -> None:
     """A monthly file can't fit a lookback of 28 days."""
     config = load_config(write(tmp_path, f"advertisers:{ENTRY}    cadence: monthly\n")).advertiser("acme")
     assert [warning.split(":")[0] for warning in config.warnings()] == ["cadence", "currency", "phone_region"]
 
 
-def test_settings_in_code_are_explained_alike():
+def test_settings_in_code_are_explained_alike() -> None:
     """An operator that is given its settings says which key is wrong, not where pydantic's documentation lies."""
     with pytest.raises(ConfigError, match=r"task upload: key advertiser_id: must be a string of digits.*key currencie"):
         parse_advertiser({"name": "a", "advertiser_id": 5, "currencie": "EUR"}, where="task upload")
 
 
-def test_a_rule_without_which_nothing_can_be_sent_stays_an_error(tmp_path):
+def test_a_rule_without_which_nothing_can_be_sent_stays_an_error(tmp_path: Path) -> None:
     """Settings may not soften it."""
     assert "must stay error" in fault(tmp_path, f"advertisers:{ENTRY}    severities: {{timestamp_missing: warning}}\n")
 
 
-def test_notifications_need_somebody_to_tell(tmp_path):
+def test_notifications_need_somebody_to_tell(tmp_path: Path) -> None:
     """A section that names nobody is a mistake, and one that does is typed."""
     assert "key notifications.email" in fault(tmp_path, f"advertisers:{ENTRY}    notifications: {{events: [gate]}}\n")
     text = f"advertisers:{ENTRY}    notifications: {{email: [ana@shop.example], no_file_by: 10:30}}\n"

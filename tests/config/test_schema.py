@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -18,34 +19,35 @@ from airflow_provider_tiktok_offline.config.schema import descriptions, json_sch
 ROOT = Path(__file__).parents[2]
 
 
-def _pages():
+def _pages() -> dict[str, Callable[[], str]]:
     spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.PAGES
+    pages: dict[str, Callable[[], str]] = module.PAGES
+    return pages
 
 
 @pytest.mark.parametrize("name", ["cli.md", "configuration.md", "reference-airflow.md", "how-to.md"])
-def test_a_generated_page_is_up_to_date(name):
+def test_a_generated_page_is_up_to_date(name: str) -> None:
     """`python docs/reference.py` writes them again."""
     assert (ROOT / "docs" / name).read_text(encoding="utf-8") == _pages()[name]()
 
 
 @pytest.mark.parametrize("name", sorted(section_models()))
-def test_every_key_is_described(name):
+def test_every_key_is_described(name: str) -> None:
     """A key without a line under Attributes would be missing from schema and page."""
     model = section_models()[name]
     assert list(descriptions(model)) == list(model.model_fields)
 
 
-def test_the_schema_is_one():
+def test_the_schema_is_one() -> None:
     """Editors are given a valid JSON Schema."""
     jsonschema.Draft202012Validator.check_schema(json_schema())
 
 
-def test_the_schema_takes_what_the_loader_takes():
+def test_the_schema_takes_what_the_loader_takes() -> None:
     """The starter file and references to the environment fit the schema."""
     validator = jsonschema.Draft202012Validator(json_schema())
     validator.validate(yaml.safe_load(starter()))
@@ -61,13 +63,13 @@ def test_the_schema_takes_what_the_loader_takes():
         {},
     ],
 )
-def test_the_schema_refuses_what_the_loader_refuses(entry):
+def test_the_schema_refuses_what_the_loader_refuses(entry: dict[str, object]) -> None:
     """An editor underlines a mistake before a deployment finds it."""
     validator = jsonschema.Draft202012Validator(json_schema())
     assert not validator.is_valid({"advertisers": [entry]})
 
 
-def test_the_starter_file_loads(tmp_path):
+def test_the_starter_file_loads(tmp_path: Path) -> None:
     """What `config init` writes is a configuration without a fault."""
     file = tmp_path / "advertisers.yaml"
     file.write_text(starter(), encoding="utf-8")
@@ -76,7 +78,7 @@ def test_the_starter_file_loads(tmp_path):
     assert not loaded.broken
 
 
-def test_the_connections_of_an_entry_are_found():
+def test_the_connections_of_an_entry_are_found() -> None:
     """Ids stand in keys of their own and before the @ of URIs."""
     config = AdvertiserConfig.model_validate(
         {

@@ -45,6 +45,7 @@ class Vector(NamedTuple):
 def numbers(region: str, kind: str, count: int) -> tuple[phonenumbers.PhoneNumber, ...]:
     """Valid numbers of a region: its example, and others drawn from the ranges of that kind."""
     metadata = PhoneMetadata.metadata_for_region(region, None)
+    assert metadata is not None
     described = metadata.mobile if kind == MOBILE else metadata.fixed_line
     found: dict[str, phonenumbers.PhoneNumber] = {}
     if described is None or not described.national_number_pattern:
@@ -112,6 +113,7 @@ def spellings(region: str, number: phonenumbers.PhoneNumber) -> Iterator[tuple[s
 def international_prefixes(region: str) -> tuple[str, ...]:
     """A region's own international prefixes, at most five of them, without ``00``."""
     metadata = PhoneMetadata.metadata_for_region(region, None)
+    assert metadata is not None
     dice = random.Random(region)
     drawn = ["".join(_draw(_parser.parse(metadata.international_prefix), dice)) for _ in range(20)]
     preferred = [metadata.preferred_international_prefix] if metadata.preferred_international_prefix else []

@@ -49,11 +49,11 @@ def frames(draw: st.DrawFn) -> pl.DataFrame:
         "event_id": pl.Series([f"v1-{row:032x}" for row in range(rows)], dtype=pl.String),
     }
     for name in draw(st.sets(st.sampled_from(_DIGESTS))):
-        values = draw(st.lists(st.none() | st.binary(min_size=32, max_size=32), min_size=rows, max_size=rows))
-        columns[name] = pl.Series(values, dtype=pl.Binary)
+        digests = draw(st.lists(st.none() | st.binary(min_size=32, max_size=32), min_size=rows, max_size=rows))
+        columns[name] = pl.Series(digests, dtype=pl.Binary)
     for name in draw(st.sets(st.sampled_from(_TEXTS))):
-        values = draw(st.lists(_VALUES[name], min_size=rows, max_size=rows))
-        columns[name] = pl.Series(values, dtype=pl.String)
+        texts = draw(st.lists(_VALUES[name], min_size=rows, max_size=rows))
+        columns[name] = pl.Series(texts, dtype=pl.String)
     return pl.DataFrame(columns)
 
 

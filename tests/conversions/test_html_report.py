@@ -78,7 +78,7 @@ class Page(HTMLParser):
         return words in re.sub(r"\s+", " ", " ".join(self.text))
 
 
-def test_page_needs_nothing_from_elsewhere():
+def test_page_needs_nothing_from_elsewhere() -> None:
     """No script, no link, no image, no address of any other server."""
     page = html(REPORT, summary=SUMMARY)
     elements = Page(page).elements
@@ -88,28 +88,28 @@ def test_page_needs_nothing_from_elsewhere():
     assert "default-src 'none'" in page
 
 
-def test_classes_with_counts_shares_and_value():
+def test_classes_with_counts_shares_and_value() -> None:
     """Each class of rows has its count, share and money."""
     page = Page(html(REPORT))
     for words in ("9,700", "97.0 %", "12.00 EUR, 1,234,567.80 USD", "2.00 %", "99.00 USD", "0.30 %", "0.70 %"):
         assert page.says(words), words
 
 
-def test_issues_say_what_where_and_what_to_do():
+def test_issues_say_what_where_and_what_to_do() -> None:
     """Rule, column, count, first lines and remedy of each issue are on the page."""
     page = Page(html(REPORT))
     for words in ("timestamp_old", RULES["timestamp_old"].todo, "transaction_timestamp", "2, 5, 17, 1204, 8"):
         assert page.says(words), words
 
 
-def test_exclusions_are_explained():
+def test_exclusions_are_explained() -> None:
     """Reasons appear in words, not as keys."""
     page = Page(html(REPORT))
     assert page.says(EXCLUSIONS["return"][1:])
     assert not page.says("before_send_from")
 
 
-def test_cells_are_escaped():
+def test_cells_are_escaped() -> None:
     """A column name that looks like markup is shown, not obeyed."""
     hostile = replace(
         REPORT,
@@ -139,12 +139,12 @@ def test_cells_are_escaped():
         ),
     ],
 )
-def test_verdict_comes_first(changes: dict[str, object], summary: dict[str, object] | None, words: str):
+def test_verdict_comes_first(changes: dict[str, object], summary: dict[str, object] | None, words: str) -> None:
     """One sentence at the top says how it stands."""
     assert Page(html(replace(REPORT, **changes), summary=summary)).says(words)  # type: ignore[arg-type]
 
 
-def test_events_are_shown_once_there_are_any():
+def test_events_are_shown_once_there_are_any() -> None:
     """What became of the events appears with the summary, and only then."""
     before, after = Page(html(REPORT)), Page(html(REPORT, summary=SUMMARY))
     assert not before.says("What became of the events")
@@ -159,13 +159,13 @@ def test_events_are_shown_once_there_are_any():
         assert after.says(words), words
 
 
-def test_dry_run_says_that_nothing_was_sent():
+def test_dry_run_says_that_nothing_was_sent() -> None:
     """The mode can't be overlooked."""
     page = Page(html(REPORT, summary={**SUMMARY, "mode": "dry_run", "events": {"would_send": 9_700}, "values": {}}))
     assert page.says("Dry run: nothing was sent")
 
 
-def test_empty_report_is_a_page():
+def test_empty_report_is_a_page() -> None:
     """A file without a row, and rules that this version does not know, make a page too."""
     empty = replace(
         REPORT, rows_total=0, rows_valid=0, rows_rejected=0, rows_duplicate=0, rows_excluded=0, excluded={}, values={},

@@ -29,7 +29,7 @@ def sha256(texts: list[str | None]) -> list[bytes | None]:
     return frame.select(normal_forms.sha256(pl.col("text"))).to_series().to_list()
 
 
-def test_tiktoks_own_vectors():
+def test_tiktoks_own_vectors() -> None:
     """The documented examples: normal form and digest (Doc ID 1771101303285761)."""
     frame = pl.DataFrame({"email": [" ALICE_abc@gmail.com "], "phone": ["(+1)2133734253"]})
     row = frame.select(
@@ -59,7 +59,7 @@ def test_tiktoks_own_vectors():
         ("a" * 64 + "@example.com", "a" * 64 + "@example.com"),
     ],
 )
-def test_addresses(cell: str, normal: str):
+def test_addresses(cell: str, normal: str) -> None:
     """Trimmed and lower-cased, nothing else removed; international domains stay as they are."""
     assert read([cell]) == [{**NOTHING, "normal": normal}]
 
@@ -74,20 +74,20 @@ def test_addresses(cell: str, normal: str):
         "a" * 65 + "@example.com", "ann@" + "a" * 64 + ".com", "ann@" + "a" * 60 + ".a" * 100 + ".com",
     ],
 )  # fmt: skip
-def test_what_is_no_address(cell: str):
+def test_what_is_no_address(cell: str) -> None:
     """A cell that can't be an address has a fault and no normal form."""
     assert read([cell]) == [{**NOTHING, "fault": "email_shape"}]
 
 
 @pytest.mark.parametrize("cell", ["N/A", "n/a", "null", "NULL", "None", "nan", "NaN", "-", " - "])
-def test_placeholders(cell: str):
+def test_placeholders(cell: str) -> None:
     """Words for nothing are nothing, in both kinds of column."""
     assert read([cell]) == [{**NOTHING, "fault": "placeholder"}]
     assert phone_column.read(pl.Series([cell]), "US").to_list() == [{**NOTHING, "fault": "placeholder"}]
 
 
 @pytest.mark.parametrize("cell", [DIGEST, DIGEST.upper(), f" {DIGEST} "])
-def test_sha256_passes_through_in_lower_case(cell: str):
+def test_sha256_passes_through_in_lower_case(cell: str) -> None:
     """A digest is not hashed again, in both kinds of column."""
     assert read([cell]) == [{**NOTHING, "digest": DIGEST}]
     assert phone_column.read(pl.Series([cell]), "US").to_list() == [{**NOTHING, "digest": DIGEST}]
@@ -102,24 +102,24 @@ def test_sha256_passes_through_in_lower_case(cell: str):
         *((digest, "placeholder") for digest in DIGESTS_OF_NOTHING),
     ],
 )
-def test_other_digests_are_named(cell: str, fault: str):
+def test_other_digests_are_named(cell: str, fault: str) -> None:
     """SHA-1 and MD5 are named; the SHA-256 of nothing is nothing."""
     assert read([cell]) == [{**NOTHING, "fault": fault}]
     assert phone_column.read(pl.Series([cell]), "US").to_list() == [{**NOTHING, "fault": fault}]
 
 
-def test_blank_cells_are_nothing():
+def test_blank_cells_are_nothing() -> None:
     """Null, empty and white space: no normal form, no fault."""
     assert read([None, "", " \t"]) == [NOTHING] * 3
 
 
-def test_columns_of_any_size():
+def test_columns_of_any_size() -> None:
     """An empty column stays empty."""
     assert read([]) == []
     assert sha256([]) == []
 
 
-def test_every_fault_is_a_rule():
+def test_every_fault_is_a_rule() -> None:
     """Faults and warnings are names of the catalogue."""
     cells = ["a@b", "n/a", "1" * 40, "1" * 32, "x", "12", "1.2e10", "2133734253x1", "442079460958", "12345"]
     for readings in (
@@ -132,7 +132,7 @@ def test_every_fault_is_a_rule():
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(st.emails(), st.text(max_size=30)), max_size=10))
-def test_normalising_twice_is_normalising_once(cells: list[str]):
+def test_normalising_twice_is_normalising_once(cells: list[str]) -> None:
     """The normal form is its own normal form."""
     once = [reading["normal"] for reading in read(list(cells))]
     assert [reading["normal"] for reading in read(list(once))] == once
@@ -140,7 +140,7 @@ def test_normalising_twice_is_normalising_once(cells: list[str]):
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=8))
-def test_a_normal_form_is_trimmed_lower_case(cells: list[str]):
+def test_a_normal_form_is_trimmed_lower_case(cells: list[str]) -> None:
     """Nothing but trimming and lower-casing happens to an accepted cell."""
     for cell, reading in zip(cells, read(list(cells)), strict=True):
         assert reading["normal"] is None or reading["normal"].strip() == cell.strip().lower()
@@ -148,13 +148,13 @@ def test_a_normal_form_is_trimmed_lower_case(cells: list[str]):
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.one_of(st.none(), st.text()), max_size=20))
-def test_sha256_equals_hashlib(texts: list[str | None]):
+def test_sha256_equals_hashlib(texts: list[str | None]) -> None:
     """32 bytes, those of hashlib; nothing for null, the empty text and a bare plus."""
     expected = [hashlib.sha256(text.encode()).digest() if text not in (None, "", "+") else None for text in texts]
     assert sha256(list(texts)) == expected
 
 
-def test_slices_and_chunks_are_hashed_like_whole_columns():
+def test_slices_and_chunks_are_hashed_like_whole_columns() -> None:
     """A column may be a part of another one, or several put together."""
     texts = pl.Series("text", [f"text {number}" if number % 3 else None for number in range(100)])
     whole = texts.to_frame().select(normal_forms.sha256(pl.col("text")))
@@ -163,7 +163,7 @@ def test_slices_and_chunks_are_hashed_like_whole_columns():
     assert texts.slice(40, 7).to_frame().select(normal_forms.sha256(pl.col("text"))).equals(whole.slice(40, 7))
 
 
-def test_hex_of_other_lengths():
+def test_hex_of_other_lengths() -> None:
     """Hex of any even length becomes its bytes."""
     found = pl.DataFrame({"hex": ["00ff", None, "", "c0ffee"]}).select(from_hex(pl.col("hex"))).to_series()
     assert found.to_list() == [b"\x00\xff", None, b"", b"\xc0\xff\xee"]
@@ -171,7 +171,7 @@ def test_hex_of_other_lengths():
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.text(), max_size=10))
-def test_only_digits(texts: list[str]):
+def test_only_digits(texts: list[str]) -> None:
     """The ASCII digits of each text, in order."""
     digits, counts = only_digits(pl.Series("text", texts, dtype=pl.String))
     expected = ["".join(char for char in text if char in "0123456789") for text in texts]
@@ -179,7 +179,7 @@ def test_only_digits(texts: list[str]):
     assert counts.tolist() == [len(text) for text in expected]
 
 
-def test_lazy_and_streaming_give_the_same():
+def test_lazy_and_streaming_give_the_same() -> None:
     """The expressions work in either engine."""
     frame = pl.DataFrame({"email": ["ann@example.com", "x", None] * 50, "phone": ["2133734253", "x", ""] * 50})
     reading = (normal_forms.email(pl.col("email")), normal_forms.phone(pl.col("phone"), "US"))

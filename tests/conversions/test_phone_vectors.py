@@ -39,12 +39,12 @@ ONCE_WRONG = [
 
 
 @pytest.mark.parametrize(("region", "cell", "number"), ONCE_WRONG)
-def test_cells_that_were_once_read_as_another_number(region: str, cell: str, number: str):
+def test_cells_that_were_once_read_as_another_number(region: str, cell: str, number: str) -> None:
     """Country codes without plus, prefixes in front of them, and zeros in brackets are understood."""
     assert one_cell.read(cell, region).normal == number
 
 
-def test_a_number_that_was_cut_off_is_dropped():
+def test_a_number_that_was_cut_off_is_dropped() -> None:
     """Neither the digits with their zero nor those without it are sent."""
     assert one_cell.read("020794609", "GB") == one_cell.Reading(fault="phone_impossible")
 
@@ -61,19 +61,19 @@ def test_a_number_that_was_cut_off_is_dropped():
         (None, "US", []),
     ],
 )
-def test_all_numbers_that_a_cell_may_stand_for(cell: str | None, region: str | None, numbers: list[str]):
+def test_all_numbers_that_a_cell_may_stand_for(cell: str | None, region: str | None, numbers: list[str]) -> None:
     """The one that is sent comes first."""
     assert candidates(pl.Series([cell], dtype=pl.String), region).to_list() == [numbers]
 
 
-def test_candidates_by_row_and_for_all():
+def test_candidates_by_row_and_for_all() -> None:
     """A column of regions gives each row the candidates of its own."""
     cells = pl.Series(["0301234567", "0301234567", "+15555555555"])
     found = candidates(cells, pl.Series(["DE", "nl", None], dtype=pl.String)).to_list()
     assert [numbers[:1] for numbers in found] == [["+49301234567"], ["+31301234567"], ["+15555555555"]]
 
 
-def test_what_is_sent_is_the_first_candidate():
+def test_what_is_sent_is_the_first_candidate() -> None:
     """Reading and opt-outs speak of the same number."""
     vectors = list(phone_vectors.home_vectors(1))[::7]
     for vector in vectors:

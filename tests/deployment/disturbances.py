@@ -145,7 +145,8 @@ class Disturber:
         """What Airflow's database answers."""
         with closing(psycopg2.connect(self.deployment.database.dsn)) as database, database.cursor() as cursor:
             cursor.execute(query, (parameter,))
-            return cursor.fetchall()
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 _DISTURBANCES: dict[str, Callable[[Disturber], None]] = {

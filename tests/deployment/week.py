@@ -324,7 +324,7 @@ class Week:
         deployment = self.deployment
         key = deployment.server.client_key.read_text().splitlines()
         return {
-            "access token": deployment.connections.get("tiktok_default").password.encode(),
+            "access token": (deployment.connections.get("tiktok_default").password or "").encode(),
             "secret key": deployment.store.secret_key.encode(),
             "private key": key[len(key) // 2].encode(),
         }

@@ -86,7 +86,7 @@ class AirflowWorld:
 
     def settings(self, name: str) -> dict[str, Any]:
         """An advertiser's entry: one of the DAGs of ``tests/glue/dags``, one that tells everybody, one by LiveRamp."""
-        own: dict[str, Any] = {
+        own: dict[str, dict[str, Any]] = {
             "told_shop": {
                 "notifications": {
                     "events": ["success", "failure", "gate", "stale"],
@@ -102,7 +102,7 @@ class AirflowWorld:
                 "event_set_id": "7000000000000000202",
                 "liveramp": {"destination": str(self.feed), "confirm_to": ["specialist@liveramp.example"]},
             },
-        }.get(name, {})
+        }
         return {
             "name": name,
             "advertiser_id": ADVERTISER_ID,
@@ -114,7 +114,7 @@ class AirflowWorld:
             "state_uri": str(self.folder / "state"),
             "source": {"path": f"{self.inbox}/{name}_{{{{ ds_nodash }}}}.csv", "settle_seconds": 0, "poke_seconds": 1},
             "ledger": {"heartbeat_seconds": 1, "lease_seconds": 4},
-            **own,
+            **own.get(name, {}),
         }
 
     def context(self, holder: str = "another/run", *, name: str = "corner_shop") -> DeliveryContext:

@@ -16,6 +16,7 @@ from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.dag_factory.factory import _like, build_dag, build_dags
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from tests.servers.airflow_versions import DagBag, DagSerialization, dag_bag
 
 DAG_FILE = """
@@ -171,7 +172,7 @@ def test_example_dags_parse() -> None:
     assert not errors
     assert {"tiktok_offline_daily", "tiktok_offline__corner_shop"} <= {one.dag_id for one in serialised}
     for dag in bag.dags.values():
-        assert all(task.retries >= 2 for task in dag.tasks if not task.is_mapped)
+        assert all((task.retries or 0) >= 2 for task in dag.tasks if not task.is_mapped)
         assert dag.max_active_runs == 1
         assert not dag.catchup
 
@@ -214,7 +215,7 @@ def test_copied_dags_are_what_building_them_gives(route: str) -> None:
     assert DagSerialization.to_dict(copied) == DagSerialization.to_dict(built)
     for task_id, task in copied.task_dict.items():
         twin = built.task_dict[task_id]
-        settings = task.partial_kwargs["settings"] if task.is_mapped else task.settings
+        settings = _settings(task)
         assert settings is other
         for kind in ("on_success_callback", "on_failure_callback"):
             assert _told(task, kind) == _told(twin, kind)
@@ -222,6 +223,10 @@ def test_copied_dags_are_what_building_them_gives(route: str) -> None:
         assert task.dag is copied
     # The pattern is as it was.
     assert DagSerialization.to_dict(patterns[route]) == DagSerialization.to_dict(build_dag(first))
+
+
+def _settings(task: Any) -> Any:
+    return task.partial_kwargs["settings"] if task.is_mapped else task.settings
 
 
 def _told(task: Any, kind: str) -> list[tuple[type, Any]]:
@@ -241,5 +246,7 @@ def test_notifications_become_callbacks(parse: Parse) -> None:
     assert tasks["dedupe"]["has_on_failure_callback"]
     assert tasks["summary"]["has_on_success_callback"]
     assert "has_on_failure_callback" not in tasks["summary"]
-    assert bag.dags["tiktok_offline__told"].get_task("wait_for_file").on_stale_callback is not None
+    sensor = bag.dags["tiktok_offline__told"].get_task("wait_for_file")
+    assert isinstance(sensor, ConversionFileSensor)
+    assert sensor.on_stale_callback is not None
     assert "has_on_" not in json.dumps(serialised["tiktok_offline__silent"])

@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow import __version__ as airflow_version
@@ -22,9 +22,9 @@ from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS
 from tests.glue.airflow_world import AirflowWorld
 from tests.servers.airflow import AirflowRunner
 
-try:
+if TYPE_CHECKING or Version(airflow_version) >= Version("3.2"):
     from airflow.triggers.callback import CallbackTrigger
-except ImportError:  # Airflow 3.1
+else:
     from airflow.triggers.deadline import DeadlineCallbackTrigger as CallbackTrigger
 
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]

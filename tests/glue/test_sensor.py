@@ -302,6 +302,8 @@ def test_trigger_says_once_that_the_feed_is_stale(inbox: Inbox) -> None:
     )
     with pytest.raises(TaskDeferred) as first:
         sensor.execute(context)
+    assert isinstance(first.value.trigger, ConversionFileTrigger)
+    assert first.value.kwargs is not None
     assert first.value.trigger.stale_at is not None
     first.value.trigger.stale_at = system_clock().now().isoformat()
     event = asyncio.run(first_event(first.value.trigger))
@@ -380,7 +382,7 @@ def test_a_missing_folder_is_its_own_triggers_error(inbox: Inbox) -> None:
     lost = inbox.settings(path=f"{inbox.folder}/nowhere/x.csv").model_dump(mode="json")
     bad = ConversionFileTrigger(settings=lost, day=DAY, poke_interval=1)
 
-    async def watch() -> list[Any]:
+    async def watch() -> tuple[Any, Any]:
         return await asyncio.gather(first_event(good), first_event(bad))
 
     assert [event["status"] for event in asyncio.run(watch())] == ["found", "error"]

@@ -147,10 +147,10 @@ def test_each_event_counts_once_whatever_is_killed_cleared_or_repeated(deploymen
     """The upload dies in the middle; the run is repeated; each task is cleared in turn; the day is run again."""
     deployment.write_file(4000)
     demanded = deployment.demanded()
-    first = {"logical_date": "2026-11-20T08:00:00+00:00", "conf": {"file_day": DAY.isoformat()}}
+    conf = {"file_day": DAY.isoformat()}
 
     with deployment.runner() as airflow:
-        airflow.start(DAG_ID, **first)
+        airflow.start(DAG_ID, logical_date="2026-11-20T08:00:00+00:00", conf=conf)
         _wait_for_events(deployment, 500)
         airflow.kill()
     taken = len(deployment.held())
@@ -170,7 +170,7 @@ def test_each_event_counts_once_whatever_is_killed_cleared_or_repeated(deploymen
         for task in TASKS:
             run = airflow.clear(DAG_ID, run.run_id, task)
             assert run.state == "success", (task, run.tasks)
-        other = airflow.run(DAG_ID, logical_date="2026-11-20T09:00:00+00:00", conf=first["conf"])
+        other = airflow.run(DAG_ID, logical_date="2026-11-20T09:00:00+00:00", conf=conf)
         assert other.state == "success"
         assert other.tasks["upload"] == "skipped"
         assert deployment.api.times_received() == received

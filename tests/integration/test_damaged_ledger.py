@@ -60,12 +60,12 @@ def _change(path: Path) -> None:
     path.write_bytes(content)
 
 
-DAMAGES: dict[str, Callable[[Shop], None]] = {
+DAMAGES: dict[str, Callable[[Shop], object]] = {
     "the last log entry is missing": lambda shop: _log(shop)[-1].unlink(),
     "a data file is cut off": lambda shop: _cut(_data(shop)[-1]),
     "the secret is gone": lambda shop: _first(shop, "secret").unlink(),
 }
-MORE_DAMAGES: dict[str, Callable[[Shop], None]] = {
+MORE_DAMAGES: dict[str, Callable[[Shop], object]] = {
     "the first log entry is missing": lambda shop: _log(shop)[0].unlink(),
     "a log entry in the middle is missing": lambda shop: _log(shop)[1].unlink(),
     "a log entry is cut off": lambda shop: _cut(_log(shop)[1]),
@@ -85,7 +85,7 @@ MORE_DAMAGES: dict[str, Callable[[Shop], None]] = {
 }
 
 
-def _damage_and_deliver(damage: Callable[[Shop], None], shop: Shop, simulator: RunningSimulator) -> None:
+def _damage_and_deliver(damage: Callable[[Shop], object], shop: Shop, simulator: RunningSimulator) -> None:
     shutil.rmtree(shop.state)
     shutil.copytree(shop.folder / "whole", shop.state)
     damage(shop)
@@ -99,7 +99,7 @@ def _damage_and_deliver(damage: Callable[[Shop], None], shop: Shop, simulator: R
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 def test_a_damaged_ledger_stops_the_delivery(
-    damage: Callable[[Shop], None], delivered: Shop, simulator: RunningSimulator
+    damage: Callable[[Shop], object], delivered: Shop, simulator: RunningSimulator
 ) -> None:
     """Before a request leaves, with an error that names the ledger."""
     _damage_and_deliver(damage, delivered, simulator)
@@ -108,7 +108,7 @@ def test_a_damaged_ledger_stops_the_delivery(
 @pytest.mark.campaign
 @pytest.mark.parametrize("damage", MORE_DAMAGES.values(), ids=MORE_DAMAGES.keys())
 def test_any_damage_to_the_ledger_stops_the_delivery(
-    damage: Callable[[Shop], None], delivered: Shop, simulator: RunningSimulator
+    damage: Callable[[Shop], object], delivered: Shop, simulator: RunningSimulator
 ) -> None:
     """Whatever of it is missing, cut off or another's."""
     _damage_and_deliver(damage, delivered, simulator)

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         shutil.copy(Path(__file__).parent / "dags" / "late_feed.py", airflow.dags)
         with standalone(airflow, shops.environment()) as running:
             for dag_id in ("tiktok_offline__careful_shop", "tiktok_offline_on_arrival", "late_feed"):
-                wait_until(lambda known=dag_id: running.knows(known), dag_id)
+                wait_until(partial(running.knows, dag_id), dag_id)
             yield World(shops, running, web)
 
 
@@ -104,7 +105,11 @@ def test_a_cleared_task_and_a_cleared_run_send_nothing_again(world: World) -> No
     run = world.start("corner_shop", day.isoformat())
     assert world.api.finished(*run) == "success"
     received = world.shops.api.times_received()
-    for clear in (lambda: world.api.clear_task(*run, "upload"), lambda: world.api.clear_run(*run)):
+    clears: tuple[Callable[[], object], ...] = (
+        partial(world.api.clear_task, *run, "upload"),
+        partial(world.api.clear_run, *run),
+    )
+    for clear in clears:
         tries = world.api.tasks(*run)["summary"]["try_number"]
         clear()
         assert world.api.finished(*run) == "success"

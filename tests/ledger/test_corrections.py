@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import TypedDict
 
 import polars as pl
 import pytest
@@ -19,7 +20,13 @@ from airflow_provider_tiktok_offline.ledger.corrections import adopt, mark_erron
 from airflow_provider_tiktok_offline.ledger.rebuilding import begin_rebuild, finish_rebuild
 from tests.ledger.world import EVENT_SET, IDENTITY, World, event_id
 
-WHO = {"reason": "asked by the shop", "actor": "cli/test"}
+
+class _Who(TypedDict):
+    reason: str
+    actor: str
+
+
+WHO: _Who = {"reason": "asked by the shop", "actor": "cli/test"}
 
 
 def _audited(world: World) -> list[str]:

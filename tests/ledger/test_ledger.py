@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -115,7 +116,7 @@ def test_dedupe_that_broke_off_finds_its_own_claims(world: World) -> None:
     delivery = world.enter("monday")
     frame = world.frame(range(5))
 
-    def parts():  # type: ignore[no-untyped-def]
+    def parts() -> Iterator[tuple[int, pl.DataFrame]]:
         yield 0, frame.head(2)
         yield 1, frame.tail(3)
         raise KeyboardInterrupt

@@ -50,7 +50,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _must_arrive(self, number: int) -> bool:
         frame = self.world.frame([number])
-        verdict = self.world.ledger().look(frame, now=self.world.clock.now(), lookback=None)[0]
+        verdict: str = self.world.ledger().look(frame, now=self.world.clock.now(), lookback=None)[0]
         assert verdict in ("already_sent", "in_doubt_old")
         return verdict == "already_sent"
 
@@ -135,13 +135,13 @@ class LedgerMachine(RuleBasedStateMachine):
         assert all(count == 1 for count in self.counted.values())
 
 
-_COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": True}
+_COMMON = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 
 
 def test_any_order_counts_each_event_once() -> None:
     """A seeded handful of orders."""
     run_state_machine_as_test(
-        LedgerMachine, settings=settings(max_examples=5, stateful_step_count=8, derandomize=True, **_COMMON)
+        LedgerMachine, settings=settings(_COMMON, max_examples=5, stateful_step_count=8, derandomize=True)
     )
 
 
@@ -149,4 +149,4 @@ def test_any_order_counts_each_event_once() -> None:
 @pytest.mark.timeout(3600)
 def test_many_orders_count_each_event_once() -> None:
     """Many orders, longer ones."""
-    run_state_machine_as_test(LedgerMachine, settings=settings(max_examples=150, stateful_step_count=25, **_COMMON))
+    run_state_machine_as_test(LedgerMachine, settings=settings(_COMMON, max_examples=150, stateful_step_count=25))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypedDict, Unpack
 
 import polars as pl
 
@@ -24,6 +25,13 @@ LEASE = 300
 def event_id(number: int) -> str:
     """The event id of one made-up transaction."""
     return f"v1-{number:032x}"
+
+
+class Options(TypedDict, total=False):
+    """What a frame of transactions may have of its own."""
+
+    age: timedelta
+    amount: str
 
 
 class World:
@@ -63,14 +71,14 @@ class World:
         )  # fmt: skip
         return delivery
 
-    def plan(self, delivery: str, numbers: Sequence[int], **options: object) -> Plan:
+    def plan(self, delivery: str, numbers: Sequence[int], **options: Unpack[Options]) -> Plan:
         """Dedupe one part of these transactions."""
         return self.ledger().dedupe(
             delivery,
             [(0, self.frame(numbers, **options))],
             route="tiktok",
             now=self.clock.now(),
-            lookback=LOOKBACK,  # type: ignore[arg-type]
+            lookback=LOOKBACK,
         )
 
     def send(self, delivery: str, numbers: Sequence[int], *, answer: bool = True, holder: str = "run") -> None:
@@ -93,7 +101,9 @@ class World:
                 if answer:
                     receipts.accepted(chosen, "request")
 
-    def deliver(self, name: str, numbers: Sequence[int], *, route: str = "tiktok", **options: object) -> Settlement:
+    def deliver(
+        self, name: str, numbers: Sequence[int], *, route: str = "tiktok", **options: Unpack[Options]
+    ) -> Settlement:
         """A whole delivery without a fault."""
         delivery = self.enter(name, route=route)
         self.plan(delivery, numbers, **options)
@@ -102,9 +112,9 @@ class World:
         self.deliveries.save(self.deliveries.get(delivery), status="closed")
         return settlement
 
-    def verdicts(self, numbers: Sequence[int], delivery: str = "", **options: object) -> dict[str, int]:
+    def verdicts(self, numbers: Sequence[int], delivery: str = "", **options: Unpack[Options]) -> dict[str, int]:
         """What the ledger says of these transactions now."""
-        frame = self.frame(numbers, **options)  # type: ignore[arg-type]
+        frame = self.frame(numbers, **options)
         looked = self.ledger().look(frame, now=self.clock.now(), lookback=LOOKBACK, delivery_id=delivery)
         return dict(looked.value_counts().iter_rows())
 

@@ -68,10 +68,10 @@ def test_a_key_is_written_once_and_never_touched_again(depot: Depot) -> None:
     """Rewriting a key makes LiveRamp ingest it again: the same content, or other content, leaves it as it is."""
     done = depot.publish()
     assert done.record is not None
-    before = depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)
+    before = depot.server.client().head_object(Bucket=depot.bucket, Key=KEY)
     assert depot.publish().outcome == "already_delivered"
     assert depot.publish(range(90, 140)).outcome == "queued"
-    after = depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)
+    after = depot.server.client().head_object(Bucket=depot.bucket, Key=KEY)
     assert (before["ETag"], before["LastModified"]) == (after["ETag"], after["LastModified"])
     assert depot.server.read(depot.bucket, KEY) == text(map(row, range(40)))
 
@@ -125,9 +125,9 @@ def test_a_put_whose_note_was_lost_is_noted_not_repeated(depot: Depot, monkeypat
         patch.setattr(FeedState, "finish", die)
         with pytest.raises(KeyboardInterrupt):
             depot.publish()
-    before = depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)["LastModified"]
+    before = depot.server.client().head_object(Bucket=depot.bucket, Key=KEY)["LastModified"]
     assert depot.publish().outcome == "delivered"
-    assert depot.server._client().head_object(Bucket=depot.bucket, Key=KEY)["LastModified"] == before
+    assert depot.server.client().head_object(Bucket=depot.bucket, Key=KEY)["LastModified"] == before
 
 
 def test_a_google_bucket_gets_each_key_once(feed_state: FeedState, clock: ManualClock, tmp_path: Path) -> None:
@@ -167,5 +167,6 @@ def test_the_file_is_encrypted_on_its_way(depot: Depot) -> None:
     assert key == f"{KEY}.gz.pgp"
     content = pysequoia.decrypt(depot.server.read(depot.bucket, key), decryptor=secret.decryptor()).bytes
 
+    assert content is not None
     assert gzip.decompress(content) == text(map(row, range(40)))
     assert depot.publish().outcome == "already_delivered"

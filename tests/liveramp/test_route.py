@@ -16,6 +16,7 @@ from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import FeedError, InputFileError
+from airflow_provider_tiktok_offline.liveramp.feed import Feed
 from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
 from tests.liveramp.office import Office
 from tests.liveramp.rows import COLUMNS, feed, row
@@ -152,7 +153,7 @@ def test_a_row_that_needs_quotes_is_refused_alone(office: Office) -> None:
     assert state.status == "closed"
 
 
-def _contract(columns: tuple[str, ...]):
+def _contract(columns: tuple[str, ...]) -> Feed:
     return replace(feed(columns), sample_sha256="2" * 64)
 
 

@@ -11,7 +11,7 @@ from airflow_provider_tiktok_offline.samples import file_format_page
 REPOSITORY = Path(__file__).parents[2]
 
 
-def test_committed_page_is_the_generated_one():
+def test_committed_page_is_the_generated_one() -> None:
     """A rule that changes changes the page in the same commit."""
     committed = (REPOSITORY / file_format_page.PAGE).read_text(encoding="utf-8")
     assert committed == file_format_page.page(), (
@@ -19,7 +19,7 @@ def test_committed_page_is_the_generated_one():
     )
 
 
-def test_every_rule_column_and_reason_has_its_line():
+def test_every_rule_column_and_reason_has_its_line() -> None:
     """Nothing that a report can name is missing."""
     lines = file_format_page.page().splitlines()
     for name in (*RULES, *EXCLUSIONS):
@@ -28,7 +28,7 @@ def test_every_rule_column_and_reason_has_its_line():
         assert any(line.startswith(f"| {number} | `{name}` |") for line in lines)
 
 
-def test_every_table_row_has_its_cells():
+def test_every_table_row_has_its_cells() -> None:
     """A pipe inside a cell does not tear a row apart."""
     rows = [line for line in file_format_page.page().splitlines() if line.startswith("|")]
     widths = {line.replace("\\|", "").count("|") for line in rows if line.startswith("| `") and line.count("|") > 4}

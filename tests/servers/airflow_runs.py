@@ -51,6 +51,7 @@ def _clear(dag: Any, run_id: str, task_ids: list[str]) -> Any:
 
     from tests.servers.airflow_versions import DagSerialization
 
+    assert settings.Session is not None
     session = settings.Session()
     run = session.scalars(select(DagRun).where(DagRun.dag_id == dag.dag_id, DagRun.run_id == run_id)).one()
     run.dag = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))

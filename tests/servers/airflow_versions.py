@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-try:
+from airflow import __version__
+from packaging.version import Version
+
+# The type checker sees the newest version only.
+if TYPE_CHECKING or Version(__version__) >= Version("3.2"):
     from airflow.dag_processing.dagbag import DagBag
     from airflow.serialization.encoders import encode_trigger
     from airflow.serialization.serialized_objects import DagSerialization
 
-    _NAMED = {"bundle_name": "dags-folder"}
-except ImportError:  # Airflow 3.1
+    _NAMED: dict[str, Any] = {"bundle_name": "dags-folder"}
+else:
     from airflow.models.dagbag import DagBag
     from airflow.serialization.serialized_objects import SerializedDAG as DagSerialization
     from airflow.serialization.serialized_objects import _encode_trigger as encode_trigger

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3  # moto needs it: a test that wants S3 fails here if moto is missing
 import httpx
@@ -48,31 +49,32 @@ class S3Server:
 
     def make_bucket(self, name: str) -> None:
         """Create an empty bucket."""
-        self._client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": self.region})
+        self.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": self.region})
 
     def keys(self, bucket: str) -> list[str]:
         """Every key in the bucket."""
-        pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
     def read(self, bucket: str, key: str) -> bytes:
         """The bytes of one object."""
-        return bytes(self._client().get_object(Bucket=bucket, Key=key)["Body"].read())
+        return bytes(self.client().get_object(Bucket=bucket, Key=key)["Body"].read())
 
     def write(self, bucket: str, key: str, content: bytes) -> None:
         """Put one object."""
-        self._client().put_object(Bucket=bucket, Key=key, Body=content)
+        self.client().put_object(Bucket=bucket, Key=key, Body=content)
 
     def delete(self, bucket: str, key: str) -> None:
         """Remove one object."""
-        self._client().delete_object(Bucket=bucket, Key=key)
+        self.client().delete_object(Bucket=bucket, Key=key)
 
     def refuse(self, refused: bool) -> None:
         """From now on let in nobody, since it knows no user, or everybody again."""
         calls = "0" if refused else "inf"
         httpx.post(f"{self.endpoint}/moto-api/reset-auth", content=calls, trust_env=False).raise_for_status()
 
-    def _client(self):  # type: ignore[no-untyped-def]
+    def client(self) -> Any:
+        """boto3's client of this server."""
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,

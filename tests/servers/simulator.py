@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from airflow_provider_tiktok_offline.simulator.client import Control
 from airflow_provider_tiktok_offline.simulator.defaults import (
@@ -37,7 +38,7 @@ class RunningSimulator:
         """Event id -> how often it came, before dedupe."""
         return {each.event_id: each.times for each in self.control.received()}
 
-    def items(self) -> dict[str, dict[str, object]]:
+    def items(self) -> dict[str, dict[str, Any]]:
         """Event id -> the item as sent, of every event held."""
         return {held.item["event_id"]: held.item for held in self.control.events()}
 

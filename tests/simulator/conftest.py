@@ -49,17 +49,20 @@ class Api:
         headers = {} if token is None else {"Access-Token": token}
         answer = self.http.post(TRACK, json=body, headers=headers)
         assert answer.status_code == 200
-        return answer.json()
+        told: dict[str, Any] = answer.json()
+        return told
 
     def get(self, path: str, *, token: str = ACCESS_TOKEN, **query: Any) -> dict[str, Any]:
         answer = self.http.get(f"/open_api/v1.3{path}", params=query, headers={"Access-Token": token})
         assert answer.status_code == 200
-        return answer.json()
+        body: dict[str, Any] = answer.json()
+        return body
 
     def post(self, path: str, *, token: str = ACCESS_TOKEN, **values: Any) -> dict[str, Any]:
         answer = self.http.post(f"/open_api/v1.3{path}", json=values, headers={"Access-Token": token})
         assert answer.status_code == 200
-        return answer.json()
+        body: dict[str, Any] = answer.json()
+        return body
 
 
 @pytest.fixture(scope="session")

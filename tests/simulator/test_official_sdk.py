@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import business_api_client as sdk
@@ -25,14 +24,14 @@ from tests.simulator.conftest import make_event
 
 
 @pytest.fixture
-def client(simulator: Simulator) -> Iterator[sdk.ApiClient]:
+def client(simulator: Simulator) -> sdk.ApiClient:
     configuration = sdk.Configuration()
     configuration.host = simulator.url
     return sdk.ApiClient(configuration)
 
 
 def _track(client: sdk.ApiClient, events: list[dict[str, Any]], token: str = ACCESS_TOKEN) -> dict[str, Any]:
-    return client.call_api(
+    answer: dict[str, Any] = client.call_api(
         TRACK,
         "POST",
         header_params={"Access-Token": token, "Content-Type": "application/json"},
@@ -40,6 +39,7 @@ def _track(client: sdk.ApiClient, events: list[dict[str, Any]], token: str = ACC
         response_type="InlineResponse200",
         _return_http_data_only=True,
     )
+    return answer
 
 
 def test_the_sdk_exchanges_a_code_for_a_token(client: sdk.ApiClient, simulator: Simulator) -> None:

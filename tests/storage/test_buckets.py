@@ -153,7 +153,7 @@ def test_failing_source_leaves_no_key_and_no_parts(
     with open_files(_uri(bucket, ""), _connections(s3_store)) as files, pytest.raises(FileMissingError):
         files.write(_uri(bucket, "a.csv"), chunks())
     assert s3_store.keys(bucket) == []
-    assert "Uploads" not in s3_store._client().list_multipart_uploads(Bucket=bucket)
+    assert "Uploads" not in s3_store.client().list_multipart_uploads(Bucket=bucket)
 
 
 def test_an_object_replaced_while_read_is_noticed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_written_file_is_private_and_whole(tmp_path: Path) -> None:
 def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     """A stream that breaks leaves neither a partial file nor a changed one."""
 
-    def broken():
+    def broken() -> Iterator[bytes]:
         yield b"x"
         raise StorageUnavailableError("gone")
 

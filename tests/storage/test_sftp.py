@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
@@ -20,10 +23,11 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.storage.backends.sftp_files import SftpFiles
 from airflow_provider_tiktok_offline.storage.files import open_files
+from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 from tests.servers.sshd import Sshd, StaticConnections, sshd
 
 
-def _files(server: Sshd, folder: Path, **options):
+def _files(server: Sshd, folder: Path, **options: Any) -> AbstractContextManager[RemoteFiles]:
     return open_files(server.uri(folder), StaticConnections(server.connection(**options)))
 
 
@@ -160,7 +164,7 @@ def test_temporary_name_is_gone_after_the_write(server: Sshd, folder: Path) -> N
 def test_failing_source_leaves_nothing(server: Sshd, folder: Path) -> None:
     """If the stream that is written breaks, the part that was sent is removed."""
 
-    def chunks():
+    def chunks() -> Iterator[bytes]:
         yield b"x" * 1_000_000
         raise FileMissingError("gone")
 

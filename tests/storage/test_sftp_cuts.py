@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.storage.backends.sftp_files import SftpFiles
 from airflow_provider_tiktok_offline.storage.files import open_files
+from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 from tests.servers.proxy import CuttingProxy, cutting_proxy
 from tests.servers.sshd import Sshd, StaticConnections, sshd
 
@@ -30,7 +32,7 @@ def proxy(server: Sshd) -> Iterator[CuttingProxy]:
         yield running
 
 
-def _open(server: Sshd, proxy: CuttingProxy, folder: Path):
+def _open(server: Sshd, proxy: CuttingProxy, folder: Path) -> AbstractContextManager[RemoteFiles]:
     return open_files(server.uri(folder), StaticConnections(server.connection(port=proxy.port)))
 
 

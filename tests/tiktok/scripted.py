@@ -23,7 +23,8 @@ class Request:
 
     @property
     def json(self) -> dict[str, Any]:
-        return json.loads(self.body)
+        body: dict[str, Any] = json.loads(self.body)
+        return body
 
     @property
     def event_ids(self) -> list[str]:

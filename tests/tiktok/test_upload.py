@@ -474,7 +474,7 @@ def test_receipts_that_can_not_be_written_stop_the_run(method: str, clock: Manua
         calls += 1
         if calls > 2 or method == "flush":
             raise DiskFull(28, "No space left on device")
-        return getattr(Receipts, method)(self, *args)
+        getattr(Receipts, method)(self, *args)
 
     setattr(Failing, method, fail)
     receipts = Failing()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from airflow import __version__
 
 # Airflow 3.1 reads its configuration when it is imported.
@@ -9,7 +11,10 @@ if not __version__.startswith("3.1."):
     from airflow.sdk.observability.metrics import stats_utils
     from airflow.sdk.observability.stats import Stats
 
+    # Both take other arguments in each version.
+    initialize: Callable[..., None] = Stats.initialize
+    factory: Callable[..., object] = stats_utils.get_stats_factory
     if __version__.startswith("3.2."):
-        Stats.initialize(factory=stats_utils.get_stats_factory(Stats))
+        initialize(factory=factory(Stats))
     else:
-        Stats.initialize(factory=stats_utils.get_stats_factory(), export_legacy_names=False)
+        initialize(factory=factory(), export_legacy_names=False)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import DAG, Param
 
 from airflow_provider_tiktok_offline.notifications.delivery import StaleFeedNotifier
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 
-try:
-    from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
-except ImportError:  # Airflow 3.1
-    from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference
+if TYPE_CHECKING:  # The stubs of airflow.sdk lack these names.
+    from airflow.sdk.definitions.callback import AsyncCallback
+    from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
+else:
+    try:
+        from airflow.sdk import AsyncCallback, DeadlineAlert, DeadlineReference
+    except ImportError:  # Airflow 3.1
+        from airflow.sdk.definitions.deadline import AsyncCallback, DeadlineAlert, DeadlineReference
 
-LATE = {"config": str(Path(__file__).with_name("advertisers.yaml")), "advertiser": "late_shop"}
+CONFIG = str(Path(__file__).with_name("advertisers.yaml"))
 
 with DAG(
     "late_feed",
@@ -25,7 +30,7 @@ with DAG(
     deadline=DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=timedelta(seconds=5),
-        callback=AsyncCallback(StaleFeedNotifier, LATE),
+        callback=AsyncCallback(StaleFeedNotifier, {"config": CONFIG, "advertiser": "late_shop"}),
     ),
 ) as dag:
-    ConversionFileSensor(task_id="wait_for_file", deferrable=True, **LATE)
+    ConversionFileSensor(task_id="wait_for_file", deferrable=True, config=CONFIG, advertiser="late_shop")
