@@ -16,6 +16,9 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
     REGIONS,
     STANDARD_EVENTS,
 )
+from airflow_provider_tiktok_offline.conversions.file.decoding import encoding_name
+from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS
+from airflow_provider_tiktok_offline.conversions.rules.timestamp_notation import parse_format
 
 #: Type of the error that a section raises about one of its keys, with ``key`` in its context.
 MISFIT = "misfit"
@@ -78,6 +81,19 @@ def _rule(value: str) -> str:
     return value
 
 
+def _delimiter(value: str) -> str:
+    delimiter = {word: mark for mark, word in DELIMITERS.items()}.get(value, value)
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter.isalnum() or delimiter in '"\r\n':
+        words = ", ".join(DELIMITERS.values())
+        raise ValueError(f"{value!r} is no delimiter: write {words}, or one ASCII character that is no letter or digit")
+    return delimiter
+
+
+def _timestamp_notation(value: str) -> str:
+    parse_format(value)
+    return value
+
+
 def _uri(value: str) -> str:
     if re.match(r"(?:/|(?:file|s3|gs)://)", value):
         return value
@@ -90,6 +106,9 @@ Region = Annotated[str, AfterValidator(_region), Field(json_schema_extra={"enum"
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 EventName = Annotated[str, AfterValidator(_event_name), Field(json_schema_extra={"enum": sorted(STANDARD_EVENTS)})]
 Column = Annotated[str, AfterValidator(_column), Field(json_schema_extra={"enum": list(PROGRAMME_COLUMNS)})]
+Delimiter = Annotated[str, AfterValidator(_delimiter)]
+Encoding = Annotated[str, AfterValidator(encoding_name)]
+TimestampNotation = Annotated[str, AfterValidator(_timestamp_notation)]
 RuleName = Annotated[str, AfterValidator(_rule)]
 StoreUri = Annotated[str, AfterValidator(_uri)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]

@@ -24,6 +24,7 @@ from airflow_provider_tiktok_offline.config.fields import (
 from airflow_provider_tiktok_offline.config.sections import (
     ConsentConfig,
     ExtensionConfig,
+    FormatConfig,
     GuardConfig,
     LedgerConfig,
     LimitsConfig,
@@ -35,11 +36,13 @@ from airflow_provider_tiktok_offline.config.sections import (
     UploadConfig,
 )
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
+from airflow_provider_tiktok_offline.conversions.contract.columns import PROGRAMME_COLUMNS
 from airflow_provider_tiktok_offline.conversions.contract.settings import (
     DEFAULT_SEND_FIELDS,
     OPTIONAL_SEND_FIELDS,
     Consent,
     ConversionSettings,
+    FileFormat,
     Limits,
     Severity,
     Store,
@@ -49,6 +52,7 @@ __all__ = [
     "AdvertiserConfig",
     "ConsentConfig",
     "ExtensionConfig",
+    "FormatConfig",
     "GuardConfig",
     "LedgerConfig",
     "LimitsConfig",
@@ -74,6 +78,7 @@ class AdvertiserConfig(Strict):
         test_events: how many events a test sends.
         tiktok_conn_id: Airflow connection with the access token.
         source: where the conversion files appear.
+        format: how the export is written, where it is not in the programme's own form.
         state_uri: where ledger, deliveries and reports are kept: an absolute path, ``s3://conn_id@bucket/prefix`` or
             ``gs://conn_id@bucket/prefix``. One event set, one place.
         state_shared: says that a local ``state_uri`` is one directory on every worker.
@@ -92,9 +97,9 @@ class AdvertiserConfig(Strict):
         time_zone: IANA name for times without an offset.
         stores: settings of single shops, by store_code.
         extensions: columns of the file that hold a setting for their row.
-        columns: the file's column name -> the programme's, for a retailer's own export.
+        columns: the file's column name -> the programme's, for a retailer's own export. A programme's column may also
+            be joined from several: ``transaction_timestamp: [Date, Time]``.
         constants: programme column -> its value in every row.
-        decimal: the amounts' decimal mark.
         offset: whether digits other than 0000 after ``Z-`` are applied.
         date_only_time: time of day of a date without one.
         event_map: the file's transaction_category -> TikTok's event name.
@@ -131,6 +136,7 @@ class AdvertiserConfig(Strict):
     test_events: Annotated[int, Field(ge=1, le=1000)] = 10
     tiktok_conn_id: str = "tiktok_default"
     source: SourceConfig
+    format: FormatConfig = FormatConfig()
     state_uri: StoreUri
     state_shared: bool = False
     staging_uri: StoreUri | None = None
@@ -150,9 +156,8 @@ class AdvertiserConfig(Strict):
     time_zone: TimeZone = "UTC"
     stores: dict[str, StoreConfig] = Field(default_factory=dict)
     extensions: ExtensionConfig = ExtensionConfig()
-    columns: dict[str, Column] = Field(default_factory=dict)
+    columns: dict[str, Column | list[str]] = Field(default_factory=dict)
     constants: dict[Column, str] = Field(default_factory=dict)
-    decimal: Literal["point", "comma"] = "point"
     offset: Literal["ignore", "apply"] = "ignore"
     date_only_time: time = time(0, 0)
     event_map: dict[str, EventName] = Field(default_factory=dict)
@@ -193,6 +198,9 @@ class AdvertiserConfig(Strict):
         if unknown:
             known = ", ".join(sorted(DEFAULT_SEND_FIELDS | OPTIONAL_SEND_FIELDS))
             raise misfit("send_fields", f"has the unknown {', '.join(sorted(unknown))}; there are {known}")
+        for name, parts in self.columns.items():
+            if not isinstance(parts, str) and name not in PROGRAMME_COLUMNS:
+                raise misfit(f"columns.{name}", "is none of the programme's columns, which a list of columns can make")
         if self.send_from is not None and self.send_from.tzinfo is None:
             raise misfit("send_from", "needs an offset, as 2026-11-22T00:00:00Z")
         locked = [rule for rule, severity in self.severities.items() if RULES[rule].locked and severity != "error"]
@@ -229,6 +237,20 @@ class AdvertiserConfig(Strict):
             found.append("phone_region: none is set, so only phones written with their country code are understood")
         return found
 
+    def _file_format(self) -> FileFormat:
+        written = self.format
+        return FileFormat(
+            delimiter=written.delimiter,
+            encoding=written.encoding,
+            skip_lines=written.skip_lines,
+            footer_lines=written.footer_lines,
+            decimal=written.decimal,
+            thousands=written.thousands,
+            strip_symbols=written.currency_symbols == "strip",
+            timestamp_formats=written.timestamp_formats,
+            joined={name: tuple(parts) for name, parts in self.columns.items() if not isinstance(parts, str)},
+        )
+
     def conversion_settings(self) -> ConversionSettings:
         """The part that decides what a row becomes."""
         extensions: dict[str, str] = {
@@ -236,14 +258,14 @@ class AdvertiserConfig(Strict):
         }
         return ConversionSettings(
             profile=self.profile or self.route,
-            columns=self.columns,
+            columns={name: target for name, target in self.columns.items() if isinstance(target, str)},
             constants=self.constants,
             extensions=extensions,
             stores={
                 code: Store(currency=s.currency, phone_region=s.phone_region, time_zone=s.time_zone)
                 for code, s in self.stores.items()
             },
-            decimal=self.decimal,
+            format=self._file_format(),
             currency=self.currency,
             phone_region=self.phone_region,
             time_zone=self.time_zone,

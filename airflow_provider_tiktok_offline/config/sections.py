@@ -9,9 +9,12 @@ from pydantic import Field, model_validator
 
 from airflow_provider_tiktok_offline.config.fields import (
     Currency,
+    Delimiter,
+    Encoding,
     Name,
     Region,
     Strict,
+    TimestampNotation,
     TimeZone,
     misfit,
 )
@@ -66,6 +69,42 @@ class SourceConfig(Strict):
             raise misfit("path", "must end with a file name, as /outgoing/sales_{{ ds_nodash }}.csv")
         if self.after_delivery == "archive" and self.archive_path is None:
             raise misfit("archive_path", "is missing: after_delivery is archive")
+        return self
+
+
+class FormatConfig(Strict):
+    """How the export is written, where it is not in the programme's own form.
+
+    Attributes:
+        delimiter: between two fields: ``comma``, ``tab``, ``pipe``, ``semicolon``, or one other ASCII character;
+            without it, what the header shows.
+        encoding: of the text, as Python names it: ``cp1252``, ``iso-8859-15``, ``utf-16``. UTF-8 may have a byte order
+            mark.
+        skip_lines: lines above the header that are left out. A ``sep=`` line is left out by itself.
+        footer_lines: lines at the end that are no rows, such as a total; blank lines don't count.
+        decimal: the decimal mark of amounts, prices and quantities.
+        thousands: the mark between groups of digits; ``" "`` stands for every kind of blank, ``"'"`` for every kind of
+            apostrophe.
+        currency_symbols: whether a currency's sign or letters beside an amount are dropped; without it such an amount
+            is a fault.
+        timestamp_formats: how the file writes times, tried in order before the programme's own forms:
+            ``dd.MM.yyyy HH:mm``. Symbols are ``yyyy yy MM M MMM dd d HH H hh h mm ss S a X``, other text stands in
+            quotes: ``yyyy-MM-dd'T'HH:mm``. ``S`` is a fraction, ``a`` is am or pm, ``X`` an offset.
+    """
+
+    delimiter: Delimiter | None = None
+    encoding: Encoding = "utf-8"
+    skip_lines: Annotated[int, Field(ge=0, le=100)] = 0
+    footer_lines: Annotated[int, Field(ge=0, le=100)] = 0
+    decimal: Literal[".", ","] | None = None
+    thousands: Literal[".", ",", " ", "'"] | None = None
+    currency_symbols: Literal["strip"] | None = None
+    timestamp_formats: tuple[TimestampNotation, ...] = ()
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> FormatConfig:
+        if self.thousands is not None and self.thousands == (self.decimal or "."):
+            raise misfit("thousands", f"is the decimal mark too ({self.thousands}): set `decimal`")
         return self
 
 

@@ -21,6 +21,7 @@ from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSou
 from airflow_provider_tiktok_offline.conversions.file.header import Header
 from airflow_provider_tiktok_offline.conversions.file.parsing import Parsed, parse, screen
 from airflow_provider_tiktok_offline.conversions.file.reader import Block, FileReader, RunningDigest
+from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, number_format, read_amounts
 from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
 from airflow_provider_tiktok_offline.errors import FeedError, FileChangedError
 from airflow_provider_tiktok_offline.liveramp.feed import Feed, check_drift, check_new_categories, feed_columns
@@ -209,7 +210,7 @@ class _Layout:
         self._others = header.others
         self._same_delimiter = header.delimiter == feed.delimiter
         settings = one.settings
-        altered = settings.decimal == "comma" or settings.event_map or self._shifts_time()
+        altered = self._rewrites_amounts() or settings.event_map or settings.format.joined or self._shifts_time()
         in_order = [header.places.get(name) for name in feed.columns] == list(range(header.width))
         self._same_form = self._same_delimiter and in_order and not altered
         self._labels = {name: header.labels.get(name, name) for name in feed.columns}
@@ -276,23 +277,38 @@ class _Layout:
     def _column(self, name: str) -> pl.Expr:
         settings = self._settings
         place = self._places.get(name)
+        if name in settings.format.joined:
+            parts = [pl.col(str(self._others[part])).str.strip_chars() for part in settings.format.joined[name]]
+            return pl.concat_str(parts, separator=" ").str.strip_chars()
         if place is None:
             return pl.lit(settings.constants[name])
         cell = pl.col(str(place))
         if settings.trim_white_space:
             cell = cell.str.strip_chars()
-        if name == "transaction_amount" and settings.decimal == "comma":
-            cell = cell.str.replace(",", ".", literal=True)
+        if name == "transaction_amount" and self._rewrites_amounts():
+            cell = cell.map_batches(self._in_programme_form, return_dtype=pl.String, is_elementwise=True)
         if name == "transaction_category" and settings.event_map:
             cell = cell.replace(dict(settings.event_map))
         return cell
+
+    def _rewrites_amounts(self) -> bool:
+        """Whether the file writes amounts in another form than the programme's."""
+        written = self._settings.format
+        return written.decimal == "," or written.thousands is not None or written.strip_symbols
+
+    def _in_programme_form(self, cells: pl.Series) -> pl.Series:
+        """Amounts with a point and two decimals; cells that are no amount stay as they are."""
+        amounts = read_amounts(cells.str.strip_chars(), number_format(self._settings.format))
+        texts = [decimal_text(units) if known else cell for units, known, cell in
+                 zip(amounts.units.tolist(), amounts.known.tolist(), cells.to_list(), strict=True)]  # fmt: skip
+        return pl.Series(cells.name, texts, dtype=pl.String)
 
     def _shifts_time(self) -> bool:
         """Whether what the file calls a time is not simply a time in UTC."""
         settings = self._settings
         zoned = settings.time_zone != "UTC" or "time_zone" in settings.extensions
         zoned = zoned or any(store.time_zone for store in settings.stores.values())
-        return zoned or settings.offset == "apply"
+        return zoned or settings.offset == "apply" or bool(settings.format.timestamp_formats)
 
     def _in_utc(self, cells: pl.DataFrame, frame: pl.DataFrame) -> pl.Series:
         """The timestamps in the programme's form for UTC."""
@@ -311,7 +327,13 @@ class _Layout:
                 zone = pl.when(cell != "").then(cell).otherwise(zone)
             zones = cells.select(zone.alias("zone")).get_column("zone")
         written = frame.get_column("transaction_timestamp").str.strip_chars()
-        times = read_timestamps(written, zones, offset=settings.offset, date_only_time=settings.date_only_time)
+        times = read_timestamps(
+            written,
+            zones,
+            offset=settings.offset,
+            date_only_time=settings.date_only_time,
+            formats=settings.format.timestamp_formats,
+        )
         if not times.known.all():
             raise FeedError("a timestamp that was validated can't be read.", where=self._where)
         moments = pl.Series("transaction_timestamp", times.epoch).cast(pl.Int64) * 1_000_000

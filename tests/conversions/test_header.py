@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.contract.settings import Consent, ConversionSettings
+from airflow_provider_tiktok_offline.conversions.contract.settings import Consent, ConversionSettings, FileFormat
 from airflow_provider_tiktok_offline.errors import InputFileError
 from tests.conversions.files import GOOD, HEADER, LIVERAMP, SETTINGS, check, found, text
 
@@ -110,7 +110,7 @@ MAPPED = ConversionSettings(
     columns={"Beleg": "order_id", "Kunde E-Mail": "email_1", "Datum": "transaction_timestamp",
              "Umsatz": "transaction_amount", "Filiale": "store_code"},
     constants={"transaction_category": "Purchase"},
-    decimal="comma",
+    format=FileFormat(decimal=","),
     extensions={"time_zone": "Zone"},
     where={"Marke": frozenset({"north"})},
     consent=Consent(column="Werbung ok", yes=frozenset({"ja"})),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 import polars as pl
 import pytest
@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES, severity_of
 from airflow_provider_tiktok_offline.conversions.contract.columns import PROGRAMME_COLUMNS
-from airflow_provider_tiktok_offline.conversions.contract.settings import Store
+from airflow_provider_tiktok_offline.conversions.contract.settings import FileFormat, Store
 from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, canonical, decimal_text, read_amounts
+from airflow_provider_tiktok_offline.conversions.rules.number_format import NumberFormat
 from tests.conversions.files import HEADER, LIVERAMP, SETTINGS, check, found, text
 
 CASES: list[tuple[dict[str, str], str]] = [
@@ -47,7 +48,6 @@ CASES: list[tuple[dict[str, str], str]] = [
     ({"transaction_amount": "-"}, "amount_missing"),
     ({"transaction_amount": "$12.50"}, "amount_format"),
     ({"transaction_amount": '"1,299.00"'}, "amount_format"),
-    ({"transaction_amount": "12.505"}, "amount_decimals"),
     ({"order_id": "#1001"}, "id_characters"),
     ({"product_id": "a/b"}, "id_characters"),
     ({"order_id": "", "product_id": "p1"}, "order_id_missing"),
@@ -178,14 +178,50 @@ def test_categories_can_be_mapped_and_narrowed() -> None:
 
 @pytest.mark.parametrize(("currency", "amount", "wrong"), [
     ("JPY", "1000", False), ("JPY", "1000.00", False), ("JPY", "10.50", True), ("KWD", "1.234", False),
-    ("KWD", "1.2345", True),
-    ("USD", "99", False), ("USD", "99.9", False), ("USD", "99.999", True), ("USD", "99.990", False),
+    ("USD", "99", False), ("USD", "99.9", False),
 ])  # fmt: skip
 def test_decimals_are_those_of_the_currency(currency: str, amount: str, wrong: bool) -> None:
     """More than its minor unit has are a warning on the direct route."""
     report = check([{"transaction_amount": amount}], replace(SETTINGS, currency=currency))
     assert report.rows_valid == 1
     assert found(report) == ({("amount_decimals", "warning")} if wrong else set())
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "value"),
+    [
+        ("KWD", "1.2345", "1.234"),
+        ("KWD", "1.2355", "1.236"),
+        ("USD", "19.990000000000002", "19.99"),
+        ("USD", "1234.567", "1234.57"),
+        ("USD", "0.125", "0.12"),
+        (None, "1234.567", "1234.57"),
+        ("JPY", "1234.5678", "1235.00"),
+    ],
+)
+def test_decimals_beyond_the_currency_s_are_rounded_with_a_warning(
+    currency: str | None, amount: str, value: str
+) -> None:
+    """They are the noise of a floating-point sum."""
+    report = check([{"transaction_amount": amount}], replace(SETTINGS, currency=currency))
+    assert found(report) == {("amount_rounded", "warning")}
+    assert report.values["valid"] == {currency or "none": value}
+
+
+@pytest.mark.parametrize("amount", ["1.299", "12.505", "99.990"])
+@pytest.mark.parametrize("currency", ["USD", "JPY", None])
+def test_three_decimals_may_be_a_thousands_group(currency: str | None, amount: str) -> None:
+    """Nobody can tell 1.299 from 1,299 until the configuration says what the mark means."""
+    settings = replace(SETTINGS, currency=currency)
+    assert found(check([{"transaction_amount": amount}], settings)) == {("amount_ambiguous", "error")}
+    places = Decimal(1) if currency == "JPY" else Decimal("0.01")
+    for written, value in (
+        (FileFormat(decimal="."), Decimal(amount).quantize(places, ROUND_HALF_EVEN)),
+        (FileFormat(decimal=",", thousands="."), Decimal(amount) * 1000),
+    ):
+        report = check([{"transaction_amount": amount}], replace(settings, format=written))
+        assert report.rows_valid == 1
+        assert Decimal(report.values["valid"][currency or "none"]) == value
 
 
 @pytest.mark.parametrize("amount", ["99", "99.9", "99.999"])
@@ -198,8 +234,8 @@ def test_liveramp_wants_two_decimals(amount: str) -> None:
 @given(st.decimals(min_value=-(10**9), max_value=10**9, places=6, allow_nan=False, allow_infinity=False))
 def test_amounts_are_exact(amount: Decimal) -> None:
     """Read and written back, an amount is the same number."""
-    for cell, mark in ((f"{amount:f}", "point"), (f"{amount:f}".replace(".", ","), "comma")):
-        read = read_amounts(pl.Series([cell, "12.34"]), mark)  # type: ignore[arg-type]
+    for cell, written in ((f"{amount:f}", NumberFormat(".")), (f"{amount:f}".replace(".", ","), NumberFormat(","))):
+        read = read_amounts(pl.Series([cell, "12.34"]), written)
         assert read.units[0] == int(amount * UNITS)
         assert Decimal(decimal_text(int(read.units[0]))) == amount
     shown = (
@@ -214,7 +250,7 @@ def test_amounts_are_exact(amount: Decimal) -> None:
 @given(st.integers(0, 99_999_999_999))
 def test_two_decimals_are_exact_by_the_quick_way(cents: int) -> None:
     """A column of usual amounts is read through floating point, and loses nothing."""
-    read = read_amounts(pl.Series([f"{cents // 100}.{cents % 100:02}"]), "point")
+    read = read_amounts(pl.Series([f"{cents // 100}.{cents % 100:02}"]), NumberFormat())
     assert read.units[0] == cents * 10_000
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_tiktok_offline.conversions.contract.settings import FileFormat
 from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
 from tests.conversions.files import LIVERAMP, SETTINGS, check, found
 
@@ -75,7 +76,7 @@ def test_moments_that_do_not_exist_are_refused(cell: str) -> None:
 @pytest.mark.parametrize(
     "cell",
     [
-        "", "x", "31.12.2026", "2026/11/20", "20261120", "1795132800", "2026-11-20 10:00", "11/20/26 10:00:00",
+        "", "x", "31.12.2026", "2026/11/20", "20261120", "1795132800", "11/20/26 10:00:00",
         "2026-11-20T",
         "2026-11-20 10:00:00 PM", "２０２６-11-20", "2026-11-20T10:00:00Z-000", "Nov 20 2026 3:15:00", " 2026-11-20",
     ],
@@ -163,3 +164,36 @@ def test_what_a_format_costs_by_profile(cell: str, rule: str, tiktok: str, liver
     quoted = f'"{cell}"' if "," in cell else cell
     assert (rule, tiktok) in found(check([{"transaction_timestamp": quoted}]))
     assert (rule, liveramp) in found(check([{"transaction_timestamp": quoted}], LIVERAMP))
+
+
+@pytest.mark.parametrize(
+    ("cell", "moment"),
+    [
+        ("2026-11-20 10:01", "2026-11-20T10:01:00"),
+        ("2026-11-20 10:01:00 -0500", "2026-11-20T15:01:00"),
+        ("2026-11-20 10:01:00 +01:00", "2026-11-20T09:01:00"),
+        ("2026-11-20 10:01:00 UTC", "2026-11-20T10:01:00"),
+        ("2026-11-20 10:01:00+00", "2026-11-20T10:01:00"),
+        ("2026-11-20T10:01:00.123", "2026-11-20T10:01:00"),
+        ("11/20/2026 3:15 PM", "2026-11-20T15:15:00"),
+        ("11/20/2026 3:15:00\u202fPM", "2026-11-20T15:15:00"),
+        ("11/20/2026, 3:15:00 p.m.", "2026-11-20T15:15:00"),
+    ],
+)
+def test_a_format_that_is_near_a_known_one_is_read_with_a_note(cell: str, moment: str) -> None:
+    """Nothing in it is ambiguous; LiveRamp's file needs the programme's form."""
+    times = read_timestamps(pl.Series([cell]), "UTC", offset="ignore", date_only_time=time(0))
+    assert times.known[0]
+    assert datetime.fromtimestamp(int(times.epoch[0]), UTC).isoformat() == f"{moment}+00:00"
+    assert ("timestamp_near", "note") in found(check([{"transaction_timestamp": f'"{cell}"'}]))
+    assert ("timestamp_near", "error") in found(check([{"transaction_timestamp": f'"{cell}"'}], LIVERAMP))
+
+
+def test_a_configured_notation_comes_before_the_programme_s_forms() -> None:
+    """Day first where the configuration says so; what no notation fits is read as the programme writes it."""
+    written = replace(SETTINGS, format=FileFormat(timestamp_formats=("dd/MM/yyyy HH:mm:ss", "dd.MM.yyyy HH:mm")))
+    cells = ["09/11/2026 10:00:00", "19.11.2026 10:00", "2026-11-19 10:00:00"]
+    report = check([{"transaction_timestamp": cell} for cell in cells], written)
+    assert (report.rows_valid, report.issues) == (3, ())
+    assert report.first_time == int(datetime(2026, 11, 9, 10, tzinfo=UTC).timestamp())
+    assert check([{"transaction_timestamp": "13/31/2026 10:00:00"}], written).rows_rejected == 1

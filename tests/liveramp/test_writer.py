@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, Store
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, FileFormat, Store
 from airflow_provider_tiktok_offline.errors import FeedError, FileChangedError
 from airflow_provider_tiktok_offline.liveramp.compression import gzipped
 from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
@@ -55,7 +55,7 @@ def test_a_retailers_export_is_mapped(tmp_path: Path) -> None:
         SETTINGS,
         columns={"When": "transaction_timestamp", "Total": "transaction_amount", "Mail": "email_1", "No": "order_id"},
         constants={"transaction_category": "CompletePayment"},
-        decimal="comma",
+        format=FileFormat(decimal=","),
         allow_extra_columns=True,
         trim_white_space=True,
     )

@@ -66,6 +66,33 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileFormat:
+    """How an export is written, where it is not in the programme's own form.
+
+    Attributes:
+        delimiter: one character between fields; None for what the header shows.
+        encoding: as Python names it; ``utf-8`` also reads a byte order mark.
+        skip_lines: lines above the header that are left out.
+        footer_lines: lines at the end, not counting blank ones, that are left out.
+        decimal: the decimal mark; None for a point whose meaning nobody has confirmed.
+        thousands: the mark between groups of digits; None for none.
+        strip_symbols: whether a currency's sign or letters beside an amount are dropped.
+        timestamp_formats: notations of transaction_timestamp, tried in order before the programme's own.
+        joined: programme column -> the file's columns whose cells, joined by a blank, are its value.
+    """
+
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    skip_lines: int = 0
+    footer_lines: int = 0
+    decimal: Literal[".", ","] | None = None
+    thousands: Literal[".", ",", " ", "'"] | None = None
+    strip_symbols: bool = False
+    timestamp_formats: tuple[str, ...] = ()
+    joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionSettings:
     """How one advertiser's conversion file is read, checked and turned into events.
 
@@ -75,7 +102,7 @@ class ConversionSettings:
         constants: programme column -> the value of every row.
         extensions: ``currency``, ``phone_region`` or ``time_zone`` -> the file's column that holds it per row.
         stores: store_code -> what its rows have in common.
-        decimal: the amount's decimal mark.
+        format: how the file is written.
         currency, phone_region, time_zone: the advertiser's own; a store's and a row's override them.
         offset: whether digits other than 0000 after ``Z-`` are applied.
         date_only_time: the clock part of a date without one, in the row's time zone.
@@ -102,7 +129,7 @@ class ConversionSettings:
     constants: Mapping[str, str] = field(default_factory=dict)
     extensions: Mapping[str, str] = field(default_factory=dict)
     stores: Mapping[str, Store] = field(default_factory=dict)
-    decimal: Literal["point", "comma"] = "point"
+    format: FileFormat = field(default_factory=FileFormat)
     currency: str | None = None
     phone_region: str | None = None
     time_zone: str = "UTC"

@@ -18,7 +18,8 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, Severity
 from airflow_provider_tiktok_offline.errors import InputFileError
 
-DELIMITERS = {",": "comma", "\t": "tab", "|": "pipe"}
+DELIMITERS = {",": "comma", "\t": "tab", "|": "pipe", ";": "semicolon"}
+_PROGRAMME_DELIMITERS = frozenset({",", "\t", "|"})
 _DELIMITER_OF_TYPE = {".csv": ",", ".tsv": "\t", ".psv": "|"}
 #: The column that a repair file has beyond the file's own; dropped when the repaired file is read.
 REPAIR_COLUMN = "rejected_because"
@@ -39,15 +40,19 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class HeaderLine:
-    """Line 1 as it stands in the file.
+    """The header as it stands in the file.
 
     Attributes:
         text: its bytes, without the line end and the byte order mark.
         byte_order_mark: whether a byte order mark precedes it.
+        number: its line number.
+        delimiter: what a ``sep=`` line above it says.
     """
 
     text: bytes = field(repr=False)
     byte_order_mark: bool = False
+    number: int = 1
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,7 @@ class _Findings:
 
 
 def parse_header(line: HeaderLine, file: str, ending: str, settings: ConversionSettings) -> Header:
-    """Understand line 1.
+    """Understand the header.
 
     :param line: as it stands in the file.
     :param file: the file's name, for messages.
@@ -98,23 +103,28 @@ def parse_header(line: HeaderLine, file: str, ending: str, settings: ConversionS
         text = line.text.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputFileError(
-            "line 1 is not UTF-8.", rule="binary_file", where=file, todo='Save it as "CSV UTF-8".'
+            f"line {line.number} is not UTF-8.",
+            rule="binary_file",
+            where=file,
+            todo='Set `format.encoding`, as cp1252, or save it as "CSV UTF-8".',
         ) from error
     wanted = _wanted(settings)
-    delimiter = _delimiter(text, wanted, ending)
+    delimiter = settings.format.delimiter or line.delimiter or _delimiter(text, wanted, ending)
     cells = next(csv.reader([text], delimiter=delimiter), [])
     findings = _Findings(settings)
     if line.byte_order_mark:
         findings.add("byte_order_mark", RULES["byte_order_mark"].todo)
     shown = _shown(cells, wanted)
     if not any(_near(cell, wanted) for cell in cells):
-        semicolons = ";" in text and any(_near(cell, wanted) for cell in text.split(";"))
-        rule = "delimiter" if semicolons else "header_missing"
-        what = "the delimiter is none of comma, tab and pipe." if semicolons else "line 1 is no header."
-        raise InputFileError(f"{what} {_side_by_side(shown)}", rule=rule, where=file, todo=RULES[rule].todo)
+        raise InputFileError(
+            f"line {line.number} is no header. {_side_by_side(shown)}",
+            rule="header_missing", where=file, todo=RULES["header_missing"].todo,
+        )  # fmt: skip
+    if delimiter not in _PROGRAMME_DELIMITERS and settings.format.delimiter is None:
+        findings.add("delimiter", f"the fields are delimited by {delimiter_word(delimiter)}s.")
     expected_delimiter = _DELIMITER_OF_TYPE.get(ending)
-    if expected_delimiter not in (None, delimiter) and len(cells) > 1:
-        findings.add("delimiter_type", f"a {ending} file delimited by {DELIMITERS[delimiter]}.")
+    if expected_delimiter not in (None, delimiter) and delimiter in _PROGRAMME_DELIMITERS and len(cells) > 1:
+        findings.add("delimiter_type", f"a {ending} file delimited by {delimiter_word(delimiter)}s.")
     places, others, labels = _places(cells, shown, settings, findings)
     _check_required(places, settings, findings)
     if not settings.columns:
@@ -123,10 +133,16 @@ def parse_header(line: HeaderLine, file: str, ending: str, settings: ConversionS
     return Header(delimiter, len(cells), tuple(shown), places, others, labels, tuple(findings.found), line)
 
 
+def delimiter_word(delimiter: str) -> str:
+    """What a person calls the delimiter."""
+    return DELIMITERS.get(delimiter, f"the character {delimiter!r}")
+
+
 def _wanted(settings: ConversionSettings) -> list[str]:
     """Every column name that means something in this file."""
     consent = [] if settings.consent is None else [settings.consent.column]
-    names = [*PROGRAMME_COLUMNS, *settings.columns, *settings.extensions.values(), *settings.where, *consent]
+    joined = [name for names in settings.format.joined.values() for name in names]
+    names = [*PROGRAMME_COLUMNS, *settings.columns, *joined, *settings.extensions.values(), *settings.where, *consent]
     return list(dict.fromkeys(names))
 
 
@@ -179,7 +195,9 @@ def _shown(cells: Sequence[str], wanted: Sequence[str]) -> list[str]:
 def _places(
     cells: Sequence[str], shown: Sequence[str], settings: ConversionSettings, findings: _Findings
 ) -> tuple[dict[str, int], dict[str, int], dict[str, str]]:
-    named = {*settings.extensions.values(), *settings.where, *([settings.consent.column] if settings.consent else [])}
+    consent = [settings.consent.column] if settings.consent else []
+    joined = [name for names in settings.format.joined.values() for name in names]
+    named = {*settings.extensions.values(), *settings.where, *consent, *joined}
     places: dict[str, int] = {}
     others: dict[str, int] = {}
     labels: dict[str, str] = {}
@@ -204,6 +222,8 @@ def _places(
             labels.setdefault(target, cell)
         elif cell not in named:
             _add_unknown(cell, shown[index], wanted, findings)
+    for target, names in settings.format.joined.items():
+        labels[target] = " + ".join(names)
     for name in [*settings.columns, *sorted(named)]:
         if name not in cells:
             findings.add("mapped_column", f"the settings name a column `{name}` that the file does not have.", name)
@@ -221,7 +241,7 @@ def _add_unknown(cell: str, shown: str, wanted: Sequence[str], findings: _Findin
 
 
 def _check_required(places: dict[str, int], settings: ConversionSettings, findings: _Findings) -> None:
-    there = {*places, *settings.constants}
+    there = {*places, *settings.constants, *settings.format.joined}
     for name in REQUIRED_COLUMNS:
         if name in there:
             continue

@@ -68,6 +68,11 @@ class Scan:
         flags: Flags = (np.diff(self._quotes_before) & 1).astype(bool)
         return flags
 
+    def odd_quotes(self, first: Positions, last: Positions) -> Flags:
+        """Whether the records have an odd number of quotes."""
+        flags: Flags = ((self._quotes_before[last + 1] - self._quotes_before[first]) & 1).astype(bool)
+        return flags
+
     def _between(self, by_parity: list[Any], first: Positions, last: Positions) -> Positions:
         even_start = (self._quotes_before[first] & 1) == 0
         even, odd = by_parity

@@ -6,6 +6,7 @@ no UTF-8) are lines looked at one by one, still column-wise.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +17,10 @@ import pyarrow.csv as pa_csv
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Flags, Positions, Scan
 from airflow_provider_tiktok_offline.conversions.file.reader import Block
 
-_TAB, _NEW_LINE, _RETURN, _SPACE, _QUOTE = 9, 10, 13, 32, 34
+_TAB, _NEW_LINE, _RETURN, _SUBSTITUTE, _SPACE, _QUOTE = 9, 10, 13, 26, 32, 34
+#: Bytes that make no row, beside the delimiter; 0x1A is how old programs mark the end of a file.
+_NO_CONTENT = (_TAB, _NEW_LINE, _RETURN, _SUBSTITUTE, _SPACE, _QUOTE)
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
 #: Bytes screened at a time: they stay in the cache.
 _SCREENED = 1 << 18
 
@@ -50,6 +54,9 @@ class Parsed:
         faults: rule -> line numbers of the rows set aside for it.
         screens: what no row of the block has.
         quoted: whether a quote occurs.
+        without_row: how many lines hold no row: blank ones, delimiters or white space alone, a lone 0x1A.
+        line_breaks: whether a value holds a line break.
+        replaced: whether bytes that are no UTF-8 were replaced by U+FFFD.
     """
 
     frame: pl.DataFrame
@@ -57,6 +64,9 @@ class Parsed:
     faults: dict[str, Positions] = field(default_factory=dict)
     screens: Screens = Screens(True, False, False, False)
     quoted: bool = False
+    without_row: int = 0
+    line_breaks: bool = False
+    replaced: bool = False
 
 
 def screen(block: Block, delimiter: bytes) -> Screens:
@@ -97,25 +107,27 @@ def screen(block: Block, delimiter: bytes) -> Screens:
     )
 
 
-def parse(block: Block, columns: int, delimiter: bytes, row_characters: int) -> Parsed:
+def parse(block: Block, columns: int, delimiter: bytes, row_characters: int, *, lenient: bool = False) -> Parsed:
     """Parse a block.
 
     :param columns: how many fields a row has.
     :param row_characters: the longest row that is taken.
+    :param lenient: keep rows with bytes that are no UTF-8 (replaced by U+FFFD) or with control characters; without it
+        they are set aside.
     """
     screens = screen(block, delimiter)
     stray_returns = screens.returns and screens.returns != block.data.count(b"\r\n")
     simple = not (block.quoted or screens.control or stray_returns)
     if simple and not _has_long_line(block.data, row_characters):
         try:
-            frame = _read(block.data, columns, delimiter, quoted=False)
+            frame = _read(block.data, columns, delimiter)
         except pa.ArrowInvalid:
             pass
         else:
-            if frame.height == block.count and not _has_blank_row(frame):
+            if frame.height == block.count and not _has_blank_row(frame, edges=screens.edges):
                 lines = np.arange(block.first_line, block.first_line + block.count, dtype=np.int64)
                 return Parsed(frame, lines, screens=screens)
-    return _parse_odd(block, columns, delimiter, row_characters, screens)
+    return _OddBlock(block, columns, delimiter, screens, lenient=lenient).parse(row_characters)
 
 
 def _has_long_line(data: bytes, most: int) -> bool:
@@ -128,17 +140,19 @@ def _has_long_line(data: bytes, most: int) -> bool:
     return False
 
 
-def _has_blank_row(frame: pl.DataFrame) -> bool:
-    """Whether a row has no value at all: the parser makes one of an empty line."""
-    blank = frame[:, 0] == ""
+def _has_blank_row(frame: pl.DataFrame, *, edges: bool) -> bool:
+    """Whether a row has no value at all: the parser makes one of an empty line, or of delimiters alone."""
+    blank = pl.repeat(True, frame.height, eager=True)
     for cells in frame.iter_columns():
+        blank = blank & ((cells.str.strip_chars() if edges else cells) == "")
         if not blank.any():
             return False
-        blank = blank & (cells == "")
     return bool(blank.any())
 
 
-def _read(data: bytes, columns: int, delimiter: bytes, *, quoted: bool) -> pl.DataFrame:
+def _read(
+    data: bytes, columns: int, delimiter: bytes, *, quoted: bool = False, line_breaks: bool = False
+) -> pl.DataFrame:
     names = [str(index) for index in range(columns)]
     if not data:
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
@@ -148,7 +162,10 @@ def _read(data: bytes, columns: int, delimiter: bytes, *, quoted: bool) -> pl.Da
         pa.BufferReader(data),
         read_options=pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data)),
         parse_options=pa_csv.ParseOptions(
-            delimiter=delimiter.decode(), quote_char='"' if quoted else False, ignore_empty_lines=False
+            delimiter=delimiter.decode(),
+            quote_char='"' if quoted else False,
+            ignore_empty_lines=False,
+            newlines_in_values=line_breaks,
         ),
         convert_options=pa_csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=True
@@ -167,65 +184,113 @@ def _read_single(data: bytes) -> pl.DataFrame:
     return cells.to_frame().select(pl.when(pl.col("0").str.starts_with('"')).then(unquoted).otherwise("0").alias("0"))
 
 
-def _parse_odd(block: Block, columns: int, delimiter: bytes, row_characters: int, screens: Screens) -> Parsed:
-    scan = Scan(block.data, delimiter)
-    count = len(scan.ends)
-    each = np.arange(count, dtype=np.int64)
-    lengths = scan.ends - scan.starts
-    keep = np.ones(count, dtype=bool)
-    faults: dict[str, Positions] = {}
+class _OddBlock:
+    """A block in which something is odd, looked at record by record, still column-wise.
 
-    def set_aside(rule: str, wrong: Flags) -> None:
-        wrong &= keep
+    A record is a line, or several that quotes hold together. Rules set records aside; what is left is parsed.
+    """
+
+    def __init__(self, block: Block, columns: int, delimiter: bytes, screens: Screens, *, lenient: bool) -> None:
+        self.block = block
+        self.columns = columns
+        self.delimiter = delimiter
+        self.screens = screens
+        self.lenient = lenient
+        self.scan = Scan(block.data, delimiter)
+        begins = np.ones(len(self.scan.ends), dtype=bool)
+        for first, last in block.spans:
+            begins[first + 1 : last + 1] = False
+        #: First and last line of each record.
+        self.first: Positions = np.flatnonzero(begins)
+        self.last: Positions = np.append(self.first[1:], len(begins)) - 1
+        self.starts = self.scan.starts[self.first]
+        self.lengths = self.scan.ends[self.last] - self.starts
+        self.keep = np.ones(len(self.first), dtype=bool)
+        self.faults: dict[str, Positions] = {}
+
+    def parse(self, row_characters: int) -> Parsed:
+        empty = self._without_row()
+        self.keep &= ~empty
+        scan, first, last = self.scan, self.first, self.last
+        self._set_aside("quoting", scan.odd_quotes(first, last) | ~scan.well_quoted(first, last))
+        if not self.lenient and (self.screens.control or self.screens.returns):
+            self._set_aside("control_character", self._with_control())
+        self._set_aside("field_count", scan.fields(first, last) != self.columns)
+        wrong_bytes = self._not_utf8() if not self.screens.ascii else np.zeros(len(first), dtype=bool)
+        if not self.lenient:
+            self._set_aside("encoding", wrong_bytes)
+        self._set_aside("row_length", self._too_long(row_characters))
+        replaced = bool((wrong_bytes & self.keep).any())
+        frame = _read(
+            self._text(replaced),
+            self.columns,
+            self.delimiter,
+            quoted=self.block.quoted,
+            line_breaks=bool(self.block.spans),
+        )
+        lines = first[self.keep] + self.block.first_line
+        if frame.height != len(lines):
+            raise RuntimeError(
+                f"{len(lines)} rows became {frame.height} in the block from line {self.block.first_line}"
+            )
+        return Parsed(
+            frame,
+            lines,
+            self.faults,
+            self.screens,
+            self.block.quoted,
+            without_row=int(empty.sum()),
+            line_breaks=bool(self.block.spans),
+            replaced=replaced,
+        )
+
+    def _set_aside(self, rule: str, wrong: Flags) -> None:
+        wrong = wrong & self.keep
         if wrong.any():
-            faults[rule] = np.flatnonzero(wrong) + block.first_line
-            keep[wrong] = False
+            self.faults[rule] = self.first[wrong] + self.block.first_line
+            self.keep[wrong] = False
 
-    for first, last in block.spans:
-        keep[first + 1 : last + 1] = False
-    stretched = np.zeros(count, dtype=bool)
-    stretched[[first for first, _ in block.spans]] = True
-    set_aside("line_break", stretched)
-    ends_with_return = (lengths > 0) & (scan.bytes[np.maximum(scan.ends - 1, 0)] == _RETURN)
-    set_aside("blank_line", (lengths - ends_with_return) == 0)
-    set_aside("quoting", scan.odd | ~scan.well_quoted(each, each))
-    set_aside(
-        "control_character", _with_control(scan, ends_with_return) if screens.control or screens.returns else ~keep
-    )
-    set_aside("field_count", scan.fields(each, each) != columns)
-    if not screens.ascii:
-        set_aside("encoding", _not_utf8(block.data, scan, keep))
-    set_aside("row_length", _too_long(block.data, scan, lengths, row_characters, keep))
-    data = scan.bytes[np.repeat(keep, lengths + 1)].tobytes() if not keep.all() else block.data
-    frame = _read(data, columns, delimiter, quoted=block.quoted)
-    lines = np.flatnonzero(keep) + block.first_line
-    if frame.height != len(lines):
-        raise RuntimeError(f"{len(lines)} lines became {frame.height} rows in the block from line {block.first_line}")
-    return Parsed(frame, lines, faults, screens, block.quoted)
+    def _text(self, replaced: bool) -> bytes:
+        """The bytes of the records that are kept."""
+        kept = np.repeat(self.keep, self.lengths + 1)
+        data = self.block.data if self.keep.all() else self.scan.bytes[kept].tobytes()
+        if replaced:
+            data = data.decode("utf-8", "replace").encode()
+        if self.lenient and self.screens.returns and self.screens.returns != data.count(b"\r\n"):
+            # The parser takes a lone carriage return for a line end.
+            data = _LONE_RETURN.sub(b" ", data)
+        return data
 
+    def _without_row(self) -> Flags:
+        content = np.ones(256, dtype=bool)
+        content[[*_NO_CONTENT, self.delimiter[0]]] = False
+        counted = np.add.reduceat(content[self.scan.bytes], self.starts, dtype=np.int64)
+        empty: Flags = (counted == 0) & ~self.scan.odd_quotes(self.first, self.last)
+        return empty
 
-def _with_control(scan: Scan, ends_with_return: Flags) -> Flags:
-    odd = (scan.bytes < _SPACE) & (scan.bytes != _TAB) & (scan.bytes != _NEW_LINE)
-    counted = np.add.reduceat(odd.astype(np.int32), scan.starts)
-    wrong: Flags = counted > ends_with_return
-    return wrong
+    def _with_control(self) -> Flags:
+        scan = self.scan
+        odd = (scan.bytes < _SPACE) & (scan.bytes != _TAB) & (scan.bytes != _NEW_LINE)
+        counted = np.add.reduceat(odd, self.starts, dtype=np.int64)
+        line_ends = (scan.ends > scan.starts) & (scan.bytes[np.maximum(scan.ends - 1, 0)] == _RETURN)
+        wrong: Flags = counted > np.add.reduceat(line_ends, self.first, dtype=np.int64)
+        return wrong
 
+    def _not_utf8(self) -> Flags:
+        high = np.maximum.reduceat(self.scan.bytes, self.starts) > 127
+        wrong = np.zeros(len(self.first), dtype=bool)
+        for record in np.flatnonzero(high & self.keep):
+            start = self.starts[record]
+            try:
+                self.block.data[start : start + self.lengths[record]].decode()
+            except UnicodeDecodeError:
+                wrong[record] = True
+        return wrong
 
-def _not_utf8(data: bytes, scan: Scan, keep: Flags) -> Flags:
-    high = np.maximum.reduceat(scan.bytes, scan.starts) > 127
-    wrong = np.zeros(len(scan.ends), dtype=bool)
-    candidates = np.flatnonzero(high & keep)
-    for line in candidates:
-        try:
-            data[scan.starts[line] : scan.ends[line]].decode()
-        except UnicodeDecodeError:
-            wrong[line] = True
-    return wrong
-
-
-def _too_long(data: bytes, scan: Scan, lengths: Positions, most: int, keep: Flags) -> Flags:
-    wrong = np.zeros(len(lengths), dtype=bool)
-    for line in np.flatnonzero((lengths > most) & keep):
-        text = data[scan.starts[line] : scan.ends[line]].removesuffix(b"\r").decode()
-        wrong[line] = len(text) > most
-    return wrong
+    def _too_long(self, most: int) -> Flags:
+        wrong = np.zeros(len(self.first), dtype=bool)
+        for record in np.flatnonzero((self.lengths > most) & self.keep):
+            start = self.starts[record]
+            text = self.block.data[start : start + self.lengths[record]].removesuffix(b"\r").decode("utf-8", "replace")
+            wrong[record] = len(text) > most
+        return wrong

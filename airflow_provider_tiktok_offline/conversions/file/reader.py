@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import BinaryIO, Protocol
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
+from airflow_provider_tiktok_offline.conversions.file.decoding import encoding_name, is_utf8, utf8_chunks
 from airflow_provider_tiktok_offline.conversions.file.header import Header, HeaderLine, parse_header
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Span, count_lines, resolve_spans
 from airflow_provider_tiktok_offline.errors import InputFileError
@@ -22,7 +24,10 @@ BLOCK_BYTES = 6 << 20
 _TYPES = (".csv", ".tsv", ".psv", ".txt")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _UTF8_MARK = b"\xef\xbb\xbf"
-#: Line 1 is looked for within so many bytes.
+_SET_UTF16 = 'Set `format.encoding: utf-16`, or save it as "CSV UTF-8".'
+_SEPARATOR_LINE = re.compile(rb'"?sep=([^\r\n"])"?[;,\t|]*\r?\n', re.IGNORECASE)
+_BLANK = b" \t\r\n\x1a"
+#: The header is looked for within so many bytes.
 _HEADER_BYTES = 1 << 16
 
 
@@ -86,11 +91,17 @@ class FileReader:
         self._lines = 0
         self.size = 0
         self._packed = source.name.lower().endswith(".gz")
+        self._encoding = encoding_name(settings.format.encoding)
+        #: Whether the digest is taken of the stored bytes as they are read, since the text is made from them.
+        self._digest_stored = self._packed or not is_utf8(self._encoding)
         self._ended_here = False
         self._type = file_type(source.name)
         self._stream: BinaryIO | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._pending = bytearray()
+        self._byte_order_mark = False
+        #: ``sep=`` lines above the header.
+        self.lines_without_row = 0
 
     def __enter__(self) -> FileReader:
         self._stream = self._source.open()
@@ -110,14 +121,14 @@ class FileReader:
 
     def digest(self) -> RunningDigest | None:
         """A copy of the running SHA-256 of all text returned so far; None where that is not what is stored."""
-        return None if self._packed or self._ended_here else self._digest.copy()
+        return None if self._digest_stored or self._ended_here else self._digest.copy()
 
     def _fault(self, rule: str, what: str, todo: str) -> InputFileError:
         return InputFileError(what, rule=rule, where=self._source.name, todo=todo)
 
     def _stored(self, stream: BinaryIO) -> Iterator[bytes]:
         while chunk := stream.read(min(_CHUNK, self._block_bytes)):
-            if self._packed:
+            if self._digest_stored:
                 self._digest.update(chunk)
             self.size += len(chunk)
             if self._tick is not None:
@@ -128,6 +139,8 @@ class FileReader:
         chunks = self._stored(stream)
         if self._packed:
             chunks = self._unpacked(chunks)
+        if not is_utf8(self._encoding):
+            chunks = utf8_chunks(chunks, self._encoding)
         total = 0
         for chunk in chunks:
             total += len(chunk)
@@ -161,15 +174,53 @@ class FileReader:
             raise self._fault("gzip_damaged", "the gzip data ends in the middle.", "Transfer it again.")
 
     def read_header(self) -> Header:
-        """Read line 1.
+        """Read the header: line 1, or the first line behind those that are left out.
 
         :raises InputFileError: the file is no delimited text, or its header breaks a rule of severity error.
         """
-        for chunk in self._chunks:
-            self._pending += chunk
-            if len(self._pending) >= _HEADER_BYTES or (len(self._pending) > 4 and b"\n" in self._pending):
-                break
-        return parse_header(self._header_line(), self._source.name, self._type, self._settings)
+        self._read_lines(1)
+        self._check_text()
+        hint = self._skip_lines()
+        return parse_header(self._header_line(hint), self._source.name, self._type, self._settings)
+
+    def _read_lines(self, count: int) -> None:
+        """Read until so many lines, and a few bytes, are pending; at most 64 KiB or the end of the file."""
+        pending = self._pending
+        while len(pending) < _HEADER_BYTES and not (len(pending) > 4 and pending.count(b"\n") >= count):
+            chunk = next(self._chunks, b"")
+            if not chunk:
+                return
+            pending += chunk
+
+    def _skip_lines(self) -> str | None:
+        """Leave out the lines above the header; returns the delimiter that a ``sep=`` line names."""
+        pending = self._pending
+        if pending.startswith(_UTF8_MARK):
+            self._take(_UTF8_MARK)
+            del pending[: len(_UTF8_MARK)]
+            self._byte_order_mark = True
+        self._read_lines(self._settings.format.skip_lines + 2)
+        for _ in range(self._settings.format.skip_lines):
+            self._drop_line()
+        separator = _SEPARATOR_LINE.match(pending)
+        if separator is None:
+            return None
+        delimiter = separator[1].decode()
+        self._drop_line()
+        self.lines_without_row += 1
+        return delimiter
+
+    def _drop_line(self) -> None:
+        end = self._pending.find(b"\n") + 1
+        if not end:
+            raise self._fault(
+                "header_missing",
+                f"the file ends within the {self._settings.format.skip_lines} lines that `format.skip_lines` names.",
+                "Correct `format.skip_lines`.",
+            )
+        self._take(self._pending[:end])
+        del self._pending[:end]
+        self._lines += 1
 
     def blocks(self, header: Header) -> Iterator[Block]:
         """Every data line, in blocks.
@@ -191,31 +242,31 @@ class FileReader:
 
     def _take(self, text: bytes | bytearray | memoryview) -> None:
         """Add text to the digest; of a compressed file the stored bytes were added when they were read."""
-        if not self._packed:
+        if not self._digest_stored:
             self._digest.update(text)
 
-    def _header_line(self) -> HeaderLine:
+    def _check_text(self) -> None:
+        """Refuse what is no text that can be read."""
         pending = self._pending
         if not pending:
             raise self._fault("empty_file", "the file is empty.", "Check the export that writes it.")
         if pending.startswith(_UTF16_MARKS):
-            raise self._fault("utf16", "the text is UTF-16.", 'Save it as "CSV UTF-8".')
-        byte_order_mark = pending.startswith(_UTF8_MARK)
-        if byte_order_mark:
-            self._take(_UTF8_MARK)
-            del pending[: len(_UTF8_MARK)]
+            raise self._fault("utf16", "the text is UTF-16.", _SET_UTF16)
         head = bytes(pending[:_HEADER_BYTES])
         if b"\0" in head:
             zeros = head.count(0)
             if zeros * 3 > len(head) and head.replace(b"\0", b"").isascii():
-                raise self._fault("utf16", "the text is UTF-16.", 'Save it as "CSV UTF-8".')
+                raise self._fault("utf16", "the text is UTF-16.", _SET_UTF16)
             # A NUL here and there costs the rows that hold one, not the day.
             if zeros * 100 > len(head) or b"\0" in head.partition(b"\n")[0]:
                 raise self._fault("binary_file", "not a text file.", "Export as text instead of renaming a workbook.")
         if not head.strip():
             raise self._fault("empty_file", "the file holds nothing but line ends.", "Check the export that writes it.")
+
+    def _header_line(self, delimiter: str | None) -> HeaderLine:
+        pending = self._pending
         end = pending.find(b"\n")
-        line = bytes(pending if end < 0 else pending[:end]).removesuffix(b"\r")
+        line = bytes(pending if end < 0 else pending[:end]).rstrip(b"\r")
         if b"\r" in line:
             raise self._fault("line_ending", "lines end in \\r alone.", "Export with Unix or Windows line ends.")
         if end < 0 and len(pending) >= _HEADER_BYTES:
@@ -223,18 +274,16 @@ class FileReader:
         end = len(pending) if end < 0 else end + 1
         self._take(pending[:end])
         del pending[:end]
-        self._lines = 1
-        return HeaderLine(line, byte_order_mark)
+        self._lines += 1
+        return HeaderLine(line, self._byte_order_mark, self._lines, delimiter)
 
     def _cut(self, header: Header, *, last: bool = False) -> Iterator[Block]:
         """Take whole lines off the pending bytes; records that may go on in bytes not yet read stay."""
         pending = self._pending
-        end = pending.rfind(b"\n") + 1
+        end = self._end_of_rows() if last else _end_of_line(pending, self._settings.format.footer_lines)
         most = 4 * self._limits.row_characters
-        if not end:
-            if len(pending) > max(most, self._block_bytes) * 2:
-                raise self._fault("binary_file", "a line without end.", "Check that this is a delimited file.")
-            return
+        if not end and not last and len(pending) > max(most, self._block_bytes) * 2:
+            raise self._fault("binary_file", "a line without end.", "Check that this is a delimited file.")
         data = bytes(memoryview(pending)[:end])
         quoted = b'"' in data
         spans: tuple[Span, ...] = ()
@@ -242,18 +291,39 @@ class FileReader:
             spans, open_at = resolve_spans(data, header.delimiter.encode(), header.width, most)
             if open_at is not None and not last:
                 data = data[:open_at]
+        self._take_pending(len(pending) if last else len(data), ended_here=last and self._ended_here)
         if data:
-            del pending[: len(data)]
-            self._take(memoryview(data)[:-1] if last and self._ended_here else data)
             block = Block(data, self._lines + 1, spans, quoted, count_lines(data))
             self._lines += block.count
-            if self._lines - 1 > self._limits.rows:
+            if self._lines - header.line.number > self._limits.rows:
                 raise self._fault(
                     "too_many_rows",
                     f"more than {self._limits.rows:,} rows.",
                     "Split the export, or raise `limits.rows`.",
                 )
             yield block
+
+    def _take_pending(self, count: int, *, ended_here: bool) -> None:
+        """Digest and drop pending bytes; a line end that was added here is none of the file's."""
+        self._take(self._pending[: count - 1] if ended_here else self._pending[:count])
+        del self._pending[:count]
+
+    def _end_of_rows(self) -> int:
+        """Where the last lines of the file begin that ``format.footer_lines`` leaves out."""
+        pending = self._pending
+        end = len(pending)
+        for _ in range(self._settings.format.footer_lines):
+            end = len(bytes(pending[:end]).rstrip(_BLANK))
+            end = pending.rfind(b"\n", 0, end) + 1
+        return end
+
+
+def _end_of_line(pending: bytearray, held_back: int) -> int:
+    """Behind the last whole line but so many; 0 if there is none."""
+    end = pending.rfind(b"\n") + 1
+    for _ in range(held_back):
+        end = pending.rfind(b"\n", 0, max(end - 1, 0)) + 1
+    return end
 
 
 def file_type(name: str) -> str:

@@ -102,7 +102,13 @@ class BlockWorker:
 
     def _check(self, block: Block) -> BlockResult:
         header, settings = self._rulebook.header, self._rulebook.settings
-        parsed = parse(block, header.width, header.delimiter.encode(), settings.limits.row_characters)
+        parsed = parse(
+            block,
+            header.width,
+            header.delimiter.encode(),
+            settings.limits.row_characters,
+            lenient=settings.profile == "tiktok",
+        )
         checked = check_block(self._rulebook, parsed)
         rows = np.flatnonzero(checked.classes == VALID) if checked.classes.any() else None
         identities = Identities(checked, rows, settings)
@@ -114,7 +120,7 @@ class BlockWorker:
             ids = identities.event_texts().to_frame("text").select(id_bytes(pl.col("text"))).to_series()
             verdicts = block_verdicts(checked, parsed.faults, checked.lines[picked], ids, content)
         return BlockResult(
-            tally_block(checked, parsed.faults),
+            tally_block(checked, parsed.faults, parsed.without_row),
             self._keys(checked, identities, content, rows),
             stage(checked, rows, identities.event_texts(), content, settings) if requested.events else None,
             rejects_text(checked, parsed.faults) if requested.rejects else b"",

@@ -203,7 +203,8 @@ class _Pass:
                 stack.callback(verdict_writer.close)
             repair = None
             if options.repair is not None:
-                repair = RepairWriter(options.repair, header.line.text, header.delimiter)
+                repair = RepairWriter(options.repair, header, self.settings.format)
+                repair.begin()
             sinks = _Sinks(self.tally, finder, parts, verdict_writer, options.rejects, repair)
             seeds = (secrets.randbits(63), secrets.randbits(63))
             worker = BlockWorker(rulebook, sinks.requested(), seeds, orders=orders)
@@ -213,7 +214,9 @@ class _Pass:
             self._check_file(reader)
             repeats = finder.find()
             self._settle(repeats, worker.currencies.names, rulebook)
-            self._report_collisions(repeats, header)
+            self._report_collisions(repeats, repair)
+            if repair is not None:
+                repair.finish()
             if verdict_writer is not None:
                 verdict_writer.finish(repeats)
             if parts is not None:
@@ -260,16 +263,15 @@ class _Pass:
         if self.settings.amount == "order" and len(repeats.later):
             self.tally.move_value(None, repeats.later.units, currencies, repeats.later.currency)
 
-    def _report_collisions(self, repeats: Repeats, header: Header) -> None:
+    def _report_collisions(self, repeats: Repeats, repair: RepairWriter | None) -> None:
         lines = repeats.collisions.line
         if not len(lines):
             return
         if self.options.rejects is not None:
             self.options.rejects.write(collisions_text(lines))
-        if self.options.repair is None:
+        if repair is None:
             return
         wanted = lines.tolist()
-        repair = RepairWriter(self.options.repair, header.line.text, header.delimiter, head=False)
         with FileReader(self.source, self.settings, block_bytes=self.options.block_bytes) as again:
             for block in again.blocks(again.read_header()):
                 last = block.first_line + block.count
@@ -284,7 +286,7 @@ class _Pass:
             file=self.source.name,
             sha256=reader.sha256,
             size=reader.size,
-            delimiter=DELIMITERS[header.delimiter],
+            delimiter=DELIMITERS.get(header.delimiter, header.delimiter),
             columns=header.shown,
             profile=self.settings.profile,
             as_of=self.as_of.astimezone(UTC).isoformat().replace("+00:00", "Z"),
@@ -293,6 +295,7 @@ class _Pass:
             rows_rejected=tally.rows[REJECTED],
             rows_duplicate=tally.rows[DUPLICATE],
             rows_excluded=tally.rows[EXCLUDED],
+            lines_without_row=tally.lines_without_row + reader.lines_without_row,
             excluded=dict(sorted(tally.excluded.items())),
             values=tally.values(),
             events=events,

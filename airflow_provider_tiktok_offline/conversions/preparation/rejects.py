@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,9 @@ from typing import BinaryIO
 import numpy as np
 import polars as pl
 
-from airflow_provider_tiktok_offline.conversions.file.header import REPAIR_COLUMN
+from airflow_provider_tiktok_offline.conversions.contract.settings import FileFormat
+from airflow_provider_tiktok_offline.conversions.file.decoding import is_utf8
+from airflow_provider_tiktok_offline.conversions.file.header import REPAIR_COLUMN, Header
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Positions
 from airflow_provider_tiktok_offline.conversions.file.reader import Block
 from airflow_provider_tiktok_offline.conversions.report.report import message_of
@@ -63,31 +66,56 @@ def safe_cell(text: str) -> str:
 class RepairWriter:
     """The rejected lines as they were, with a column that says why.
 
+    The file is written as its source is, so that the same settings read it once it is corrected.
+
     :param stream: where they go; it holds customers' data.
-    :param header: line 1 of the file.
-    :param head: whether line 1 is written.
+    :param header: the source's header.
+    :param written: how the source is written.
     """
 
-    def __init__(self, stream: BinaryIO, header: bytes, delimiter: str, *, head: bool = True) -> None:
+    def __init__(self, stream: BinaryIO, header: Header, written: FileFormat) -> None:
         self._stream = stream
-        self._delimiter = delimiter.encode()
+        self._header = header.line.text
+        self._format = written
+        self._delimiter = header.delimiter.encode()
         self._formula = re.compile(
             rb"(^|"
             + re.escape(self._delimiter)
-            + rb')("?)(?=[=@\t]|[+-](?![0-9 (.]))'.replace(rb"\t", rb"" if delimiter == "\t" else rb"\t")
+            + rb')("?)(?=[=@\t]|[+-](?![0-9 (.]))'.replace(rb"\t", rb"" if header.delimiter == "\t" else rb"\t")
         )
-        names = header.split(self._delimiter)
+        names = self._header.split(self._delimiter)
         self._has_column = bool(names) and names[-1] == REPAIR_COLUMN.encode()
-        if head:
-            extended = header if self._has_column else header + self._delimiter + REPAIR_COLUMN.encode()
-            stream.write(extended + b"\n")
+        self._encode = None if is_utf8(written.encoding) else codecs.getincrementalencoder(written.encoding)()
+
+    def begin(self) -> None:
+        """Write the header, and blank lines in place of those that the settings leave out above it."""
+        column = b"" if self._has_column else self._delimiter + REPAIR_COLUMN.encode()
+        self._write(b"\n" * self._format.skip_lines + self._header + column + b"\n")
 
     def write(self, lines: Iterable[tuple[bytes, str]]) -> None:
         """Write lines, each with its reason."""
         for line, reason in lines:
             kept = line.rpartition(self._delimiter)[0] if self._has_column else line
             safe = self._formula.sub(rb"\1\2'", kept)
-            self._stream.write(safe + self._delimiter + reason.encode() + b"\n")
+            self._write(safe + self._delimiter + reason.encode() + b"\n")
+
+    def finish(self) -> None:
+        """Write lines in place of those that the settings leave out at the end."""
+        self._write(b"-\n" * self._format.footer_lines)
+
+    def _write(self, text: bytes) -> None:
+        if self._encode is None:
+            self._stream.write(text)
+        elif text:
+            # Bytes that the encoding does not have were kept as they are.
+            self._stream.write(_encoded(text.decode("utf-8", "surrogateescape"), self._encode, self._format.encoding))
+
+
+def _encoded(text: str, encoder: codecs.IncrementalEncoder, name: str) -> bytes:
+    try:
+        return encoder.encode(text)
+    except UnicodeEncodeError:
+        return text.encode(name, "surrogateescape")
 
 
 def rejected_lines(block: Block, checked: CheckedBlock, faults: dict[str, Positions]) -> list[tuple[bytes, str]]:

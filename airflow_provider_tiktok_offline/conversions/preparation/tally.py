@@ -41,6 +41,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.rows: Counter[int] = Counter()
+        self.lines_without_row = 0
         self.sums: Sums = defaultdict(Counter)
         self.excluded: Counter[str] = Counter()
         self.categories: Counter[str] = Counter()
@@ -74,6 +75,7 @@ class Tally:
     def merge(self, other: Tally) -> None:
         """Add the tally of the next block."""
         self.rows.update(other.rows)
+        self.lines_without_row += other.lines_without_row
         for row_class, sums in other.sums.items():
             self.sums[row_class].update(sums)
         self.excluded.update(other.excluded)
@@ -141,12 +143,16 @@ def _severity(name: str) -> Severity:
     return known[name]
 
 
-def tally_block(checked: CheckedBlock, faults: Mapping[str, npt.NDArray[np.int64]]) -> Tally:
+def tally_block(
+    checked: CheckedBlock, faults: Mapping[str, npt.NDArray[np.int64]], lines_without_row: int = 0
+) -> Tally:
     """Count one block.
 
     :param faults: rule -> lines that were set aside before the rules.
+    :param lines_without_row: lines that hold no row.
     """
     tally = Tally()
+    tally.lines_without_row = lines_without_row
     for rule, lines in faults.items():
         tally.rows[REJECTED] += len(lines)
         tally.add_issue(rule, None, "error", lines)

@@ -54,12 +54,13 @@ class Report:
         file: its name.
         sha256: of the stored bytes, in hex.
         size: stored bytes.
-        delimiter: comma, tab or pipe.
+        delimiter: comma, tab, pipe, semicolon, or the character.
         columns: the header, as far as it may be shown.
         profile: whose rules decided.
         as_of: the moment against which ages were checked, ISO 8601.
         rows_total: data rows; the sum of the four classes.
         rows_valid, rows_rejected, rows_duplicate, rows_excluded: rows by class.
+        lines_without_row: blank lines, lines of delimiters alone and the like; they are no rows.
         excluded: excluded rows by reason.
         values: class -> currency ("none" where no one said) -> sum of amounts.
         events: events that the valid rows make.
@@ -85,6 +86,7 @@ class Report:
     rows_rejected: int
     rows_duplicate: int
     rows_excluded: int
+    lines_without_row: int = 0
     excluded: Mapping[str, int] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     events: int = 0
@@ -202,6 +204,8 @@ def render(report: Report, console: Console) -> None:
     console.print(counts)
     if report.excluded:
         console.print("excluded: " + ", ".join(f"{reason} {rows:,}" for reason, rows in report.excluded.items()))
+    if report.lines_without_row:
+        console.print(f"lines without a row: {report.lines_without_row:,}")
     if report.phones_in_words:
         console.print(report.phones_in_words)
     if report.issues:

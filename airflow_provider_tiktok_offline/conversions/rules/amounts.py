@@ -8,20 +8,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from airflow_provider_tiktok_offline.conversions.contract.settings import FileFormat
+from airflow_provider_tiktok_offline.conversions.rules.number_format import NumberFormat, read_numbers, rounded
+
 #: An amount is kept as a whole number of these.
 UNITS = 1_000_000
 _HUNDREDTH = UNITS // 100
-_TWO_DECIMALS = {"point": r"^[0-9]{1,9}\.[0-9]{2}$", "comma": r"^[0-9]{1,9},[0-9]{2}$"}
-_ANY = {
-    "point": r"^(?<sign>-?)(?<whole>[0-9]{1,12})(?:\.(?<part>[0-9]{1,6}))?$",
-    "comma": r"^(?<sign>-?)(?<whole>[0-9]{1,12})(?:,(?<part>[0-9]{1,6}))?$",
-}
+_TWO_DECIMALS = {".": r"^[0-9]{1,9}\.[0-9]{2}$", ",": r"^[0-9]{1,9},[0-9]{2}$"}
+#: Decimals of a currency that is not known.
+_USUAL_DECIMALS = 2
+#: More decimals than an amount keeps.
+_MOST_DECIMALS = 6
+#: More decimals than this are the noise of a floating-point sum.
+_EXACT_DECIMALS = 3
 
 
 @dataclass(slots=True)
@@ -32,39 +36,67 @@ class Amounts:
         units: millionths; 0 where it can't be told.
         known: where it can.
         decimals: digits behind the mark, as written.
+        ambiguous: where three digits behind the mark may be a thousands group.
+        rounded: where decimals beyond the currency's were rounded off.
     """
 
     units: npt.NDArray[np.int64]
     known: npt.NDArray[np.bool_]
     decimals: npt.NDArray[np.int64]
+    ambiguous: npt.NDArray[np.bool_]
+    rounded: npt.NDArray[np.bool_]
 
 
-def read_amounts(cells: pl.Series, mark: Literal["point", "comma"]) -> Amounts:
+def number_format(written: FileFormat) -> NumberFormat:
+    """How the file writes numbers."""
+    return NumberFormat(
+        decimal=written.decimal or ".",
+        thousands=written.thousands or "",
+        strip_symbols=written.strip_symbols,
+        settled=written.decimal is not None or written.thousands is not None,
+    )
+
+
+def read_amounts(
+    cells: pl.Series, written: NumberFormat, currency_decimals: npt.NDArray[np.int64] | int | None = None
+) -> Amounts:
     """Read a column of trimmed text.
 
-    :param mark: the decimal mark.
+    :param written: the marks, as the export writes them.
+    :param currency_decimals: decimals of the currency's minor unit, -1 where the currency is not known: one for all,
+        or by row. Then three decimals that may be a thousands group are ambiguous, and the noise of floating-point
+        sums is rounded off. None to take the digits as they stand, at most six.
     """
+    mark = written.decimal
     usual = cells.str.contains(_TWO_DECIMALS[mark])
-    pointed = cells if mark == "point" else cells.str.replace(",", ".", literal=True)
+    pointed = cells if mark == "." else cells.str.replace(",", ".", literal=True)
     hundredths = (pointed.cast(pl.Float64, strict=False) * 100).round()
     if usual.all():
         units = hundredths.cast(pl.Int64).to_numpy() * _HUNDREDTH
-        return Amounts(units, np.ones(len(cells), dtype=bool), np.full(len(cells), 2, dtype=np.int64))
+        nothing = np.zeros(len(cells), dtype=bool)
+        return Amounts(units, ~nothing, np.full(len(cells), 2, dtype=np.int64), nothing, nothing)
     known = usual.to_numpy().copy()
     rows = np.flatnonzero(~known)
     units = np.where(known, hundredths.fill_nan(0).fill_null(0).clip(-1e12, 1e12).cast(pl.Int64).to_numpy(), 0)
     units = units * _HUNDREDTH
     decimals = np.where(known, 2, 0)
-    groups = cells.gather(rows).str.extract_groups(_ANY[mark]).struct.unnest()
-    read = groups.select(
-        units=(pl.col("whole").cast(pl.Int64) * UNITS + pl.col("part").fill_null("").str.pad_end(6, "0").cast(pl.Int64))
-        * pl.when(pl.col("sign") == "-").then(-1).otherwise(1),
-        decimals=pl.col("part").str.len_bytes().cast(pl.Int64).fill_null(0),
-    )
-    known[rows] = read["units"].is_not_null().to_numpy()
-    units[rows] = read["units"].fill_null(0).to_numpy()
-    decimals[rows] = read["decimals"].to_numpy()
-    return Amounts(units, known, decimals)
+    numbers = read_numbers(cells.gather(rows), written)
+    ambiguous, noisy = np.zeros((2, len(cells)), dtype=bool)
+    if currency_decimals is None:
+        numbers.known &= numbers.decimals <= _MOST_DECIMALS
+        units[rows] = rounded(numbers, _MOST_DECIMALS, units=UNITS)
+    else:
+        minor = np.broadcast_to(np.asarray(currency_decimals, dtype=np.int64), len(cells))[rows]
+        may_group = numbers.grouped_like & (minor < _EXACT_DECIMALS) & (not written.settled)
+        ambiguous[rows] = may_group
+        digits = np.where(minor < 0, _USUAL_DECIMALS, minor)
+        noise = numbers.known & (numbers.decimals >= _EXACT_DECIMALS) & (numbers.decimals > digits) & ~may_group
+        noisy[rows] = noise
+        units[rows] = rounded(numbers, np.where(noise, digits, _MOST_DECIMALS), units=UNITS)
+    known[rows] = numbers.known & ~ambiguous[rows]
+    units[~known] = 0
+    decimals[rows] = numbers.decimals
+    return Amounts(units, known, decimals, ambiguous, noisy)
 
 
 def canonical(units: pl.Expr) -> pl.Expr:

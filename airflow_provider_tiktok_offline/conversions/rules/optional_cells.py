@@ -10,7 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from airflow_provider_tiktok_offline.conversions.rules.amounts import canonical_text
+from airflow_provider_tiktok_offline.conversions.rules.number_format import NumberFormat, read_numbers, rounded
+
 _MOST_STORE_CODE = 64
+_MOST_DECIMALS = 6
 #: Column and the rule that its pattern stands for.
 PATTERN_RULES = (
     ("state", "state_format"),
@@ -36,12 +40,21 @@ def time_zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def breaks_pattern(cells: pl.Series, name: str, mark: str) -> pl.Series:
+def breaks_pattern(cells: pl.Series, name: str) -> pl.Series:
     """Which cells are not as their column asks; blank cells are."""
-    pattern = _PATTERNS[name]
-    if mark == "comma" and name in ("quantity", "product_price"):
-        pattern = pattern.replace(r"\.", ",")
-    return ~cells.str.contains(pattern)
+    return ~cells.str.contains(_PATTERNS[name])
+
+
+def plain_numbers(cells: pl.Series, odd: pl.Series, written: NumberFormat) -> pl.Series:
+    """Numbers as the export writes them, as digits with a point; what is no number stays as it is.
+
+    :param odd: the cells to look at.
+    """
+    rows = odd.arg_true()
+    numbers = read_numbers(cells.gather(rows), written)
+    units = pl.Series(rounded(numbers, _MOST_DECIMALS, units=10**_MOST_DECIMALS))
+    known = pl.Series(numbers.known)
+    return cells.scatter(rows.filter(known), canonical_text(units.filter(known)))
 
 
 def blank_where(cells: pl.Series, wrong: pl.Series) -> pl.Series:

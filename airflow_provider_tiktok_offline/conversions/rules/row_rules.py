@@ -24,7 +24,7 @@ from airflow_provider_tiktok_offline.conversions.identifiers.phones.phone_column
     read_by_row as read_phones_by_row,
 )
 from airflow_provider_tiktok_offline.conversions.rules import optional_cells as cell_rules
-from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, read_amounts
+from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, number_format, read_amounts
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     EXCLUDED,
     REASONS,
@@ -36,12 +36,16 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     Issue,
     Numbers,
 )
-from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
+from airflow_provider_tiktok_offline.conversions.rules.rulebook import NOT_SENT, Rulebook
 from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
 
 _DAY = 86_400
 _LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
 #: Columns whose own pattern tells placeholders from values.
+_WITH_OWN_RULES = frozenset(
+    {*EMAIL_COLUMNS, *PHONE_COLUMNS, "transaction_category", "transaction_timestamp", "transaction_amount"}
+)
+_ODD_CHARACTERS = (("encoding", "\N{REPLACEMENT CHARACTER}"), ("control_character", r"[\x00-\x08\x0b-\x1f\x7f]"))
 _PATTERNED = frozenset({"state", "zip", "quantity", "product_price"})
 
 
@@ -62,6 +66,7 @@ class _BlockCheck:
         self.values: dict[str, pl.Series] = {}
         self.short: set[str] = set()
         self.nothing = np.zeros(self.rows, dtype=bool)
+        self.numbers = number_format(self.settings.format)
 
     def add(self, rule: str, column: str | None, wrong: Flags | pl.Series, severity: Severity | None = None) -> None:
         severity = severity or self.rulebook.severity(rule, column)
@@ -134,6 +139,8 @@ class _BlockCheck:
     def _cells(self, name: str) -> pl.Series:
         """A programme column, trimmed, placeholders blanked."""
         constant = self.settings.constants.get(name)
+        if name in self.settings.format.joined:
+            return self._joined(name)
         if name not in self.rulebook.header.places:
             return pl.Series(name, [constant], dtype=pl.String).new_from_index(0, self.rows)
         cells = self.parsed.frame[str(self.rulebook.header.places[name])]
@@ -143,11 +150,38 @@ class _BlockCheck:
             if changed.any():
                 self.add("white_space", name, changed)
                 cells = trimmed
+        if self.parsed.line_breaks or self.parsed.replaced or self.parsed.screens.control:
+            cells = self._without_odd_characters(name, cells)
         if name in EMAIL_COLUMNS or name in PHONE_COLUMNS:
             return cells
         if name not in self.short or name in _PATTERNED:
             return cells
         return self._without_placeholders(name, cells)
+
+    def _without_odd_characters(self, name: str, cells: pl.Series) -> pl.Series:
+        """Line breaks, bytes that are no UTF-8 and control characters: they cost what their column is worth.
+
+        Identifiers, category, time and amount have rules of their own, which such a cell breaks.
+        """
+        breaks = cells.str.contains("[\\r\\n]")
+        if breaks.any():
+            self.add("line_break", name, breaks)
+            cells = cells.str.replace_all(r"[ \t]*[\r\n]+[ \t]*", " ")
+        if self.settings.profile == "liveramp" or name in _WITH_OWN_RULES or name in NOT_SENT:
+            return cells
+        for rule, pattern in _ODD_CHARACTERS:
+            wrong = cells.str.contains(pattern)
+            if wrong.any():
+                identity = name in self.settings.event_identity
+                self.add(rule, name, wrong, "error" if identity else "warning")
+                cells = cell_rules.blank_where(cells, wrong)
+        return cells
+
+    def _joined(self, name: str) -> pl.Series:
+        """The cells of several columns of the file, joined by a blank."""
+        parts = pl.DataFrame([self.other(column).alias(column) for column in self.settings.format.joined[name]])
+        joined = parts.select(pl.concat_str(pl.all(), separator=" ").str.strip_chars().alias(name)).to_series()
+        return self._without_placeholders(name, joined)
 
     def _without_placeholders(self, name: str, cells: pl.Series) -> pl.Series:
         suspicious = cells.str.starts_with("n") | cells.str.starts_with("N") | cells.str.starts_with("-")
@@ -273,7 +307,13 @@ class _BlockCheck:
         else:
             known_zone = None
         local = "UTC" if zones is None else zones
-        times = read_timestamps(cells, local, offset=self.settings.offset, date_only_time=self.settings.date_only_time)
+        times = read_timestamps(
+            cells,
+            local,
+            offset=self.settings.offset,
+            date_only_time=self.settings.date_only_time,
+            formats=self.settings.format.timestamp_formats,
+        )
         if not times.known.all():
             blank = (cells == "").to_numpy()
             self.add("timestamp_missing", name, blank)
@@ -302,12 +342,15 @@ class _BlockCheck:
     def _amount(self, currencies: pl.Series | str | None) -> tuple[Numbers, Flags]:
         name = "transaction_amount"
         cells = self.values[name]
-        amounts = read_amounts(cells, self.settings.decimal)
+        as_written = self.settings.profile == "liveramp"
+        amounts = read_amounts(cells, self.numbers, None if as_written else _minor_units(currencies))
         if not amounts.known.all():
             blank = (cells == "").to_numpy()
             self.add("amount_missing", name, blank)
-            self.add("amount_format", name, ~amounts.known & ~blank)
-        if self.settings.profile == "liveramp":
+            self.add("amount_ambiguous", name, amounts.ambiguous)
+            self.add("amount_format", name, ~amounts.known & ~blank & ~amounts.ambiguous)
+        self.add("amount_rounded", name, amounts.rounded)
+        if as_written:
             self.add("amount_decimals", name, amounts.known & (amounts.decimals != 2))
         elif currencies is not None:
             self.add("amount_decimals", name, amounts.known & self._too_fine(amounts.units, currencies))
@@ -326,7 +369,10 @@ class _BlockCheck:
         values = self.values
         for name, rule in cell_rules.PATTERN_RULES:
             if name in values:
-                wrong = cell_rules.breaks_pattern(values[name], name, self.settings.decimal)
+                wrong = cell_rules.breaks_pattern(values[name], name)
+                if name in ("quantity", "product_price") and wrong.any():
+                    values[name] = cell_rules.plain_numbers(values[name], wrong, self.numbers)
+                    wrong = cell_rules.breaks_pattern(values[name], name)
                 if name in _PATTERNED and wrong.any():
                     values[name] = self._without_placeholders(name, values[name])
                     wrong &= values[name] != ""
@@ -394,3 +440,10 @@ class _BlockCheck:
             if rows.any():
                 reasons[rows] = REASONS.index(reason)
         return reasons
+
+
+def _minor_units(currencies: pl.Series | str | None) -> Numbers | int:
+    """Decimals of each row's currency; -1 where it is not known."""
+    if not isinstance(currencies, pl.Series):
+        return CURRENCIES.get(currencies or "", -1)
+    return currencies.replace_strict(CURRENCIES, default=-1, return_dtype=pl.Int64).to_numpy()

@@ -18,7 +18,8 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import Conver
 from airflow_provider_tiktok_offline.conversions.file.header import Header
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
 
-_NOT_SENT = frozenset(column.name for column in COLUMNS if not column.sent)
+#: Columns that no event carries.
+NOT_SENT = frozenset(column.name for column in COLUMNS if not column.sent)
 _WEAKER: Mapping[Severity, Severity] = {"error": "note", "warning": "note", "note": "note", "off": "off"}
 
 
@@ -44,13 +45,15 @@ class Rulebook:
         self.suppression = suppression
         self.digest = digest
         self._severities = {rule: severity_of(rule, settings) for rule in RULES}
-        self.columns = [name for name in PROGRAMME_COLUMNS if name in header.places or name in settings.constants]
+        self.columns = [
+            name for name in PROGRAMME_COLUMNS if name in {*header.places, *settings.constants, *settings.format.joined}
+        ]
         self.events = _events(settings)
 
     def severity(self, rule: str, column: str | None = None) -> Severity:
         """What breaking a rule costs; in columns that are never sent to TikTok a note at most."""
         severity = self._severities[rule]
-        if column in _NOT_SENT and self.settings.profile == "tiktok" and rule not in self.settings.severities:
+        if column in NOT_SENT and self.settings.profile == "tiktok" and rule not in self.settings.severities:
             return _WEAKER[severity]
         return severity
 

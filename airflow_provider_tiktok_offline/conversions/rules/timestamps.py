@@ -6,6 +6,7 @@ names or fractions goes through a pattern. Source: seed, "transaction_timestamp"
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import time
 from typing import Literal
@@ -14,6 +15,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from airflow_provider_tiktok_offline.conversions.rules.timestamp_formats import (
+    ClockFields,
+    read_formats,
+    read_offsets,
+)
+from airflow_provider_tiktok_offline.conversions.rules.timestamp_notation import parse_format
 from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
 
 Numbers = npt.NDArray[np.int64]
@@ -34,12 +41,12 @@ _SHAPES = (
 )
 _ISO = (
     r"^(?<y>[0-9]{4})-(?<mo>[0-9]{1,2})-(?<d>[0-9]{1,2})"
-    r"(?:(?<t>[Tt ])(?<h>[0-9]{1,2}):(?<mi>[0-9]{2}):(?<s>[0-9]{2})(?<f>[.,][0-9]{1,9})?"
-    r"(?<z>[Zz]-[0-9]{4}|[Zz]|[+-][0-9]{2}:?[0-9]{2})?)?$"
+    r"(?:(?<t>[Tt ])(?<h>[0-9]{1,2}):(?<mi>[0-9]{2})(?::(?<s>[0-9]{2})(?<f>[.,][0-9]{1,9})?)?"
+    r"(?<b>[ \x{a0}\x{202f}])?(?<z>[Zz]-[0-9]{4}|[Zz]|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?)?$"
 )
 _AMERICAN = (
-    r"^(?<mo>[0-9]{1,2})/(?<d>[0-9]{1,2})/(?<y>[0-9]{4}) (?<h>[0-9]{1,2}):(?<mi>[0-9]{2}):(?<s>[0-9]{2})"
-    r"(?: ?(?<ap>[AaPp])[Mm])?$"
+    r"^(?<mo>[0-9]{1,2})/(?<d>[0-9]{1,2})/(?<y>[0-9]{4})(?<c>,)?(?<b>[ \x{a0}\x{202f}])(?<h>[0-9]{1,2}):(?<mi>[0-9]{2})"
+    r"(?::(?<s>[0-9]{2}))?(?:(?<ab>[ \x{a0}\x{202f}])?(?<ap>[AaPp])\.?[Mm]\.?)?$"
 )
 _NAMED = r"^(?<name>[A-Za-z]{3,9}) (?<d>[0-9]{1,2}), (?<y>[0-9]{4}) (?<h>[0-9]{1,2}):(?<mi>[0-9]{2}):(?<s>[0-9]{2})$"
 _MONTHS = {
@@ -70,19 +77,13 @@ class Times:
     findings: dict[str, Flags] = field(default_factory=dict)
 
 
-class _Fields:
-    """Year to second of every row, and how it was written."""
-
-    def __init__(self, rows: int) -> None:
-        self.year, self.month, self.day, self.hour, self.minute, self.second = np.zeros((6, rows), dtype=np.int64)
-        self.shift = np.zeros(rows, dtype=np.int64)
-        self.read, self.local, self.date_only, self.iso, self.hour12, self.digits, self.wrong = np.zeros(
-            (7, rows), dtype=bool
-        )
-
-
 def read_timestamps(
-    cells: pl.Series, zones: pl.Series | str, *, offset: Literal["ignore", "apply"], date_only_time: time
+    cells: pl.Series,
+    zones: pl.Series | str,
+    *,
+    offset: Literal["ignore", "apply"],
+    date_only_time: time,
+    formats: Sequence[str] = (),
 ) -> Times:
     """Read a column.
 
@@ -90,9 +91,13 @@ def read_timestamps(
     :param zones: the time zone of local times: one for all, or by row.
     :param offset: whether digits other than 0000 behind ``Z-`` are applied.
     :param date_only_time: the clock part of a date without one.
+    :param formats: notations of the file's own, tried in order before the programme's forms.
     """
-    fields = _Fields(len(cells))
-    _read_fixed(cells, fields, offset)
+    fields = ClockFields(len(cells))
+    if formats:
+        read_formats(cells, [parse_format(notation) for notation in formats], fields)
+    if not fields.read.all():
+        _read_fixed(cells, fields, offset)
     if not fields.read.all():
         _read_patterns(cells, fields, offset)
     leap = (fields.year % 4 == 0) & ((fields.year % 100 != 0) | (fields.year % 400 == 0))
@@ -115,13 +120,14 @@ def read_timestamps(
     return times
 
 
-def _find(times: Times, fields: _Fields) -> None:
+def _find(times: Times, fields: ClockFields) -> None:
     found = {
         "timestamp_format": ~fields.read,
         "timestamp_impossible": fields.read & ~times.known,
         "timestamp_offset": fields.digits & times.known,
         "timestamp_hour12": fields.hour12 & times.known,
         "timestamp_iso": fields.iso & times.known,
+        "timestamp_near": fields.near & times.known,
         "timestamp_date_only": times.date_only,
     }
     times.findings = {rule: rows for rule, rows in found.items() if rows.any()}
@@ -138,7 +144,7 @@ def _days(year: Numbers, month: Numbers, day: Numbers) -> Numbers:
     return days
 
 
-def _read_fixed(cells: pl.Series, fields: _Fields, offset: str) -> None:
+def _read_fixed(cells: pl.Series, fields: ClockFields, offset: str) -> None:
     _, _, starts, characters = buffers(cells)
     lengths = np.diff(starts)
     if not len(lengths):
@@ -161,7 +167,9 @@ def _read_fixed(cells: pl.Series, fields: _Fields, offset: str) -> None:
             return
 
 
-def _read_shape(block: npt.NDArray[np.uint8], shape: str, rows: slice | Numbers, fields: _Fields, offset: str) -> None:
+def _read_shape(
+    block: npt.NDArray[np.uint8], shape: str, rows: slice | Numbers, fields: ClockFields, offset: str
+) -> None:
     digits = block - 48
     fits = np.ones(block.shape[1], dtype=bool)
     for place, kind in enumerate(shape):
@@ -219,7 +227,7 @@ def _read_shape(block: npt.NDArray[np.uint8], shape: str, rows: slice | Numbers,
     fill(fields.read, True)
 
 
-def _read_patterns(cells: pl.Series, fields: _Fields, offset: str) -> None:
+def _read_patterns(cells: pl.Series, fields: ClockFields, offset: str) -> None:
     for pattern, kind in ((_ISO, "iso"), (_AMERICAN, "american"), (_NAMED, "named")):
         rows = np.flatnonzero(~fields.read)
         if not len(rows):
@@ -231,7 +239,7 @@ def _read_patterns(cells: pl.Series, fields: _Fields, offset: str) -> None:
             _fill_from_groups(groups, kind, fields, offset)
 
 
-def _fill_from_groups(groups: pl.DataFrame, kind: str, fields: _Fields, offset: str) -> None:
+def _fill_from_groups(groups: pl.DataFrame, kind: str, fields: ClockFields, offset: str) -> None:
     rows = groups["row"].to_numpy()
 
     def numbers(name: str) -> Numbers:
@@ -252,6 +260,8 @@ def _fill_from_groups(groups: pl.DataFrame, kind: str, fields: _Fields, offset: 
         fields.wrong[rows] |= twelve & ((hours < 1) | (hours > 12))
         afternoon = (half == "p").fill_null(False).to_numpy()
         hours = np.where(twelve, hours % 12 + 12 * afternoon, hours)
+        blanks = (groups["b"] != " ") | (groups["ab"].fill_null(" ") != " ") | groups["c"].is_not_null()
+        fields.near[rows] = (blanks | groups["s"].is_null()).to_numpy()
     fields.year[rows], fields.day[rows], fields.hour[rows] = numbers("y"), numbers("d"), hours
     fields.minute[rows], fields.second[rows] = numbers("mi"), numbers("s")
     fields.read[rows] = True
@@ -260,23 +270,23 @@ def _fill_from_groups(groups: pl.DataFrame, kind: str, fields: _Fields, offset: 
         return
     no_clock = groups["t"].is_null().to_numpy()
     tail = groups["z"].fill_null("")
-    plain = tail.str.replace_all(":", "", literal=True)
-    zulu_digits = plain.str.contains("^[Zz]-").to_numpy()
-    signed = plain.str.contains("^[+-]").to_numpy()
-    hours_off = plain.str.extract(r"([0-9]{2})[0-9]{2}$").cast(pl.Int64).fill_null(0).to_numpy()
-    minutes_off = plain.str.extract(r"([0-9]{2})$").cast(pl.Int64).fill_null(0).to_numpy()
-    shift = hours_off * 3600 + minutes_off * 60
-    negative = plain.str.starts_with("-").to_numpy()
+    zulu_digits = tail.str.contains("^[Zz]-").to_numpy()
+    signed = tail.str.contains("^[+-]").to_numpy()
+    shift, wrong = read_offsets(tail)
     fields.date_only[rows] = no_clock
     fields.local[rows] = (tail == "").to_numpy()
     fields.digits[rows] = zulu_digits & (shift != 0)
-    fields.wrong[rows] |= (hours_off > 18) | (minutes_off > 59)
+    fields.wrong[rows] |= wrong
     applied = signed | (zulu_digits & (offset == "apply"))
-    fields.shift[rows] = np.where(applied, np.where(signed & ~negative, -shift, shift), 0)
+    fields.shift[rows] = np.where(applied, shift, 0)
     with_space = (groups["t"] == " ").fill_null(False).to_numpy()
     colon = tail.str.contains(":", literal=True).to_numpy()
+    no_seconds = groups["s"].is_null().to_numpy() & ~no_clock
+    short = tail.str.contains("^(?:UTC|GMT|[+-][0-9]{2})$").to_numpy()
+    near = no_seconds | short | groups["b"].is_not_null().to_numpy() | groups["f"].is_not_null().to_numpy()
     odd = np.where(with_space, zulu_digits | colon, (tail != "").to_numpy() & ~zulu_digits)
-    fields.iso[rows] = odd | groups["f"].is_not_null().to_numpy()
+    fields.iso[rows] = odd & ~near
+    fields.near[rows] = near
 
 
 def _localise(times: Times, local: Flags, zones: pl.Series | str) -> None:
