@@ -1,4 +1,4 @@
-"""From a connection to the access token it stands for."""
+"""Finds the access token of a connection."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from airflow_provider_tiktok_offline.storage.uris import Location, parse
 from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
 from airflow_provider_tiktok_offline.tiktok.oauth import app_of
 
-#: Extra field of a connection that names where an expiring grant lies.
+#: Extra field of a connection: the URI of the token store of an expiring grant.
 TOKEN_STORE_FIELD = "token_store"  # noqa: S105 - its name
 
 
 def api_url_of(connection: Connection) -> str:
-    """The API's address: the connection's host, or the usual one."""
+    """The API's address: the connection's host, or TikTok's production address."""
     return connection.host or PRODUCTION_URL
 
 
 def access_token_of(
     connection: Connection, connections: Connections, *, api_url: str | None = None, clock: Clock | None = None
 ) -> str:
-    """The connection's access token: its password, or the newest of the token store that its extra names.
+    """The connection's access token: its password, or the newest token of the token store that its extra names.
 
     :param connection: of type ``tiktok``.
     :param connections: where the store's own connection is looked up.
     :param api_url: another address than the connection's.
-    :raises ConfigError: if it holds neither, or a token store without ``app_id`` and ``app_secret``.
+    :raises ConfigError: if the connection has neither, or a token store without ``app_id`` and ``app_secret``.
     :raises CredentialsError: if the token store is empty, or TikTok refuses to refresh.
     """
     where = f"connection {connection.conn_id}"

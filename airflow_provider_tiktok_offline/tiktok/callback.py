@@ -1,4 +1,4 @@
-"""Where TikTok sends the browser after an authorisation: a server on 127.0.0.1 that takes one redirect."""
+"""A server on 127.0.0.1 that receives TikTok's redirect after an authorisation."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PAGE = (
 
 
 class CallbackServer:
-    """A context manager; while it is open, ``redirect_uri`` is served.
+    """A context manager. While it is open, ``redirect_uri`` is served.
 
-    :param port: 0 for any free one; an app with a registered redirect needs its port.
-    :raises ConfigError: if the port is taken.
+    :param port: 0 for any free port; an app with a registered redirect needs that redirect's port.
+    :raises ConfigError: if the port is in use.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -51,10 +51,10 @@ class CallbackServer:
         self._thread.join()
 
     def wait(self, authorization: Authorization, timeout: float) -> str:
-        """The ``auth_code`` of the first redirect that comes.
+        """The ``auth_code`` of the first redirect.
 
         :param timeout: seconds to wait for it.
-        :raises GrantError: if none came, or the one that came belongs to another try.
+        :raises GrantError: if no redirect came, or it belongs to another attempt.
         """
         if not self._arrived.wait(timeout):
             raise GrantError(
@@ -64,7 +64,7 @@ class CallbackServer:
         return auth_code_of(self._url, authorization.state)
 
     def take(self, path: str) -> None:
-        """Keep the first redirect; later ones change nothing."""
+        """Keep the first redirect and ignore later ones."""
         if not self._arrived.is_set():
             self._url = path
             self._arrived.set()

@@ -1,8 +1,8 @@
-"""One call to TikTok's Business API and what its answer means. The only module that knows HTTP.
+"""Calls TikTok's Business API and turns each answer into a result or an error. The only module that knows HTTP.
 
-Requests go through httpx's transport, below the layer that logs URLs: one call of the OAuth part carries the app's
-secret in its query. No error raised here holds a body, a token, a query or TikTok's own message, nor is one chained to
-an error of the HTTP library, which would hold the request.
+Requests go through httpx's transport, below the layer that logs URLs, because one OAuth call carries the app's secret
+in its query. No error raised here holds a body, a token, a query or TikTok's own message. No error is chained to one of
+the HTTP library, which would hold the request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
@@ -58,23 +58,28 @@ class Answer:
     """A successful answer.
 
     Attributes:
-        data: the answer's ``data``; its ``repr`` is hidden, it may hold a token.
+        data: the answer's ``data``; hidden in ``repr``, since it may hold a token.
         request_id: TikTok's id of the request.
     """
 
-    data: Mapping[str, Any] = field(repr=False)
+    data: Mapping[str, object] = field(repr=False)
     request_id: str | None
+
+    def objects(self, name: str) -> list[Mapping[str, object]]:
+        """The JSON objects in a list of ``data``; empty if there is no such list."""
+        listed = self.data.get(name)
+        return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
 class TikTokClient:
-    """A connection to TikTok's Business API that may be used by several threads.
+    """A client of TikTok's Business API. Several threads may use one client.
 
-    :param access_token: the grant's token; None for the calls that make or revoke one.
+    :param access_token: the grant's token; None for the calls that create or revoke one.
     :param base_url: scheme and host, without a path.
     :param clock: where the time comes from.
     :param timeout: seconds to wait for a connection, and for each silence of the server.
-    :raises CredentialsError: if the token can't be one.
-    :raises ConfigError: if the URL can't be one.
+    :raises CredentialsError: if the token has characters that no token has.
+    :raises ConfigError: if the URL is malformed.
     """
 
     def __init__(
@@ -98,7 +103,7 @@ class TikTokClient:
         if access_token is not None:
             self._headers["Access-Token"] = _checked_token(access_token)
         self._transport = httpx.HTTPTransport(
-            # Loading the certificates takes longer than many a request; without TLS nobody asks for them.
+            # Loading the certificates takes longer than many requests, and only TLS needs them.
             verify=self.base_url.startswith("https:"),
             proxy=_proxy_for(self.base_url),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0),
@@ -122,22 +127,22 @@ class TikTokClient:
     def track(self, body: bytes) -> Answer:
         """Send one batch of events.
 
-        :param body: the request's JSON, whole (Doc ID 1771101303285761).
-        :raises ApiError: by what the answer, or its absence, means for the batch.
+        :param body: the complete JSON of the request (Doc ID 1771101303285761).
+        :raises ApiError: its type says what the answer, or a missing answer, means for the batch.
         """
         return self._call("POST", "/event/track/", body=body)
 
-    def post(self, path: str, payload: Mapping[str, Any]) -> Answer:
+    def post(self, path: str, payload: Mapping[str, object]) -> Answer:
         """Call a path below ``/open_api/v1.3`` with a JSON body.
 
-        :raises ApiError: if it was not answered with code 0.
+        :raises ApiError: if the answer's code is not 0.
         """
         return self._call("POST", path, body=json.dumps(payload).encode())
 
     def get(self, path: str, query: Mapping[str, str]) -> Answer:
         """Call a path below ``/open_api/v1.3`` with a query, which no log or error shows.
 
-        :raises ApiError: if it was not answered with code 0.
+        :raises ApiError: if the answer's code is not 0.
         """
         return self._call("GET", path, query=query)
 
@@ -164,23 +169,23 @@ class TikTokClient:
             )
         except (httpx.TransportError, httpx.InvalidURL, httpx.StreamError, _AnswerTooLong) as failure:
             error = OutcomeUnknownError(
-                f"the request left and no whole answer came ({type(failure).__name__.lstrip('_')}).",
+                f"the request left and no complete answer came back ({type(failure).__name__.lstrip('_')}).",
                 where=where,
                 todo=_LATER,
             )
         else:
-            found = self._read(status, answer_headers, text, where)
-            if isinstance(found, Answer):
-                return found
-            error = found
+            result = self._read(status, answer_headers, text, where)
+            if isinstance(result, Answer):
+                return result
+            error = result
         raise error
 
     def _url(self, path: str) -> httpx.URL:
-        """Parsed once: that takes as long as half a request."""
-        found = self._urls.get(path)
-        if found is None:
-            found = self._urls[path] = httpx.URL(self.base_url + _PREFIX + path)
-        return found
+        """The URL of a path. It is parsed once, since parsing takes as long as half a request."""
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = httpx.URL(self.base_url + _PREFIX + path)
+        return url
 
     def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
         started = self.clock.monotonic()
@@ -232,9 +237,9 @@ class TikTokClient:
         )
 
     def _without_code(self, status: int, headers: httpx.Headers, where: str) -> ApiError:
-        """An answer of some gateway before TikTok's API."""
+        """The error for an answer that a gateway in front of TikTok's API gave."""
         kind: type[ApiError] = CallerError
-        todo = "Check the API URL of the connection and what lies between: a proxy, a gateway."
+        todo = "Check the API URL of the connection, and the proxy or gateway in between."
         if status == 429:
             kind, todo = ThrottledError, _LATER
         elif status == 413:
@@ -242,7 +247,7 @@ class TikTokClient:
         elif status < 300 or status == 408 or status >= 500:
             kind, todo = OutcomeUnknownError, _LATER
         return kind(
-            f"HTTP {status} without an answer of TikTok's API.",
+            f"HTTP {status} without an answer from TikTok's API.",
             http_status=status,
             retry_after=self._retry_after(headers),
             where=where,
@@ -263,7 +268,7 @@ class TikTokClient:
 
 
 class _AnswerTooLong(Exception):
-    """More bytes, or a longer time, than any answer of this API needs."""
+    """An answer has more bytes, or takes longer, than any answer of this API needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +276,7 @@ class _Envelope:
     code: int
     message: str
     request_id: str | None
-    data: Mapping[str, Any]
+    data: Mapping[str, object]
 
 
 def _envelope(text: bytes) -> _Envelope | None:
@@ -320,7 +325,7 @@ def _checked_url(base_url: str) -> str:
 
 
 def _proxy_for(base_url: str) -> str | None:
-    """The proxy that the environment names for this URL."""
+    """The proxy that the environment sets for this URL."""
     url = httpx.URL(base_url)
     if urllib.request.proxy_bypass(url.netloc.decode()):
         return None
@@ -329,7 +334,7 @@ def _proxy_for(base_url: str) -> str | None:
 
 
 def _cause(failure: BaseException) -> str:
-    """Why there was no connection, in the system's own words: the failure's text may name a proxy's user."""
+    """Why there was no connection, in the system's words. The failure's own text may name a proxy's user."""
     cause: BaseException | None = failure
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

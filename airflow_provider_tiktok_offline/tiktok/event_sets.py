@@ -1,11 +1,10 @@
-"""Offline event sets: the places that offline conversions are sent to (reference, section 6.2)."""
+"""Offline event sets, to which offline conversions are sent: list, create, update, delete (reference, 6.2)."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from airflow_provider_tiktok_offline.errors import CallerError, ConfigError, OutcomeUnknownError
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
@@ -40,9 +39,9 @@ def list_event_sets(
 ) -> list[EventSet]:
     """The event sets of an ad account.
 
-    :param name: only those of exactly this name.
+    :param name: only event sets of exactly this name.
     :param event_set_ids: only these.
-    :raises ApiError: if TikTok does not say.
+    :raises ApiError: if TikTok answers with an error.
     """
     query = {"advertiser_id": advertiser_id}
     if name is not None:
@@ -50,14 +49,14 @@ def list_event_sets(
     if event_set_ids:
         query["event_set_ids"] = json.dumps(list(event_set_ids))
     answer = with_retries(client.clock, client.get, "/offline/get/", query)
-    found = [_event_set(each, advertiser_id) for each in answer.data.get("event_set_list") or []]
-    return [each for each in found if name is None or each.name == name]
+    event_sets = [_event_set(each, advertiser_id) for each in answer.objects("event_set_list")]
+    return [each for each in event_sets if name is None or each.name == name]
 
 
 def create_event_set(
     client: TikTokClient, advertiser_id: str, name: str, *, description: str = _DESCRIPTION, auto_tracking: bool = False
 ) -> str:
-    """Make an event set and return its id. Not tried again: a second try could make a second one.
+    """Create an event set and return its id. Not retried, since a second try could create a second event set.
 
     :raises ApiError: if TikTok did not confirm it.
     """
@@ -68,7 +67,7 @@ def create_event_set(
     event_set_id = answer.data.get("event_set_id")
     if not event_set_id:
         raise OutcomeUnknownError(
-            "the event set was made, but its id did not come back.",
+            "the event set was created, but TikTok did not return its id.",
             request_id=answer.request_id,
             todo="List the event sets: tiktok-offline event-sets list.",
         )
@@ -98,12 +97,12 @@ def update_event_set(
 def delete_event_set(client: TikTokClient, advertiser_id: str, event_set_id: str, *, name: str) -> None:
     """Delete an event set with all its events, for good.
 
-    :param name: the name it must have; a guard against a wrong id.
-    :raises ConfigError: if there is no such set, or it has another name; nothing was deleted.
+    :param name: the name that it must have: a guard against a wrong id.
+    :raises ConfigError: if there is no such event set, or it has another name; nothing was deleted.
     :raises ApiError: if TikTok did not confirm it.
     """
-    found = list_event_sets(client, advertiser_id, event_set_ids=[event_set_id])
-    if [each.name for each in found if each.event_set_id == event_set_id] != [name]:
+    listed = list_event_sets(client, advertiser_id, event_set_ids=[event_set_id])
+    if [each.name for each in listed if each.event_set_id == event_set_id] != [name]:
         raise ConfigError(
             "there is no event set with this id and this name: nothing was deleted.",
             where=f"event set {event_set_id}",
@@ -115,11 +114,11 @@ def delete_event_set(client: TikTokClient, advertiser_id: str, event_set_id: str
 def ensure_event_set(
     client: TikTokClient, advertiser_id: str, name: str, *, description: str = _DESCRIPTION, auto_tracking: bool = False
 ) -> str:
-    """The id of the event set of this name, made if there is none.
+    """The id of the event set of this name; it is created if it does not exist.
 
-    An event set that is there already keeps its description and auto-tracking.
+    An existing event set keeps its description and auto-tracking.
 
-    :raises ConfigError: if several have this name.
+    :raises ConfigError: if several event sets have this name.
     :raises ApiError: if TikTok did not confirm it.
     """
     known = _only(list_event_sets(client, advertiser_id, name=name), name)
@@ -134,25 +133,26 @@ def ensure_event_set(
         return known
 
 
-def _only(found: Sequence[EventSet], name: str) -> str | None:
-    if len(found) > 1:
+def _only(event_sets: Sequence[EventSet], name: str) -> str | None:
+    if len(event_sets) > 1:
         raise ConfigError(
-            f"{len(found)} event sets have the name {name!r}.",
-            where=", ".join(each.event_set_id for each in found),
-            todo="Name the one that is meant by its id.",
+            f"{len(event_sets)} event sets have the name {name!r}.",
+            where=", ".join(each.event_set_id for each in event_sets),
+            todo="Use the id of the event set instead.",
         )
-    return found[0].event_set_id if found else None
+    return event_sets[0].event_set_id if event_sets else None
 
 
-def _event_set(values: Mapping[str, Any], advertiser_id: str) -> EventSet:
+def _event_set(values: Mapping[str, object], advertiser_id: str) -> EventSet:
     if not isinstance(values.get("event_set_id"), str | int):
-        raise CallerError("an event set came back without an id.", todo="Check the API URL of the connection.")
+        raise CallerError("TikTok returned an event set without an id.", todo="Check the API URL of the connection.")
+    created, updated = values.get("create_time"), values.get("update_time")
     return EventSet(
         event_set_id=str(values["event_set_id"]),
         advertiser_id=str(values.get("advertiser_id", advertiser_id)),
         name=str(values.get("name", "")),
         description=str(values.get("description") or ""),
         auto_tracking=values.get("auto_tracking") is True,
-        created=values.get("create_time"),
-        updated=values.get("update_time"),
+        created=created if isinstance(created, str) else None,
+        updated=updated if isinstance(updated, str) else None,
     )

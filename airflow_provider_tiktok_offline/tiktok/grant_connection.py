@@ -1,11 +1,11 @@
-"""A grant written as an Airflow connection: as JSON, as a URI, as a command."""
+"""Writes a grant as an Airflow connection: as JSON, as a URI, as a command."""
 
 from __future__ import annotations
 
 import json
 import shlex
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 from urllib.parse import quote, urlencode
 
 from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL
@@ -14,15 +14,22 @@ from airflow_provider_tiktok_offline.tiktok.oauth import App
 HIDDEN = "***"
 
 
+class _ConnectionFields(TypedDict, total=False):
+    conn_type: str
+    password: str
+    host: str
+    extra: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantConnection:
-    """The connection that holds a grant: the access token is its password, the app stands in its extra.
+    """The connection that holds a grant: the access token is its password, the app is in its extra.
 
     Attributes:
         access_token: the token.
         conn_id: the connection's id.
         app: the developer app; None leaves it out.
-        base_url: the API's address; the usual one is left out.
+        base_url: the API's address; left out if it is TikTok's production address.
     """
 
     access_token: str = field(repr=False)
@@ -31,7 +38,7 @@ class GrantConnection:
     base_url: str = PRODUCTION_URL
 
     def to_json(self, *, show_secrets: bool = False) -> str:
-        """As ``AIRFLOW_CONN_<ID>`` and ``airflow connections add --conn-json`` take it."""
+        """As ``AIRFLOW_CONN_<ID>`` and ``airflow connections add --conn-json`` accept it."""
         return json.dumps(self._fields(show_secrets))
 
     def to_uri(self, *, show_secrets: bool = False) -> str:
@@ -44,17 +51,17 @@ class GrantConnection:
         return f"{uri}?{urlencode(extra)}" if extra else uri
 
     def to_command(self, *, show_secrets: bool = False) -> str:
-        """A shell line that adds it to Airflow."""
+        """A shell command that adds it to Airflow."""
         return shlex.join(
             ["airflow", "connections", "add", self.conn_id, "--conn-json", self.to_json(show_secrets=show_secrets)]
         )
 
     def to_import_file(self) -> str:
-        """What ``airflow connections import`` reads, secrets included: no process list shows a file."""
+        """The file that ``airflow connections import`` reads, with secrets: a process list shows no file."""
         return json.dumps({self.conn_id: self._fields(True)})
 
-    def _fields(self, show_secrets: bool) -> dict[str, Any]:
-        fields: dict[str, Any] = {
+    def _fields(self, show_secrets: bool) -> _ConnectionFields:
+        fields: _ConnectionFields = {
             "conn_type": "tiktok",
             "password": self.access_token if show_secrets else HIDDEN,
         }

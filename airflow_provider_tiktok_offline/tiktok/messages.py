@@ -1,10 +1,10 @@
-"""What may be kept of TikTok's messages: the name of a field, never the text, which can echo a customer's value."""
+"""Reads the field name from TikTok's messages. The text is never kept, since it can echo a customer's value."""
 
 from __future__ import annotations
 
 import re
 
-#: Fields of the request beside ``data``: a fault in one of them is the configuration's, not a row's.
+#: Top-level fields of the request. A fault in one of them is the configuration's, not a row's.
 TOP_LEVEL_FIELDS: frozenset[str] = frozenset(
     {"event_source", "event_source_id", "data", "test_event_code", "partner_name"}
 )
@@ -53,7 +53,7 @@ def field_path(message: str) -> str | None:
 
 
 def _certainty(names: list[str], before: str, after: str) -> int:
-    """How sure it is that these names are a field and no ordinary word; 0 for not at all."""
+    """How certain it is that these names are a field and no ordinary word; 0 for not at all."""
     if len(names) > 1:
         return 4
     if re.search(r"\b(?:for|field|parameter|param)\s+[\"'`]?$", before, re.IGNORECASE):

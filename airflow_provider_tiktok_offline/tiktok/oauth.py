@@ -1,7 +1,7 @@
-"""The grant: how an ad account's admin lets an app send its conversions, and what the app gets for it.
+"""The OAuth grant by which an ad account's admin lets an app send its conversions (reference, 6.1).
 
-Reference, section 6.1. The usual token is long-lived and dies only by revocation; some apps get one that must be
-refreshed, see :mod:`airflow_provider_tiktok_offline.tiktok.token_store`.
+Most tokens are long-lived and end only by revocation. Some apps get a token that must be refreshed, see
+:mod:`airflow_provider_tiktok_offline.tiktok.token_store`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import hmac
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import parse_qs, urlencode
+
+import msgspec
 
 from airflow_provider_tiktok_offline.errors import CredentialsError, GrantError
 from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
@@ -33,7 +34,7 @@ class App:
     secret: str = field(repr=False)
 
 
-def app_of(extra: Mapping[str, Any]) -> App | None:
+def app_of(extra: Mapping[str, object]) -> App | None:
     """The developer app that a connection's extra names as ``app_id`` and ``app_secret``; None if it names none."""
     if not extra.get("app_id") or not extra.get("app_secret"):
         return None
@@ -42,12 +43,12 @@ def app_of(extra: Mapping[str, Any]) -> App | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What an authorisation gave. ``repr`` hides its tokens.
+    """The result of an authorisation. ``repr`` hides its tokens.
 
     Attributes:
-        access_token: what every call carries.
+        access_token: the token of every call.
         advertiser_ids: the ad accounts it reaches.
-        scope: numbers of the permissions that were granted.
+        scope: ids of the permissions that were granted.
         refresh_token: only for apps whose tokens expire.
         expires_at: when the access token expires; None for a long-lived one.
     """
@@ -58,21 +59,14 @@ class Grant:
     refresh_token: str | None = field(default=None, repr=False)
     expires_at: datetime | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Everything, secrets too, for a token store."""
-        return asdict(self) | {"expires_at": None if self.expires_at is None else self.expires_at.isoformat()}
+    def to_json(self) -> bytes:
+        """All fields, with secrets, for a token store."""
+        return msgspec.json.encode(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Grant:
-        """What :meth:`to_dict` gave."""
-        expires_at = values["expires_at"]
-        return cls(
-            access_token=values["access_token"],
-            advertiser_ids=tuple(values["advertiser_ids"]),
-            scope=tuple(values["scope"]),
-            refresh_token=values["refresh_token"],
-            expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
-        )
+    def from_json(cls, content: bytes) -> Grant:
+        """The inverse of :meth:`to_json`."""
+        return msgspec.json.decode(content, type=cls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +79,13 @@ class Advertiser:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """One try to get a grant.
+    """One attempt to get a grant.
 
     Attributes:
-        url: what the ad account's admin opens in a browser.
-        redirect_uri: where TikTok sends the browser afterwards; registered with the app, to the letter.
-        state: comes back with the redirect, and proves that it belongs to this try.
+        url: the ad account's admin opens it in a browser.
+        redirect_uri: TikTok sends the browser there afterwards; it must be registered with the app, character by
+            character.
+        state: comes back with the redirect, and proves that the redirect belongs to this attempt.
     """
 
     url: str
@@ -106,17 +101,17 @@ def authorization(app_id: str, redirect_uri: str, *, base_url: str = PRODUCTION_
 
 
 def auth_code_of(redirected_url: str, state: str) -> str:
-    """The code in the address that TikTok sent a browser to, which may be somebody else's: the *paste* way.
+    """The code in the address to which TikTok redirected a browser, possibly on another machine.
 
-    :param redirected_url: the whole address, or what follows its ``?``.
-    :raises GrantError: if it holds no code, or belongs to another try.
+    :param redirected_url: the whole address, or its query.
+    :raises GrantError: if the address holds no code, or belongs to another attempt.
     """
     text = redirected_url.strip().partition("#")[0]
     query = parse_qs(text.partition("?")[2] or text)
-    found, codes = query.get("state", []), query.get("auth_code") or query.get("code") or []
-    if len(found) != 1 or not hmac.compare_digest(found[0].encode(), state.encode()):
+    states, codes = query.get("state", []), query.get("auth_code") or query.get("code") or []
+    if len(states) != 1 or not hmac.compare_digest(states[0].encode(), state.encode()):
         raise GrantError(
-            "the redirect does not belong to this authorisation (state is missing or another one).",
+            "the redirect does not belong to this authorisation (its state is missing or different).",
             todo="Nothing was exchanged. Start again, and use the newest address.",
         )
     if len(codes) != 1 or not re.fullmatch(r"[\x21-\x7e]{1,1024}", codes[0]):
@@ -128,7 +123,7 @@ def auth_code_of(redirected_url: str, state: str) -> str:
 
 
 def exchange(client: TikTokClient, app: App, auth_code: str) -> Grant:
-    """Turn a code into a token. A code works once and for minutes, so there is no second try.
+    """Exchange a code for a token. Not retried: a code works once, and for an hour at most.
 
     :raises CredentialsError: if the code is used up or too old.
     :raises ApiError: if TikTok gave no token for another reason.
@@ -138,9 +133,9 @@ def exchange(client: TikTokClient, app: App, auth_code: str) -> Grant:
 
 
 def refresh(client: TikTokClient, app: App, grant: Grant) -> Grant:
-    """A new token for a grant whose tokens expire. (The path is of secondary sources; a long-lived grant has no need.)
+    """A new token for a grant whose tokens expire. (The path comes from secondary sources.)
 
-    :raises CredentialsError: if it has no refresh token, or TikTok refuses it.
+    :raises CredentialsError: if the grant has no refresh token, or TikTok refuses it.
     """
     if grant.refresh_token is None:
         raise CredentialsError(
@@ -165,34 +160,35 @@ def refresh(client: TikTokClient, app: App, grant: Grant) -> Grant:
 def list_advertisers(client: TikTokClient, app: App) -> list[Advertiser]:
     """The ad accounts that the client's token reaches.
 
-    :raises ApiError: if TikTok does not say; only the codes of a bad token mean a bad token.
+    :raises ApiError: if TikTok answers with an error; only the codes of a bad token mean a bad token.
     """
     query = {"app_id": app.app_id, "secret": app.secret}
     answer = with_retries(client.clock, client.get, "/oauth2/advertiser/get/", query)
     return [
         Advertiser(str(each.get("advertiser_id", "")), str(each.get("advertiser_name", "")))
-        for each in answer.data.get("list") or []
+        for each in answer.objects("list")
     ]
 
 
 def revoke(client: TikTokClient, app: App, access_token: str) -> None:
-    """End a token, for every ad account that hangs on it, for good.
+    """Revoke a token for good, for every ad account that it reaches.
 
     :raises ApiError: if TikTok did not confirm it.
     """
     client.post("/oauth2/revoke_token/", {"app_id": app.app_id, "secret": app.secret, "access_token": access_token})
 
 
-def _grant(data: Mapping[str, Any], client: TikTokClient) -> Grant:
+def _grant(data: Mapping[str, object], client: TikTokClient) -> Grant:
     token = data.get("access_token")
     if not isinstance(token, str) or not token:
         raise CredentialsError("TikTok's answer holds no access token.", todo="Start the grant again.")
     expires_in = data.get("expires_in", data.get("access_token_expire_in"))
     refresh_token = data.get("refresh_token")
+    advertiser_ids, scope = data.get("advertiser_ids"), data.get("scope")
     return Grant(
         access_token=token,
-        advertiser_ids=tuple(str(each) for each in data.get("advertiser_ids") or ()),
-        scope=tuple(each for each in data.get("scope") or () if isinstance(each, int)),
+        advertiser_ids=tuple(map(str, advertiser_ids)) if isinstance(advertiser_ids, list) else (),
+        scope=tuple(each for each in scope if isinstance(each, int)) if isinstance(scope, list) else (),
         refresh_token=refresh_token if isinstance(refresh_token, str) and refresh_token else None,
         expires_at=client.clock.now() + timedelta(seconds=expires_in)
         if isinstance(expires_in, int | float) and expires_in > 0

@@ -1,4 +1,4 @@
-"""How fast requests may leave, and when to stop trying: shared by all threads of one upload."""
+"""The rate limit and the circuit breaker that all threads of one upload share."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from airflow_provider_tiktok_offline.clock import Clock
 
 #: The rate never falls below this share of the configured one.
 _SLOWEST_SHARE = 1 / 32
-#: Each answered request brings back this share of the configured rate.
+#: Each answered request restores this share of the configured rate.
 _RECOVERY_SHARE = 1 / 50
 _LONGEST_NAP_SECONDS = 0.5
-#: Clocks tell no finer difference.
+#: The resolution of clocks.
 _SHORTEST_NAP_SECONDS = 1e-6
 
 
 class UploadLimits(Protocol):
-    """How fast and how much at once; ``config.models.UploadConfig`` is one."""
+    """The limits of an upload; ``config.models.UploadConfig`` is one."""
 
     @property
     def batch_events(self) -> int: ...
@@ -39,7 +39,7 @@ class RateLimit:
     """Evenly spaced requests; slower while the service throttles.
 
     :param requests_per_second: the highest rate.
-    :param stopping: set when waiting makes no sense any more.
+    :param stopping: set when the upload is being stopped.
     """
 
     def __init__(self, requests_per_second: float, clock: Clock, stopping: threading.Event) -> None:
@@ -81,7 +81,7 @@ class RateLimit:
             self._clock.sleep(min(left, _LONGEST_NAP_SECONDS))
 
     def throttled(self, seconds: float) -> None:
-        """The service wants fewer requests: none leaves for so long, then half as many."""
+        """The service throttles: no request leaves for so many seconds, then half as many per second."""
         with self._lock:
             now = self._clock.monotonic()
             if now >= self._closed_until:
@@ -89,15 +89,15 @@ class RateLimit:
             self._closed_until = max(self._closed_until, now + seconds)
 
     def answered(self) -> None:
-        """A request was dealt with: the rate recovers a little."""
+        """A request was answered: the rate recovers a little."""
         with self._lock:
             self._rate = min(self._highest, self._rate + self._highest * _RECOVERY_SHARE)
 
 
 class CircuitBreaker:
-    """Opens when so many requests in a row found no service, over all threads; it does not close again.
+    """Opens after a number of failed requests in a row, counted over all threads. It does not close again.
 
-    :param failures: how many.
+    :param failures: the number.
     """
 
     def __init__(self, failures: int) -> None:

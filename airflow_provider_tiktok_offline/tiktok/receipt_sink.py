@@ -1,4 +1,4 @@
-"""What an upload tells the ledger as it goes."""
+"""The interface through which an upload records what became of each event."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ if TYPE_CHECKING:
 
 
 class ReceiptSink(Protocol):
-    """Where the fate of each event key is recorded. Called from one thread only.
+    """Records what became of each event key. Called from one thread only.
 
-    An event whose key was attempted and of which nothing else is said is in doubt: it may have been taken.
+    An event whose key was attempted, and for which nothing else was recorded, is in doubt: TikTok may have accepted it.
     """
 
     def attempted(self, keys: pl.Series) -> None:
-        """Requests with these events are about to leave; durable when this returns."""
+        """Requests with these events are about to leave. Durable when this returns."""
 
     def accepted(self, keys: pl.Series, request_id: str | None) -> None:
-        """TikTok took them. May be buffered for up to 5 seconds."""
+        """TikTok accepted them. May be buffered for up to 5 seconds."""
 
     def refused(self, keys: pl.Series, code: int, field: str | None, request_id: str | None) -> None:
         """TikTok refused them for good, for this code and field. May be buffered."""
 
     def released(self, keys: pl.Series) -> None:
-        """This upload's attempt was definitely not taken; the doubt of an earlier one's stays. May be buffered."""
+        """TikTok definitely did not accept this attempt; an earlier attempt may still be in doubt. May be buffered."""
 
     def flush(self) -> None:
-        """Make everything said so far durable."""
+        """Make everything recorded so far durable."""
 
 
 class NoReceipts:
-    """Keeps nothing: for test events, which leave no trace in the ledger."""
+    """Records nothing: for test events, which leave no trace in the ledger."""
 
     def attempted(self, keys: pl.Series) -> None: ...
 

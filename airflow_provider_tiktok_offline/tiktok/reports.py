@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from airflow_provider_tiktok_offline.errors import CallerError
-from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+from airflow_provider_tiktok_offline.tiktok.client import Answer, TikTokClient
 from airflow_provider_tiktok_offline.tiktok.retries import with_retries
 
 Level = Literal["advertiser", "campaign", "adgroup", "ad"]
@@ -127,9 +127,18 @@ def offline_report(
     }
     for page in range(1, _LAST_PAGE + 1):
         answer = with_retries(client.clock, client.get, "/report/integrated/get/", {**query, "page": str(page)})
-        rows = answer.data.get("list") or []
+        rows = answer.objects("list")
         for row in rows:
-            yield ReportRow(dict(row["dimensions"]), dict(row["metrics"]))
-        if not rows or page >= int((answer.data.get("page_info") or {}).get("total_page", 1)):
+            yield ReportRow(_texts(row.get("dimensions")), _texts(row.get("metrics")))
+        if not rows or page >= _pages(answer):
             return
     raise CallerError(f"the report has more than {_LAST_PAGE} pages.", todo="Ask for fewer days.")
+
+
+def _texts(values: object) -> dict[str, str]:
+    return {str(name): str(value) for name, value in values.items()} if isinstance(values, dict) else {}
+
+
+def _pages(answer: Answer) -> int:
+    page_info = answer.data.get("page_info")
+    return int(page_info.get("total_page", 1)) if isinstance(page_info, dict) else 1

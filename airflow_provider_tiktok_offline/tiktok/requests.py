@@ -1,4 +1,4 @@
-"""Request bodies, built from columns: batches that keep both limits, and the JSON around them."""
+"""Builds request bodies from columns: batches within both limits, and the JSON around them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What a request says beside its events.
+    """The fields of a request beside its events.
 
     Attributes:
         event_source_id: the offline event set, a string of digits.
@@ -38,10 +38,10 @@ _TAIL = b"]}"
 class Bodies:
     """The bodies of requests for ranges of a series of JSON items.
 
-    The items lie one behind the other in one buffer, a comma before each: a body is a slice of it.
+    The items are in one buffer, one after the other, each after a comma. A body is a slice of the buffer.
 
     :param items: one ``data[]`` item of the API an event, a comma before it.
-    :raises ValueError: if an item has none.
+    :raises ValueError: if an item has no comma before it.
     """
 
     def __init__(self, items: pl.Series, envelope: Envelope) -> None:
@@ -60,10 +60,10 @@ class Bodies:
         return b"".join((self._head, self._values[start + 1 : end], _TAIL))
 
     def cut(self, first: int, *, events: int, size: int) -> Iterator[tuple[int, int]]:
-        """Ranges ``(first, count)`` from an event on, as long as both limits allow.
+        """Ranges ``(first, count)`` from an event on, as long as the limits allow.
 
         :param events: events a request, at most.
-        :param size: bytes a request, at most; an event that is larger goes alone.
+        :param size: bytes a request, at most; a larger event is sent alone.
         """
         total = len(self)
         room = size - len(self._head) - len(_TAIL) + 1

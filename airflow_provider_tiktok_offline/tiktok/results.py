@@ -25,10 +25,10 @@ class UploadResult:
     """What became of the events; the four counts add up to all of them.
 
     Attributes:
-        accepted: taken by TikTok.
+        accepted: accepted by TikTok.
         refused: refused for good; ``refusals`` has them by code and field.
         unconfirmed: sent without a definite answer: in doubt.
-        not_attempted: not sent, or definitely not taken.
+        not_attempted: not sent, or definitely not accepted.
         requests: requests made.
     """
 

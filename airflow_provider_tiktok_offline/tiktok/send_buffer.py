@@ -13,7 +13,7 @@ from airflow_provider_tiktok_offline.tiktok.requests import Bodies, Envelope
 
 
 class Items(NamedTuple):
-    """Some of an upload's events, as many as are in memory as JSON at once.
+    """A group of an upload's events that is in memory as JSON at once.
 
     Attributes:
         json: one ``data[]`` item of the API an event, as JSON text with a comma before it.
@@ -31,8 +31,8 @@ class SendBuffer:
     Attributes:
         bodies: the requests' bodies.
         keys: the event key of each event, 16 bytes.
-        start: how many events of the upload come before.
-        opened: how many of its events are in batches already.
+        start: the number of the upload's events before it.
+        opened: the number of its events that are in batches already.
     """
 
     bodies: Bodies
@@ -43,7 +43,7 @@ class SendBuffer:
 
 @dataclass(slots=True)
 class Batch:
-    """Neighbouring events that travel in one request.
+    """Consecutive events that are sent in one request.
 
     Attributes:
         buffer: the send buffer that holds them.
@@ -71,7 +71,7 @@ class Batch:
 
     @property
     def place(self) -> tuple[int, int]:
-        """The first of its events, counted over the whole upload, and how many they are."""
+        """The position of its first event in the whole upload, and the number of its events."""
         return self.buffer.start + self.first, self.count
 
 

@@ -1,12 +1,11 @@
-"""Tokens that expire: kept where every worker can read and replace them.
+"""The token store: keeps a grant whose tokens expire where every worker can read and replace it.
 
-Workers can't write Airflow's connections, so a grant with a refresh token needs a store of its own. Whoever can read
-the store can send as the advertiser: it belongs into a bucket or directory with the same care as the connection.
+Workers can't write Airflow's connections, so a grant with a refresh token needs a store of its own. Anybody who can
+read the store can send as the advertiser: protect its bucket or directory like the connection.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Protocol
 
@@ -20,13 +19,13 @@ _MARGIN = timedelta(hours=1)
 
 
 class TokenStore(Protocol):
-    """Where one grant lies."""
+    """Holds one grant."""
 
     def load(self) -> tuple[Grant, str] | None:
-        """The grant and its version; None if none was ever saved."""
+        """The grant and its version; None if no grant was saved yet."""
 
     def save(self, grant: Grant, version: str | None) -> bool:
-        """Replace the version that was loaded (None: there must be none); False if somebody was faster."""
+        """Replace the loaded version (None: there must be none); False if another worker was faster."""
 
 
 class ObjectTokenStore:
@@ -41,14 +40,14 @@ class ObjectTokenStore:
         self._path = path
 
     def load(self) -> tuple[Grant, str] | None:
-        found = self._objects.get(self._path)
-        if found is None:
+        stored = self._objects.get(self._path)
+        if stored is None:
             return None
-        content, version = found
-        return Grant.from_dict(json.loads(content)), version
+        content, version = stored
+        return Grant.from_json(content), version
 
     def save(self, grant: Grant, version: str | None) -> bool:
-        content = json.dumps(grant.to_dict()).encode()
+        content = grant.to_json()
         if version is None:
             return self._objects.create(self._path, content)
         return self._objects.replace(self._path, content, version)
@@ -57,19 +56,18 @@ class ObjectTokenStore:
 def fresh_access_token(store: TokenStore, client: TikTokClient, app: App) -> str:
     """The store's access token, refreshed and saved if it is about to expire.
 
-    When several workers refresh at once, all end up with the one that was saved.
+    If several workers refresh at once, all of them use the grant that was saved.
 
     :param client: a client without a token.
-    :raises CredentialsError: if nothing was saved yet, or TikTok refuses to refresh.
+    :raises CredentialsError: if no grant was saved yet, or TikTok refuses to refresh it.
     """
-    found = _load(store)
-    grant, version = found
+    grant, version = _load(store)
     if grant.expires_at is None or grant.expires_at - client.clock.now() > _MARGIN:
         return grant.access_token
     try:
         fresh = refresh(client, app, grant)
     except CredentialsError:
-        # Another worker may have used up the refresh token a moment ago: then its grant is there by now.
+        # Another worker may have used the refresh token a moment ago. Then its grant is in the store by now.
         newest, newest_version = _load(store)
         if newest_version == version:
             raise
@@ -80,9 +78,9 @@ def fresh_access_token(store: TokenStore, client: TikTokClient, app: App) -> str
 
 
 def _load(store: TokenStore) -> tuple[Grant, str]:
-    found = store.load()
-    if found is None:
+    stored = store.load()
+    if stored is None:
         raise CredentialsError(
             "no grant was saved in the token store yet.", todo="Save one: tiktok-offline auth login --token-store."
         )
-    return found
+    return stored

@@ -175,13 +175,13 @@ def test_a_grant_that_expires_says_when(clock: ManualClock) -> None:
         grant = exchange(client, APP, "code")
     assert grant.expires_at == clock.now() + timedelta(days=1)
     assert (grant.refresh_token, grant.scope, grant.advertiser_ids) == ("r", (4,), ("7",))
-    assert Grant.from_dict(grant.to_dict()) == grant
+    assert Grant.from_json(grant.to_json()) == grant
 
 
 def test_a_lost_answer_to_an_exchange_is_not_asked_for_again(clock: ManualClock) -> None:
     """The code is used up by then: the grant is started again."""
     with scripted(in_turn(LOST)) as server, TikTokClient(None, base_url=server.url, clock=clock) as client:
-        with pytest.raises(Exception, match="no whole answer"):
+        with pytest.raises(Exception, match="no complete answer"):
             exchange(client, APP, "code")
         assert len(server.requests) == 1
 
