@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 
+from airflow_provider_tiktok_offline.conversions.contract.lookback import oldest_event_time
 from airflow_provider_tiktok_offline.ledger.table import DataFile, Snapshot, WitnessedTable
 
 #: What the ledger remembers of an event, one row for each time that it changed; the highest ``seq`` counts.
@@ -85,7 +86,7 @@ def verdicts(
         how="left",
         maintain_order="left",
     )
-    too_old = pl.lit(False) if lookback is None else pl.col("event_time") < _oldest(now, lookback)
+    too_old = pl.col("event_time") < oldest_event_time(now, lookback)
     before = pl.lit(False) if send_from is None else pl.col("event_time") < int(send_from.timestamp())
     retry = pl.col("first_attempt_at") > now - retry_window
     return joined.select(
@@ -112,11 +113,6 @@ def verdicts(
         .otherwise(pl.lit("new")),
         first_attempt_at=pl.when(outcome == "in_doubt").then("first_attempt_at"),
     )
-
-
-def _oldest(now: datetime, lookback: timedelta) -> int:
-    day = now.astimezone(UTC).date() - lookback
-    return int(datetime.combine(day, time(0), UTC).timestamp())
 
 
 def _among(keys: pl.Series) -> pl.Expr:

@@ -282,7 +282,7 @@ class Ledger:
             judged = self._judge(
                 keyed, memory, book, delivery_id, planning.now, planning.lookback, planning.retry_refused
             )
-            mine = keyed.filter(judged["verdict"].is_in(["new", "in_doubt"]))["event_key"]
+            mine = keyed.filter(judged["verdict"].is_in(plan.SENT_VERDICTS) & (judged["verdict"] != "own"))["event_key"]
             if mine.is_empty():
                 return judged
             epoch = self.claims.enter(book, delivery_id, round_, mine, route=planning.route, epoch=planning.epoch)

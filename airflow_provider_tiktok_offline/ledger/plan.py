@@ -11,8 +11,10 @@ from airflow_provider_tiktok_offline.errors import LedgerDamagedError
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
-#: The verdicts of dedupe under which an event is sent.
-SENT_VERDICTS = ("new", "own", "in_doubt")
+#: The verdicts of an event that no delivery has tried to send: nobody else has claimed it.
+UNTRIED_VERDICTS = ("new", "own")
+#: The verdicts under which an event is sent.
+SENT_VERDICTS = (*UNTRIED_VERDICTS, "in_doubt")
 #: All verdicts, in the order they are looked at.
 VERDICTS = (
     "accepted", "refused", "already_sent", "changed_after_sent", "expired", "held", "in_doubt_old", *SENT_VERDICTS,

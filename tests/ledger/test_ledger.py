@@ -20,6 +20,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.corrections import acknowledge_identity, switch_route
+from airflow_provider_tiktok_offline.ledger.ledger import RETRY_WINDOW
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import EVENT_SET, IDENTITY, LEASE, LOOKBACK, START, World, event_id
 
@@ -76,9 +77,27 @@ def test_other_amount_is_changed_after_sent(world: World) -> None:
 
 
 def test_too_old_is_expired(world: World) -> None:
-    """A transaction older than the lookback, in real time, is not planned."""
-    assert world.verdicts([1], age=timedelta(days=30)) == {"expired": 1}
-    assert world.verdicts([1], age=timedelta(days=27)) == {"new": 1}
+    """A transaction older than the lookback, in real time, is not planned: to the second."""
+    edge = timedelta(days=28, hours=world.clock.now().hour)
+    assert world.verdicts([1], age=edge) == {"new": 1}
+    assert world.verdicts([1], age=edge + timedelta(seconds=1)) == {"expired": 1}
+
+
+def test_a_doubt_stays_a_doubt_when_it_leaves_the_lookback(world: World) -> None:
+    """What may have been taken is not *expired*, though it is too old to be tried again."""
+    age = timedelta(days=28, hours=world.clock.now().hour)
+    delivery = world.enter("monday")
+    world.plan(delivery, [1], age=age)
+    world.send(delivery, [1], answer=False)
+    world.ledger().settle(delivery)
+    world.ledger().release(delivery)
+    assert world.verdicts([1], age=age) == {"in_doubt": 1}
+    day = timedelta(days=1)
+    world.clock.advance(day)
+    assert day < RETRY_WINDOW
+    assert world.verdicts([1], age=age + day) == {"in_doubt_old": 1}
+    plan = world.plan(delivery, [1], age=age + day)
+    assert (plan.counts["in_doubt_old"], plan.counts["expired"], plan.to_send) == (1, 0, 0)
 
 
 def test_claimed_by_a_living_delivery_is_held(world: World) -> None:

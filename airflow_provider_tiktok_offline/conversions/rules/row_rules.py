@@ -330,9 +330,7 @@ class _BlockCheck:
             midnight = epoch - (clock.hour * 3600 + clock.minute * 60 + clock.second)
             today &= midnight <= self.rulebook.as_of
             sent = np.where(today, self.rulebook.as_of, epoch)
-        if self.settings.lookback_days is not None:
-            oldest = (self.rulebook.as_of // _DAY - self.settings.lookback_days) * _DAY
-            self.add("timestamp_old", name, known & (sent < oldest))
+        self.add("timestamp_old", name, known & (sent < self.rulebook.oldest))
         latest = self.rulebook.as_of + int(self.settings.future_skew.total_seconds())
         self.add("timestamp_future", name, known & (sent > latest))
         if known_zone is not None and not known_zone.all():

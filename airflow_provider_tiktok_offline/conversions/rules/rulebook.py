@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -14,6 +14,7 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
     PROGRAMME_COLUMNS,
     STANDARD_EVENTS,
 )
+from airflow_provider_tiktok_offline.conversions.contract.lookback import oldest_event_time
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, Severity
 from airflow_provider_tiktok_offline.conversions.file.header import Header
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
@@ -42,6 +43,8 @@ class Rulebook:
         self.settings = settings
         self.header = header
         self.as_of = int(as_of.timestamp())
+        days = settings.lookback_days
+        self.oldest = oldest_event_time(as_of, None if days is None else timedelta(days=days))
         self.suppression = suppression
         self.digest = digest
         self._severities = {rule: severity_of(rule, settings) for rule in RULES}

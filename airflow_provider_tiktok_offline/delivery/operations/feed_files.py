@@ -136,6 +136,7 @@ def write_file(ctx: DeliveryContext, uri: str, to: Path) -> dict[str, Any]:
 
 
 def _feed_file(ctx: DeliveryContext, checked: _Checked, *, sent_before: Any) -> Any:
+    from airflow_provider_tiktok_offline.ledger.plan import UNTRIED_VERDICTS
     from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
     from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
 
@@ -145,7 +146,7 @@ def _feed_file(ctx: DeliveryContext, checked: _Checked, *, sent_before: Any) -> 
         if sent_before is not None:
             keyed = frame.select(sent_before.keys(frame["event_id"]).alias("event_key"), "content", "event_time")
             verdict = sent_before.look(keyed, now=ctx.clock.now(), lookback=ctx.lookback)
-            chosen = frame.filter(verdict.is_in(["new", "own"]))
+            chosen = frame.filter(verdict.is_in(UNTRIED_VERDICTS))
         lines.add(chosen["line"])
     feed = open_feed_state(ctx).contract(ctx.config.name)
     source = FeedSource(source=checked.source, settings=checked.settings, lines=lines, sha256=checked.report.sha256)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.clock import Clock, system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connections
+from airflow_provider_tiktok_offline.conversions.contract.lookback import oldest_event_time
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -125,11 +126,8 @@ class DeliveryContext:
         return None if self.config.lookback_days is None else timedelta(days=self.config.lookback_days)
 
     def oldest_event_time(self, now: datetime) -> int:
-        """The oldest event time that may still be sent, in epoch seconds: the start of the day ``lookback`` ago."""
-        if self.lookback is None:
-            return -(2**62)
-        day = now.astimezone(UTC).date() - self.lookback
-        return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+        """The oldest event time that may still be sent, in epoch seconds."""
+        return oldest_event_time(now, self.lookback)
 
     def delivery_id(self, digest: str) -> str:
         """The id of this advertiser's delivery of the file with that digest.

@@ -130,6 +130,7 @@ def _ready(state: DeliveryState) -> bool:
 
 def _dry_run(ctx: DeliveryContext, state: DeliveryState) -> dict[str, Any]:
     """Run through the file without delivering it: what is wrong with it shows, and nothing is written anywhere."""
+    from airflow_provider_tiktok_offline.ledger.plan import UNTRIED_VERDICTS
     from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
     from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
     from airflow_provider_tiktok_offline.storage.files import open_files
@@ -142,7 +143,7 @@ def _dry_run(ctx: DeliveryContext, state: DeliveryState) -> dict[str, Any]:
     lines = LineSet()
     for index, _ in enumerate(events.parts):
         frame = events.read(index)
-        is_new = ledger_verdicts(ctx, ledger, frame).is_in(["new", "own"])
+        is_new = ledger_verdicts(ctx, ledger, frame).is_in(UNTRIED_VERDICTS)
         lines.add(frame.filter(is_new & (frame["event_time"] >= oldest))["line"])
     with open_files(state.uri, ctx.connections) as files:
         source = StoredFile(state.uri, state.size, files)
