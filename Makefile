@@ -1,12 +1,13 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Each calls scripts/system-packages for the system packages that it needs.
 PYTHON ?= python3
 VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test deployment lint types walls bench campaign matrix wheel clean
+.PHONY: needs-python needs-demo needs-test needs-deployment demo test deployment lint types walls bench campaign matrix wheel clean
 
-$(STAMP): requirements/dev.txt pyproject.toml
+$(STAMP): requirements/dev.txt pyproject.toml | needs-python
 	@echo "Setting up $(VENV) (once; a few minutes on a slow line)"
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed: make PYTHON=/path/to/python3.12 ...") if not (3, 11) <= sys.version_info[:2] < (3, 14) else None'
 	$(PYTHON) -m venv $(VENV)
@@ -15,13 +16,16 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	$(PY) -m uv pip install --python $(PY) --no-deps --editable .
 	@touch $@
 
-demo: $(STAMP)  ## the main job, for real, on this machine alone
+needs-python needs-demo needs-test needs-deployment:
+	@PYTHON=$(PYTHON) scripts/system-packages $(@:needs-%=%)
+
+demo: needs-demo $(STAMP)  ## the main job, for real, on this machine alone
 	$(VENV)/bin/tiktok-offline demo
 
-test: $(STAMP)  ## every test but the deployment and the long campaigns
+test: needs-test $(STAMP)  ## every test but the deployment and the long campaigns
 	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
-deployment: $(STAMP)  ## three times three days of files on PostgreSQL, Redis, an S3 server and two Celery workers, all on loopback
+deployment: needs-deployment $(STAMP)  ## three times three days of files on PostgreSQL, Redis, an S3 server and two Celery workers, all on loopback
 	$(PY) -m pytest -m "deployment and not campaign" tests/deployment $(ARGS)
 
 lint: $(STAMP)
@@ -34,7 +38,7 @@ types: $(STAMP)
 walls: $(STAMP)
 	$(VENV)/bin/lint-imports
 
-bench: $(STAMP)  ## the benchmarks of docs/benchmarks.md (an hour); ARGS=--small for a short look
+bench: needs-deployment $(STAMP)  ## the benchmarks of docs/benchmarks.md (an hour); ARGS=--small for a short look
 	for f in prepare broken identifiers upload ledger sftp factory deployment; do [ ! -f benchmarks/$$f.py ] || $(PY) -m benchmarks.$$f $(ARGS) || exit 1; done
 
 campaign: $(STAMP)  ## the long seeded runs

@@ -142,6 +142,7 @@ def test_the_scripts_are_in_the_image() -> None:
     assert f"!{script.parent.relative_to(ROOT)}" in (ROOT / ".dockerignore").read_text().splitlines()
 
 
+@pytest.mark.root
 def test_sshd_understands_its_options(tmp_path: Path) -> None:
     """The SFTP server's command is one that OpenSSH's server takes, and lets nobody in by password."""
     [words] = _all_commands("/usr/sbin/sshd")

@@ -217,6 +217,7 @@ def test_wrong_host_key_password_and_folder_are_clear_and_the_next_try_succeeds(
     assert desk.publish(desk.file()).outcome == "delivered"
 
 
+@pytest.mark.root
 def test_a_full_disk_is_clear_and_the_next_try_succeeds(desk: Desk) -> None:
     """The part is removed at once; with room the same file goes out. Mounting a small file system needs root."""
     mount = desk.outbox / "small"

@@ -256,6 +256,7 @@ def test_unknown_client_key_is_denied_at_once(server: Sshd, folder: Path) -> Non
     assert not isinstance(caught.value, HostKeyError)
 
 
+@pytest.mark.root
 def test_password_login(folder: Path) -> None:
     """The right password gets in, a wrong one is denied at once and not shown."""
     with sshd(password="correct horse") as server:

@@ -152,6 +152,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(mount)], check=True)
 
 
+@pytest.mark.root
 def test_a_full_disk_is_named_and_the_part_removed(server: Sshd, full_disk: Path) -> None:
     """The far disk is full: said so, may be tried again, nothing left; and it works once there is room."""
     uri = server.uri(full_disk / "feed.csv")
