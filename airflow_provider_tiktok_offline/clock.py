@@ -5,14 +5,10 @@ All code that asks for the time takes a :class:`Clock`; nothing calls ``datetime
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
-
-#: Seconds that :func:`system_clock` adds to the machine's time; set by tests of processes.
-OFFSET_VARIABLE = "TIKTOK_OFFLINE_CLOCK_OFFSET"
 
 
 class Clock(Protocol):
@@ -29,7 +25,10 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock, moved by a fixed offset (zero unless a test asks)."""
+    """The machine's clock.
+
+    :param offset: added to its time; for tests and benchmarks.
+    """
 
     def __init__(self, offset: timedelta = timedelta(0)) -> None:
         self._offset = offset
@@ -45,7 +44,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that stands still until told; sleeping advances it at once."""
+    """A clock that moves only by :meth:`advance`; sleeping advances it at once."""
 
     def __init__(self, now: datetime) -> None:
         self._now = now.astimezone(UTC)
@@ -69,5 +68,5 @@ class ManualClock:
 
 
 def system_clock() -> SystemClock:
-    """The machine's clock plus the seconds in ``TIKTOK_OFFLINE_CLOCK_OFFSET``, if set."""
-    return SystemClock(timedelta(seconds=float(os.environ.get(OFFSET_VARIABLE, "0"))))
+    """The machine's clock as it is; no setting and no variable moves it."""
+    return SystemClock()

@@ -7,6 +7,7 @@ import json
 import shutil
 import stat
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from tests.cli.conftest import Cli
 from tests.cli.test_remote_files import variable
 from tests.servers.gnupg import GnuPG, gnupg_ring
+from tests.servers.moving import moved
 from tests.servers.sshd import Sshd, sshd
 
 COLUMNS = "email_1,transaction_category,transaction_timestamp,transaction_amount,phone_1,order_id"
@@ -111,7 +113,7 @@ def test_a_rejected_file_goes_out_again_on_the_next_day(cli: Cli, feed: Path) ->
     """LiveRamp refused it: its transactions count as not delivered, and its day stays used."""
     cli.done("liveramp", "deliver", "sales.csv", *ENTRY)
     assert "30 events" in cli.done("ledger", "reopen", "sales.csv", *ENTRY, "--reason", "LiveRamp rejected it")
-    tomorrow = {"TIKTOK_OFFLINE_CLOCK_OFFSET": "86400"}
+    tomorrow = moved(timedelta(days=1))
     assert "delivered" in cli.done("liveramp", "deliver", "sales.csv", *ENTRY, **tomorrow)
     assert [len(file.read_text().splitlines()) for file in feed.iterdir()] == [31, 31]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.sales import AS_OF, rows
+from tests.servers.moving import moved
 from tests.servers.simulator import RunningSimulator
 
 ENTRY = ("--config", "advertisers.yaml")
@@ -48,7 +50,7 @@ def test_a_healthy_advertiser_passes(cli: Cli, tiktok: RunningSimulator, shop: t
         ({"source": {"conn_id": "sftp_shop", "path": "/x.csv"}}, {}, "sftp_shop is missing"),
         ({"state_uri": "/proc/none"}, {}, "failed  state"),
         ({}, {"TIKTOK_ACCESS_TOKEN": "wrong"}, "failed  access token"),
-        ({}, {"TIKTOK_OFFLINE_CLOCK_OFFSET": "3600"}, "differ by 3600 seconds"),
+        ({}, moved(timedelta(hours=1)), "differ by 3600 seconds"),
         ({"event_identity": ["order_id"]}, {}, "failed  ledger"),
     ],
 )

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from airflow_provider_tiktok_offline.clock import OFFSET_VARIABLE
+from tests.servers.moving import moved
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, EVENT_SET_ID
 
 HEADER = [
@@ -147,12 +147,15 @@ class Shop:
         locks = self.folder / f"tmp-{self.name}"
         locks.mkdir(exist_ok=True)
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
-        return kept | {
-            "TIKTOK_ACCESS_TOKEN": ACCESS_TOKEN,
-            OFFSET_VARIABLE: str(self.offset),
-            "TMPDIR": str(locks),
-            "POLARS_MAX_THREADS": "2",
-        }
+        return (
+            kept
+            | moved(timedelta(seconds=self.offset))
+            | {
+                "TIKTOK_ACCESS_TOKEN": ACCESS_TOKEN,
+                "TMPDIR": str(locks),
+                "POLARS_MAX_THREADS": "2",
+            }
+        )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start ``tiktok-offline`` with these arguments and the shop's configuration."""
