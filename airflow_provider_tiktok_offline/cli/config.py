@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from airflow_provider_tiktok_offline.cli import config_from_file
 from airflow_provider_tiktok_offline.cli.options import examples
 from airflow_provider_tiktok_offline.cli.running import UNUSABLE, complain, output, warn
 from airflow_provider_tiktok_offline.cli.sample import must_be_new
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.config import AdvertiserConfig
 
 app = typer.Typer(help="Check advertisers.yaml, or start one.", no_args_is_help=True)
+config_from_file.register(app)
 
 
 @app.command(

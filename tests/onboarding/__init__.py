@@ -1,0 +1,1 @@
+"""Tests of what an export is proposed to be."""
