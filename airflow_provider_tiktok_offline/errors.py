@@ -9,6 +9,7 @@
     │   └── FileChangedError           its bytes are not the bytes that were validated
     ├── GateExceededError              more rows rejected than max_rejected_ratio allows
     ├── GuardError                     a limit set before sending was breached
+    │   └── OptOutListError            the list of opt-outs can't be used: nothing is sent without it
     ├── StorageError                   a remote or local store refused
     │   ├── StorageUnavailableError    it may answer later (retryable)
     │   │   └── PartialFileError       and a part of the file lies at the destination
@@ -120,6 +121,10 @@ class GuardError(TikTokOfflineError):
     """A limit set before sending was breached: nothing was sent."""
 
     exit_code: ClassVar[int] = 1
+
+
+class OptOutListError(GuardError):
+    """The list of people who opted out can't be read, is empty, too old, or has shrunk: nothing was sent."""
 
 
 class StorageError(TikTokOfflineError):

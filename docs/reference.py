@@ -131,7 +131,8 @@ def _kind(schema: dict[str, Any]) -> str:
     kind = schema.get("type", "any")
     if kind == "array":
         inner = schema.get("items", {})
-        return f"list of {_kind(inner)}" if inner else "list"
+        kinds = " or ".join(dict.fromkeys(map(_kind, inner.get("anyOf", [inner]))))
+        return f"list of {kinds}" if inner else "list"
     if kind == "object":
         inner = schema.get("additionalProperties")
         return f"mapping to {_kind(inner)}" if isinstance(inner, dict) else "mapping"

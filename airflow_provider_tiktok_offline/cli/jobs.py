@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.config import AdvertiserConfig
     from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
     from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
-    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
+    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

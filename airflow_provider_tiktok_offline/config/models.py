@@ -283,6 +283,7 @@ class AdvertiserConfig(Strict):
             consent=None
             if self.consent is None
             else Consent(column=self.consent.column, yes=frozenset(v.strip().lower() for v in self.consent.yes)),
+            customer_columns=() if self.suppression is None else tuple(self.suppression.match),
             send_from=None if self.send_from is None else self.send_from.astimezone(UTC),
             severities=self.severities,
             allow_extra_columns=self.allow_extra_columns,

@@ -123,17 +123,28 @@ class StoreConfig(Strict):
 
 
 class SuppressionConfig(Strict):
-    """People who opted out: a list of plain or SHA-256 e-mails and phones.
+    """People who opted out: a list of e-mails and phones, written out or as SHA-256.
 
     Attributes:
-        uri: the list: one value a line, or a delimited file with a header; as ``/lists/opt-outs.txt``,
-            ``sftp://conn_id@/lists/opt-outs.csv`` or ``s3://conn_id@bucket/opt-outs.csv``.
-        column: the file's column that holds the values.
+        uri: the list, as ``/lists/opt-outs.txt``, ``sftp://conn_id@/lists/opt-outs.csv`` or
+            ``s3://conn_id@bucket/opt-outs.csv``: one entry a line, or a table (comma, semicolon, tab, pipe) with or
+            without a header. Encoding, delimiter and the columns that hold identifiers are recognised.
+        columns: the columns that hold identifiers, by name or by number from 1, where they are not recognised; no other
+            column is looked at then.
+        match: column of the conversion file -> column of the list, for people who opted out under a customer number.
+        max_unreadable: how many lines may hold text that could identify a person and is not understood; more stop the
+            run.
+        allow_empty: whether a list without entries is one; else it stops the run.
+        max_shrink: the share of its entries that a list may have lost since it was last accepted; more stops the run.
         max_age_hours: an older list stops the run.
     """
 
     uri: str
-    column: str | None = None
+    columns: tuple[str | Annotated[int, Field(ge=1)], ...] = ()
+    match: dict[str, str] = Field(default_factory=dict)
+    max_unreadable: Annotated[int, Field(ge=0)] = 0
+    allow_empty: bool = False
+    max_shrink: Annotated[float, Field(ge=0, le=1)] = 0.1
     max_age_hours: Annotated[float, Field(gt=0)] = 48
 
 

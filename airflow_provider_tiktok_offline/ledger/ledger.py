@@ -144,6 +144,10 @@ class Ledger:
         """What tells whether these are the same events in the same order, without a key for each."""
         return event_keys.fingerprint(self._secret, event_ids)
 
+    def keyed_digest(self, text: str) -> str:
+        """A digest of the text, keyed with the ledger's secret, so that it can't be guessed."""
+        return event_keys.keyed_digest(self._secret, text)
+
     def contents(self, frame: pl.DataFrame) -> pl.Series:
         """Fingerprints (``event_key``, ``content``) as the ledger keeps them."""
         return event_keys.content_keys(self._secret, frame)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
-from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
 from airflow_provider_tiktok_offline.conversions.preparation.prepare import PassOptions, prepare, validate
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +10,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import Consent
 from airflow_provider_tiktok_offline.conversions.events import duplicates
-from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
-from airflow_provider_tiktok_offline.errors import InputFileError
-from tests.conversions.files import HEADER, LIVERAMP, SETTINGS, check, events, found, text
+from tests.conversions.files import HEADER, SETTINGS, check, events, found, text
 
 
 def test_returns_and_zero_amounts_are_excluded_outside_the_gate() -> None:
@@ -39,30 +35,6 @@ def test_consent_that_is_not_yes_excludes_the_row_and_blank_is_no() -> None:
     content = text([{"ok": value} for value in ("YES", "no", "", "maybe")], [*HEADER, "ok"])
     report = check(content, settings)
     assert (report.rows_valid, report.excluded) == (1, {"suppressed": 3})
-
-
-@pytest.mark.parametrize("settings", [SETTINGS, LIVERAMP])
-def test_people_on_the_suppression_list_are_excluded_on_both_routes(settings: object) -> None:
-    """By any of their identifiers, plain or hashed, however spelled."""
-    digest = hashlib.sha256(b"eve@example.com").hexdigest().upper()
-    listed = io.BytesIO(f"contact\n Bob@Example.com \n+12125550100\n{digest}\n".encode())
-    rows = [
-        {"email_1": "ann@example.com"},
-        {"email_1": "BOB@example.com"},
-        {"email_1": "ann@example.com", "phone_1": "2125550100"},
-        {"email_1": "eve@example.com"},
-        {"email_1": hashlib.sha256(b"bob@example.com").hexdigest()},
-    ]
-    report = check(rows, settings, suppression=Suppression.load(listed, column="contact"))  # type: ignore[arg-type]
-    assert (report.rows_valid, report.excluded) == (1, {"suppressed": 4})
-
-
-def test_a_missing_suppression_list_or_column_stops_the_run(tmp_path: Path) -> None:
-    """Nothing is sent without it."""
-    with pytest.raises(InputFileError, match="suppression list can't be read"):
-        Suppression.load(tmp_path / "nothing.csv")
-    with pytest.raises(InputFileError, match="no column"):
-        Suppression.load(io.BytesIO(b"a,b\n1,2\n"), column="c")
 
 
 def test_the_same_transaction_twice_is_a_duplicate() -> None:

@@ -116,6 +116,7 @@ class ConversionSettings:
         send_fields: what an event may carry.
         where: file column -> the values that belong to this advertiser.
         consent: the column that says a customer agreed.
+        customer_columns: file columns of customer numbers, by which opt-outs are found beside e-mails and phones.
         send_from: transactions before this moment are excluded.
         severities: rule name -> severity, over the profile's.
         allow_extra_columns: columns outside the programme are dropped instead of refused (liveramp).
@@ -145,6 +146,7 @@ class ConversionSettings:
     send_fields: frozenset[str] = DEFAULT_SEND_FIELDS
     where: Mapping[str, frozenset[str]] = field(default_factory=dict)
     consent: Consent | None = None
+    customer_columns: tuple[str, ...] = ()
     send_from: datetime | None = None
     severities: Mapping[str, Severity] = field(default_factory=dict)
     allow_extra_columns: bool = False
@@ -158,8 +160,8 @@ class ConversionSettings:
         return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-#: What does not change a row: the gate, and how much is read at all.
-_NOT_ROWS = frozenset({"max_rejected_ratio", "limits"})
+#: What does not change a row: the gate, how much is read at all, and who is left out of it.
+_NOT_ROWS = frozenset({"max_rejected_ratio", "limits", "customer_columns"})
 
 
 def _plain(value: object) -> object:

@@ -64,7 +64,7 @@ class Header:
         width: fields in a row.
         shown: the column names, fit to be shown.
         places: programme column -> index of the field.
-        others: file column named by the settings (extension, where, consent) -> index of the field.
+        others: file column named by the settings (extension, where, consent, customer numbers) -> index of the field.
         labels: programme column -> the file's own name for it.
         findings: what is wrong with it, short of an error.
         line: line 1 itself.
@@ -143,7 +143,7 @@ def _wanted(settings: ConversionSettings) -> list[str]:
     consent = [] if settings.consent is None else [settings.consent.column]
     joined = [name for names in settings.format.joined.values() for name in names]
     names = [*PROGRAMME_COLUMNS, *settings.columns, *joined, *settings.extensions.values(), *settings.where, *consent]
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys([*names, *settings.customer_columns]))
 
 
 def _delimiter(text: str, wanted: Sequence[str], ending: str) -> str:
@@ -197,7 +197,7 @@ def _places(
 ) -> tuple[dict[str, int], dict[str, int], dict[str, str]]:
     consent = [settings.consent.column] if settings.consent else []
     joined = [name for names in settings.format.joined.values() for name in names]
-    named = {*settings.extensions.values(), *settings.where, *consent, *joined}
+    named = {*settings.extensions.values(), *settings.where, *consent, *joined, *settings.customer_columns}
     places: dict[str, int] = {}
     others: dict[str, int] = {}
     labels: dict[str, str] = {}

@@ -17,11 +17,10 @@ from airflow_provider_tiktok_offline.clock import Clock, system_clock
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.duplicates import RepeatFinder, Repeats
-from airflow_provider_tiktok_offline.conversions.events.staged_events import digests_of
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS, Header
 from airflow_provider_tiktok_offline.conversions.file.reader import BLOCK_BYTES, Block, FileReader
-from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
 from airflow_provider_tiktok_offline.conversions.preparation.blocks import (
     BlockResult,
     BlockWorker,
@@ -190,7 +189,7 @@ class _Pass:
 
     def _read(self, reader: FileReader, header: Header, parts: PartWriter | None, verdicts: BinaryIO | None) -> int:
         """Check every row and write what is asked for; returns the number of events."""
-        rulebook = Rulebook(self.settings, header, self.as_of, self.suppression, digests_of)
+        rulebook = Rulebook(self.settings, header, self.as_of, self.suppression)
         options = self.options
         orders = looks_for_orders(self.settings, rulebook.columns)
         later = self.settings.amount == "order" or self.settings.basket == "order"
@@ -304,10 +303,16 @@ class _Pass:
             first_time=tally.first_time,
             last_time=tally.last_time,
             phones=dict(sorted(tally.phones.items())),
+            opt_outs=self._opt_outs(),
             issues=tally.issues(),
             max_rejected_ratio=self.settings.max_rejected_ratio,
             duration_s=round(duration, 3),
         )
+
+    def _opt_outs(self) -> dict[str, Any]:
+        if self.suppression is None:
+            return {}
+        return self.suppression.facts.to_dict() | {"rows_by_wider_reading": self.tally.widely_opted_out}
 
 
 def _check_blocks(blocks: Iterator[Block], worker: BlockWorker, sinks: _Sinks) -> None:

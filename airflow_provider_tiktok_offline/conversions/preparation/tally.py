@@ -47,6 +47,7 @@ class Tally:
         self.categories: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
         self.phones: Counter[str] = Counter()
+        self.widely_opted_out = 0
         self.first_time: int | None = None
         self.last_time: int | None = None
         self._counts: Counter[Key] = Counter()
@@ -81,6 +82,7 @@ class Tally:
         self.excluded.update(other.excluded)
         self.categories.update(other.categories)
         self.phones.update(other.phones)
+        self.widely_opted_out += other.widely_opted_out
         if len(self.unknown) < 10 * _MOST_UNKNOWN:
             self.unknown.update(other.unknown)
         times = [time for time in (self.first_time, other.first_time) if time is not None]
@@ -168,6 +170,9 @@ def tally_block(
     if tally.rows[EXCLUDED]:
         counted = np.bincount(checked.reasons[classes == EXCLUDED], minlength=len(REASONS))
         tally.excluded.update({REASONS[reason]: int(rows) for reason, rows in enumerate(counted) if rows})
+        if checked.widely_opted_out is not None:
+            suppressed = (classes == EXCLUDED) & (checked.reasons == REASONS.index("suppressed"))
+            tally.widely_opted_out += int((checked.widely_opted_out & suppressed).sum())
     if tally.rows[VALID]:
         valid = classes == VALID
         everything = bool(valid.all())

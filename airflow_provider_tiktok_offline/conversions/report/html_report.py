@@ -152,15 +152,16 @@ def _outcome_row(name: str, colour: str, rows: int, total: int, worth: str, mean
 
 
 def _excluded(report: Report) -> str:
+    opt_outs = f"<p>{escape(report.opt_outs_in_words.capitalize())}.</p>" if report.opt_outs else ""
     if not report.excluded:
-        return ""
+        return _section("Left out on purpose", opt_outs) if opt_outs else ""
     most = max(report.excluded.values())
     rows = [
         f"<tr><th scope='row'>{escape(_sentence(EXCLUSIONS.get(reason, reason.replace('_', ' '))))}</th>"
         f"<td class='number'>{count:,}</td><td class='bars'>{_bar(count, most, 'excluded')}</td></tr>"
         for reason, count in sorted(report.excluded.items(), key=lambda item: -item[1])
     ]
-    return _section("Left out on purpose", _table(("Reason", "Rows", ""), rows, "reasons"))
+    return _section("Left out on purpose", _table(("Reason", "Rows", ""), rows, "reasons"), opt_outs)
 
 
 def _issues(report: Report, severity: str) -> str:

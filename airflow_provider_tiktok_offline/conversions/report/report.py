@@ -69,6 +69,10 @@ class Report:
         first_time, last_time: of the valid rows, seconds since 1970.
         phones: ``looked_at``, the possible numbers of one line in 16, and ``not_valid``, those of them that are in no
             assigned range: they are sent, but a large share hints at a fault.
+        opt_outs: of the suppression list: entries by kind (``emails``, ``phones``, ``digests``, ``customers``), when it
+            was ``written``, ``unreadable_lines`` and ``nameless_lines`` (text that could identify nobody), and
+            ``rows_by_wider_reading``: suppressed rows that only another reading of a phone than the one to send has
+            found. Empty without a list.
         issues: what was found, errors first.
         max_rejected_ratio: the gate.
         duration_s: how long the pass took.
@@ -95,6 +99,7 @@ class Report:
     first_time: int | None = None
     last_time: int | None = None
     phones: Mapping[str, int] = field(default_factory=dict)
+    opt_outs: Mapping[str, Any] = field(default_factory=dict)
     issues: tuple[ReportIssue, ...] = ()
     max_rejected_ratio: float = 0.05
     duration_s: float = 0.0
@@ -111,6 +116,25 @@ class Report:
         if not looked_at:
             return ""
         return f"phones possible but not valid: {not_valid / looked_at:.1%} of {looked_at:,} looked at (1 line in 16)"
+
+    @property
+    def opt_outs_in_words(self) -> str:
+        """What was read of the suppression list, and the rows only a wider reading has found; empty without one."""
+        if not self.opt_outs:
+            return ""
+        kinds = (("e-mails", "emails"), ("phones", "phones"), ("digests", "digests"), ("customer numbers", "customers"))
+        counts = [f"{self.opt_outs[key]:,} {name}" for name, key in kinds if self.opt_outs[key]]
+        text = f"suppression list: {', '.join(counts) or 'no entry'}"
+        if self.opt_outs["written"]:
+            text += f", written {self.opt_outs['written'][:16].replace('T', ' ')} UTC"
+        for key, said in (
+            ("unreadable_lines", "{} lines that may identify a person were not understood"),
+            ("nameless_lines", "{} lines of other text"),
+            ("rows_by_wider_reading", "{} rows were suppressed by a wider reading of their identifiers"),
+        ):
+            if self.opt_outs[key]:
+                text += "; " + said.format(f"{self.opt_outs[key]:,}")
+        return text
 
     @property
     def gate_exceeded(self) -> bool:
@@ -206,8 +230,8 @@ def render(report: Report, console: Console) -> None:
         console.print("excluded: " + ", ".join(f"{reason} {rows:,}" for reason, rows in report.excluded.items()))
     if report.lines_without_row:
         console.print(f"lines without a row: {report.lines_without_row:,}")
-    if report.phones_in_words:
-        console.print(report.phones_in_words)
+    for text in filter(None, (report.opt_outs_in_words, report.phones_in_words)):
+        console.print(text)
     if report.issues:
         table = Table("severity", "rule", "column", "rows", "share", "first lines")
         for issue in report.issues:

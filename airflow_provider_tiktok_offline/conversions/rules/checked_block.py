@@ -46,6 +46,8 @@ class CheckedBlock:
         reasons: index into RULE_NAMES (rejected) or REASONS (excluded); -1 else.
         issues: what was found on rows that are not excluded.
         emails, phones: identifier columns with what was read in them.
+        widely_opted_out: rows of people on the suppression list that only another reading of an identifier than the
+            one to send has found; None where there are none.
     """
 
     lines: Numbers
@@ -59,3 +61,4 @@ class CheckedBlock:
     issues: list[Issue] = field(default_factory=list)
     emails: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
     phones: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
+    widely_opted_out: Flags | None = None

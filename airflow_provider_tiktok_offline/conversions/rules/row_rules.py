@@ -19,6 +19,11 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import Severi
 from airflow_provider_tiktok_offline.conversions.file.parsing import Parsed
 from airflow_provider_tiktok_offline.conversions.identifiers.emails import read as read_emails
 from airflow_provider_tiktok_offline.conversions.identifiers.normalized import PLACEHOLDERS
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import (
+    IdentifierColumn,
+    RowIdentifiers,
+)
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Hits
 from airflow_provider_tiktok_offline.conversions.identifiers.phones.phone_column import read as read_phones
 from airflow_provider_tiktok_offline.conversions.identifiers.phones.phone_column import (
     read_by_row as read_phones_by_row,
@@ -67,6 +72,7 @@ class _BlockCheck:
         self.short: set[str] = set()
         self.nothing = np.zeros(self.rows, dtype=bool)
         self.numbers = number_format(self.settings.format)
+        self.phone_regions: pl.Series | str | None = None
 
     def add(self, rule: str, column: str | None, wrong: Flags | pl.Series, severity: Severity | None = None) -> None:
         severity = severity or self.rulebook.severity(rule, column)
@@ -93,9 +99,10 @@ class _BlockCheck:
         currencies = self._by_row("currency", "currency", frozenset(CURRENCIES))
         units, amount_known = self._amount(currencies)
         self._others()
-        suppressed = no_consent | self._suppressed([*emails, *phones])
+        identifiers = self._row_identifiers(emails, phones)
+        opted_out = self._opted_out(identifiers)
         self._instruction_row(events, time_known, amount_known)
-        reasons = self._exclusions(filtered, suppressed, units, amount_known, epoch, time_known)
+        reasons = self._exclusions(filtered, no_consent | opted_out.rows, units, amount_known, epoch, time_known)
         self.values["event"] = events.fill_null("")
         self.values["currency"] = (
             currencies
@@ -120,6 +127,7 @@ class _BlockCheck:
             issues,
             emails,
             phones,
+            opted_out.wider if opted_out.wider.any() else None,
         )
 
     def _kept(self, excluded: Flags) -> list[Issue]:
@@ -222,7 +230,7 @@ class _BlockCheck:
         phones = []
         phone_columns = [name for name in self.rulebook.columns if name in PHONE_COLUMNS]
         if phone_columns:
-            regions = self._by_row("phone_region", "region", REGIONS)
+            self.phone_regions = regions = self._by_row("phone_region", "region", REGIONS)
             for name in phone_columns:
                 cells = self.values[name]
                 read = (
@@ -402,12 +410,22 @@ class _BlockCheck:
             wrong = wrong | broken
         return cell_rules.blank_where(cells, pl.Series(wrong)) if wrong.any() else cells
 
-    def _suppressed(self, identifiers: list[tuple[str, pl.DataFrame]]) -> Flags:
-        suppressed = self.nothing
-        if self.rulebook.suppression is not None:
-            for _, column in identifiers:
-                suppressed = suppressed | self.rulebook.suppression.covers(self.rulebook.digest(column))
-        return suppressed
+    def _row_identifiers(
+        self, emails: list[tuple[str, pl.DataFrame]], phones: list[tuple[str, pl.DataFrame]]
+    ) -> RowIdentifiers:
+        return RowIdentifiers(
+            self.rows,
+            [IdentifierColumn(self.values[name], reading) for name, reading in emails],
+            [IdentifierColumn(self.values[name], reading) for name, reading in phones],
+            self.phone_regions,
+            self.settings.phone_region,
+            {name: self.other(name) for name in self.settings.customer_columns},
+        )
+
+    def _opted_out(self, identifiers: RowIdentifiers) -> Hits:
+        if self.rulebook.suppression is None:
+            return Hits(self.nothing, self.nothing)
+        return self.rulebook.suppression.find(identifiers)
 
     def _instruction_row(self, events: pl.Series, time_known: Flags, amount_known: Flags) -> None:
         rows = np.flatnonzero(events.is_null().to_numpy() & ~time_known & ~amount_known)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-
-import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES, severity_of
 from airflow_provider_tiktok_offline.conversions.contract.columns import (
@@ -17,7 +15,7 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
 from airflow_provider_tiktok_offline.conversions.contract.lookback import oldest_event_time
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, Severity
 from airflow_provider_tiktok_offline.conversions.file.header import Header
-from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
 
 #: Columns that no event carries.
 NOT_SENT = frozenset(column.name for column in COLUMNS if not column.sent)
@@ -29,7 +27,6 @@ class Rulebook:
 
     :param as_of: the moment against which ages are checked; aware.
     :param suppression: people who opted out.
-    :param digest: gives the 32-byte digests of a column of normalised identifiers; needed with a suppression list.
     """
 
     def __init__(
@@ -38,7 +35,6 @@ class Rulebook:
         header: Header,
         as_of: datetime,
         suppression: Suppression | None,
-        digest: Callable[[pl.DataFrame], pl.Series],
     ) -> None:
         self.settings = settings
         self.header = header
@@ -46,7 +42,6 @@ class Rulebook:
         days = settings.lookback_days
         self.oldest = oldest_event_time(as_of, None if days is None else timedelta(days=days))
         self.suppression = suppression
-        self.digest = digest
         self._severities = {rule: severity_of(rule, settings) for rule in RULES}
         self.columns = [
             name for name in PROGRAMME_COLUMNS if name in {*header.places, *settings.constants, *settings.format.joined}

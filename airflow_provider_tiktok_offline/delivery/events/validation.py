@@ -24,7 +24,7 @@ from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceede
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
-    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
+    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
     from airflow_provider_tiktok_offline.conversions.report.report import Report
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp

@@ -1,49 +1,168 @@
-"""The advertiser's list of people who opted out, loaded fresh for every pass."""
+"""The advertiser's list of people who opted out: read anew by each step, checked, and compared with the last one."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING
+import logging
+import threading
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, BinaryIO
 
+from airflow_provider_tiktok_offline.config.sections import SuppressionConfig
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.errors import GuardError
+from airflow_provider_tiktok_offline.errors import LedgerMissingError, OptOutListError
+from airflow_provider_tiktok_offline.storage import documents
+from airflow_provider_tiktok_offline.storage.files import open_files
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
+    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_layout import ListSettings
+    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
+
+log = logging.getLogger(__name__)
 
 
-def load_suppression(ctx: DeliveryContext) -> Suppression | None:
-    """The advertiser's suppression list, or None where none is configured.
+def load_suppression(ctx: DeliveryContext, *, accept: bool = True) -> Suppression | None:
+    """The people on the advertiser's list, or None where no list is configured.
 
+    :param accept: remember the list, in live mode, so that the next one is compared with it.
     :raises FileMissingError: if the list is configured and not there.
-    :raises GuardError: if the list is older than ``max_age_hours``.
+    :raises OptOutListError: if it can't be read, is empty, too old, or has lost too many of its entries.
     """
     wanted = ctx.config.suppression
     if wanted is None:
         return None
-    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import Suppression
-    from airflow_provider_tiktok_offline.storage.files import open_files
-
     with open_files(wanted.uri, ctx.connections) as files:
-        stamp = files.stat(wanted.uri)
-        age = ctx.clock.now() - stamp.mtime
-        if age > timedelta(hours=wanted.max_age_hours):
-            raise GuardError(
-                f"the suppression list is {age / timedelta(hours=1):.0f} hours old, "
-                f"more than max_age_hours {wanted.max_age_hours:g} allows; nothing was sent.",
-                where=wanted.uri,
-                todo="Export the list again, or raise suppression.max_age_hours.",
-            )
-        with files.open_read(wanted.uri) as stream:
-            return Suppression.load(stream, column=wanted.column, phone_region=ctx.config.phone_region)
+        written = files.stat(wanted.uri).mtime
+        _check_age(wanted, ctx.clock.now() - written)
+        try:
+            known = _last_read.find(files.open_read(wanted.uri), _list_settings(ctx), written)
+            people = known or _last_read.read(files.open_read(wanted.uri), _list_settings(ctx), written)
+        except OptOutListError as error:
+            error.where = wanted.uri
+            raise
+    _check_shrinkage(ctx, wanted, people)
+    if accept and ctx.live:
+        _remember(ctx, people)
+    log.info("Suppression list: %s.", people.facts)
+    return people
+
+
+class _LastRead:
+    """The list that this process has read last: a process that sends many parts takes it apart once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: tuple[tuple[str, str], Suppression] | None = None
+
+    def find(self, stream: BinaryIO, settings: ListSettings, written: datetime) -> Suppression | None:
+        """The people on a list of the very same bytes."""
+        from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_text import content_digest
+
+        with self._lock:
+            last = self._last
+        if last is None:
+            stream.close()
+            return None
+        with stream:
+            same = last[0] == (content_digest(stream), repr(settings))
+        return last[1].written_at(written) if same else None
+
+    def read(self, stream: BinaryIO, settings: ListSettings, written: datetime) -> Suppression:
+        """The people on a list."""
+        from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.read_list import read_list
+
+        with stream:
+            people = read_list(stream, settings, written=written)
+        with self._lock:
+            self._last = (people.facts.sha256, repr(settings)), people
+        return people
+
+
+_last_read = _LastRead()
+
+
+def _list_settings(ctx: DeliveryContext) -> ListSettings:
+    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_layout import ListSettings
+
+    config, wanted = ctx.config, ctx.config.suppression
+    if wanted is None:
+        raise TypeError("there is no list")
+    regions = [config.phone_region, *(store.phone_region for store in config.stores.values())]
+    return ListSettings(
+        columns=wanted.columns,
+        match=wanted.match,
+        phone_regions=tuple(dict.fromkeys(region for region in regions if region)),
+        max_unreadable=wanted.max_unreadable,
+        allow_empty=wanted.allow_empty,
+    )
+
+
+def _check_age(wanted: SuppressionConfig, age: timedelta) -> None:
+    if age > timedelta(hours=wanted.max_age_hours):
+        raise OptOutListError(
+            f"the suppression list is {age / timedelta(hours=1):.0f} hours old, "
+            f"more than max_age_hours {wanted.max_age_hours:g} allows; nothing was sent.",
+            where=wanted.uri,
+            todo="Export the list again, or raise suppression.max_age_hours.",
+        )
+
+
+def _path(ctx: DeliveryContext) -> str:
+    return f"advertisers/{ctx.config.name}/opt-outs.json"
+
+
+def _check_shrinkage(ctx: DeliveryContext, wanted: SuppressionConfig, people: Suppression) -> None:
+    """Compare the number of entries with that of the list which was last accepted."""
+    found = documents.read(ctx.objects, _path(ctx))
+    before = 0 if found is None else int(found[0]["entries"])
+    now = people.facts.entries.total
+    if found is None or now >= before * (1 - wanted.max_shrink):
+        return
+    raise OptOutListError(
+        f"the suppression list has {now:,} entries, {before - now:,} fewer than the list accepted on "
+        f"{found[0]['accepted_at'][:10]} ({(before - now) / before:.0%} of {before:,}; "
+        f"max_shrink is {wanted.max_shrink:.0%}); nothing was sent.",
+        where=wanted.uri,
+        todo="Look whether its export was cut off; if the list is right, raise suppression.max_shrink for one run.",
+    )
+
+
+def _remember(ctx: DeliveryContext, people: Suppression) -> None:
+    """Keep count, date and a keyed digest of the list."""
+    digest = list_digest(ctx, people)
+    if digest is None:
+        return
+    found = documents.read(ctx.objects, _path(ctx))
+    if found is not None and found[0]["digest"] == digest:
+        return
+    document = {
+        "entries": people.facts.entries.total,
+        "accepted_at": ctx.clock.now().isoformat(),
+        "digest": digest,
+    }
+    # Of two steps that accept a list at once, one is enough.
+    if found is None:
+        documents.create(ctx.objects, _path(ctx), document)
+    else:
+        documents.swap(ctx.objects, _path(ctx), document, found[1])
+
+
+def list_digest(ctx: DeliveryContext, people: Suppression) -> str | None:
+    """A digest of the list under the ledger's secret; None where there is no ledger.
+
+    A bare digest of a short list could be guessed.
+    """
+    try:
+        return ctx.ledger.keyed_digest(f"suppression list\x1f{people.facts.sha256}")
+    except LedgerMissingError:
+        return None
 
 
 def opted_out(ctx: DeliveryContext, frame: pl.DataFrame) -> pl.Series:
     """Which prepared events belong to somebody who is on the suppression list now.
 
-    A list may have grown since the events were staged: what waits for a retry is held against the list of today.
+    A list may have grown since the events were staged: what waits for a retry is compared with the list of today.
 
     :param frame: prepared events, with their ``email_n`` and ``phone_n`` digests.
     :returns: one Boolean an event.

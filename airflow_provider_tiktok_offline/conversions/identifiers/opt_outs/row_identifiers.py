@@ -1,0 +1,205 @@
+"""The identifiers of a block of rows, in every reading, as numbers that can be looked up in a list.
+
+What costs time is made when it is asked for: readings of phones beside the one that is sent, and digests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import prefixes
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.cells import Found, read_cells
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.customer_numbers import read_customer_numbers
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.number_sets import Numbers
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.phone_readings import (
+    PhoneReadings,
+    join_readings,
+    read_phones_of,
+)
+
+Rows = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+_SEED = 0x0F7_0075
+#: The digits at a number's end that all readings of a cell share.
+TAIL = 10**7
+_LEAST_IN_TAIL = TAIL // 10
+#: In Argentina a mobile's 15 stands within the number, and its readings share six digits only.
+_TORN = frozenset({"AR"})
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifierColumn:
+    """One identifier column of the conversion file.
+
+    Attributes:
+        cells: as the file has them.
+        reading: what is sent of them: ``normal`` and ``digest``, null where there is none, and ``fault``.
+    """
+
+    cells: pl.Series
+    reading: pl.DataFrame
+
+    def unusable(self) -> Rows:
+        """Rows of which nothing can be sent though something stands there."""
+        nothing = self.reading["normal"].is_null() & self.reading["digest"].is_null()
+        if not nothing.any():
+            return np.zeros(0, dtype=np.int64)
+        fault = self.reading["fault"]
+        return (nothing & fault.is_not_null() & (fault != "placeholder")).arg_true().to_numpy().astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """Digest prefixes of rows, several a row.
+
+    Attributes:
+        rows: the row of each.
+        numbers: the prefixes.
+        sent: whether it is of what would be sent.
+        staged: whether it is of the very digest that is sent.
+    """
+
+    rows: Rows
+    numbers: Numbers
+    sent: Flags
+    staged: Flags
+
+
+class RowIdentifiers:
+    """The identifiers of a block of rows.
+
+    :param height: how many rows there are.
+    :param regions: the phone region of all rows, or of each.
+    :param default_region: the region in which the list's numbers are read first: rows are read in it, too.
+    :param customers: column of the file -> its cells.
+    """
+
+    def __init__(
+        self,
+        height: int,
+        emails: Sequence[IdentifierColumn],
+        phones: Sequence[IdentifierColumn],
+        regions: pl.Series | str | None,
+        default_region: str | None,
+        customers: Mapping[str, pl.Series],
+    ) -> None:
+        self.height = height
+        self._emails = emails
+        self._phones = phones
+        self._regions = regions
+        self._default_region = default_region
+        self._customer_cells = customers
+
+    @cached_property
+    def customers(self) -> dict[str, tuple[Rows, pl.Series]]:
+        """Column -> rows and their customer numbers."""
+        numbers = {name: read_customer_numbers(cells).numbers for name, cells in self._customer_cells.items()}
+        return {name: _filled(column) for name, column in numbers.items()}
+
+    @cached_property
+    def has_digests(self) -> bool:
+        """Whether the file itself holds digests instead of identifiers."""
+        columns = [*self._emails, *self._phones]
+        return bool(len(self._unusable.digests)) or any(
+            column.reading["digest"].null_count() < self.height for column in columns
+        )
+
+    def emails(self) -> Iterator[tuple[Rows, pl.Series, bool]]:
+        """Rows, the addresses in them, and whether these would be sent."""
+        for column in self._emails:
+            yield *_filled(column.reading["normal"]), True
+        yield self._unusable.email_rows, self._unusable.emails, False
+
+    @cached_property
+    def _unusable(self) -> Found:
+        """What cells hold of which nothing is sent, read as a list's cells are."""
+        cells, rows = [], []
+        for column in self._emails:
+            rows.append(column.unusable())
+            cells.append(column.cells.gather(rows[-1]))
+        for column in self._phones:
+            unusable = column.unusable()
+            worded = column.cells.gather(unusable).str.contains(r"@|\p{L}").to_numpy()
+            rows.append(unusable[worded])
+            cells.append(column.cells.gather(rows[-1]))
+        names = self._regions.unique().to_list() if isinstance(self._regions, pl.Series) else [self._regions]
+        asked = pl.concat(cells) if cells else pl.Series([], dtype=pl.String)
+        return read_cells(asked, tuple(names) or (None,)).at(np.concatenate([*rows, np.zeros(0, dtype=np.int64)]))
+
+    def phones(self, tails: Flags | None) -> PhoneReadings:
+        """Every reading of the phones that may be of somebody on a list.
+
+        :param tails: whether some listed number ends with these digits; None for all phones.
+        """
+        return join_readings([*(self._read(column, tails) for column in self._phones), self._unusable.phones])
+
+    def _read(self, column: IdentifierColumn, tails: Flags | None) -> PhoneReadings:
+        sent = column.reading["normal"].str.slice(1).cast(pl.Int64, strict=False).fill_null(0).to_numpy()
+        asked = sent > 0
+        if tails is not None:
+            asked &= tails[sent % TAIL] | (sent < _LEAST_IN_TAIL) | self._torn
+        asked[column.unusable()] = True
+        rows = np.flatnonzero(asked)
+        cells = column.cells.gather(rows)
+        if isinstance(self._regions, pl.Series):
+            found = read_phones_of(cells, self._regions.gather(rows))
+            if self._default_region is not None:
+                found = join_readings([found, read_phones_of(cells, self._default_region)])
+        else:
+            found = read_phones_of(cells, self._regions)
+        # What is sent is what the row's own reading says.
+        return PhoneReadings(found.rows, found.numbers, found.numbers == sent[rows][found.rows]).at(rows)
+
+    @cached_property
+    def _torn(self) -> Flags | bool:
+        if isinstance(self._regions, pl.Series):
+            return self._regions.is_in(list(_TORN)).fill_null(False).to_numpy()
+        return self._regions in _TORN
+
+    @cached_property
+    def prefixes(self) -> Prefixes:
+        """The digest prefixes of every reading."""
+        found: list[Prefixes] = []
+
+        def add(rows: Rows, numbers: Numbers, sent: Flags | bool, staged: Flags | bool) -> None:
+            found.append(
+                Prefixes(rows, numbers, *(np.broadcast_to(np.asarray(one), len(rows)) for one in (sent, staged)))
+            )
+
+        for rows, texts, sent in self.emails():
+            add(rows, prefixes.of_texts(texts), sent, sent)
+        for column in (*self._emails, *self._phones):
+            rows, digests = _filled(column.reading["digest"])
+            add(rows, prefixes.of_hex(digests), sent=True, staged=True)
+        add(self._unusable.digest_rows, prefixes.of_hex(self._unusable.digests), sent=False, staged=False)
+        phones = self.phones(None)
+        half = len(phones.rows)
+        add(
+            np.tile(phones.rows, 2),
+            prefixes.of_numbers(phones.numbers),
+            np.tile(phones.sent, 2),
+            np.tile(phones.sent, 2) & (np.arange(2 * half) < half),
+        )
+        for rows, numbers in self.customers.values():
+            add(rows, prefixes.of_customers(numbers), sent=True, staged=False)
+        return Prefixes(
+            *(np.concatenate([getattr(one, field) for one in found]) for field in ("rows", "numbers", "sent", "staged"))
+        )
+
+
+def text_hashes(texts: pl.Series) -> Numbers:
+    """A hash of each text, for this process alone."""
+    return texts.hash(_SEED).to_numpy()
+
+
+def _filled(texts: pl.Series) -> tuple[Rows, pl.Series]:
+    if not texts.null_count():
+        return np.arange(len(texts), dtype=np.int64), texts
+    return texts.is_not_null().arg_true().to_numpy().astype(np.int64), texts.drop_nulls()
