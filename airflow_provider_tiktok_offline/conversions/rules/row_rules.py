@@ -128,7 +128,6 @@ class _BlockCheck:
             emails,
             phones,
             opted_out.wider if opted_out.wider.any() else None,
-            identifiers if self.rulebook.suppression is not None else None,
         )
 
     def _kept(self, excluded: Flags) -> list[Issue]:
@@ -416,8 +415,8 @@ class _BlockCheck:
     ) -> RowIdentifiers:
         return RowIdentifiers(
             self.rows,
-            {name: IdentifierColumn(self.values[name], reading) for name, reading in emails},
-            {name: IdentifierColumn(self.values[name], reading) for name, reading in phones},
+            [IdentifierColumn(self.values[name], reading) for name, reading in emails],
+            [IdentifierColumn(self.values[name], reading) for name, reading in phones],
             self.phone_regions,
             self.settings.phone_region,
             {name: self.other(name) for name in self.settings.customer_columns},
