@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ import phonenumbers
 
 _EVENTS = {"CompletePayment": "Purchase", "Contact": "Contact", "Subscribe": "Subscribe"}
 _ABSENT = {"", "n/a", "null", "none", "nan", "-"}
+#: Columns that the direct route does not send: what is wrong in them costs nothing.
+_NOT_SENT = {"state"}
 _EMAIL = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}")
@@ -74,24 +77,22 @@ def _content(event: dict[str, Any]) -> tuple[int, Decimal]:
 
 
 def _rows(content: bytes) -> Iterator[list[str] | None]:
-    """The rows' cells; None for one that can't be read as a row."""
-    lines = iter(content.split(b"\n")[:-1])
+    """The rows' cells; None for one that can't be read as a row. A quoted line break belongs to its cell."""
+    lines = iter(content.decode("utf-8", errors="replace").split("\n")[:-1])
     for line in lines:
-        if line.count(b'"') % 2:
-            next(lines, None)  # the rest of a quoted line break belongs to the same, broken row
-            yield None
-            continue
+        row = f"{line}\n{next(lines, '')}" if line.count('"') % 2 else line
         try:
-            text = line.decode("utf-8")
-            [cells] = csv.reader([text], strict=True)
-        except (UnicodeDecodeError, csv.Error):
+            [cells] = csv.reader(io.StringIO(row, newline=""), strict=True)
+        except (ValueError, csv.Error):
             yield None
             continue
-        yield None if "\x00" in text else cells
+        yield cells
 
 
 def _event(row: dict[str, str]) -> dict[str, Any] | None:
     """The event of one row; None if the row breaks a rule that costs it."""
+    if any("\x00" in row[name] or "\ufffd" in row[name] for name in row.keys() - _NOT_SENT):
+        return None
     row = {name: "" if value.strip().lower() in _ABSENT else value.strip() for name, value in row.items()}
     name, moment, amount = row["transaction_category"], row["transaction_timestamp"], row["transaction_amount"]
     time = _TIME.fullmatch(moment)
