@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
@@ -47,7 +47,6 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import (
     Severity,
     Store,
 )
-from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings, identity_settings
 
 __all__ = [
     "AdvertiserConfig",
@@ -293,9 +292,16 @@ class AdvertiserConfig(Strict):
             max_rejected_ratio=self.max_rejected_ratio,
         )
 
-    def identity_settings(self) -> IdentitySettings:
-        """The settings that enter an event id; the ledger keeps them."""
-        return identity_settings(self.conversion_settings(), self.name)
+    def identity_settings(self) -> dict[str, Any]:
+        """The settings that enter an event id; the ledger keeps a fingerprint of them (semantics: "Event id")."""
+        return {
+            "recipe": "v1",
+            "event_identity": list(self.event_identity),
+            "basket": self.basket,
+            "amount": self.amount,
+            "time_zone": self.time_zone,
+            "event_map": dict(sorted(self.event_map.items())),
+        }
 
     @property
     def zone(self) -> ZoneInfo:

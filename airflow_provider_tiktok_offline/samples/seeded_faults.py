@@ -163,7 +163,9 @@ def _spoil_cells(
 ) -> pl.DataFrame:
     if rule == "identifier_missing":
         return frame.with_columns(
-            frame[name].scatter(at, "") for name in frame.columns if name.startswith(("email_", "phone_"))
+            frame[name].scatter(at, "nobody" if name == _EMAIL else "")
+            for name in frame.columns
+            if name.startswith(("email_", "phone_"))
         )
     if rule == "id_collision":
         same = [

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.contract.settings import Consent
+from airflow_provider_tiktok_offline.conversions.contract.settings import Consent, ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events import duplicates
-from tests.conversions.files import HEADER, SETTINGS, check, events, found, text
+from tests.conversions.files import HEADER, LIVERAMP, SETTINGS, check, events, found, text
 
 
 def test_returns_and_zero_amounts_are_excluded_outside_the_gate() -> None:
@@ -129,6 +129,60 @@ def test_repeats_are_found_on_disk_as_in_memory(tmp_path: Path, monkeypatch: pyt
 def test_a_clean_file_of_one_class_adds_up() -> None:
     """All valid, all rejected, all excluded, all but one duplicate."""
     assert check([{}] * 3).rows_valid == 3
-    assert check([{"email_1": ""}] * 3).rows_rejected == 3
+    assert check([{"email_1": "nobody"}] * 3).rows_rejected == 3
+    assert check([{"email_1": ""}] * 3).excluded == {"no_identifier": 3}
     assert check([{"transaction_amount": "0"}] * 3).rows_excluded == 3
     assert check([{"order_id": "o1"}] * 3).rows_duplicate == 2
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, LIVERAMP])
+@pytest.mark.parametrize("blank", ["", "  ", "N/A", "null"])
+def test_an_anonymous_sale_is_left_out_without_an_issue(settings: ConversionSettings, blank: str) -> None:
+    """A till sells to people it does not know; that is no fault, on either route."""
+    report = check([{}, {"email_1": blank, "phone_1": blank}], settings)
+    assert (report.rows_valid, report.excluded) == (1, {"no_identifier": 1})
+    assert {issue.severity for issue in report.issues} <= {"note", "warning"}
+    assert not report.gate_exceeded
+    rejected = check([{}, {"email_1": "nobody", "phone_1": blank}], replace(settings, max_rejected_ratio=1))
+    assert rejected.rows_rejected == 1
+
+
+def test_excluded_rows_can_not_hide_a_broken_export() -> None:
+    """A file of which nothing is valid fails its gate, whatever the ratio; one that others' rows fill does not."""
+    generous = replace(SETTINGS, max_rejected_ratio=1.0)
+    broken = check([{"email_1": ""}] * 9 + [{"email_1": "nobody"}], generous)
+    assert (broken.gate_exceeded, broken.nothing_valid) == (True, True)
+    assert broken.gate_in_words == "no row is valid: 1 of 10 are rejected and 9 are left out (9 no_identifier)"
+    others = replace(generous, where={"store_code": frozenset({"mine"})})
+    assert not check([{"store_code": "theirs"}] * 3, others).gate_exceeded
+
+
+def test_rows_of_another_advertiser_enter_neither_gate_nor_sum() -> None:
+    """Their amounts are not this advertiser's to know."""
+    settings = replace(SETTINGS, where={"store_code": frozenset({"mine"})}, max_rejected_ratio=0.4)
+    rows = [{"store_code": "mine"}, {"store_code": "mine", "email_1": "nobody"}] + [{"store_code": "theirs"}] * 8
+    report = check(rows, settings)
+    assert report.rejected_ratio == 0.5
+    assert report.gate_exceeded
+    assert report.values.get("excluded") is None
+
+
+def test_a_repeated_line_of_an_order_is_a_warning_with_its_value() -> None:
+    """Two equal scans at a till may be two sales; a repeated row without an order is one."""
+    scan = {"order_id": "o1", "product_id": "p1", "transaction_amount": "19.99"}
+    report = check([scan, scan, scan, {"order_id": "", "email_1": "b@example.com"}] + [{"order_id": ""}] * 2)
+    issue = next(issue for issue in report.issues if issue.rule == "line_repeated")
+    assert (issue.severity, issue.rows, issue.first_lines, issue.value) == ("warning", 2, (3, 4), "39.98")
+    assert report.rows_duplicate == 3
+    lines = replace(SETTINGS, event_identity=("store_code", "order_id", "product_id", "quantity"))
+    numbered = check([{**scan, "quantity": str(number)} for number in range(1, 4)], lines)
+    assert numbered.rows_valid == 3
+    assert ("line_repeated", "warning") not in found(numbered)
+
+
+def test_a_duplicate_is_the_same_customer() -> None:
+    """One order number for two customers is an error, though time and amount are equal."""
+    same = {"order_id": "o1"}
+    report = check([same, {**same, "email_1": "bob@example.com"}, {**same, "email_1": "ANN@example.com"}])
+    assert (report.rows_valid, report.rows_duplicate, report.rows_rejected) == (1, 1, 1)
+    assert ("id_collision", "error") in found(report)

@@ -19,7 +19,7 @@ from airflow_provider_tiktok_offline.conversions.rules.number_format import Numb
 from tests.conversions.files import HEADER, LIVERAMP, SETTINGS, check, found, text
 
 CASES: list[tuple[dict[str, str], str]] = [
-    ({"email_1": "", "phone_1": ""}, "identifier_missing"),
+    ({"email_1": "nobody", "phone_1": ""}, "identifier_missing"),
     ({"email_1": "ann.example.com", "phone_1": "2125550100"}, "email_shape"),
     ({"email_1": " ann@example.com"}, "white_space"),
     ({"product_name": "thing "}, "white_space"),

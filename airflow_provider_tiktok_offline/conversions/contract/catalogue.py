@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import Conver
 #: Why a row is rightly not sent, outside the gate.
 EXCLUSIONS: dict[str, str] = {
     "filtered": "the row's value in a `where:` column is not one of this advertiser's",
+    "no_identifier": "every identifier cell is blank or a placeholder: a sale to somebody unknown",
     "suppressed": "an identifier is on the suppression list, or the consent column does not say yes",
     "return": "the amount is negative",
     "zero": "the amount is zero",
@@ -130,7 +131,7 @@ _ROW_RULES = (
     _row("white_space", PROGRAMME_COLUMNS, "No white space around a value.", _by_profile("note", "error"), "`\" CA\"`", "seed", "Trim values, or set `trim_white_space: true`."),
     _row("placeholder", tuple(c for c in PROGRAMME_COLUMNS if c not in _NAMES), "A value that is missing is left blank.", _DROPPED, "`N/A`, `null`, `none`, `nan`, `-`", "seed", "Leave the cell blank."),
     _row("placeholder_name", _NAMES, "A name that is missing is left blank.", _by_profile("note", "warning"), "`null`", "seed", "Leave the cell blank, unless it is the name."),
-    _row("identifier_missing", _IDENTIFIERS, "The row has at least one usable e-mail or phone.", _ERROR, "both blank", "seed", "Send rows of known customers only.", locked=True),
+    _row("identifier_missing", _IDENTIFIERS, "None of the row's e-mails and phones can be used.", _ERROR, "`nobody` as the only e-mail", "seed", "Correct them, or leave them blank: a row without any is left out.", locked=True),
     _row("identifier_position", ("email_1", *PHONE_COLUMNS), "An e-mail stands in `email_1`, or there is a phone.", _by_profile("note", "error"), "an e-mail in `email_2` alone", "seed", "Put the best e-mail into `email_1`."),
     _row("email_shape", EMAIL_COLUMNS, "It is an e-mail address.", _DROPPED, "`ann.example.com`", "TikTok", "Correct it or leave it blank."),
     _row("already_hashed", _IDENTIFIERS, "The value is plaintext, not a SHA-256 digest.", _by_profile("note", "error"), "64 hex digits", "seed", "Send plaintext to LiveRamp; on the direct route a digest passes through."),
@@ -178,7 +179,8 @@ _ROW_RULES = (
     _row("zip_format", ("zip",), "zip is 5 or 9 digits.", _by_profile("note", "error"), "`1011`", "seed", "Write `01011` or `010112345`."),
     _row("needs_quotes", PROGRAMME_COLUMNS, "No value holds the delimiter or a quote.", _by_profile("off", "error"), "`5\" pipe, black`", "LiveRamp", "Replace the character, or use a delimiter that no value holds."),
     _row("duplicate", (), "The transaction stands in the file once.", _NOTE, "the same row twice", "seed", "Nothing: the first is taken."),
-    _row("id_collision", (), "Rows with the same event id have the same time and amount.", _ERROR, "one order_id for two sales", "package", "Make order_id unique, or set `event_identity:`.", locked=True),
+    _row("line_repeated", (), "A line of an order stands in the file more than once; only the first is sent.", _WARNING, "two equal scans at a till", "package", "If each is a sale of its own, add a column that tells them apart, as a line number, to `event_identity:`."),
+    _row("id_collision", (), "Rows with the same event id differ in time, amount or customer.", _ERROR, "one order_id for two sales", "package", "Make order_id unique, or set `event_identity:`.", locked=True),
 )  # fmt: skip
 
 #: Every rule, file-level ones first.

@@ -17,7 +17,8 @@ class Keys:
     """Seven numbers a row, field by field.
 
     ``high`` and ``low`` are its identity's 128 bits, ``order`` its order's 64 (0 without one), ``content`` the
-    fingerprint of time and amount; ``units``, ``line`` and ``currency`` are its amount, line and currency's number.
+    fingerprint of time, amount and customer; ``units``, ``line`` and ``currency`` are its amount, line and
+    currency's number.
 
     :param matrix: one row a field.
     """

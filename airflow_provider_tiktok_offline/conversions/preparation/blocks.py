@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.event_id import content_numbers, id_bytes
-from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys, mix
+from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys, hash_columns, mix
 from airflow_provider_tiktok_offline.conversions.events.staged_events import Identities, stage
 from airflow_provider_tiktok_offline.conversions.file.parsing import parse
 from airflow_provider_tiktok_offline.conversions.file.reader import Block
@@ -128,6 +128,16 @@ class BlockWorker:
             verdicts,
         )
 
+    def _customers(self, checked: CheckedBlock, rows: npt.NDArray[np.int64] | None) -> npt.NDArray[np.uint64]:
+        """One number a valid row for the identifiers that it carries, hashed under a secret of this run."""
+        columns = [
+            column[kind] if rows is None else column[kind].gather(rows)
+            for _, column in [*checked.emails, *checked.phones]
+            for kind in ("normal", "digest")
+            if column[kind].null_count() < len(column)
+        ]
+        return hash_columns(columns, self._seeds[1]) if columns else np.zeros(1, dtype=np.uint64)
+
     def _keys(
         self,
         checked: CheckedBlock,
@@ -137,10 +147,10 @@ class BlockWorker:
     ) -> Keys:
         keys = Keys.empty(identities.height)
         keys.high[:], keys.low[:] = (identities.numbers(seed) for seed in self._seeds)
-        if self._orders:
-            order = mix(identities.order_numbers(self._seeds[0]))
-            keys.order[:] = np.where(identities.with_order, order | np.uint64(1), 0)
-        keys.content[:] = content
+        # Without a look for orders it only matters whether there is one: the row stays in its identity's partition.
+        order = mix(identities.order_numbers(self._seeds[0])) if self._orders else keys.high
+        keys.order[:] = np.where(identities.with_order, order | np.uint64(1), 0)
+        keys.content[:] = mix(content ^ self._customers(checked, rows))
         picked = slice(None) if rows is None else rows
         keys.units[:], keys.line[:] = checked.units[picked], checked.lines[picked]
         currency = checked.values["currency"]

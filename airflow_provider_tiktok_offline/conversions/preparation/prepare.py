@@ -38,7 +38,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.rejects import (
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import VerdictWriter
 from airflow_provider_tiktok_offline.conversions.preparation.tally import Tally
 from airflow_provider_tiktok_offline.conversions.report.report import Report
-from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text
+from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, sum_units
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import DUPLICATE, EXCLUDED, REJECTED, VALID
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
 from airflow_provider_tiktok_offline.errors import FileChangedError, InputFileError
@@ -253,6 +253,11 @@ class _Pass:
                 severity = rulebook.severity(rule)
                 if severity != "off":
                     self.tally.add_issue(rule, None, severity, rows.line)
+        repeated = repeats.duplicates.take(repeats.duplicates.order != 0)
+        severity = rulebook.severity("line_repeated")
+        if len(repeated) and severity != "off":
+            value = decimal_text(sum_units(repeated.units))
+            self.tally.add_issue("line_repeated", None, severity, repeated.line, value=value)
         severity = rulebook.severity("amount_repeated")
         if len(repeats.repeated_amounts) and repeats.at_stake and severity != "off":
             self.tally.add_issue(

@@ -32,6 +32,8 @@ _MOST_UNKNOWN = 20
 #: Phones are held against the assigned ranges on one line in so many: it costs more than the normal form itself.
 _VALIDITY_LINES = 16
 
+_FILTERED = REASONS.index("filtered")
+
 Key = tuple[str, str | None, str]
 Sums = dict[int, Counter[str]]
 
@@ -166,7 +168,11 @@ def tally_block(
     for row_class, rows in enumerate(np.bincount(classes, minlength=len(CLASSES)).tolist()):
         if rows:
             tally.rows[row_class] += rows
-            _sum(tally, checked, row_class, None if rows == len(classes) else classes == row_class)
+            if row_class == EXCLUDED:
+                # The amount of another advertiser's row is not this one's to know.
+                _sum(tally, checked, row_class, (classes == row_class) & (checked.reasons != _FILTERED))
+            else:
+                _sum(tally, checked, row_class, None if rows == len(classes) else classes == row_class)
     if tally.rows[EXCLUDED]:
         counted = np.bincount(checked.reasons[classes == EXCLUDED], minlength=len(REASONS))
         tally.excluded.update({REASONS[reason]: int(rows) for reason, rows in enumerate(counted) if rows})

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: The currency of amounts for which nobody named one.
 NO_CURRENCY = "none"
+#: Exclusions that say nothing of the export's health.
+_LEFT_OUT = ("filtered", "before_send_from", "suppressed")
 #: Line numbers kept with an issue.
 FIRST_LINES = 10
 _ISSUE_COLUMNS = ("rule", "severity", "column", "rows", "share", "first_lines", "message")
@@ -106,8 +108,18 @@ class Report:
 
     @property
     def rejected_ratio(self) -> float:
-        """Rejected rows over all rows."""
-        return self.rows_rejected / self.rows_total if self.rows_total else 0.0
+        """Rejected rows over all rows but those of other advertisers (``filtered``)."""
+        own = self.rows_total - self.excluded.get("filtered", 0)
+        return self.rows_rejected / own if own else 0.0
+
+    @property
+    def nothing_valid(self) -> bool:
+        """Whether no row is valid of those that this advertiser could send: a sign of a broken export.
+
+        Rows that are left out by ``where:``, ``send_from`` or the opt-out list don't count.
+        """
+        left = self.rows_total - sum(self.excluded.get(reason, 0) for reason in _LEFT_OUT)
+        return left > 0 and self.rows_valid == 0
 
     @property
     def phones_in_words(self) -> str:
@@ -138,8 +150,22 @@ class Report:
 
     @property
     def gate_exceeded(self) -> bool:
-        """Whether a larger share was rejected than the gate allows."""
-        return self.rejected_ratio > self.max_rejected_ratio
+        """Whether a larger share was rejected than the gate allows, or nothing is valid."""
+        return self.rejected_ratio > self.max_rejected_ratio or self.nothing_valid
+
+    @property
+    def gate_in_words(self) -> str:
+        """Why the gate is exceeded; empty where it is not."""
+        if not self.gate_exceeded:
+            return ""
+        if self.nothing_valid:
+            reasons = ", ".join(f"{rows:,} {reason}" for reason, rows in self.excluded.items())
+            excluded = f" and {self.rows_excluded:,} are left out ({reasons})" if reasons else ""
+            return f"no row is valid: {self.rows_rejected:,} of {self.rows_total:,} are rejected{excluded}"
+        return (
+            f"{self.rows_rejected} of {self.rows_total} rows are rejected ({self.rejected_ratio:.1%}), more than "
+            f"max_rejected_ratio {self.max_rejected_ratio:.1%} allows"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, dictionaries and numbers."""

@@ -71,6 +71,8 @@ class _BlockCheck:
         self.values: dict[str, pl.Series] = {}
         self.short: set[str] = set()
         self.nothing = np.zeros(self.rows, dtype=bool)
+        #: Rows whose identifier cells are all blank or placeholders.
+        self.anonymous = self.nothing
         self.numbers = number_format(self.settings.format)
         self.phone_regions: pl.Series | str | None = None
 
@@ -240,6 +242,7 @@ class _BlockCheck:
                 )
                 phones.append((name, read.struct.unnest()))
         usable: dict[str, Flags] = {}
+        blank = ~self.nothing
         for name, column in [*emails, *phones]:
             for kind in ("fault", "warning"):
                 marked = column[kind]
@@ -252,6 +255,10 @@ class _BlockCheck:
                 self.add("already_hashed", name, hashed)
                 there = there | hashed
             usable[name] = there.to_numpy()
+            if not usable[name].all():
+                blank &= ~usable[name] & column["fault"].is_in(["placeholder"]).fill_null(True).to_numpy()
+            else:
+                blank = self.nothing
             if name in PHONE_COLUMNS and self.rulebook.severity("phone_punctuation") != "off":
                 self.add(
                     "phone_punctuation",
@@ -259,7 +266,8 @@ class _BlockCheck:
                     (~self.values[name].str.contains("^[0-9]*$") & column["normal"].is_not_null()),
                 )
         anyone = np.logical_or.reduce([self.nothing, *usable.values()])
-        self.add("identifier_missing", self._identifier_column(), ~anyone)
+        self.anonymous = blank
+        self.add("identifier_missing", self._identifier_column(), ~anyone & ~blank)
         first = np.logical_or.reduce(
             [self.nothing, *(flags for name, flags in usable.items() if name == "email_1" or name in PHONE_COLUMNS)]
         )
@@ -448,7 +456,11 @@ class _BlockCheck:
         self, filtered: Flags, suppressed: Flags, units: Numbers, amount_known: Flags, epoch: Numbers, time_known: Flags
     ) -> npt.NDArray[np.int16]:
         reasons = np.full(self.rows, -1, dtype=np.int16)
-        flags = {"zero": amount_known & (units == 0), "return": amount_known & (units < 0)}
+        flags = {
+            "no_identifier": self.anonymous,
+            "zero": amount_known & (units == 0),
+            "return": amount_known & (units < 0),
+        }
         if self.settings.send_from is not None:
             flags["before_send_from"] = time_known & (epoch < int(self.settings.send_from.timestamp()))
         flags |= {"suppressed": suppressed, "filtered": filtered}

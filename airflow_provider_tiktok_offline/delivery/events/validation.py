@@ -155,8 +155,7 @@ def check_gate(report: Report, *, where: str, todo: str) -> None:
     """
     if report.gate_exceeded:
         raise GateExceededError(
-            f"{report.rows_rejected} of {report.rows_total} rows are rejected ({report.rejected_ratio:.1%}), more than "
-            f"max_rejected_ratio {report.max_rejected_ratio:.1%} allows; nothing was sent.",
+            f"{report.gate_in_words}; nothing was sent.",
             where=where,
             todo=todo,
         )

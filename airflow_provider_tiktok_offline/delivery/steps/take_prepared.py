@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_tiktok_offline.delivery.events.validation import check_gate
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery, note_step
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import MANIFEST, StagedParts
-from airflow_provider_tiktok_offline.errors import ConfigError, GateExceededError
+from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
@@ -92,13 +94,11 @@ def _check(ctx: DeliveryContext, directory: Path, prepared: PreparedEvents) -> N
             where=str(directory),
             todo="Prepare the file again with this configuration.",
         )
-    if report.rejected_ratio > ctx.config.max_rejected_ratio:
-        raise GateExceededError(
-            f"{report.rows_rejected} of {report.rows_total} rows are rejected ({report.rejected_ratio:.1%}), more than "
-            f"max_rejected_ratio {ctx.config.max_rejected_ratio:.1%} allows; nothing was sent.",
-            where=str(directory),
-            todo="report.json in it names rule, column and lines.",
-        )
+    check_gate(
+        replace(report, max_rejected_ratio=ctx.config.max_rejected_ratio),
+        where=str(directory),
+        todo="report.json in it names rule, column and lines.",
+    )
 
 
 def _copy(source: DirectoryParts, parts: StagedParts, manifest: dict[str, Any]) -> None:
