@@ -27,7 +27,8 @@ config_from_file.register(app)
 def check(
     path: Annotated[Path, typer.Argument(help="advertisers.yaml, or a directory of such files.")],
     connections: Annotated[
-        bool, typer.Option("--connections", help="Also look every connection up in the environment.")
+        bool,
+        typer.Option("--connections", help="Also look every connection up in the environment, and read opt-out lists."),
     ] = False,
 ) -> None:
     """Say of every advertiser what is wrong with its settings: file, line, entry and key."""
@@ -39,7 +40,8 @@ def check(
         for text in config.warnings():
             warn(f"{path}, entry {name}, {text}.")
         if connections:
-            faults += [f"{path}, entry {name}, {fault}" for fault in _missing_connections(config)]
+            missing = _missing_connections(config)
+            faults += [f"{path}, entry {name}, {fault}" for fault in missing or _opt_out_list(config)]
     for fault in faults:
         complain(fault)
     output().print(f"{len(loaded.advertisers)} advertisers can be used, {len(faults)} faults")
@@ -84,3 +86,20 @@ def _missing_connections(config: AdvertiserConfig) -> list[str]:
         except ConfigError as error:
             faults.append(f"key {key}: {error}")
     return faults
+
+
+def _opt_out_list(config: AdvertiserConfig) -> list[str]:
+    """Say what is read of the advertiser's suppression list; returns why it can't be used."""
+    if config.suppression is None:
+        return []
+    from airflow_provider_tiktok_offline.cli.contexts import delivery_context
+    from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
+    from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+
+    try:
+        people = load_suppression(delivery_context(config), accept=False)
+    except TikTokOfflineError as error:
+        return [f"key suppression: {error}"]
+    if people is not None:
+        output().print(f"entry {config.name}, suppression list: {people.facts}")
+    return []

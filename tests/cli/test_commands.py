@@ -92,6 +92,25 @@ def test_a_configuration_is_started_and_checked(cli: Cli) -> None:
     assert "is there already" in cli.error("config", "init")
 
 
+def test_opt_out_lists_are_read_with_the_connections(cli: Cli) -> None:
+    """What a list holds is said, and one that is not understood is a fault, without a value of it."""
+    opt_outs = cli.home / "opt-outs.csv"
+    entry = {
+        "name": "corner",
+        "advertiser_id": "7",
+        "event_set_id": "8",
+        "source": {"path": "/in/sales.csv"},
+        "state_uri": str(cli.home / "state"),
+        "suppression": {"uri": str(opt_outs)},
+    }
+    (cli.home / "a.yaml").write_text(json.dumps({"advertisers": [entry]}))
+    opt_outs.write_text("ann@example.com\n+4915123456789\n")
+    check = ("config", "check", "a.yaml", "--connections")
+    assert "corner, suppression list: 1 e-mail, 1 phone; written" in cli.done(*check, TIKTOK_ACCESS_TOKEN="x")
+    opt_outs.write_text("ann@example.com\nbob@\n")
+    assert "parts of e-mail addresses: 1 (line 2)" in cli.error(*check, TIKTOK_ACCESS_TOKEN="x")
+
+
 def test_every_fault_of_a_configuration_is_shown(cli: Cli) -> None:
     """One line each, with file, line, entry and key."""
     (cli.home / "a.yaml").write_text("advertisers:\n  - name: x\n    currencie: EUR\n    advertiser_id: 5\n")

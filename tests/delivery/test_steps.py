@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from airflow_provider_tiktok_offline.errors import (
     DeliveryHeldError,
     EventsHeldError,
     FileChangedError,
-    FileMissingError,
     GateExceededError,
     GuardError,
     InputFileError,
@@ -421,38 +419,6 @@ def test_the_sensor_passes_over_a_delivered_file(world: World) -> None:
     found = find(ctx, day)
     assert found["files"] == []
     assert found["already_delivered"]
-
-
-def test_an_opt_out_that_comes_after_staging_is_honoured(world: World) -> None:
-    """Events staged before somebody opted out are not sent after it."""
-    world.init_ledger()
-    opt_outs = world.folder / "opt-outs.txt"
-    opt_outs.write_text("nobody@example.com\n")
-    os.utime(opt_outs, (NOW.timestamp(), NOW.timestamp()))
-    ctx = world.context(suppression={"uri": str(opt_outs)})
-    delivery_id = validate(ctx, world.drop(rows(1, 5)))["delivery_id"]
-    normalize_hash(ctx, delivery_id)
-    opt_outs.write_text("Shopper3@example.com\n")
-    os.utime(opt_outs, (NOW.timestamp(), NOW.timestamp()))
-    for part in dedupe(ctx, delivery_id)["parts"]:
-        upload(ctx, delivery_id, part)
-    assert summarize(ctx, delivery_id)["events"] == {"accepted": 4, "suppressed": 1}
-    assert len(world.simulator.event_ids()) == 4
-
-
-def test_a_stale_suppression_list_stops_the_run(world: World) -> None:
-    """A list older than max_age_hours may lack yesterday's opt-outs: nothing is read or sent."""
-    opt_outs = world.folder / "opt-outs.txt"
-    opt_outs.write_text("nobody@example.com\n")
-    os.utime(opt_outs, (NOW.timestamp() - 72 * 3600, NOW.timestamp() - 72 * 3600))
-    with pytest.raises(GuardError, match="72 hours old"):
-        validate(world.context(suppression={"uri": str(opt_outs)}), world.drop(rows(1, 5)))
-
-
-def test_a_missing_suppression_list_stops_the_run(world: World) -> None:
-    """No list is not an empty list."""
-    with pytest.raises(FileMissingError):
-        validate(world.context(suppression={"uri": str(world.folder / "gone.txt")}), world.drop(rows(1, 5)))
 
 
 def test_abandoned_parts_go_with_the_next_file(world: World) -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import Entries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,18 +135,18 @@ class Report:
         """What was read of the suppression list, and the rows only a wider reading has found; empty without one."""
         if not self.opt_outs:
             return ""
-        kinds = (("e-mails", "emails"), ("phones", "phones"), ("digests", "digests"), ("customer numbers", "customers"))
-        counts = [f"{self.opt_outs[key]:,} {name}" for name, key in kinds if self.opt_outs[key]]
-        text = f"suppression list: {', '.join(counts) or 'no entry'}"
+        entries = Entries(**{kind: self.opt_outs[kind] for kind in ("emails", "phones", "digests", "customers")})
+        text = f"suppression list: {entries}"
         if self.opt_outs["written"]:
             text += f", written {self.opt_outs['written'][:16].replace('T', ' ')} UTC"
         for key, said in (
-            ("unreadable_lines", "{} lines that may identify a person were not understood"),
-            ("nameless_lines", "{} lines of other text"),
-            ("rows_by_wider_reading", "{} rows were suppressed by a wider reading of their identifiers"),
+            ("unreadable_lines", "not understood, though it may identify a person: {} line"),
+            ("nameless_lines", "other text: {} line"),
+            ("rows_by_wider_reading", "suppressed by a wider reading of an identifier: {} row"),
         ):
-            if self.opt_outs[key]:
-                text += "; " + said.format(f"{self.opt_outs[key]:,}")
+            count = self.opt_outs[key]
+            if count:
+                text += f"; {said.format(f'{count:,}')}{'' if count == 1 else 's'}"
         return text
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.config.connection_ids import connection_ids
 from airflow_provider_tiktok_offline.delivery.source.find_file import folder_uri
+from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import ConfigError, LedgerMissingError, TikTokOfflineError
 
@@ -107,23 +108,15 @@ def _source(ctx: DeliveryContext) -> Iterator[Finding]:
 
 
 def _suppression(ctx: DeliveryContext) -> Iterator[Finding]:
-    wanted = ctx.config.suppression
-    if wanted is None:
+    """Read the list as a delivery would, so that a broken one is known before the file comes."""
+    people = load_suppression(ctx, accept=False)
+    if people is None:
         return
-    from airflow_provider_tiktok_offline.storage.files import open_files
-
-    with open_files(wanted.uri, ctx.connections) as files:
-        age = ctx.clock.now() - files.stat(wanted.uri).mtime
-    hours = age / timedelta(hours=1)
-    if hours > wanted.max_age_hours:
-        yield _finding(
-            "suppression list",
-            "failed",
-            f"{hours:.0f} hours old, more than max_age_hours {wanted.max_age_hours:g}.",
-            "Export it again: without it nothing is sent.",
-        )
+    facts = people.facts
+    if facts.unreadable.count or facts.nameless.count:
+        yield _finding("suppression list", "warning", f"{facts}.", "Look at these lines: nobody is left out for them.")
     else:
-        yield _finding("suppression list", "ok", f"{hours:.0f} hours old.")
+        yield _finding("suppression list", "ok", f"{facts}.")
 
 
 def _state(ctx: DeliveryContext) -> Iterator[Finding]:

@@ -1,0 +1,127 @@
+"""People who opted out stay out at every step, and a list that can't be trusted stops the run before it sends."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_tiktok_offline.conversions.report.report import Report
+from airflow_provider_tiktok_offline.delivery.operations.doctor import doctor
+from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
+from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
+from airflow_provider_tiktok_offline.delivery.steps.upload import upload
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
+from airflow_provider_tiktok_offline.errors import FileMissingError, GuardError, OptOutListError
+from tests.delivery.opt_outs import OptOuts
+from tests.delivery.world import World, rows
+
+
+@pytest.fixture
+def opt_outs(world: World) -> OptOuts:
+    """A list with nobody of the files on it."""
+    world.init_ledger()
+    found = OptOuts(world)
+    found.write("nobody@example.com")
+    return found
+
+
+def test_a_stale_list_stops_the_run(world: World, opt_outs: OptOuts) -> None:
+    """A list older than max_age_hours may lack yesterday's opt-outs: nothing is read or sent."""
+    opt_outs.write("nobody@example.com", hours_ago=72)
+    with pytest.raises(GuardError, match="72 hours old"):
+        validate(opt_outs.context(), world.drop(rows(1, 5)))
+
+
+def test_a_missing_list_stops_the_run(world: World) -> None:
+    """No list is not an empty list."""
+    with pytest.raises(FileMissingError):
+        validate(world.context(suppression={"uri": str(world.folder / "gone.txt")}), world.drop(rows(1, 5)))
+
+
+def test_a_list_that_is_not_understood_stops_the_run(world: World, opt_outs: OptOuts) -> None:
+    """The message names the list and the line, and nothing is kept."""
+    opt_outs.write("ann@example.com", "bob@")
+    with pytest.raises(OptOutListError, match="line 2") as stopped:
+        validate(opt_outs.context(), world.drop(rows(1, 5)))
+    assert str(stopped.value).startswith(f"{world.folder / 'opt-outs.txt'}: 1 line of the suppression list")
+    assert not list((world.folder / "state").rglob("opt-outs.json"))
+
+
+def test_a_list_that_shrank_stops_the_run(world: World, opt_outs: OptOuts) -> None:
+    """By more than a tenth since it was last accepted, unless so much is allowed for one run."""
+    everyone = [f"gone{number}@example.com" for number in range(100)]
+    opt_outs.write(*everyone)
+    validate(opt_outs.context(), world.drop(rows(1, 5)))
+    opt_outs.write(*everyone[:90])
+    assert load_suppression(opt_outs.context()) is not None
+    opt_outs.write(*everyone[:80])
+    with pytest.raises(OptOutListError, match=r"has 80 entries, 10 fewer than .* 2026-11-22 \(11% of 90"):
+        validate(opt_outs.context(), world.drop(rows(6, 5), name="second.csv"))
+    load_suppression(opt_outs.context(suppression={"max_shrink": 0.5}))
+    load_suppression(opt_outs.context())
+
+
+def test_only_count_date_and_a_keyed_digest_are_kept(world: World, opt_outs: OptOuts) -> None:
+    """Nothing that could be guessed; and a dry run keeps nothing."""
+    load_suppression(opt_outs.context(mode="dry_run"))
+    kept = world.folder / "state" / "advertisers" / "corner_shop" / "opt-outs.json"
+    assert not kept.exists()
+    load_suppression(opt_outs.context())
+    document = json.loads(kept.read_text())
+    assert document.keys() == {"entries", "accepted_at", "digest", "writer"}
+    assert document["entries"] == 1
+    assert document["digest"] != hashlib.sha256(b"nobody@example.com\n").hexdigest()
+
+
+def test_a_dry_run_compares_with_the_list_that_was_accepted(opt_outs: OptOuts) -> None:
+    """So that a cut-off list is known before the live run."""
+    opt_outs.write(*[f"gone{number}@example.com" for number in range(20)])
+    load_suppression(opt_outs.context())
+    opt_outs.write("gone1@example.com")
+    with pytest.raises(OptOutListError, match="19 fewer"):
+        load_suppression(opt_outs.context(mode="dry_run"))
+
+
+def test_the_doctor_reads_the_list(opt_outs: OptOuts) -> None:
+    """And says what it found, so that a broken list is known before the file comes."""
+
+    def said() -> list[tuple[str, str]]:
+        found = doctor(opt_outs.context())
+        return [(one.status, one.text) for one in found if one.subject == "suppression list"]
+
+    opt_outs.write("ann@example.com", "+12125550100", hours_ago=5)
+    assert said() == [("ok", "1 e-mail, 1 phone; written 2026-11-22 04:00 UTC.")]
+    opt_outs.write("ann@example.com", "Total: 1")
+    assert said() == [("warning", "1 e-mail; written 2026-11-22 09:00 UTC; other text: 1 (line 2).")]
+    opt_outs.write("ann@example.com", "bob@")
+    ((status, text),) = said()
+    assert status == "failed"
+    assert "line 2" in text
+    opt_outs.write("ann@example.com", hours_ago=72)
+    assert [status for status, _ in said()] == ["failed"]
+
+
+def test_the_report_says_what_was_read_of_the_list(world: World, opt_outs: OptOuts) -> None:
+    """How many entries of which kind, when it was written, and how many rows it left out."""
+    opt_outs.write("shopper2@example.com", "Total: 1", hours_ago=1)
+    result = validate(opt_outs.context(), world.drop(rows(1, 5)))
+    report = Report.from_json(Path(result["report_uri"]).read_text())
+    assert report.excluded == {"suppressed": 1}
+    assert report.opt_outs_in_words == ("suppression list: 1 e-mail, written 2026-11-22 08:00 UTC; other text: 1 line")
+
+
+def test_an_opt_out_that_comes_after_staging_is_honoured(world: World, opt_outs: OptOuts) -> None:
+    """Events staged before somebody opted out are not sent after it."""
+    ctx = opt_outs.context()
+    delivery_id = validate(ctx, world.drop(rows(1, 5)))["delivery_id"]
+    normalize_hash(ctx, delivery_id)
+    opt_outs.write("Shopper3@example.com")
+    for part in dedupe(ctx, delivery_id)["parts"]:
+        upload(ctx, delivery_id, part)
+    assert summarize(ctx, delivery_id)["events"] == {"accepted": 4, "suppressed": 1}
+    assert len(world.simulator.event_ids()) == 4
