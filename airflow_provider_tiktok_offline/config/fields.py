@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from airflow_provider_tiktok_offline.config.presets import presets
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.columns import (
     CURRENCIES,
@@ -81,6 +82,12 @@ def _rule(value: str) -> str:
     return value
 
 
+def _preset(value: str) -> str:
+    if value not in presets():
+        raise ValueError(f"{value!r} is no preset; there are {', '.join(presets())}")
+    return value
+
+
 def _delimiter(value: str) -> str:
     delimiter = {word: mark for mark, word in DELIMITERS.items()}.get(value, value)
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter.isalnum() or delimiter in '"\r\n':
@@ -106,6 +113,7 @@ Region = Annotated[str, AfterValidator(_region), Field(json_schema_extra={"enum"
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 EventName = Annotated[str, AfterValidator(_event_name), Field(json_schema_extra={"enum": sorted(STANDARD_EVENTS)})]
 Column = Annotated[str, AfterValidator(_column), Field(json_schema_extra={"enum": list(PROGRAMME_COLUMNS)})]
+PresetName = Annotated[str, AfterValidator(_preset)]
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
 Encoding = Annotated[str, AfterValidator(encoding_name)]
 TimestampNotation = Annotated[str, AfterValidator(_timestamp_notation)]

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from airflow_provider_tiktok_offline.config.documents import Document, KeyPath, read_document
 from airflow_provider_tiktok_offline.config.explaining import explain
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.config.presets import deep_merge
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 #: In a directory, the ``defaults:`` of this file hold for all files; a file's own come on top.
@@ -267,12 +268,3 @@ def _defaults(document: Document | None) -> dict[str, Any]:
     value = document.value if document is not None else None
     defaults = value.get("defaults") if isinstance(value, dict) else None
     return defaults if isinstance(defaults, dict) else {}
-
-
-def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """``base`` with the keys of ``over``; mappings on both sides are merged, anything else is replaced."""
-    merged = dict(base)
-    for key, value in over.items():
-        below = merged.get(key)
-        merged[key] = deep_merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return merged

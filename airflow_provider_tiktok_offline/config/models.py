@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from airflow_provider_tiktok_offline.config.fields import (
     TimeZone,
     misfit,
 )
+from airflow_provider_tiktok_offline.config.presets import optional_columns, with_preset
 from airflow_provider_tiktok_offline.config.sections import (
     ConsentConfig,
     ExtensionConfig,
@@ -184,6 +186,11 @@ class AdvertiserConfig(Strict):
     liveramp: LiveRampConfig | None = None
     notifications: NotificationsConfig | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _on_its_preset(cls, entry: object) -> object:
+        return with_preset(entry) if isinstance(entry, Mapping) else entry
+
     @model_validator(mode="after")
     def _settings_fit_together(self) -> AdvertiserConfig:
         if self.mode == "live" and self.test_event_code is not None:
@@ -248,6 +255,7 @@ class AdvertiserConfig(Strict):
             thousands=written.thousands,
             strip_symbols=written.currency_symbols == "strip",
             timestamp_formats=written.timestamp_formats,
+            optional=frozenset() if written.preset is None else optional_columns(written.preset),
             joined={name: tuple(parts) for name, parts in self.columns.items() if not isinstance(parts, str)},
         )
 

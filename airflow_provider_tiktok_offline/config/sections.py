@@ -12,6 +12,7 @@ from airflow_provider_tiktok_offline.config.fields import (
     Delimiter,
     Encoding,
     Name,
+    PresetName,
     Region,
     Strict,
     TimestampNotation,
@@ -76,6 +77,8 @@ class FormatConfig(Strict):
     """How the export is written, where it is not in the programme's own form.
 
     Attributes:
+        preset: a documented export, whose settings hold where this entry says nothing else: columns, formats, the rows
+            that are sales. The page *Your own export* lists them.
         delimiter: between two fields: ``comma``, ``tab``, ``pipe``, ``semicolon``, or one other ASCII character;
             without it, what the header shows.
         encoding: of the text, as Python names it: ``cp1252``, ``iso-8859-15``, ``utf-16``. UTF-8 may have a byte order
@@ -89,9 +92,11 @@ class FormatConfig(Strict):
             is a fault.
         timestamp_formats: how the file writes times, tried in order before the programme's own forms:
             ``dd.MM.yyyy HH:mm``. Symbols are ``yyyy yy MM M MMM dd d HH H hh h mm ss S a X``, other text stands in
-            quotes: ``yyyy-MM-dd'T'HH:mm``. ``S`` is a fraction, ``a`` is am or pm, ``X`` an offset.
+            quotes: ``yyyy-MM-dd'T'HH:mm``. ``S`` is a fraction, ``a`` is am or pm, ``X`` an offset. ``epoch``
+            and ``epoch_ms`` are seconds and milliseconds since 1970.
     """
 
+    preset: PresetName | None = None
     delimiter: Delimiter | None = None
     encoding: Encoding = "utf-8"
     skip_lines: Annotated[int, Field(ge=0, le=100)] = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -49,6 +50,10 @@ def open_questions(proposal: Proposal, account: Account) -> list[str]:
         questions.append("In which time zone are the times? (time_zone)")
     if proposal.time is not None and proposal.time.day_or_month:
         questions.append("Which comes first in a date, the day or the month? The file does not show it.")
+    if proposal.preset is not None:
+        questions.append("Do you keep a list of people who opted out? (suppression)")
+        questions.append("How many days does the conversion rule in Ads Manager look back? (lookback_days)")
+        return questions
     if proposal.lines_of_one_order:
         questions.append(
             f"One receipt line or one receipt an event? {proposal.rows:,} lines belong to {proposal.orders:,} orders: "
@@ -86,6 +91,11 @@ def _entry(proposal: Proposal, account: Account) -> Iterator[str]:
     yield "    source:"
     yield f"      path: /outgoing/{shown_path(proposal.sample.name)}  # TO FILL IN: {{{{ ds_nodash }}}} is the day"
     yield from _values(proposal, account)
+    if proposal.preset is not None:
+        yield f"    format: {{preset: {proposal.preset.name}}}  # sure: {proposal.preset.title}"
+        yield from (f"    # {line}" for line in textwrap.wrap(f"Amount: {proposal.preset.amount}", 100))
+        yield "    # suppression: {uri: /lists/opt-outs.txt}"
+        return
     yield from _format(proposal)
     yield "    columns:"
     for one in proposal.columns:

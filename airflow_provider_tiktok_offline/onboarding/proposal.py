@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.config.presets import Preset, recognised
 from airflow_provider_tiktok_offline.conversions.contract.columns import CURRENCIES
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, FileFormat
 from airflow_provider_tiktok_offline.onboarding import cell_shapes
@@ -21,6 +23,16 @@ _LOOKS_LIKE_EMAIL, _LOOKS_LIKE_PHONE = 0.6, 0.8
 #: Columns of an export that are proposed only by their names.
 _OPTIONAL = ("order_id", "store_code", "product_id", "product_name", "quantity", "product_price")
 _DAY_FIRST_MARKS = frozenset({",", ";"})
+
+
+#: What an entry needs beyond the settings that decide what a row becomes.
+_PLACEHOLDERS = {
+    "name": "proposal",
+    "advertiser_id": "1",
+    "event_set_id": "1",
+    "state_uri": "/unused",
+    "source": {"path": "/unused.csv"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +58,7 @@ class Proposal:
 
     Attributes:
         sample: the part of the file that was looked at.
+        preset: the documented export that it is; None for another one.
         columns: the mapping.
         joined: the date and the time column of the timestamp, where they are apart.
         time: how times are written; None where no column of times was found.
@@ -58,6 +71,7 @@ class Proposal:
     """
 
     sample: ExportSample
+    preset: Preset | None = None
     columns: list[Mapped] = field(default_factory=list)
     joined: tuple[str, str] | None = None
     time: cell_shapes.TimeShape | None = None
@@ -96,6 +110,15 @@ class Proposal:
 
     def settings(self, *, currency: str | None, phone_region: str | None, time_zone: str) -> ConversionSettings:
         """The proposal as a pass over the file takes it."""
+        if self.preset is not None:
+            entry = {
+                **_PLACEHOLDERS,
+                "format": {"preset": self.preset.name, "encoding": self.sample.encoding},
+                "currency": currency or self.currency,
+                "phone_region": phone_region,
+                "time_zone": time_zone,
+            }
+            return replace(AdvertiserConfig.model_validate(entry).conversion_settings(), lookback_days=None)
         return ConversionSettings(
             format=self.file_format(),
             columns={one.name: one.target for one in self.columns if one.name != one.target},
@@ -110,7 +133,10 @@ class Proposal:
 
 def propose(sample: ExportSample) -> Proposal:
     """Look at the columns by their names, then by their content."""
-    proposal = Proposal(sample)
+    proposal = Proposal(sample, preset=recognised(sample.header))
+    if proposal.preset is not None:
+        _from_preset(proposal, proposal.preset)
+        return proposal
     repeated = [name for name, count in Counter(sample.header).items() if count > 1 and name]
     if repeated:
         proposal.faults.append(f"{len(repeated)} column names stand in the header more than once")
@@ -126,6 +152,17 @@ def propose(sample: ExportSample) -> Proposal:
     _currency(proposal)
     _orders(proposal)
     return proposal
+
+
+def _from_preset(proposal: Proposal, preset: Preset) -> None:
+    """Take the columns of a documented export that the file has."""
+    proposal.columns = [
+        Mapped(name, target, "sure", "by the export's documentation")
+        for name, target in preset.entry.get("columns", {}).items()
+        if name in proposal.sample.header
+    ]
+    proposal.currency_column = preset.entry.get("extensions", {}).get("currency")
+    _currency(proposal)
 
 
 Targets = dict[str, tuple[str, bool] | None]

@@ -46,6 +46,8 @@ def utc(*fields: int) -> datetime:
         ("03-Nov-2026 08:00", "dd-MMM-yyyy HH:mm", utc(2026, 11, 3, 8)),
         ("3 févr. 2026 08:00", "d MMM yyyy HH:mm", utc(2026, 2, 3, 8)),
         ("20261124183005", "yyyyMMddHHmmss", utc(2026, 11, 24, 18, 30, 5)),
+        ("1795132800", "epoch", utc(2026, 11, 20)),
+        ("1795132800123", "epoch_ms", utc(2026, 11, 20)),
         ("24.12.2026 um 18 Uhr", "dd.MM.yyyy 'um' HH 'Uhr'", utc(2026, 12, 24, 18)),
     ],
 )

@@ -79,6 +79,7 @@ class FileFormat:
         strip_symbols: whether a currency's sign or letters beside an amount are dropped.
         timestamp_formats: notations of transaction_timestamp, tried in order before the programme's own.
         joined: programme column -> the file's columns whose cells, joined by a blank, are its value.
+        optional: columns of the file that ``columns`` maps and that may be missing.
     """
 
     delimiter: str | None = None
@@ -90,6 +91,7 @@ class FileFormat:
     strip_symbols: bool = False
     timestamp_formats: tuple[str, ...] = ()
     joined: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -225,7 +225,7 @@ def _places(
     for target, names in settings.format.joined.items():
         labels[target] = " + ".join(names)
     for name in [*settings.columns, *sorted(named)]:
-        if name not in cells:
+        if name not in cells and name not in settings.format.optional:
             findings.add("mapped_column", f"the settings name a column `{name}` that the file does not have.", name)
     return places, others, labels
 

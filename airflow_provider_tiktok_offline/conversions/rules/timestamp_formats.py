@@ -62,12 +62,28 @@ def read_formats(cells: pl.Series, formats: Sequence[TimestampFormat], fields: C
             return
         rest = cells if len(rows) == len(cells) else cells.gather(rows)
         groups = rest.str.extract_groups(one.pattern).struct.unnest().with_columns(row=pl.Series(rows))
-        groups = groups.filter(pl.col("day").is_not_null())
+        groups = groups.filter(pl.col(_NEEDED_GROUP.get(one.notation, "day")).is_not_null())
         if groups.height:
             _fill(groups, one, fields)
 
 
+#: The group that a cell which fits has, for notations without a day.
+_NEEDED_GROUP = {"epoch": "epoch", "epoch_ms": "epoch_ms"}
+
+
+def _fill_epoch(groups: pl.DataFrame, notation: str, fields: ClockFields) -> None:
+    seconds = groups[notation].cast(pl.Int64) // (1000 if notation == "epoch_ms" else 1)
+    moments = (seconds * 1_000_000).cast(pl.Datetime("us")).dt
+    rows = groups["row"].to_numpy()
+    for name in ("year", "month", "day", "hour", "minute", "second"):
+        getattr(fields, name)[rows] = getattr(moments, name)().cast(pl.Int64).to_numpy()
+    fields.read[rows] = True
+
+
 def _fill(groups: pl.DataFrame, one: TimestampFormat, fields: ClockFields) -> None:
+    if one.notation in _NEEDED_GROUP:
+        _fill_epoch(groups, one.notation, fields)
+        return
     rows = groups["row"].to_numpy()
 
     def number(name: str) -> Ints:

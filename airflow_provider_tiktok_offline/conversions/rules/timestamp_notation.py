@@ -50,8 +50,12 @@ class TimestampFormat:
     places: dict[str, tuple[int, int]]
 
 
+#: Notations of a whole number since 1970 -> the field and its regular expression.
+_EPOCHS = {"epoch": ("epoch", "[0-9]{9,10}"), "epoch_ms": ("epoch_ms", "[0-9]{12,13}")}
+
+
 def parse_format(notation: str) -> TimestampFormat:
-    """Understand a notation.
+    """Understand a notation: symbols, or ``epoch`` or ``epoch_ms`` for seconds or milliseconds since 1970.
 
     :raises ValueError: with a message for the person who wrote it.
     """
@@ -60,6 +64,9 @@ def parse_format(notation: str) -> TimestampFormat:
 
 @cache
 def _parsed(notation: str) -> TimestampFormat:
+    if notation in _EPOCHS:
+        name, digits_of = _EPOCHS[notation]
+        return TimestampFormat(notation, f"^(?<{name}>{digits_of})$", frozenset({name}), None, {})
     pattern, shape, fields, places = "", "", set[str](), dict[str, tuple[int, int]]()
     fixed = True
     for text, field, expression in _parts(notation):

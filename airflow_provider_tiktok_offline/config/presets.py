@@ -1,0 +1,86 @@
+"""Presets: the settings of exports whose layout is publicly documented, as data in ``config/presets``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+_NEEDED = frozenset({"transaction_timestamp", "transaction_amount"})
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One documented layout.
+
+    Attributes:
+        name: what ``format.preset`` says.
+        title: which export it is.
+        documented: where its layout is described.
+        amount: which amount it takes, and why.
+        header: columns by which a file is recognised; empty for a preset that none can be recognised by.
+        entry: the settings, as an advertiser's entry has them.
+    """
+
+    name: str
+    title: str
+    documented: str
+    amount: str
+    header: tuple[str, ...]
+    entry: Mapping[str, Any]
+
+
+@cache
+def presets() -> dict[str, Preset]:
+    """Every preset by its name."""
+    folder = files("airflow_provider_tiktok_offline.config").joinpath("presets")
+    found = {}
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        if file.name.endswith(".yaml"):
+            name = file.name.removesuffix(".yaml")
+            found[name] = _preset(name, yaml.safe_load(file.read_text(encoding="utf-8")))
+    return found
+
+
+def _preset(name: str, content: Mapping[str, Any]) -> Preset:
+    return Preset(
+        name,
+        content["title"],
+        content["documented"],
+        content["amount"],
+        tuple(content["header"]),
+        content["entry"],
+    )
+
+
+def recognised(header: tuple[str, ...]) -> Preset | None:
+    """The preset whose columns are all in a header; of several the one with the most."""
+    fitting = [preset for preset in presets().values() if preset.header and set(preset.header) <= set(header)]
+    return max(fitting, key=lambda preset: len(preset.header), default=None)
+
+
+def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the keys of ``over``; mappings on both sides are merged, anything else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        merged[key] = deep_merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def optional_columns(name: str) -> frozenset[str]:
+    """The columns of a preset that a file may lack: exports leave out what a shop does not use."""
+    columns = presets()[name].entry.get("columns", {})
+    return frozenset(column for column, target in columns.items() if target not in _NEEDED)
+
+
+def with_preset(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An advertiser's entry on top of the settings of its preset, if it names one that there is."""
+    written = entry.get("format")
+    name = written.get("preset") if isinstance(written, Mapping) else None
+    preset = presets().get(name) if isinstance(name, str) else None
+    return entry if preset is None else deep_merge(preset.entry, entry)

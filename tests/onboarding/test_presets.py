@@ -1,0 +1,157 @@
+"""Presets: a documented export goes to events with its name and the account's ids alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_tiktok_offline.config.loading import parse_advertiser
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.config.presets import presets
+from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import validate
+from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.onboarding.export_sample import read_sample
+from airflow_provider_tiktok_offline.onboarding.proposal import propose
+
+AS_OF = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An invented export of a documented layout, and what it means."""
+
+    content: str
+    valid: int
+    values: dict[str, str]
+    excluded: dict[str, int]
+
+
+SAMPLES = {
+    "shopify_orders": Sample(
+        "Name,Email,Financial Status,Paid at,Fulfillment Status,Accepts Marketing,Currency,Subtotal,Shipping,Taxes,"
+        "Total,Lineitem quantity,Lineitem name,Lineitem price,Billing Phone,Notes,Refunded Amount,Phone\n"
+        "#1001,ann@example.com,paid,2026-11-20 10:01:00 -0500,fulfilled,no,USD,40.00,5.90,0.00,45.90,1,Scarf,20.00,"
+        '\'+12133734253,"Leave at door.\nThanks",0.00,\n'
+        "#1001,ann@example.com,,,,,,,,,,1,Hat,20.00,,,,\n"
+        "#1002,,partially_refunded,2026-11-20 11:00:00 -0500,,no,USD,10.00,0.00,0.00,10.00,1,Sock,10.00,,,2.00,"
+        "+12133734254\n"
+        "#1003,carl@example.com,voided,,,no,USD,9.00,0.00,0.00,9.00,1,Sock,9.00,,,0.00,\n",
+        2,
+        {"USD": "55.90"},
+        {"filtered": 2},
+    ),
+    "woocommerce_orders": Sample(
+        "order_id,order_number,date,status,shipping_total,order_total,order_currency,payment_method,billing_first_name,"
+        "billing_email,billing_phone,line_items\n"
+        "31,WC-31,2026-11-20 10:01:00,completed,4.90,44.90,EUR,paypal,Ann,ann@example.com,+4915123456789,x\n"
+        "32,WC-32,2026-11-20 11:01:00,cancelled,4.90,14.90,EUR,paypal,Bob,bob@example.com,,x\n",
+        1,
+        {"EUR": "44.90"},
+        {"filtered": 1},
+    ),
+    "magento_orders": Sample(
+        'ID,"Purchase Point","Purchase Date","Bill-to Name","Ship-to Name","Grand Total (Base)",'
+        '"Grand Total (Purchased)",Status,"Customer Email"\n'
+        '000000001,"Main Website","Nov 20, 2026 10:01:00 AM","Ann A","Ann A","$1,299.00","$1,299.00",complete,'
+        "ann@example.com\n"
+        '000000002,"Main Website","Nov 20, 2026 1:01:00 PM","Bob B","Bob B","$19.00","$19.00",canceled,'
+        "bob@example.com\n",
+        1,
+        {"none": "1299.00"},
+        {"filtered": 1},
+    ),
+    "google_ads_conversions": Sample(
+        "Email,Phone Number,Conversion Name,Conversion Time,Conversion Value,Conversion Currency,Order ID\n"
+        "ann@example.com,+12133734253,Store sale,2026-11-20 10:01:00-05:00,45.90,USD,G1\n"
+        "bob@example.com,,Store sale,11/20/2026 1:01:00 PM,10.00,USD,G2\n",
+        2,
+        {"USD": "55.90"},
+        {},
+    ),
+    "meta_offline_events": Sample(
+        "email,phone,fn,ln,event_name,event_time,value,currency,order_id\n"
+        "ann@example.com,12133734253,Ann,A,Purchase,1795132800,45.90,USD,M1\n"
+        "bob@example.com,,Bob,B,Purchase,2026-11-20T10:01:00-05:00,10.00,USD,M2\n",
+        2,
+        {"USD": "55.90"},
+        {},
+    ),
+}
+
+
+def entry(name: str, **settings: object) -> AdvertiserConfig:
+    """An entry with a preset and the account's ids."""
+    written = {
+        "name": "shop",
+        "advertiser_id": "1",
+        "event_set_id": "2",
+        "state_uri": "/unused",
+        "source": {"path": "/out/a.csv"},
+        "format": {"preset": name},
+    }
+    return parse_advertiser({**written, **settings}, where="here")
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_documented_export_goes_to_events(name: str, tmp_path: Path) -> None:
+    """Without another setting; rows that are no completed sale are left out."""
+    sample = SAMPLES[name]
+    path = tmp_path / "export.csv"
+    path.write_text(sample.content)
+    report = validate(LocalFile(path), entry(name).conversion_settings(), as_of=AS_OF)
+    assert (report.rows_valid, dict(report.excluded)) == (sample.valid, sample.excluded), report.issues
+    assert report.values["valid"] == sample.values
+    assert report.rows_rejected == 0
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_documented_export_is_recognised(name: str, tmp_path: Path) -> None:
+    """By its columns."""
+    path = tmp_path / "export.csv"
+    path.write_text(SAMPLES[name].content)
+    found = propose(read_sample(path))
+    assert found.preset is not None
+    assert found.preset.name == name
+    assert found.faults == []
+
+
+def test_every_preset_loads_and_says_its_amount() -> None:
+    """And has an invented sample here, but for the one that is no product's layout."""
+    assert set(presets()) - {"semicolon_decimal_comma"} == set(SAMPLES)
+    for preset in presets().values():
+        assert preset.amount
+        assert preset.documented
+        assert entry(preset.name).format.preset == preset.name
+
+
+def test_an_entry_overrules_its_preset() -> None:
+    """Key by key."""
+    settings = entry(
+        "shopify_orders",
+        format={"preset": "shopify_orders", "decimal": ","},
+        columns={"Source": "store_code", "Billing Phone": "phone_1"},
+    ).conversion_settings()
+    assert settings.format.decimal == ","
+    assert settings.columns["Source"] == "store_code"
+    assert settings.columns["Billing Phone"] == "phone_1"
+    assert settings.columns["Total"] == "transaction_amount"
+
+
+def test_the_general_preset_reads_a_table_of_semicolons(tmp_path: Path) -> None:
+    """With the columns that it needs mapped by hand."""
+    path = tmp_path / "export.csv"
+    path.write_bytes("Datum;Mail;Betrag;Größe\n20.11.2026 10:01;ann@example.com;1.299,00;38\n".encode("cp1252"))
+    columns = {"Datum": "transaction_timestamp", "Mail": "email_1", "Betrag": "transaction_amount"}
+    settings = entry("semicolon_decimal_comma", columns=columns).conversion_settings()
+    report = validate(LocalFile(path), settings, as_of=AS_OF)
+    assert (report.rows_valid, report.values["valid"]) == (1, {"none": "1299.00"})
+
+
+def test_an_unknown_preset_is_one_fault() -> None:
+    """The message names those that there are."""
+    with pytest.raises(ConfigError, match="no preset; there are google_ads_conversions"):
+        entry("shopifi")
