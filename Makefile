@@ -5,7 +5,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: needs-python needs-demo needs-test needs-deployment demo test deployment lint types walls bench campaign matrix wheel clean
+.PHONY: needs-python needs-demo needs-test needs-deployment demo test coverage deployment lint types imports bench campaign matrix wheel clean
 
 $(STAMP): requirements/dev.txt pyproject.toml | needs-python
 	@echo "Setting up $(VENV) (once; a few minutes on a slow line)"
@@ -25,6 +25,9 @@ demo: needs-demo $(STAMP)  ## the main job, for real, on this machine alone
 test: needs-test $(STAMP)  ## every test but the deployment and the long campaigns
 	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
 
+coverage: needs-test $(STAMP)  ## the tests, with branch coverage of the package against the floor in pyproject.toml
+	$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
+
 deployment: needs-deployment $(STAMP)  ## three times three days of files on PostgreSQL, Redis, an S3 server and two Celery workers, all on loopback
 	$(PY) -m pytest -m "deployment and not campaign" tests/deployment $(ARGS)
 
@@ -32,10 +35,10 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 
-types: $(STAMP)
+types: $(STAMP)  ## mypy, strict
 	$(VENV)/bin/mypy
 
-walls: $(STAMP)
+imports: $(STAMP)  ## who may import whom: docs/architecture.md
 	$(VENV)/bin/lint-imports
 
 bench: needs-deployment $(STAMP)  ## the benchmarks of docs/benchmarks.md (an hour); ARGS=--small for a short look

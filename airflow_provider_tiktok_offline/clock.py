@@ -10,6 +10,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+__all__ = ["Clock", "ManualClock", "SystemClock", "system_clock"]
+
 
 class Clock(Protocol):
     """Wall clock, stop watch and waiting."""

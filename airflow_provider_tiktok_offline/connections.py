@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+__all__ = ["Connection", "Connections"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:

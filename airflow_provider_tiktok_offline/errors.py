@@ -45,6 +45,43 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+__all__ = [
+    "ApiError",
+    "BatchTooLargeError",
+    "CallerError",
+    "CircuitOpenError",
+    "ConfigError",
+    "CredentialsError",
+    "DeliveryHeldError",
+    "EventsHeldError",
+    "FeedError",
+    "FileChangedError",
+    "FileMissingError",
+    "GateExceededError",
+    "GrantError",
+    "GuardError",
+    "HostKeyError",
+    "InputFileError",
+    "LedgerBusyError",
+    "LedgerDamagedError",
+    "LedgerError",
+    "LedgerMissingError",
+    "LedgerVersionError",
+    "NameTakenError",
+    "OptOutListError",
+    "OutcomeUnknownError",
+    "PartialFileError",
+    "PartialOutcomeError",
+    "RejectedRowsError",
+    "ServiceUnavailableError",
+    "StorageDeniedError",
+    "StorageError",
+    "StorageUnavailableError",
+    "ThrottledError",
+    "TikTokOfflineError",
+    "UnsettledError",
+]
+
 
 class TikTokOfflineError(Exception):
     """Root of every error this package raises on purpose.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = ["get_provider_info"]
+
 _PACKAGE = "airflow_provider_tiktok_offline"
 _TIKTOK = "TikTok Events API"
 _FILES = "Conversion files"

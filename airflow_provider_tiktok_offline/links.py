@@ -9,6 +9,8 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import TaskInstanceKey
 
+__all__ = ["EventsManagerLink", "FileReportLink"]
+
 #: Where a person looks at an advertiser's event sets.
 EVENTS_MANAGER = "https://ads.tiktok.com/i18n/events_manager/home?aadvid={advertiser_id}"
 

@@ -27,6 +27,8 @@ from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
+__all__ = ["delivery_step"]
+
 
 class _Step(DeliveryTask):
     def __init__(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG
 
-from airflow_provider_tiktok_offline.config.loading import load_config
+from airflow_provider_tiktok_offline.config import load_config
 from airflow_provider_tiktok_offline.operators.maintenance import DoctorOperator, LedgerMaintenanceOperator
 
 CONFIG = str(Path(__file__).parent / "advertisers.yaml")

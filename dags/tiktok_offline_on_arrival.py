@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG, Asset, AssetWatcher
 
-from airflow_provider_tiktok_offline.config.loading import load_config
+from airflow_provider_tiktok_offline.config import load_config
 from airflow_provider_tiktok_offline.operators.conversions import (
     DedupeOperator,
     NormalizeHashOperator,

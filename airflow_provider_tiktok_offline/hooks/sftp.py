@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from paramiko.sftp_attr import SFTPAttributes
     from paramiko.sftp_client import SFTPClient
 
+__all__ = ["ConversionFileSFTPHook"]
+
 
 class ConversionFileSFTPHook(SFTPHook):
     """List, read and move conversion files; one login for as long as a ``with hook.get_managed_conn():`` lasts.

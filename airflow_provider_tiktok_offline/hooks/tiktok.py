@@ -13,6 +13,8 @@ from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConn
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 
+__all__ = ["TikTokHook"]
+
 
 class TikTokHook(BaseHook):
     """TikTok's Business API with the access token of a connection.

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_tiktok_offline.delivery.operations.notices import Event, Notice
 
+__all__ = ["DeliveryFailedNotifier", "DeliverySucceededNotifier", "GateBreachedNotifier", "StaleFeedNotifier"]
+
 
 class DeliveryNotifier(DeliveryTask, BaseNotifier):
     """Tell everybody whom the advertiser's ``notifications:`` name.

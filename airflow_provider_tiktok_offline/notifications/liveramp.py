@@ -10,6 +10,8 @@ from airflow.providers.common.compat.sdk import BaseNotifier
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 
+__all__ = ["LiveRampConfirmationNotifier"]
+
 
 class LiveRampConfirmationNotifier(DeliveryTask, BaseNotifier):
     """Mail file name, rows, bytes, checksum and time of each feed file the run has delivered; no customer's data.

@@ -14,6 +14,8 @@ from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, tas
 from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
 from airflow_provider_tiktok_offline.operators.base import delivery_ids
 
+__all__ = ["ApproveDeliveryOperator"]
+
 
 class ApproveDeliveryOperator(DeliveryTask, ApprovalOperator):
     """Pass at once if no guard is breached; else wait until somebody approves or rejects in Airflow.

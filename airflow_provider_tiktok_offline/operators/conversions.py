@@ -10,6 +10,8 @@ from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.links import FileReportLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
 
+__all__ = ["DedupeOperator", "NormalizeHashOperator", "ValidateConversionFileOperator"]
+
 
 class ValidateConversionFileOperator(DeliveryOperator):
     """Check a conversion file against every rule and open its delivery; fail if too many rows are rejected.

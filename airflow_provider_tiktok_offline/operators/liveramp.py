@@ -11,6 +11,8 @@ from airflow.providers.common.compat.sdk import AirflowSkipException
 from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
 
+__all__ = ["LiveRampDeliveryOperator", "WriteLiveRampFileOperator"]
+
 
 class LiveRampDeliveryOperator(DeliveryOperator):
     """Deliver the day's feed file to LiveRamp: the rows that are new, in one stream from source to destination.

@@ -9,6 +9,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 
+__all__ = ["DoctorOperator", "LedgerMaintenanceOperator"]
+
 #: A mapped task's name in the UI.
 _BY_ADVERTISER = "{{ task.advertiser_config().name }}"
 

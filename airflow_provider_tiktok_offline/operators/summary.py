@@ -13,6 +13,8 @@ from airflow_provider_tiktok_offline.glue.metrics import count_delivery
 from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 
+__all__ = ["DeliverySummaryOperator"]
+
 _FAILED = frozenset({"failed", "upstream_failed"})
 
 

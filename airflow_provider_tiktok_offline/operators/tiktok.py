@@ -13,6 +13,8 @@ from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
 from airflow_provider_tiktok_offline.links import EventsManagerLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 
+__all__ = ["TikTokOfflineEventSetOperator", "TikTokUploadOperator"]
+
 
 class TikTokUploadOperator(DeliveryOperator):
     """Send one part of a delivery's plan. Killed at any moment and run again, it sends what has no receipt yet.

@@ -26,6 +26,8 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
 from airflow_provider_tiktok_offline.conversions.contract.settings import Profile
 from airflow_provider_tiktok_offline.samples import invented_rows, seeded_faults
 
+__all__ = ["SAMPLE_COLUMNS", "Sample", "write_sample"]
+
 #: Ten columns, both identifiers, about 107 bytes a row.
 SAMPLE_COLUMNS = (
     "state",

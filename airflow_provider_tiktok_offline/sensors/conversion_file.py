@@ -22,6 +22,8 @@ from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, tas
 from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
 
+__all__ = ["ConversionFileSensor"]
+
 
 class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
     """Wait until the day's conversion file is there and complete; SFTP, S3, other object stores and local disk.

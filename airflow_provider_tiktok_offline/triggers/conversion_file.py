@@ -15,6 +15,8 @@ from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.triggers.listings import shared_listing
 
+__all__ = ["ConversionFileTrigger"]
+
 #: Files remembered as handed over by a watcher; older ones are known to be closed through the ledger.
 _REMEMBERED = 500
 _STORE_KEY = "handed_over"

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
     from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 
+__all__ = ["stamp_of"]
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:

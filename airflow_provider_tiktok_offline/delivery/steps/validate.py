@@ -20,6 +20,8 @@ from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery
 from airflow_provider_tiktok_offline.errors import InputFileError
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
+__all__ = ["validate"]
+
 
 def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime | None = None) -> dict[str, Any]:
     """Validate one conversion file and open its delivery.

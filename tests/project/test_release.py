@@ -1,0 +1,41 @@
+"""What a release is made of: one version, links from one constant, a page of steps that names real files."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import hatch_build
+from airflow_provider_tiktok_offline import __version__
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_version_stands_in_one_place() -> None:
+    """Metadata and images follow the package's own."""
+    assert version("airflow-provider-tiktok-offline") == __version__
+    images = re.findall(r"image: airflow-provider-tiktok-offline\S*:(\S+)", (ROOT / "docker-compose.yaml").read_text())
+    assert set(images) == {__version__}
+
+
+def test_links_are_made_of_the_repository() -> None:
+    """Without a public repository there are none; with one there are four."""
+    assert hatch_build.project_urls("") == {}
+    links = hatch_build.project_urls("https://code.example/shop")
+    assert list(links) == ["Documentation", "Source", "Issues", "Changelog"]
+    assert all(link.startswith("https://code.example/shop") for link in links.values())
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "SECURITY.md", "docs/releasing.md", "docs/architecture.md"])
+def test_a_page_names_files_that_exist(name: str) -> None:
+    """Paths in code marks, and make targets."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    folders = (ROOT, ROOT / "airflow_provider_tiktok_offline", ROOT / "docs", ROOT / "dags", ROOT / "tests" / "tiktok")
+    for path in re.findall(r"`([\w./*-]+\.(?:py|yaml|md|toml))`", text):
+        assert any(list(folder.glob(path)) for folder in folders), path
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for line in re.findall(r"`make ([a-z ]+?)(?: [A-Z].*?)?`", text):
+        assert set(line.split()) <= targets, line
