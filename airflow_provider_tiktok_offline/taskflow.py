@@ -8,7 +8,7 @@
         from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
         with delivery_step("validate", config=CONFIG, advertiser="acme_us") as ctx:
-            return validate(ctx, stamp_of(ctx, uri))["rows_valid"]
+            return validate(ctx, stamp_of(ctx, uri)).rows_valid
 
 Import them inside the function: they load Polars, which a DAG file must not.
 """

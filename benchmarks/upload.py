@@ -88,7 +88,7 @@ def write_parts(folder: Path, events: int) -> str:
     Ledger.init(ctx.objects, _EVENT_SET, identity=ctx.config.identity_settings(), clock=ctx.clock)
     found = file.stat()
     stamp = FileStamp(uri=str(file), size=found.st_size, mtime=from_epoch(found.st_mtime)).to_dict()
-    delivery_id = str(validate(ctx, stamp)["delivery_id"])
+    delivery_id = validate(ctx, stamp).delivery_id
     normalize_hash(ctx, delivery_id)
     dedupe(ctx, delivery_id)
     prepared = PreparedEvents.open(StagedParts(ctx.staging, delivery_id))
@@ -130,7 +130,7 @@ def ours(folder: Path, port: int) -> dict[str, float]:
         accepted = 0
         started, worked = time.perf_counter(), time.process_time()
         for part in parts:
-            accepted += upload(ctx, delivery_id, part)["accepted"]
+            accepted += upload(ctx, delivery_id, part).accepted
         return {
             "seconds": time.perf_counter() - started,
             "processor_seconds": time.process_time() - worked,

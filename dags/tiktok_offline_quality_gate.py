@@ -47,7 +47,7 @@ entry with `mode: dry_run` for it, so that it never stands in the way of the del
 
         with delivery_step("validate", config=CONFIG, advertiser=ADVERTISER) as ctx:
             result = validate(ctx, stamp_of(ctx, uri))
-        return {name: result[name] for name in ("rows_total", "rows_valid", "rows_rejected")}
+        return {"total": result.rows_total, "valid": result.rows_valid, "rejected": result.rows_rejected}
 
     # [END howto_taskflow]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state.step_results import AdoptResult
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 _ENTRY = "--config advertisers.yaml --advertiser my_shop"
@@ -115,7 +116,7 @@ def rebuild(files: Files, config: ConfigPath, reason: Reason, advertiser: Advert
     from airflow_provider_tiktok_offline.delivery.operations.adopt import rebuild_ledger
 
     with _live(config, advertiser) as context:
-        rebuild_ledger(context, [file_uri(file) for file in files], reason=reason, told=_tell)
+        rebuild_ledger(context, [file_uri(file) for file in files], reason=reason, on_adopted=_tell)
         output().print(f"The ledger of event set {context.config.event_set_id} is made again")
 
 
@@ -192,8 +193,8 @@ def _deliveries(context: DeliveryContext, what: str) -> list[DeliveryState]:
     return found
 
 
-def _tell(result: dict[str, Any]) -> None:
+def _tell(result: AdoptResult) -> None:
     output().print(
-        f"{result['file']}: {result['new']:,} of {result['events']:,} events are new to the ledger"
-        + (f"; {result['rejected']:,} rejected rows are not in it" if result["rejected"] else "")
+        f"{result.file}: {result.new:,} of {result.events:,} events are new to the ledger"
+        + (f"; {result.rejected:,} rejected rows are not in it" if result.rejected else "")
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,9 +24,9 @@ from airflow_provider_tiktok_offline.cli.options import (
 from airflow_provider_tiktok_offline.cli.progress import step_progress
 from airflow_provider_tiktok_offline.cli.running import REFUSED, output, warn
 from airflow_provider_tiktok_offline.cli.sample import Overwrite, must_be_new
-from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 
 if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.delivery.sequences import FeedDelivery
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
 app = typer.Typer(help="The LiveRamp route: set a feed up, check, write and deliver its files.", no_args_is_help=True)
@@ -114,7 +114,7 @@ def write(file: File, config: ConfigPath, to: To, advertiser: Advertiser = None,
     with _context(config, advertiser) as context:
         made = write_file(context, file_uri(file), to)
     warn(f"{to} holds customers' data in clear.")
-    output().print(f"{to}: {made['rows']:,} rows, {made['bytes']:,} bytes; {made['left_out']:,} rows left out")
+    output().print(f"{to}: {made.rows:,} rows, {made.bytes:,} bytes; {made.left_out:,} rows left out")
 
 
 @app.command(
@@ -136,43 +136,24 @@ def deliver(
     One file a UTC day: a second one waits for the next. The same command goes on after an interruption.
     """
     with _context(config, advertiser, dry_run=dry_run) as context:
-        summary = _deliver(context, file_uri(file), as_of)
+        done = _deliver(context, file_uri(file), as_of)
+    delivered: dict[str, object] = (
+        {"outcome": "already_delivered"} if done.delivered is None else done.delivered.to_dict()
+    )
     if as_json:
-        typer.echo(json.dumps(summary, indent=2))
+        typer.echo(json.dumps({**done.summary.to_dict(), "deliver": delivered}, indent=2))
         return
-    done = summary.get("deliver") or {}
-    output().print(f"{file}: {done.get('outcome', 'already_delivered').replace('_', ' ')}")
+    output().print(f"{file}: {str(delivered['outcome']).replace('_', ' ')}")
     for name in ("file_name", "uri", "rows", "bytes", "sha256"):
-        if done.get(name) is not None:
-            output().print(f"  {name.replace('_', ' '):10} {done[name]}")
+        if delivered.get(name) is not None:
+            output().print(f"  {name.replace('_', ' '):10} {delivered[name]}")
 
 
-def _deliver(context: DeliveryContext, uri: str, as_of: str | None) -> dict[str, Any]:
-    from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
-    from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver as deliver_file
-    from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
-    from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-    from airflow_provider_tiktok_offline.storage.files import open_files
+def _deliver(context: DeliveryContext, uri: str, as_of: str | None) -> FeedDelivery:
+    from airflow_provider_tiktok_offline.delivery.sequences import deliver_to_liveramp
+    from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
 
-    with open_files(uri, context.connections) as files:
-        stamp = files.stat(uri).to_dict()
-    opened = validate(context, stamp, as_of=moment(as_of))
-    delivery_id = opened["delivery_id"]
-    done: dict[str, Any] = {"outcome": "already_delivered"}
-    try:
-        if not opened["closed"]:
-            dedupe(context, delivery_id)
-            done = deliver_file(context, delivery_id)
-    except TikTokOfflineError as error:
-        # Settle what was delivered; why it stopped matters more than that it is open.
-        with suppress(TikTokOfflineError):
-            summarize(context, delivery_id)
-        raise error
-    # Deliveries that waited, and went out in the same file, are closed with it.
-    merged = [one for one in done.get("deliveries", []) if one != delivery_id]
-    for one in merged:
-        summarize(context, one)
-    return {**summarize(context, delivery_id), "deliver": done}
+    return deliver_to_liveramp(context, stamp_of(context, uri), as_of=moment(as_of))
 
 
 @contextmanager

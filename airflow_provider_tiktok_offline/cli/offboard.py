@@ -45,4 +45,4 @@ def offboard(
     with alone(settings):
         gone = remove(delivery_context(settings), with_ledger=not shared, reason=reason)
     kept = f"; the ledger stays for {', '.join(shared)}" if shared else " and the ledger"
-    output().print(f"{name}: {gone['deliveries']:,} deliveries, {gone['objects']:,} objects removed{kept}")
+    output().print(f"{name}: {gone.deliveries:,} deliveries, {gone.objects:,} objects removed{kept}")

@@ -72,7 +72,7 @@ class ApproveDeliveryOperator(DeliveryTask, ApprovalOperator):
     def _ids(self) -> list[str]:
         return delivery_ids(self.deliveries)
 
-    def _breaches(self, context: Any) -> dict[str, list[str]]:
+    def _breaches(self, context: Any) -> dict[str, tuple[str, ...]]:
         from airflow_provider_tiktok_offline.delivery.events.guards import breaches
 
         with task_errors():

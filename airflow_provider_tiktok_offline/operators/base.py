@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -12,6 +12,8 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.glue.lineage import Traced
 from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
+
+_Result = TypeVar("_Result")
 
 
 class DeliveryOperator(DeliveryTask, Traced, BaseOperator):
@@ -57,6 +59,6 @@ def delivery_ids(given: object) -> list[str]:
     raise ConfigError(f"a delivery is named by a string, not by {type(given).__name__}.", where="deliveries")
 
 
-def each(ids: Sequence[str], step: Callable[[str], dict[str, Any]]) -> list[dict[str, Any]]:
+def each(ids: Sequence[str], step: Callable[[str], _Result]) -> list[_Result]:
     """Run a step for each delivery, in order; the first error ends it and a retry starts over, which costs nothing."""
     return [step(one) for one in ids]

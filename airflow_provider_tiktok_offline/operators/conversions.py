@@ -39,13 +39,14 @@ class ValidateConversionFileOperator(DeliveryOperator):
         with self.step("validate", context) as ctx, self.showing_report(ctx, context):
             results = []
             for file in stamps(self.files):
-                result = validate(ctx, stamp_of(ctx, file) if isinstance(file, str) else file)
+                validated = validate(ctx, stamp_of(ctx, file) if isinstance(file, str) else file)
+                result = validated.to_dict()
                 self.log.info(
                     "%(delivery_id)s: %(rows_total)d rows: %(rows_valid)d valid, %(rows_rejected)d rejected,"
                     " %(rows_duplicate)d duplicate, %(rows_excluded)d excluded. Report: %(report_uri)s",
                     result,
                 )
-                self.trace(read=[at(result["uri"])], written=[at(result["report_uri"])])
+                self.trace(read=[at(validated.uri)], written=[at(validated.report_uri)])
                 results.append(result)
             return {"deliveries": results}
 
@@ -70,9 +71,9 @@ class NormalizeHashOperator(DeliveryOperator):
         with self.step("normalize_hash", context) as ctx:
             results = each(delivery_ids(self.deliveries), lambda one: normalize_hash(ctx, one))
             for result in results:
-                staged = [] if result["manifest_uri"] is None else [at(result["manifest_uri"], result["events"])]
-                self.trace(read=[at(ctx.deliveries.get(result["delivery_id"]).uri)], written=staged)
-        return {"deliveries": results}
+                staged = [] if result.manifest_uri is None else [at(result.manifest_uri, result.events)]
+                self.trace(read=[at(ctx.deliveries.get(result.delivery_id).uri)], written=staged)
+        return {"deliveries": [result.to_dict() for result in results]}
 
 
 class DedupeOperator(DeliveryOperator):
@@ -96,8 +97,8 @@ class DedupeOperator(DeliveryOperator):
 
         with self.step("dedupe", context) as ctx:
             results = each(delivery_ids(self.deliveries), lambda one: dedupe(ctx, one))
-        context["ti"].xcom_push(key="counts", value=results)
-        return [{"delivery_id": result["delivery_id"], "part": part} for result in results for part in result["parts"]]
+        context["ti"].xcom_push(key="counts", value=[result.to_dict() for result in results])
+        return [{"delivery_id": result.delivery_id, "part": part} for result in results for part in result.parts]
 
 
 def stamps(given: object) -> list[Mapping[str, Any] | str]:

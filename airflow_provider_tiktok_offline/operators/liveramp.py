@@ -38,13 +38,13 @@ class LiveRampDeliveryOperator(DeliveryOperator):
         with self.step("deliver", context) as ctx:
             results = each(delivery_ids(self.deliveries), lambda one: deliver(ctx, one))
             for result in results:
-                fed = [] if result["uri"] is None else [at(result["uri"], result["rows"])]
-                self.trace(read=[at(ctx.deliveries.get(result["delivery_id"]).uri)], written=fed)
+                fed = [] if result.uri is None else [at(result.uri, result.rows)]
+                self.trace(read=[at(ctx.deliveries.get(result.delivery_id).uri)], written=fed)
         for result in results:
-            self.log.info("%(delivery_id)s: %(outcome)s, %(rows)s rows, %(file_name)s", result)
-        if results and all(result["outcome"] == "nothing_new" for result in results):
+            self.log.info("%s: %s, %s rows, %s", result.delivery_id, result.outcome, result.rows, result.file_name)
+        if results and all(result.outcome == "nothing_new" for result in results):
             raise AirflowSkipException("Nothing is new: every row was delivered before, so no file goes out.")
-        return {"deliveries": results}
+        return {"deliveries": [result.to_dict() for result in results]}
 
 
 class WriteLiveRampFileOperator(DeliveryOperator):
@@ -69,4 +69,4 @@ class WriteLiveRampFileOperator(DeliveryOperator):
         from airflow_provider_tiktok_offline.delivery.operations.feed_files import write_file
 
         with self.step("write_file", context) as ctx:
-            return write_file(ctx, self.uri, Path(self.to))
+            return write_file(ctx, self.uri, Path(self.to)).to_dict()

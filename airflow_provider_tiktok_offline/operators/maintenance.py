@@ -1,4 +1,4 @@
-"""Upkeep of the ledger and the state, and a daily look at everything a delivery needs."""
+"""Maintenance of the ledger and the state, and a daily look at everything a delivery needs."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class LedgerMaintenanceOperator(DeliveryOperator):
         super().__init__(map_index_template=map_index_template, **kwargs)
 
     def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
-        from airflow_provider_tiktok_offline.delivery.operations.maintenance import keep_up
+        from airflow_provider_tiktok_offline.delivery.operations.maintenance import maintain
 
         with self.step("maintenance", context) as ctx:
-            done = keep_up(ctx).to_dict()
+            done = maintain(ctx).to_dict()
         self.log.info("%s: %s", ctx.config.name, ", ".join(f"{count} {name}" for name, count in done.items()))
         return done
 

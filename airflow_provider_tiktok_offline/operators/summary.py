@@ -38,12 +38,13 @@ class DeliverySummaryOperator(DeliveryOperator):
 
         failed = self._failed_before(context)
         with self.step("summary", context) as ctx, self.showing_report(ctx, context):
-            results = summarize_all(ctx)
-            for result in results:
+            summaries = summarize_all(ctx)
+            results = [summary.to_dict() for summary in summaries]
+            for summary, result in zip(summaries, results, strict=True):
                 self.log.info("%s", _counts(result))
                 count_delivery(ctx.config, result)
-                reached = [event_set(ctx.config, result.get("events", {}).get("accepted", 0))]
-                self.trace(read=[at(result["file"])], written=reached if ctx.config.route == "tiktok" else [])
+                reached = [event_set(ctx.config, summary.events.get("accepted", 0))]
+                self.trace(read=[at(summary.file)], written=reached if ctx.config.route == "tiktok" else [])
             if failed:
                 raise UnsettledError(
                     f"the run can't be called a success: {', '.join(failed)} failed.",

@@ -47,9 +47,9 @@ class TikTokUploadOperator(DeliveryOperator):
         with self.step("upload", context) as ctx:
             result = upload(ctx, self.part["delivery_id"], int(self.part["part"]))
             staged = at(f"{ctx.config.staging}/{self.part['delivery_id']}/manifest.json")
-            self.trace(read=[staged], written=[event_set(ctx.config, result["accepted"])])
+            self.trace(read=[staged], written=[event_set(ctx.config, result.accepted)])
         self.log.info("%s part %s: %s", self.part["delivery_id"], self.part["part"], result)
-        return result
+        return result.to_dict()
 
 
 class TikTokOfflineEventSetOperator(BaseOperator):

@@ -73,7 +73,7 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
         self.deferrable = deferrable
         self.on_stale_callback = on_stale_callback
         self._from_config = [name for name, value in given.items() if value is None]
-        self._pending: list[dict[str, Any]] | None = None
+        self._pending: list[Mapping[str, object]] | None = None
 
     def execute(self, context: Mapping[str, Any]) -> Any:
         with task_errors():
@@ -116,7 +116,7 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
     def poke(self, context: Mapping[str, Any]) -> PokeReturnValue:
         """Look once: one connection, one listing."""
         from airflow_provider_tiktok_offline.delivery.source.find_file import find
-        from airflow_provider_tiktok_offline.delivery.state.poll_state import keep_pending, recall_pending
+        from airflow_provider_tiktok_offline.delivery.state.poll_state import read_poll_state, write_poll_state
 
         arrived = self._handed_over(context)
         if arrived is not None:
@@ -124,7 +124,7 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
         with task_errors():
             ctx = self.delivery_context(context)
             if self._pending is None:
-                self._pending = recall_pending(ctx) if self.reschedule else []
+                self._pending = read_poll_state(ctx) if self.reschedule else []
             try:
                 found = find(ctx, self._day(context), previous=self._pending)
             except TikTokOfflineError as error:
@@ -132,16 +132,16 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
                     raise
                 self.log.warning("%s Asking again in %.0f s.", error, self.poke_interval)
                 return PokeReturnValue(is_done=False)
-            self._pending = found.pop("pending")
-            done = bool(found["files"]) or found["already_delivered"]
+            self._pending = list(found.pending)
+            done = found.ready
             if self.reschedule:
-                keep_pending(ctx, [] if done else self._pending)
+                write_poll_state(ctx, [] if done else self._pending)
         if not done:
-            self.log.info("%s: %d file(s) not complete yet.", found["day"], len(self._pending))
+            self.log.info("%s: %d file(s) not complete yet.", found.day, len(self._pending))
             stale = self._stale_at(context)
             if stale is not None and stale <= system_clock().now():
                 self._tell_stale(context)
-        return PokeReturnValue(is_done=done, xcom_value=found if done else None)
+        return PokeReturnValue(is_done=done, xcom_value=found.to_dict() if done else None)
 
     def execute_complete(
         self,
@@ -179,10 +179,10 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
         """Tell once a day that there is no file; a message that can't be sent does not end the wait."""
         if self.on_stale_callback is None:
             return
-        from airflow_provider_tiktok_offline.delivery.operations.notices import first_told
+        from airflow_provider_tiktok_offline.delivery.operations.notices import claim_notification
 
         day = self._day(context)
-        if not first_told(self.delivery_context(context), "stale", day):
+        if not claim_notification(self.delivery_context(context), "stale", day):
             return
         try:
             self.on_stale_callback({**context, "file_day": day})

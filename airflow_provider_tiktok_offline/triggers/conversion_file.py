@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
@@ -14,6 +14,9 @@ from asgiref.sync import sync_to_async
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.triggers.listings import shared_listing
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.delivery.source.find_file import FoundFiles
 
 __all__ = ["ConversionFileTrigger"]
 
@@ -97,31 +100,31 @@ class ConversionFileTrigger(BaseEventTrigger):
                     continue
                 yield TriggerEvent({"status": "error", "error": type(error).__name__, "message": str(error)})
                 return
-            self.pending = found.pop("pending")
+            self.pending = [dict(stamp) for stamp in found.pending]
             if self.day is not None:
-                if found["files"] or found["already_delivered"]:
-                    yield TriggerEvent({"status": "found", **found})
+                if found.ready:
+                    yield TriggerEvent({"status": "found", **found.to_dict()})
                     return
                 if self.stale_at is not None and system_clock().now() >= datetime.fromisoformat(self.stale_at):
                     yield TriggerEvent({"status": "stale", "day": self.day, "pending": self.pending})
                     return
                 continue
-            for stamp in found["files"]:
+            for stamp in found.files:
                 mark = "|".join(str(stamp[key]) for key in ("uri", "size", "mtime"))
                 if mark not in handed_over:
                     yield TriggerEvent(
                         {
                             "status": "found",
                             "advertiser": self.settings["name"],
-                            "day": found["day"],
-                            "files": [stamp],
+                            "day": found.day,
+                            "files": [dict(stamp)],
                             "already_delivered": False,
                         }
                     )
                     handed_over = [*handed_over, mark][-_REMEMBERED:]
                     await self._remember(handed_over)
 
-    async def _look(self) -> dict[str, Any]:
+    async def _look(self) -> FoundFiles:
         from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
         from airflow_provider_tiktok_offline.delivery.source.find_file import day_of_file, find, folder_uri
         from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext

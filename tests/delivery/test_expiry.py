@@ -30,14 +30,14 @@ def test_an_event_expires_when_its_utc_day_leaves_the_lookback(world: World, sen
     world.init_ledger()
     stamp = world.drop([*rows(1, 1, at=FIRST_SECOND), *rows(2, 2)])
     ctx = world.context()
-    delivery_id = validate(ctx, stamp)["delivery_id"]
+    delivery_id = validate(ctx, stamp).delivery_id
     normalize_hash(ctx, delivery_id)
-    (part,) = dedupe(ctx, delivery_id)["parts"]
+    (part,) = dedupe(ctx, delivery_id).parts
     world.clock.advance(sent_at - world.clock.now())
-    assert upload(ctx, delivery_id, part)["accepted"] == 3 - expired
+    assert upload(ctx, delivery_id, part).accepted == 3 - expired
     assert len(world.simulator.event_ids()) == 3 - expired
     counts = {"accepted": 3 - expired} | ({"expired": expired} if expired else {})
-    assert summarize(ctx, delivery_id)["events"] == counts
+    assert summarize(ctx, delivery_id).events == counts
 
 
 @pytest.mark.parametrize(("at", "accepted"), [(FIRST_SECOND, 1), (LAST_SECOND_OF_THE_DAY_BEFORE, 0)])
@@ -47,9 +47,9 @@ def test_the_oldest_day_is_sent_from_its_first_second_on(world: World, at: str, 
     world.init_ledger()
     stamp = world.drop(rows(1, 1, at=at))
     ctx = world.context()
-    delivery_id = validate(ctx, stamp)["delivery_id"]
+    delivery_id = validate(ctx, stamp).delivery_id
     normalize_hash(ctx, delivery_id)
-    (part,) = dedupe(ctx, delivery_id)["parts"]
+    (part,) = dedupe(ctx, delivery_id).parts
     world.clock.advance(datetime(2026, 11, 22, tzinfo=UTC) - world.clock.now())
-    assert upload(ctx, delivery_id, part)["accepted"] == accepted
+    assert upload(ctx, delivery_id, part).accepted == accepted
     assert len(world.simulator.event_ids()) == accepted

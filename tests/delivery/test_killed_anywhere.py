@@ -29,7 +29,7 @@ _EVENTS = 40
 
 def _upload_all(ctx: DeliveryContext) -> None:
     for delivery_id in deliveries_of_run(ctx):
-        for part in dedupe(ctx, delivery_id)["parts"]:
+        for part in dedupe(ctx, delivery_id).parts:
             upload(ctx, delivery_id, part)
 
 
@@ -83,7 +83,7 @@ def _die_everywhere(
             world.clock.advance(timedelta(days=1))
             simulator.control.set_clock(world.clock.now().timestamp() - simulator.control.summary().now)
             summary = world.deliver(world.drop(rows(1, 2 * _EVENTS), name="b.csv"), world.context("daily/run-2"))
-            assert summary["open"] == ""
+            assert summary.open == ""
             assert set(simulator.event_ids().values()) == {1}
             assert len(simulator.event_ids()) == 2 * _EVENTS
             sent = Counter(simulator.times_received().values())

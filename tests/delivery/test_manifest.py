@@ -36,8 +36,7 @@ def drop(world: World) -> Path:
 
 
 def found(ctx: DeliveryContext) -> list[dict[str, Any]]:
-    files: list[dict[str, Any]] = find(ctx, DAY)["files"]
-    return files
+    return [dict(stamp) for stamp in find(ctx, DAY).files]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +57,7 @@ def test_a_file_whose_bytes_are_those_of_the_manifest_is_taken(world: World, alg
     ctx = context(world, ".sum")
     [stamp] = found(ctx)
     assert stamp["checksum"] == f"{algorithm}:{digest}"
-    assert validate(ctx, stamp)["rows_valid"] == 10
+    assert validate(ctx, stamp).rows_valid == 10
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "md5"])
@@ -70,7 +69,9 @@ def test_other_bytes_than_the_manifests_open_no_delivery(world: World, algorithm
     file.write_bytes(whole[: whole.rindex(b"\n", 0, -1) + 1])
     ctx = context(world, ".sum")
     [stamp] = found(ctx)
-    with pytest.raises(InputFileError, match=f"whose {algorithm} the manifest names") as fault:
+    with pytest.raises(
+        InputFileError, match=f"its {algorithm} is not the one that the checksum manifest names"
+    ) as fault:
         validate(ctx, stamp)
     assert fault.value.rule == "checksum"
     assert not ctx.deliveries.list("corner_shop")
@@ -86,7 +87,7 @@ def test_a_manifest_of_the_whole_folder_must_name_the_file(world: World) -> None
     assert found(ctx) == []
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     manifest.write_text(f"{'0' * 64}  conversions_20261120.csv\n{digest}  {NAME}\n")
-    assert validate(ctx, found(ctx)[0])["rows_valid"] == 10
+    assert validate(ctx, found(ctx)[0]).rows_valid == 10
 
 
 @pytest.mark.parametrize("text", ["", "e3b0c442", "not a checksum\n", "\0\xff"])
@@ -106,4 +107,4 @@ def test_the_checksum_is_of_the_stored_bytes(world: World) -> None:
     file.with_name(NAME + ".gz.md5").write_text(hashlib.md5(packed, usedforsecurity=False).hexdigest())
     source = {"path": f"{file}.gz", "settle_seconds": 0, "manifest": ".md5"}
     ctx = world.context(source=source)
-    assert validate(ctx, found(ctx)[0])["rows_valid"] == 10
+    assert validate(ctx, found(ctx)[0]).rows_valid == 10

@@ -23,7 +23,7 @@ def planned(world: World, ctx: DeliveryContext) -> str:
     """A delivery of ten events, of which three were sent before, up to its plan."""
     world.init_ledger()
     world.deliver(world.drop(rows(4, 3), name="conversions_20261120.csv"))
-    delivery_id = str(validate(ctx, world.drop(rows(0, 10)))["delivery_id"])
+    delivery_id = validate(ctx, world.drop(rows(0, 10))).delivery_id
     normalize_hash(ctx, delivery_id)
     dedupe(ctx, delivery_id)
     return delivery_id
@@ -41,7 +41,7 @@ def staged(ctx: DeliveryContext, delivery_id: str) -> pl.DataFrame:
 
 def finish(world: World, ctx: DeliveryContext, delivery_id: str) -> dict[str, int]:
     upload(ctx, delivery_id, 0)
-    found: dict[str, int] = summarize(ctx, delivery_id)["events"]
+    found = dict(summarize(ctx, delivery_id).events)
     assert set(world.simulator.times_received().values()) == {1}
     assert len(world.simulator.event_ids()) == 10
     return found

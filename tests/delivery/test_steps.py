@@ -38,12 +38,12 @@ def test_a_file_is_delivered_once_and_adds_up(world: World) -> None:
     """Every valid row is at TikTok once, and the summary's classes and outcomes add up."""
     world.init_ledger()
     summary = world.deliver(world.drop([*rows(1, 2500), *rows(2500, 1), "nobody,CompletePayment,2026-11-20,1.00,,x,s"]))
-    assert summary["rows"]["rows_total"] == 2502
-    assert summary["rows"]["rows_valid"] == 2500
-    assert summary["rows"]["rows_duplicate"] == 1
-    assert summary["rows"]["rows_rejected"] == 1
-    assert summary["events"] == {"accepted": 2500}
-    assert summary["values"] == {"accepted": {"USD": "25000.00"}}
+    assert summary.rows.rows_total == 2502
+    assert summary.rows.rows_valid == 2500
+    assert summary.rows.rows_duplicate == 1
+    assert summary.rows.rows_rejected == 1
+    assert summary.events == {"accepted": 2500}
+    assert summary.values == {"accepted": {"USD": "25000.00"}}
     assert len(world.simulator.event_ids()) == 2500
     assert set(world.simulator.times_received().values()) == {1}
 
@@ -74,8 +74,8 @@ def test_the_same_file_again_is_a_no_op(world: World) -> None:
     stamp = world.drop(rows(1, 10))
     world.deliver(stamp)
     again = world.context("daily/run-2")
-    assert validate(again, stamp)["closed"]
-    assert world.deliver(stamp, again)["already_closed"]
+    assert validate(again, stamp).closed
+    assert world.deliver(stamp, again).already_closed
     assert set(world.simulator.times_received().values()) == {1}
 
 
@@ -84,7 +84,7 @@ def test_rows_sent_before_in_another_file_are_not_sent_again(world: World) -> No
     world.init_ledger()
     world.deliver(world.drop(rows(1, 10)))
     summary = world.deliver(world.drop(rows(1, 15), name="second.csv"), world.context("daily/run-2"))
-    assert summary["events"] == {"accepted": 5, "already_sent": 10}
+    assert summary.events == {"accepted": 5, "already_sent": 10}
     assert set(world.simulator.times_received().values()) == {1}
 
 
@@ -93,8 +93,8 @@ def test_a_changed_amount_is_reported_and_not_sent(world: World) -> None:
     world.init_ledger()
     world.deliver(world.drop(rows(1, 3)))
     summary = world.deliver(world.drop(rows(1, 3, amount="11.00"), name="second.csv"), world.context("daily/run-2"))
-    assert summary["events"] == {"changed_after_sent": 3}
-    assert summary["values"] == {"changed_after_sent": {"USD": "33.00"}}
+    assert summary.events == {"changed_after_sent": 3}
+    assert summary.values == {"changed_after_sent": {"USD": "33.00"}}
 
 
 def test_values_of_two_currencies_are_not_added_up(world: World) -> None:
@@ -103,8 +103,8 @@ def test_values_of_two_currencies_are_not_added_up(world: World) -> None:
     stores = {"store-1": {"currency": "EUR"}}
     elsewhere = [line.replace("store-1", "store-2") for line in rows(4, 2, amount="7.25")]
     summary = world.deliver(world.drop([*rows(1, 3), *elsewhere]), world.context(stores=stores))
-    assert summary["rows"]["values"]["valid"] == {"EUR": "30.00", "USD": "14.50"}
-    assert summary["values"] == {"accepted": {"EUR": "30.00", "USD": "14.50"}}
+    assert summary.rows.values["valid"] == {"EUR": "30.00", "USD": "14.50"}
+    assert summary.values == {"accepted": {"EUR": "30.00", "USD": "14.50"}}
 
 
 def test_every_step_can_be_called_again(world: World) -> None:
@@ -114,16 +114,16 @@ def test_every_step_can_be_called_again(world: World) -> None:
     ctx = world.context()
     first = validate(ctx, stamp)
     assert validate(ctx, stamp) == first
-    delivery_id = first["delivery_id"]
+    delivery_id = first.delivery_id
     assert normalize_hash(ctx, delivery_id) == normalize_hash(ctx, delivery_id)
     plan = dedupe(ctx, delivery_id)
-    assert plan["parts"] == [0, 1]
+    assert plan.parts == (0, 1)
     assert dedupe(ctx, delivery_id) == plan
-    for part in plan["parts"]:
+    for part in plan.parts:
         upload(ctx, delivery_id, part)
-        assert upload(ctx, delivery_id, part)["accepted"] == 0
-    assert summarize(ctx, delivery_id)["events"] == {"accepted": 1500}
-    assert summarize(ctx, delivery_id)["already_closed"]
+        assert upload(ctx, delivery_id, part).accepted == 0
+    assert summarize(ctx, delivery_id).events == {"accepted": 1500}
+    assert summarize(ctx, delivery_id).already_closed
     assert set(world.simulator.times_received().values()) == {1}
 
 
@@ -160,7 +160,7 @@ def test_a_raised_gate_lets_the_same_file_through(world: World) -> None:
     stamp = world.drop([*rows(1, 5), *["nobody,CompletePayment,2026-11-20,1.00,,x,s"] * 5])
     with pytest.raises(GateExceededError):
         validate(world.context(max_rejected_ratio=0.1), stamp)
-    assert world.deliver(stamp)["events"] == {"accepted": 5}
+    assert world.deliver(stamp).events == {"accepted": 5}
 
 
 def test_the_report_stands_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -189,7 +189,7 @@ def test_a_dry_run_says_what_would_be_sent(world: World) -> None:
     stamp = world.drop(rows(1, 7))
     for holder in ("daily/run-1", "daily/run-2"):
         summary = world.deliver(stamp, world.context(holder, mode="dry_run"))
-        assert summary["events"] == {"would_send": 7}
+        assert summary.events == {"would_send": 7}
     assert world.simulator.control.summary().requests == 0
 
 
@@ -198,7 +198,7 @@ def test_a_dry_run_knows_what_was_sent(world: World) -> None:
     world.init_ledger()
     world.deliver(world.drop(rows(1, 4)))
     summary = world.deliver(world.drop(rows(1, 6), name="second.csv"), world.context("daily/run-2", mode="dry_run"))
-    assert summary["events"] == {"already_sent": 4, "would_send": 2}
+    assert summary.events == {"already_sent": 4, "would_send": 2}
 
 
 def test_a_test_run_sends_a_few_events_that_do_not_count(world: World) -> None:
@@ -208,13 +208,13 @@ def test_a_test_run_sends_a_few_events_that_do_not_count(world: World) -> None:
     world.deliver(stamp, world.context(mode="test", test_event_code="TEST123", test_events=5))
     assert world.simulator.control.summary().events_tested == 5
     assert not world.simulator.event_ids()
-    assert world.deliver(stamp, world.context("daily/run-2"))["events"] == {"accepted": 30}
+    assert world.deliver(stamp, world.context("daily/run-2")).events == {"accepted": 30}
 
 
 def test_uploading_in_a_dry_run_is_a_configuration_error(world: World) -> None:
     """Nothing can send by accident in a dry run."""
     ctx = world.context(mode="dry_run")
-    delivery_id = validate(ctx, world.drop(rows(1, 1)))["delivery_id"]
+    delivery_id = validate(ctx, world.drop(rows(1, 1))).delivery_id
     with pytest.raises(ConfigError, match="dry run"):
         upload(ctx, delivery_id, 0)
 
@@ -240,12 +240,12 @@ def test_an_approved_breach_passes_and_another_does_not(world: World) -> None:
     """A person approves what was shown; the same file under a tighter guard is stopped again."""
     world.init_ledger()
     ctx = world.context(guards={"max_events": 9})
-    delivery_id = validate(ctx, world.drop(rows(1, 10)))["delivery_id"]
+    delivery_id = validate(ctx, world.drop(rows(1, 10))).delivery_id
     normalize_hash(ctx, delivery_id)
     approve(ctx, delivery_id, breaches(ctx, delivery_id))
     with pytest.raises(GuardError, match="max_events 8"):
         dedupe(world.context(guards={"max_events": 8}), delivery_id)
-    assert dedupe(ctx, delivery_id)["events"] == {"new": 10}
+    assert dedupe(ctx, delivery_id).events == {"new": 10}
 
 
 def test_the_file_of_another_advertiser_is_stopped(world: World) -> None:
@@ -271,7 +271,7 @@ def test_a_file_that_changes_after_validation_is_refused(world: World) -> None:
     world.init_ledger()
     stamp = world.drop(rows(1, 3))
     ctx = world.context()
-    delivery_id = validate(ctx, stamp)["delivery_id"]
+    delivery_id = validate(ctx, stamp).delivery_id
     path = Path(stamp["uri"])
     path.write_text(path.read_text().replace("shopper2", "shopper9"))
     with pytest.raises(FileChangedError):
@@ -285,8 +285,8 @@ def test_as_of_is_the_first_look_at_the_file(world: World) -> None:
     first = validate(world.context(), stamp)
     world.clock.advance(timedelta(days=2))
     again = validate(world.context(), stamp)
-    assert again["as_of"] == first["as_of"] == NOW.isoformat()
-    assert again["rows_valid"] == 3
+    assert again.as_of == first.as_of == NOW.isoformat()
+    assert again.rows_valid == 3
 
 
 def test_events_that_grow_too_old_while_waiting_expire(world: World) -> None:
@@ -294,12 +294,12 @@ def test_events_that_grow_too_old_while_waiting_expire(world: World) -> None:
     world.init_ledger()
     stamp = world.drop([*rows(1, 3, at="2026-10-25T12:00:00Z-0000"), *rows(4, 2)])
     ctx = world.context()
-    delivery_id = validate(ctx, stamp)["delivery_id"]
+    delivery_id = validate(ctx, stamp).delivery_id
     normalize_hash(ctx, delivery_id)
     world.clock.advance(timedelta(days=2))
-    for part in dedupe(ctx, delivery_id)["parts"]:
+    for part in dedupe(ctx, delivery_id).parts:
         upload(ctx, delivery_id, part)
-    assert summarize(ctx, delivery_id)["events"] == {"accepted": 2, "expired": 3}
+    assert summarize(ctx, delivery_id).events == {"accepted": 2, "expired": 3}
     assert len(world.simulator.event_ids()) == 2
 
 
@@ -311,28 +311,28 @@ def test_another_run_waits_for_the_delivery(world: World) -> None:
     with pytest.raises(DeliveryHeldError):
         validate(world.context("backfill/run-1"), stamp)
     world.clock.advance(timedelta(hours=1))
-    assert world.deliver(stamp, world.context("backfill/run-1"))["events"] == {"accepted": 3}
+    assert world.deliver(stamp, world.context("backfill/run-1")).events == {"accepted": 3}
 
 
 def test_events_held_by_another_delivery_go_out_once_it_is_settled(world: World) -> None:
     """Overlapping files: each transaction is sent once, and the run that had to wait says so until it is done."""
     world.init_ledger()
     first, second = world.context("daily/run-1"), world.context("backfill/run-1")
-    one = validate(first, world.drop(rows(1, 10)))["delivery_id"]
+    one = validate(first, world.drop(rows(1, 10))).delivery_id
     normalize_hash(first, one)
     plan = dedupe(first, one)
-    two = validate(second, world.drop(rows(5, 10), name="second.csv"))["delivery_id"]
+    two = validate(second, world.drop(rows(5, 10), name="second.csv")).delivery_id
     normalize_hash(second, two)
-    assert dedupe(second, two)["events"] == {"held": 6, "new": 4}
+    assert dedupe(second, two).events == {"held": 6, "new": 4}
     upload(second, two, 0)
     with pytest.raises(UnsettledError, match="6 events held"):
         summarize(second, two)
-    for part in plan["parts"]:
+    for part in plan.parts:
         upload(first, one, part)
     summarize(first, one)
-    for part in dedupe(second, two)["parts"]:
+    for part in dedupe(second, two).parts:
         upload(second, two, part)
-    assert summarize(second, two)["events"] == {"accepted": 4, "already_sent": 6}
+    assert summarize(second, two).events == {"accepted": 4, "already_sent": 6}
     assert len(world.simulator.event_ids()) == 14
     assert set(world.simulator.times_received().values()) == {1}
 
@@ -341,20 +341,20 @@ def test_a_retry_of_the_summary_finds_held_events_sent(world: World) -> None:
     """What another delivery had in hand and has sent since keeps no run open; until then Airflow tries again."""
     world.init_ledger()
     first, second = world.context("daily/run-1"), world.context("backfill/run-1")
-    one = validate(first, world.drop(rows(1, 10)))["delivery_id"]
+    one = validate(first, world.drop(rows(1, 10))).delivery_id
     normalize_hash(first, one)
     plan = dedupe(first, one)
-    two = validate(second, world.drop(rows(5, 10), name="second.csv"))["delivery_id"]
+    two = validate(second, world.drop(rows(5, 10), name="second.csv")).delivery_id
     normalize_hash(second, two)
     dedupe(second, two)
     upload(second, two, 0)
     with pytest.raises(EventsHeldError, match="6 events held") as raised:
         summarize(second, two)
     assert raised.value.retryable
-    for part in plan["parts"]:
+    for part in plan.parts:
         upload(first, one, part)
     summarize(first, one)
-    assert summarize(second, two)["events"] == {"accepted": 4, "already_sent": 6}
+    assert summarize(second, two).events == {"accepted": 4, "already_sent": 6}
     assert set(world.simulator.times_received().values()) == {1}
 
 
@@ -364,7 +364,7 @@ def test_a_lost_answer_is_settled_under_the_same_event_ids(world: World) -> None
     world.simulator.control.add(Fault(kind="drop", taken=True, count=3))
     stamp = world.drop(rows(1, 10))
     ctx = world.context()
-    delivery_id = validate(ctx, stamp)["delivery_id"]
+    delivery_id = validate(ctx, stamp).delivery_id
     normalize_hash(ctx, delivery_id)
     dedupe(ctx, delivery_id)
     with pytest.raises(OutcomeUnknownError, match="10 of 10"):
@@ -372,7 +372,7 @@ def test_a_lost_answer_is_settled_under_the_same_event_ids(world: World) -> None
     with pytest.raises(UnsettledError, match="unconfirmed"):
         summarize(ctx, delivery_id)
     upload(ctx, delivery_id, 0)
-    assert summarize(ctx, delivery_id)["events"] == {"accepted": 10}
+    assert summarize(ctx, delivery_id).events == {"accepted": 10}
     assert set(world.simulator.event_ids().values()) == {1}
 
 
@@ -382,7 +382,7 @@ def test_events_in_doubt_for_too_long_are_not_sent_by_themselves(world: World) -
     world.simulator.control.add(Fault(kind="drop", taken=True, count=3))
     stamp = world.drop(rows(1, 10))
     ctx = world.context()
-    delivery_id = validate(ctx, stamp)["delivery_id"]
+    delivery_id = validate(ctx, stamp).delivery_id
     normalize_hash(ctx, delivery_id)
     dedupe(ctx, delivery_id)
     with pytest.raises(OutcomeUnknownError):
@@ -399,13 +399,13 @@ def test_a_part_of_refused_events_alone_is_settled_once_another_part_was_accepte
     """Refusals are the rows' fault, not the settings', once TikTok has accepted anything of the delivery."""
     world.init_ledger()
     ctx = world.context()
-    delivery_id = validate(ctx, world.drop(rows(1, 1003)))["delivery_id"]
+    delivery_id = validate(ctx, world.drop(rows(1, 1003))).delivery_id
     normalize_hash(ctx, delivery_id)
     last = PreparedEvents.open(StagedParts(ctx.staging, delivery_id)).read(1)["event_id"].to_list()
     world.simulator.control.add(Fault(kind="refuse", event_ids=last, code=40002, count=None))
-    for part in dedupe(ctx, delivery_id)["parts"]:
+    for part in dedupe(ctx, delivery_id).parts:
         upload(ctx, delivery_id, part)
-    assert summarize(ctx, delivery_id)["events"] == {"accepted": 1000, "refused": 3}
+    assert summarize(ctx, delivery_id).events == {"accepted": 1000, "refused": 3}
 
 
 def test_the_sensor_passes_over_a_delivered_file(world: World) -> None:
@@ -414,11 +414,11 @@ def test_the_sensor_passes_over_a_delivered_file(world: World) -> None:
     stamp = world.drop(rows(1, 3))
     ctx = world.context()
     day = NOW.date() - timedelta(days=1)
-    assert [found["uri"] for found in find(ctx, day)["files"]] == [stamp["uri"]]
+    assert [found["uri"] for found in find(ctx, day).files] == [stamp["uri"]]
     world.deliver(stamp)
     found = find(ctx, day)
-    assert found["files"] == []
-    assert found["already_delivered"]
+    assert found.files == ()
+    assert found.already_delivered
 
 
 def test_abandoned_parts_go_with_the_next_file(world: World) -> None:
@@ -426,12 +426,12 @@ def test_abandoned_parts_go_with_the_next_file(world: World) -> None:
     world.init_ledger()
     stamp = world.drop(rows(1, 5))
     ctx = world.context()
-    abandoned = validate(ctx, stamp)["delivery_id"]
+    abandoned = validate(ctx, stamp).delivery_id
     normalize_hash(ctx, abandoned)
     world.clock.advance(timedelta(hours=73))
     world.deliver(world.drop(rows(6, 5), name="second.csv"), world.context("daily/run-2"))
     assert not list((world.folder / "state" / "staging").rglob("*.parquet"))
-    assert world.deliver(stamp)["events"] == {"accepted": 5}
+    assert world.deliver(stamp).events == {"accepted": 5}
 
 
 def test_old_notes_are_swept(world: World) -> None:

@@ -13,6 +13,7 @@ from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.config import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
@@ -86,12 +87,12 @@ class World:
         found = path.stat()
         return FileStamp(uri=str(path), size=found.st_size, mtime=from_epoch(found.st_mtime)).to_dict()
 
-    def deliver(self, stamp: Mapping[str, Any], ctx: DeliveryContext | None = None) -> dict[str, Any]:
+    def deliver(self, stamp: Mapping[str, Any], ctx: DeliveryContext | None = None) -> DeliverySummary:
         """All steps in their order; returns the summary."""
         ctx = ctx or self.context()
-        delivery_id = validate(ctx, stamp)["delivery_id"]
+        delivery_id = validate(ctx, stamp).delivery_id
         normalize_hash(ctx, delivery_id)
-        for part in dedupe(ctx, delivery_id)["parts"]:
+        for part in dedupe(ctx, delivery_id).parts:
             upload(ctx, delivery_id, part)
         return summarize(ctx, delivery_id)
 

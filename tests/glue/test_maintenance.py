@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.clock import SystemClock
-from airflow_provider_tiktok_offline.delivery.operations.maintenance import keep_up
+from airflow_provider_tiktok_offline.delivery.operations.maintenance import maintain
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
@@ -30,7 +30,7 @@ def test_the_example_dag_keeps_up_every_advertiser(airflow_world: AirflowWorld, 
     ctx.clock = SystemClock(timedelta(hours=-80))
     path = airflow_world.folder / "abandoned.csv"
     write_sample(path, 50, as_of=datetime.now(UTC) - timedelta(hours=80), seed=5, identifiers="both")
-    normalize_hash(ctx, validate(ctx, airflow_world.stamp(path))["delivery_id"])
+    normalize_hash(ctx, validate(ctx, airflow_world.stamp(path)).delivery_id)
     assert ctx.staging.list("")
     run = airflow.run("tiktok_offline_maintenance")
     assert run.state == "success", run.tasks
@@ -49,9 +49,9 @@ def test_the_doctor_fails_and_says_what_to_do(inbox: Inbox, add_connection: Any)
 
 def test_upkeep_needs_the_ledger_of_a_live_advertiser_only(world: World) -> None:  # noqa: F811
     """A dry run has nothing to keep but its notes; a live one without a ledger has lost it."""
-    assert keep_up(world.context(mode="dry_run")).keys == 0
+    assert maintain(world.context(mode="dry_run")).keys == 0
     with pytest.raises(LedgerMissingError):
-        keep_up(world.context())
+        maintain(world.context())
 
 
 def test_upkeep_forgets_by_the_settings_of_the_advertiser(world: World) -> None:  # noqa: F811
@@ -59,7 +59,7 @@ def test_upkeep_forgets_by_the_settings_of_the_advertiser(world: World) -> None:
     world.init_ledger()
     for number in range(3):
         world.deliver(world.drop(rows(1 + 10 * number, 5), name=f"{number}.csv"), world.context(f"daily/{number}"))
-    first = keep_up(world.context())
+    first = maintain(world.context())
     assert (first.keys, first.notes) == (0, 0)
     assert first.merged > 0
     world.clock.advance(timedelta(days=60))
@@ -67,6 +67,6 @@ def test_upkeep_forgets_by_the_settings_of_the_advertiser(world: World) -> None:
         world.drop(rows(100, 5, at="2027-01-20T12:00:00Z-0000"), name="late.csv"), world.context("daily/late")
     )
     world.clock.advance(timedelta(days=40))
-    later = keep_up(world.context())
+    later = maintain(world.context())
     assert later.keys == 15
     assert later.notes == 3

@@ -14,6 +14,7 @@ from airflow_provider_tiktok_offline.config import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import open_feed_state
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.step_results import DeliverResult
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
@@ -83,12 +84,12 @@ class Office:
         found = path.stat()
         return FileStamp(uri=str(path), size=found.st_size, mtime=from_epoch(found.st_mtime)).to_dict()
 
-    def run(self, holder: str, stamps: Sequence[Mapping[str, Any]], **changes: Any) -> list[dict[str, Any]]:
+    def run(self, holder: str, stamps: Sequence[Mapping[str, Any]], **changes: Any) -> list[DeliverResult]:
         """A whole run over a day's files; returns what deliver said of each."""
         ctx = self.context(holder, **changes)
         ids = []
         for stamp in stamps:
-            delivery_id = validate(ctx, stamp)["delivery_id"]
+            delivery_id = validate(ctx, stamp).delivery_id
             dedupe(ctx, delivery_id)
             ids.append(delivery_id)
         told = [deliver(ctx, delivery_id) for delivery_id in ids]

@@ -40,10 +40,10 @@ def test_valid_rows_arrive_and_the_delivery_is_closed(office: Office) -> None:
     rows[7] = (*rows[7][:3], "12,50", *rows[7][4:])
     stamp = office.drop("a.psv", rows)
     (told,) = office.run("daily/1", [stamp])
-    assert (told["outcome"], told["rows"], told["file_name"]) == ("delivered", 39, "shop_2026-11-22.psv")
+    assert (told.outcome, told.rows, told.file_name) == ("delivered", 39, "shop_2026-11-22.psv")
     assert office.delivered() == {"shop_2026-11-22.psv": _lines(range(7)) + _lines(range(8, 40))}
     (again,) = office.run("daily/1", [stamp])
-    assert again["outcome"] == "already_delivered"
+    assert again.outcome == "already_delivered"
     assert len(office.delivered()) == 1
 
 
@@ -52,7 +52,7 @@ def test_rows_delivered_before_are_left_out_whatever_file_they_come_in(office: O
     office.run("daily/1", [office.drop("a.psv", [row(number) for number in range(40)])])
     office.clock.advance(timedelta(days=1))
     (told,) = office.run("daily/2", [office.drop("b.psv", [row(number) for number in range(20, 70)])])
-    assert told["rows"] == 30
+    assert told.rows == 30
     assert office.delivered()["shop_2026-11-23.psv"] == _lines(range(40, 70))
 
 
@@ -60,11 +60,11 @@ def test_a_second_file_of_the_day_waits_and_is_merged_with_tomorrows(office: Off
     """One file a day: what comes later waits without failing the run, and goes out with the next file, once."""
     office.run("daily/1", [office.drop("a.psv", [row(number) for number in range(30)])])
     (late,) = office.run("manual/1", [office.drop("b.psv", [row(number) for number in range(20, 60)])])
-    assert late["outcome"] == "queued"
+    assert late.outcome == "queued"
     office.clock.advance(timedelta(days=1))
     (told,) = office.run("daily/2", [office.drop("c.psv", [row(number) for number in range(50, 90)])])
-    assert told["outcome"] == "delivered"
-    assert len(told["deliveries"]) == 2
+    assert told.outcome == "delivered"
+    assert len(told.deliveries) == 2
     arrived = [line for lines in office.delivered().values() for line in lines]
     assert sorted(arrived) == sorted(_lines(range(90)))
     states = office.context("any").deliveries.list("shop")
@@ -77,8 +77,8 @@ def test_several_files_of_one_run_become_one_feed_file(office: Office) -> None:
         office.drop(f"till_{till}.psv", [row(number) for number in range(till * 20, till * 20 + 25)]) for till in (0, 1)
     ]
     told = office.run("daily/1", parts)
-    assert [one["outcome"] for one in told] == ["delivered", "already_delivered"]
-    assert [len(one["deliveries"]) for one in told] == [2, 2]
+    assert [one.outcome for one in told] == ["delivered", "already_delivered"]
+    assert [len(one.deliveries) for one in told] == [2, 2]
     (lines,) = office.delivered().values()
     assert sorted(lines) == sorted(_lines(range(45)))
 
@@ -87,10 +87,10 @@ def test_too_few_rows_are_carried_over_to_the_next_file(office: Office) -> None:
     """With carry_over a small day waits without failing its run."""
     office.liveramp = {"below_minimum": "carry_over"}
     (told,) = office.run("daily/1", [office.drop("a.psv", [row(number) for number in range(10)])])
-    assert told["outcome"] == "carried_over"
+    assert told.outcome == "carried_over"
     office.clock.advance(timedelta(days=1))
     (told,) = office.run("daily/2", [office.drop("b.psv", [row(number) for number in range(10, 40)])])
-    assert told["outcome"] == "delivered"
+    assert told.outcome == "delivered"
     assert office.delivered() == {"shop_2026-11-23.psv": _lines(range(40))}
 
 
@@ -100,7 +100,7 @@ def test_nothing_new_makes_no_file(office: Office) -> None:
     office.run("daily/1", [office.drop("a.psv", rows)])
     office.clock.advance(timedelta(days=1))
     (told,) = office.run("daily/2", [office.drop("b.psv", rows[::-1])])
-    assert told["outcome"] == "nothing_new"
+    assert told.outcome == "nothing_new"
     assert len(office.delivered()) == 1
 
 
@@ -108,9 +108,9 @@ def test_a_dry_run_delivers_nothing_and_says_what_it_would(office: Office) -> No
     """The file is run through, nothing is written to the far side or the ledger."""
     stamp = office.drop("a.psv", [row(number) for number in range(30)])
     (told,) = office.run("daily/1", [stamp], mode="dry_run")
-    assert (told["outcome"], told["rows"]) == ("would_deliver", 30)
+    assert (told.outcome, told.rows) == ("would_deliver", 30)
     assert office.delivered() == {}
-    assert office.run("daily/2", [stamp])[0]["outcome"] == "delivered"
+    assert office.run("daily/2", [stamp])[0].outcome == "delivered"
 
 
 def test_rejected_rows_can_stop_the_file(office: Office) -> None:
@@ -138,7 +138,7 @@ def test_a_category_outside_the_contract_is_rejected_by_row(office: Office) -> N
     rows = [row(number) for number in range(30)]
     rows[4] = (rows[4][0], "Subscribe", *rows[4][2:])
     (told,) = office.run("daily/1", [office.drop("a.psv", rows)])
-    assert told["rows"] == 29
+    assert told.rows == 29
 
 
 def test_a_row_that_needs_quotes_is_refused_alone(office: Office) -> None:
@@ -148,7 +148,7 @@ def test_a_row_that_needs_quotes_is_refused_alone(office: Office) -> None:
     rows = [(*row(number), '"a|b"' if number == 5 else "plain") for number in range(30)]
     stamp = office.drop("a.psv", rows, columns)
     (told,) = office.run("daily/1", [stamp])
-    assert told["rows"] == 29
+    assert told.rows == 29
     (state,) = office.context("any").deliveries.list("shop")
     assert state.status == "closed"
 
@@ -176,7 +176,7 @@ def test_a_run_that_died_around_the_upload_is_finished_by_its_retry(
     assert (office.outbox / "shop_2026-11-22.psv").stat().st_mtime_ns == before
     office.clock.advance(timedelta(days=1))
     (told,) = office.run("daily/2", [office.drop("b.psv", [row(number) for number in range(40)])])
-    assert told["rows"] == 10
+    assert told.rows == 10
 
 
 @pytest.mark.parametrize("days", [0, 1])
@@ -192,9 +192,9 @@ def test_a_dead_runs_whole_file_counts_before_another_run_plans(
     office.clock.advance(timedelta(days=days, minutes=30))
     told = office.run("daily/2", [office.drop("b.psv", [row(number) for number in range(50)])])[0]
     if days:
-        assert (told["outcome"], told["rows"]) == ("delivered", 20)
+        assert (told.outcome, told.rows) == ("delivered", 20)
     else:
-        assert told["outcome"] == "queued"
+        assert told.outcome == "queued"
     assert office.delivered()["shop_2026-11-22.psv"] == _lines(range(30))
 
 
@@ -210,15 +210,15 @@ def test_a_retry_goes_on_after_another_advertiser_has_taken_its_claims_over(
     office.clock.advance(timedelta(hours=1))
     open_feed_state(office.context("set-up", name="outlet")).accept(replace(feed(), name="outlet", advertiser="outlet"))
     (other,) = office.run("outlet/1", [office.drop("o.psv", [row(number) for number in range(50, 80)])], name="outlet")
-    assert other["outcome"] == "delivered"
+    assert other.outcome == "delivered"
     ctx = office.context("daily/1")
     told = deliver(ctx, *deliveries_of_run(ctx))
-    assert (told["outcome"], told["rows"]) == ("already_delivered", 30)
+    assert (told.outcome, told.rows) == ("already_delivered", 30)
     summarize_all(ctx)
-    assert ctx.deliveries.get(told["delivery_id"]).status == "closed"
+    assert ctx.deliveries.get(told.delivery_id).status == "closed"
     office.clock.advance(timedelta(days=1))
     (told,) = office.run("daily/2", [office.drop("b.psv", [row(number) for number in range(40)])])
-    assert told["rows"] == 10
+    assert told.rows == 10
 
 
 def test_the_steps_can_be_repeated_in_any_order(office: Office) -> None:
@@ -226,9 +226,9 @@ def test_the_steps_can_be_repeated_in_any_order(office: Office) -> None:
     ctx = office.context("daily/1")
     stamp = office.drop("a.psv", [row(number) for number in range(30)])
     for _ in range(2):
-        delivery_id = validate(ctx, stamp)["delivery_id"]
+        delivery_id = validate(ctx, stamp).delivery_id
         dedupe(ctx, delivery_id)
-    assert [deliver(ctx, delivery_id)["outcome"] for _ in range(2)] == ["delivered", "already_delivered"]
+    assert [deliver(ctx, delivery_id).outcome for _ in range(2)] == ["delivered", "already_delivered"]
     for _ in range(2):
         summarize_all(ctx, [delivery_id])
     assert len(office.delivered()) == 1
@@ -238,11 +238,11 @@ def test_a_file_that_liveramp_rejected_goes_out_again_after_reopening(office: Of
     """Reopened, its transactions go out with the next day's file; today's place stays used."""
     stamp = office.drop("a.psv", [row(number) for number in range(30)])
     (told,) = office.run("daily/1", [stamp])
-    reopen_delivery(office.context("admin"), told["delivery_id"], reason="wrong time zone")
-    assert office.run("daily/2", [stamp])[0]["outcome"] == "queued"
+    reopen_delivery(office.context("admin"), told.delivery_id, reason="wrong time zone")
+    assert office.run("daily/2", [stamp])[0].outcome == "queued"
     office.clock.advance(timedelta(days=1))
     (again,) = office.run("daily/3", [office.drop("b.psv", [row(number) for number in range(30, 60)])])
-    assert (again["outcome"], again["rows"]) == ("delivered", 60)
+    assert (again.outcome, again.rows) == ("delivered", 60)
     assert sorted(office.delivered()["shop_2026-11-23.psv"]) == sorted(_lines(range(60)))
 
 
@@ -251,7 +251,7 @@ def test_a_source_on_a_server_is_delivered_in_one_stream(office: Office) -> None
     stamp = office.drop("a.psv", [row(number) for number in range(3000)])
     stamp["uri"] = office.server.uri(stamp["uri"])
     (told,) = office.run("daily/1", [stamp])
-    assert (told["outcome"], told["rows"]) == ("delivered", 3000)
+    assert (told.outcome, told.rows) == ("delivered", 3000)
     assert office.delivered() == {"shop_2026-11-22.psv": _lines(range(3000))}
 
 
@@ -259,7 +259,7 @@ def test_nothing_of_a_customer_is_kept(office: Office, capfd: pytest.CaptureFixt
     """No address or phone in the state, the staging or what is printed."""
     office.run("daily/1", [office.drop("a.psv", [row(number) for number in range(30)])])
     (late,) = office.run("manual/1", [office.drop("b.psv", [row(number) for number in range(30, 60)])])
-    assert late["outcome"] == "queued"
+    assert late.outcome == "queued"
     for path in (office.folder / "state").rglob("*"):
         if path.is_file():
             content = path.read_bytes()

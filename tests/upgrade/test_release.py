@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import open_feed_state
-from airflow_provider_tiktok_offline.delivery.operations.maintenance import keep_up
+from airflow_provider_tiktok_offline.delivery.operations.maintenance import maintain
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
@@ -83,23 +83,23 @@ def test_an_open_delivery_is_carried_on(left: Old, running: RunningSimulator) ->
     ctx = left.context(SECOND_RUN)
     opened = left.open_delivery()
     before = sorted(ctx.staging.list(opened))
-    assert normalize_hash(ctx, opened)["events"] == 10
+    assert normalize_hash(ctx, opened).events == 10
     assert sorted(ctx.staging.list(opened)) == before
-    for part in dedupe(ctx, opened)["parts"]:
+    for part in dedupe(ctx, opened).parts:
         upload(ctx, opened, part)
     assert orders(running) == set(range(16, 21))
-    assert summarize(ctx, opened)["events"] == {"accepted": 10}
+    assert summarize(ctx, opened).events == {"accepted": 10}
 
 
 def test_what_was_sent_is_known(left: Old, running: RunningSimulator) -> None:
     """A new file's rows are held against the old ledger; another run takes the abandoned delivery's place."""
     summary = left.world.deliver(left.world.drop(rows(1, 15), name="third.csv"), left.context("daily/run-3"))
-    assert summary["events"]["already_sent"] >= 10
+    assert summary.events["already_sent"] >= 10
     ctx = left.context("daily/run-4")
     opened = left.open_delivery()
     dedupe(ctx, opened)
     upload(ctx, opened, 0)
-    assert summarize(ctx, opened)["open"] == ""
+    assert summarize(ctx, opened).open == ""
     assert not orders(running) & set(range(1, 11))
     assert set(running.times_received().values()) <= {1}
 
@@ -109,21 +109,21 @@ def test_a_feed_goes_on(left: Old) -> None:
     ctx = left.context("feed/run-2", "liveramp")
     path = left.world.folder / "drop" / "market.csv"
     again = validate(ctx, left.world.drop(feed_rows(1, 30), name=path.name))
-    assert again["closed"]
+    assert again.closed
     left.clock.advance(timedelta(days=1))
     ctx = left.context("feed/run-3", "liveramp")
-    new = validate(ctx, left.world.drop(feed_rows(11, 60), name="next.csv"))["delivery_id"]
+    new = validate(ctx, left.world.drop(feed_rows(11, 60), name="next.csv")).delivery_id
     dedupe(ctx, new)
     told = deliver(ctx, new)
-    assert (told["outcome"], told["rows"]) == ("delivered", 40)
-    assert summarize(ctx, new)["open"] == ""
+    assert (told.outcome, told.rows) == ("delivered", 40)
+    assert summarize(ctx, new).open == ""
 
 
-def test_upkeep_reads_it(left: Old) -> None:
+def test_maintenance_reads_it(left: Old) -> None:
     """Expiry, compaction and vacuum leave what counts."""
-    keep_up(left.context("maintenance"))
+    maintain(left.context("maintenance"))
     summary = left.world.deliver(left.world.drop([*rows(1, 10), *rows(30, 1)], name="again.csv"), left.context("x/1"))
-    assert summary["events"] == {"already_sent": 10, "accepted": 1}
+    assert summary.events == {"already_sent": 10, "accepted": 1}
 
 
 @pytest.mark.parametrize(

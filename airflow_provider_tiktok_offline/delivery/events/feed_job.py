@@ -6,20 +6,27 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
 from airflow_provider_tiktok_offline.delivery.events.planning import plan_again
+from airflow_provider_tiktok_offline.delivery.events.validation import read_report
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
+from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from airflow_provider_tiktok_offline.conversions.report.report import Report
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.liveramp.feed import Feed
     from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord
     from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
-    from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
+    from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
+
+_DELIMITERS = {"comma": ",", "tab": "\t", "pipe": "|"}
 
 
 @dataclass(slots=True)
@@ -40,7 +47,7 @@ class FeedJob:
     def __init__(self, ctx: DeliveryContext, feed: Feed, earlier: DayRecord | None) -> None:
         self._ctx = ctx
         self._feed = feed
-        self._sources: list[Any] = []
+        self._sources: list[FeedSource] = []
         self._leases: list[Lease] = []
         self._file: FeedFile | None = None
         self.members: list[Member] = []
@@ -48,7 +55,7 @@ class FeedJob:
         self._oldest = ctx.oldest_event_time(moment)
 
     def add(self, state: DeliveryState, stack: ExitStack) -> None:
-        """Take a delivery in, and hold it for as long as the stack lasts."""
+        """Add a delivery's rows, and hold the delivery for as long as the stack lasts."""
         from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
         from airflow_provider_tiktok_offline.liveramp.writer import FeedSource
         from airflow_provider_tiktok_offline.storage.files import open_files
@@ -58,6 +65,7 @@ class FeedJob:
         member = Member(state, LineSet(), list(self._ctx.ledger.plan(state.id).parts))
         for part in member.parts:
             member.chosen.add(self._rows(member, part)["line"])
+        report = self._report_of(state)
         self._leases.append(lease)
         self.members.append(member)
         self._sources.append(
@@ -66,21 +74,15 @@ class FeedJob:
                 settings=self._ctx.config.conversion_settings(),
                 lines=member.chosen,
                 sha256=state.digest,
-                **self._found(state),
+                delimiter=None if report is None else _DELIMITERS[report.delimiter],
+                categories=None if report is None else frozenset(report.categories),
             )
         )
 
-    def _found(self, state: DeliveryState) -> dict[str, Any]:
-        """What validating found in the file; nothing if its report is gone, or another file's."""
-        from airflow_provider_tiktok_offline.conversions.report.report import Report
-        from airflow_provider_tiktok_offline.liveramp.feed import DELIMITER_NAMES
-
-        found = self._ctx.objects.get(f"{self._ctx.folder(state.id)}/report.json")
-        report = None if found is None else Report.from_json(found[0])
-        if report is None or report.sha256 != state.digest:
-            return {}
-        delimiters = {name: mark for mark, name in DELIMITER_NAMES.items()}
-        return {"delimiter": delimiters[report.delimiter], "categories": frozenset(report.categories)}
+    def _report_of(self, state: DeliveryState) -> Report | None:
+        """The report of the delivery's file; None if it is gone, or another file's."""
+        report = read_report(self._ctx, state.id)
+        return report if report is not None and report.sha256 == state.digest else None
 
     def file(self) -> FeedFile:
         """The feed file of all that was added; the same object each time."""
@@ -91,12 +93,12 @@ class FeedJob:
         return self._file
 
     def progress(self, done: int, total: int | None) -> None:
-        """Tell how far it is, and that nobody else may take the deliveries over."""
+        """Report progress, and make sure that the deliveries are still this run's."""
         for lease in self._leases:
             lease.check()
         self._ctx.progress("deliver", done, total)
 
-    def _rows(self, member: Member, part: int) -> Any:
+    def _rows(self, member: Member, part: int) -> pl.DataFrame:
         """Line and event key of the planned rows of a part that are not too old."""
         import polars as pl
 
@@ -105,7 +107,7 @@ class FeedJob:
         joined = frame.join(planned.select("row", "event_key"), on="row", how="inner", maintain_order="left")
         return joined.filter(pl.col("event_time") >= self._oldest).select("line", "event_key")
 
-    def note(self, record: DayRecord | None, omitted: Mapping[str, list[int]]) -> None:
+    def write_receipts(self, record: DayRecord | None, omitted: Mapping[str, list[int]]) -> None:
         """Write the receipts of a delivered file: its rows are accepted, those that could not be written refused.
 
         :param omitted: delivery id -> lines that could not be written.
@@ -117,7 +119,8 @@ class FeedJob:
             self._ctx.ledger.settle(member.state.id)
         for member in self.members:
             # Rows that another delivery of this file held are settled with it.
-            if member.state.steps.get("dedupe", {}).get("events", {}).get("held"):
+            planned = DedupeResult.of(member.state)
+            if planned is not None and planned.events.get("held"):
                 plan_again(self._ctx, member.state)
 
     def _receipts(self, member: Member, part: int, omitted: list[int], name: str | None) -> None:

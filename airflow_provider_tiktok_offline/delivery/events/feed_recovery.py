@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.feed_job import FeedJob
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import feed_publisher, open_feed_state
@@ -12,6 +13,7 @@ from airflow_provider_tiktok_offline.delivery.events.planning import plan_again
 from airflow_provider_tiktok_offline.delivery.events.validation import recreate_verdicts
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery, note_step, resume
+from airflow_provider_tiktok_offline.delivery.state.step_results import DeliverResult
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
@@ -20,14 +22,6 @@ if TYPE_CHECKING:
 
 #: Days back in which a writer that died is looked for.
 _DAYS_LOOKED_AT = 7
-#: Outcomes after which a delivery waits for the next feed file.
-WAITING = ("queued", "carried_over")
-#: Outcomes after which nothing is left to deliver.
-DONE = ("delivered", "already_delivered", "nothing_new")
-#: What is said of a delivery without a feed file.
-NO_FILE: dict[str, Any] = {
-    "outcome": "nothing_new", "rows": 0, "bytes": None, "file_name": None, "uri": None, "sha256": None, "day": None,
-}  # fmt: skip
 
 
 def recover_feed_files(ctx: DeliveryContext) -> None:
@@ -46,10 +40,10 @@ def recover_feed_files(ctx: DeliveryContext) -> None:
                 finish_delivered(ctx, delivered)
 
 
-def finish_delivered(ctx: DeliveryContext, record: DayRecord) -> dict[str, Any]:
+def finish_delivered(ctx: DeliveryContext, record: DayRecord) -> dict[str, DeliverResult]:
     """Finish a feed file that lies at its destination: receipts and results of its deliveries, where they are missing.
 
-    :returns: what is said of the file.
+    :returns: what became of each delivery.
     """
     from airflow_provider_tiktok_offline.liveramp.publish import Published
 
@@ -71,19 +65,19 @@ def finish_feed_file(
     published: Published,
     members: list[DeliveryState],
     omitted: Mapping[str, list[int]],
-) -> dict[str, Any]:
+) -> dict[str, DeliverResult]:
     """Write the receipts of a feed file that went out, and keep with each delivery what became of it.
 
     If the file did not go out, its deliveries wait for the next one. Idempotent.
 
     :param members: the deliveries of the file.
     :param omitted: delivery id -> lines that could not be written.
-    :returns: what is said of the file.
+    :returns: what became of each delivery.
     """
     feed_state = open_feed_state(ctx)
-    said = {**_facts(published), "deliveries": [member.id for member in members]}
+    results = _results(published, tuple(member.id for member in members))
     open_members = [member for member in members if member.status != "closed"]
-    if published.outcome in WAITING:
+    if published.outcome in ("queued", "carried_over"):
         for member in members:
             feed_state.queue(
                 member.id, "another file went out today" if published.outcome == "queued" else "too few rows"
@@ -91,16 +85,17 @@ def finish_feed_file(
     else:
         for member in open_members:
             note_delivery(ctx, member.id)
-        job.note(published.record, omitted)
-        feed_state.unqueue(said["deliveries"])
+        job.write_receipts(published.record, omitted)
+        feed_state.unqueue(list(results))
     for member in open_members:
-        note_step(ctx, member, "deliver", {"delivery_id": member.id, **said})
-    return said
+        note_step(ctx, member, results[member.id])
+    return results
 
 
 def rows_are_out(state: DeliveryState) -> bool:
     """Whether the delivery's rows have gone out and the ledger knows it."""
-    return state.steps.get("deliver", {}).get("outcome") in DONE
+    delivered = DeliverResult.of(state)
+    return delivered is not None and delivered.done
 
 
 def _unfinished(ctx: DeliveryContext, record: DayRecord) -> bool:
@@ -113,17 +108,23 @@ def _unfinished(ctx: DeliveryContext, record: DayRecord) -> bool:
     return any(state.status in ("open", "failed") and not rows_are_out(state) for state in found)
 
 
-def _facts(published: Published) -> dict[str, Any]:
-    """What is said of a published file, as JSON carries it."""
+def _results(published: Published, deliveries: tuple[str, ...]) -> dict[str, DeliverResult]:
+    """What became of each delivery of a feed file."""
     record = published.record
-    facts = {**NO_FILE, "outcome": published.outcome}
-    if record is None or published.outcome in WAITING:
-        return facts
-    return facts | {
-        "rows": record.rows,
-        "bytes": record.bytes,
-        "file_name": record.file_name,
-        "uri": record.uri,
-        "sha256": record.stored_sha256 or record.sha256,
-        "day": record.day,
+    results = {
+        one: DeliverResult(delivery_id=one, outcome=published.outcome, deliveries=deliveries) for one in deliveries
+    }
+    if record is None or published.outcome == "queued":
+        return results
+    return {
+        one: replace(
+            result,
+            rows=record.rows,
+            bytes=record.bytes,
+            file_name=record.file_name,
+            uri=record.uri,
+            sha256=record.stored_sha256 or record.sha256,
+            day=record.day,
+        )
+        for one, result in results.items()
     }

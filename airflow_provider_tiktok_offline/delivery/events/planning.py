@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import Events, open_events
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
-from airflow_provider_tiktok_offline.delivery.state.outcome_counts import Tally, amounts
+from airflow_provider_tiktok_offline.delivery.state.outcome_counts import OutcomeCounts, with_amounts
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step
+from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
 
 if TYPE_CHECKING:
@@ -20,19 +21,17 @@ if TYPE_CHECKING:
 
 def plan_events(
     ctx: DeliveryContext, state: DeliveryState, events: Events, *, retry_refused: bool = False
-) -> dict[str, Any]:
+) -> DedupeResult:
     """Claim the events that nobody has sent, write the plan and keep the result with the delivery.
 
     A plan that is under way stays as it is. Outside live mode the ledger is only read. The caller holds the delivery.
 
     :param retry_refused: plan again what TikTok refused before.
-    :returns: ``delivery_id``, ``closed``, ``events`` and their ``values`` by verdict, and ``parts``: the numbers of the
-        parts that have something to send.
+    :returns: what the plan holds.
     :raises LedgerMissingError: in live mode, if the event set's ledger was never made.
     """
-    planned = _plan(ctx, state.id, events, retry_refused) if ctx.live else _would_plan(ctx, events)
-    result = {"delivery_id": state.id, "closed": False, **planned}
-    note_step(ctx, state, "dedupe", result)
+    result = _plan(ctx, state.id, events, retry_refused) if ctx.live else _would_plan(ctx, state.id, events)
+    note_step(ctx, state, result)
     return result
 
 
@@ -63,7 +62,7 @@ def ledger_verdicts(ctx: DeliveryContext, ledger: Ledger | None, frame: pl.DataF
     return ledger.look(_keyed(ledger, frame), now=ctx.clock.now(), lookback=ctx.lookback)
 
 
-def _plan(ctx: DeliveryContext, delivery_id: str, events: Events, retry_refused: bool) -> dict[str, Any]:
+def _plan(ctx: DeliveryContext, delivery_id: str, events: Events, retry_refused: bool) -> DedupeResult:
     ledger = ctx.ledger
     ledger.use_route(ctx.config.route)
     plan = ledger.dedupe(
@@ -74,22 +73,25 @@ def _plan(ctx: DeliveryContext, delivery_id: str, events: Events, retry_refused:
         lookback=ctx.lookback,
         retry_refused=retry_refused,
     )
-    tally = Tally()
+    counts = OutcomeCounts()
     for index in range(len(events.parts)):
-        tally.add(amounts(events.read(index)).select("value", "currency", plan.verdicts(index)["verdict"]))
-    return {**tally.result(), "parts": list(plan.parts)}
+        verdict = plan.verdicts(index)["verdict"].alias("outcome")
+        counts.add(with_amounts(events.read(index)).select("value", "currency", verdict))
+    return DedupeResult(delivery_id=delivery_id, events=counts.events, values=counts.values, parts=plan.parts)
 
 
-def _would_plan(ctx: DeliveryContext, events: Events) -> dict[str, Any]:
+def _would_plan(ctx: DeliveryContext, delivery_id: str, events: Events) -> DedupeResult:
     ledger = ledger_or_none(ctx)
-    tally = Tally()
+    counts = OutcomeCounts()
     for index in range(len(events.parts)):
         frame = events.read(index)
-        verdict = ledger_verdicts(ctx, ledger, frame).replace({"new": "would_send"}).alias("verdict")
-        tally.add(amounts(frame).select("value", "currency", verdict))
+        verdict = ledger_verdicts(ctx, ledger, frame).replace({"new": "would_send"}).alias("outcome")
+        counts.add(with_amounts(frame).select("value", "currency", verdict))
     # A test run sends a few events of the first part; a dry run none.
     testing = ctx.config.mode == "test" and bool(events.parts)
-    return {**tally.result(), "parts": [0] if testing else []}
+    return DedupeResult(
+        delivery_id=delivery_id, events=counts.events, values=counts.values, parts=(0,) if testing else ()
+    )
 
 
 def _keyed(ledger: Ledger, frame: pl.DataFrame) -> pl.DataFrame:

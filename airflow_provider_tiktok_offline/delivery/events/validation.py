@@ -10,16 +10,17 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import stage_verdicts, staged_verdicts
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import contract_settings
-from airflow_provider_tiktok_offline.delivery.source.checksum_manifest import SummedFile
+from airflow_provider_tiktok_offline.delivery.source.checksum_manifest import ChecksummedFile
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step
+from airflow_provider_tiktok_offline.delivery.state.step_results import ValidateResult
 from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceededError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class FileCheck:
         folder: a temporary directory, gone when the check is over.
     """
 
-    source: StoredFile | SummedFile
+    source: StoredFile | ChecksummedFile
     settings: ConversionSettings
     suppression: Suppression | None
     folder: Path
@@ -75,12 +76,12 @@ class FileCheck:
             )
 
     def verify_checksum(self) -> None:
-        """Compare the bytes that were read with the checksum file beside the conversion file, if there is one.
+        """Compare the bytes that were read with the expected checksum, if there is one.
 
         :raises InputFileError: if they differ.
         """
-        if isinstance(self.source, SummedFile):
-            self.source.check()
+        if isinstance(self.source, ChecksummedFile):
+            self.source.verify()
 
     def stage_verdicts(self, delivery_id: str) -> None:
         """Stage the verdicts of the last run where the route needs them."""
@@ -92,7 +93,7 @@ class FileCheck:
 def open_check(ctx: DeliveryContext, stamp: FileStamp, checksum: str | None = None) -> Iterator[FileCheck]:
     """Open a conversion file to check its rows.
 
-    :param checksum: what its bytes must sum to, as ``sha256:<hex>``.
+    :param checksum: the expected one, as ``sha256:<hex>``; None for a file without a checksum manifest.
     :raises FileChangedError: if the file is not as its stamp says.
     """
     from airflow_provider_tiktok_offline.storage.files import open_files
@@ -111,7 +112,7 @@ def open_check(ctx: DeliveryContext, stamp: FileStamp, checksum: str | None = No
             )
         stored = StoredFile(stamp.uri, stamp.size, files)
         yield FileCheck(
-            source=stored if checksum is None else SummedFile(stored, checksum),
+            source=stored if checksum is None else ChecksummedFile(stored, checksum),
             settings=contract_settings(ctx),
             suppression=load_suppression(ctx),
             folder=Path(folder),
@@ -119,25 +120,31 @@ def open_check(ctx: DeliveryContext, stamp: FileStamp, checksum: str | None = No
         )
 
 
-def validation_result(ctx: DeliveryContext, state: DeliveryState, stamp: FileStamp, report: Report) -> dict[str, Any]:
-    """What ``validate`` returns of a file."""
-    return {
-        "delivery_id": state.id,
-        "uri": stamp.uri,
-        "mtime": stamp.mtime.isoformat(),
-        "digest": report.sha256,
-        "as_of": state.as_of.isoformat(),
-        "closed": state.status == "closed",
-        "rows_total": report.rows_total,
-        "rows_valid": report.rows_valid,
-        "rows_rejected": report.rows_rejected,
-        "rows_duplicate": report.rows_duplicate,
-        "rows_excluded": report.rows_excluded,
-        "report_uri": ctx.uri(f"{ctx.folder(state.id)}/report.json"),
-    }
+def validate_result(
+    ctx: DeliveryContext, state: DeliveryState, report: Report, *, mtime: datetime | None = None
+) -> ValidateResult:
+    """What validating the delivery's file gave.
+
+    :param mtime: when the file was last written; None for events that were prepared elsewhere.
+    """
+    return ValidateResult(
+        delivery_id=state.id,
+        uri=state.uri,
+        mtime=None if mtime is None else mtime.isoformat(),
+        digest=report.sha256,
+        as_of=state.as_of.isoformat(),
+        closed=state.status == "closed",
+        rows_total=report.rows_total,
+        rows_valid=report.rows_valid,
+        rows_rejected=report.rows_rejected,
+        rows_duplicate=report.rows_duplicate,
+        rows_excluded=report.rows_excluded,
+        report_uri=ctx.uri(f"{ctx.folder(state.id)}/report.json"),
+        gate_exceeded=report.gate_exceeded,
+    )
 
 
-def keep_report(ctx: DeliveryContext, state: DeliveryState, report: Report, result: dict[str, Any]) -> None:
+def keep_report(ctx: DeliveryContext, state: DeliveryState, report: Report, result: ValidateResult) -> None:
     """Write the report beside the delivery and into the log, and keep the step's result."""
     from airflow_provider_tiktok_offline.conversions.report.html_report import html
 
@@ -145,7 +152,15 @@ def keep_report(ctx: DeliveryContext, state: DeliveryState, report: Report, resu
     ctx.objects.put(f"{folder}/report.json", report.to_json().encode())
     ctx.objects.put(f"{folder}/report.html", html(report).encode())
     log.info("%s", _table(report))
-    note_step(ctx, state, "validate", {**result, "gate_exceeded": report.gate_exceeded})
+    note_step(ctx, state, result)
+
+
+def read_report(ctx: DeliveryContext, delivery_id: str) -> Report | None:
+    """The report that is kept of a delivery's file; None if there is none."""
+    from airflow_provider_tiktok_offline.conversions.report.report import Report
+
+    stored = ctx.objects.get(f"{ctx.folder(delivery_id)}/report.json")
+    return None if stored is None else Report.from_json(stored[0])
 
 
 def check_gate(report: Report, *, where: str, todo: str) -> None:
@@ -182,7 +197,7 @@ def recreate_verdicts(ctx: DeliveryContext, state: DeliveryState) -> None:
                 todo="Restore the file, or deliver the new one as a file of its own.",
             )
         check.stage_verdicts(state.id)
-    keep_report(ctx, state, report, validation_result(ctx, state, stamp, report))
+    keep_report(ctx, state, report, validate_result(ctx, state, report, mtime=stamp.mtime))
 
 
 def _table(report: Report) -> str:

@@ -1,4 +1,4 @@
-"""Files that were delivered by other means: what is in them counts as sent, and nothing is sent."""
+"""Adopting files that were delivered by other means: their transactions count as sent, and nothing is sent."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.step_results import AdoptResult
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -19,13 +20,12 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
 
-def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str) -> dict[str, Any]:
+def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str) -> AdoptResult:
     """Record a file's valid transactions as delivered, whatever their age, and the file as handled.
 
     :param ledger: the event set's ledger, or one whose rebuild is under way.
     :param uri: the file.
-    :returns: ``delivery_id``, ``file``, ``events`` (valid ones of the file), ``new`` (not in the ledger before) and the
-        rows that are not adopted because they are ``rejected``.
+    :returns: how many transactions the file holds, and how many of them the ledger did not know.
     :raises InputFileError: if the file can't be used at all.
     :raises DeliveryHeldError: if a run delivers it now.
     """
@@ -68,25 +68,25 @@ def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str) -
         new = corrections.adopt(
             ledger, delivery_id, _frames(ledger, events), route=ctx.config.route, reason=reason, actor=ctx.holder
         )
-    result = {
-        "delivery_id": delivery_id,
-        "file": report.file,
-        "events": events.manifest["events"],
-        "new": new,
-        "rejected": report.rows_rejected,
-    }
+    result = AdoptResult(
+        delivery_id=delivery_id,
+        file=report.file,
+        events=events.manifest["events"],
+        new=new,
+        rejected=report.rows_rejected,
+    )
     if state.status != "closed":
-        ctx.deliveries.save(state, status="closed", steps={"adopt": result})
+        ctx.deliveries.save(state, status="closed", steps={result.STEP: result.to_document()})
     return result
 
 
 def rebuild_ledger(
-    ctx: DeliveryContext, uris: list[str], *, reason: str, told: Callable[[dict[str, Any]], None]
+    ctx: DeliveryContext, uris: list[str], *, reason: str, on_adopted: Callable[[AdoptResult], None]
 ) -> None:
-    """Make a lost or damaged ledger again from the files that were kept; one that broke off is gone on with.
+    """Rebuild a lost or damaged ledger from the files that were kept; an interrupted rebuild is continued.
 
     :param uris: every file that was ever delivered and may still be within the lookback.
-    :param told: called with the result of each file.
+    :param on_adopted: called with the result of each file.
     :raises ConfigError: without a file.
     """
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
@@ -115,7 +115,7 @@ def rebuild_ledger(
         rebuilding=True,
     )
     for uri in uris:
-        told(adopt_file(ctx, ledger, uri, reason=reason))
+        on_adopted(adopt_file(ctx, ledger, uri, reason=reason))
     finish_rebuild(ctx.objects, event_set_id, clock=ctx.clock, reason=reason, actor=ctx.holder)
 
 

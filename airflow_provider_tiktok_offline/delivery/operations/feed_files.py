@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import (
     contract_settings,
@@ -15,19 +15,41 @@ from airflow_provider_tiktok_offline.delivery.events.feed_setup import (
     liveramp_config,
     open_feed_state,
 )
+from airflow_provider_tiktok_offline.delivery.events.planning import ledger_or_none, ledger_verdicts
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.errors import FeedError, LedgerMissingError
+from airflow_provider_tiktok_offline.errors import FeedError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
     from airflow_provider_tiktok_offline.conversions.report.report import Report
+    from airflow_provider_tiktok_offline.ledger.ledger import Ledger
     from airflow_provider_tiktok_offline.liveramp.feed import Feed
+    from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 
 _DELIMITERS = {"comma": ",", "tab": "\t", "pipe": "|"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenFeedFile:
+    """A feed file that was written for a look.
+
+    Attributes:
+        rows, bytes, sha256: of the file.
+        left_out: valid rows that were delivered before, or that a delivery holds.
+    """
+
+    rows: int
+    bytes: int
+    sha256: str
+    left_out: int
+
+    def to_dict(self) -> dict[str, int | str]:
+        """Plain values, as XCom and JSON carry them."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,54 +122,43 @@ def accept_feed(ctx: DeliveryContext, sample: Path, *, replace_existing: bool = 
 
 
 def check_file(ctx: DeliveryContext, uri: str) -> Report:
-    """Hold a file against the programme's rules and the feed's contract; nothing is written.
+    """Check a file against the programme's rules and the feed's contract; nothing is written.
 
     :raises FeedError: if the feed has no contract, or the file has drifted from it.
     :raises InputFileError: if the file can't be used at all.
     """
     with _checked(ctx, uri) as checked:
-        _feed_file(ctx, checked, sent_before=None).measure()
+        _feed_file(ctx, checked, None).measure()
         return checked.report
 
 
-def write_file(ctx: DeliveryContext, uri: str, to: Path) -> dict[str, Any]:
+def write_file(ctx: DeliveryContext, uri: str, to: Path) -> WrittenFeedFile:
     """Write the feed file that a delivery of this file alone would make, plain, for its owner alone to read.
 
-    :returns: ``rows``, ``bytes``, ``sha256``, ``left_out`` (delivered before, or held by a delivery).
+    :returns: what was written.
     :raises FeedError: as :func:`check_file`.
     """
     from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
 
-    try:
-        ledger = ctx.ledger
-    except LedgerMissingError:
-        ledger = None
     with _checked(ctx, uri) as checked:
-        file = _feed_file(ctx, checked, sent_before=ledger)
+        file = _feed_file(ctx, checked, ledger_or_none(ctx))
         with DirectoryParts(to.parent).open_write(to.name) as stream:
             for chunk in file.chunks():
                 stream.write(chunk)
-        return {
-            "rows": file.rows,
-            "bytes": file.bytes,
-            "sha256": file.sha256,
-            "left_out": checked.report.rows_valid - file.rows,
-        }
+        return WrittenFeedFile(
+            rows=file.rows, bytes=file.bytes, sha256=file.sha256, left_out=checked.report.rows_valid - file.rows
+        )
 
 
-def _feed_file(ctx: DeliveryContext, checked: _Checked, *, sent_before: Any) -> Any:
+def _feed_file(ctx: DeliveryContext, checked: _Checked, ledger: Ledger | None) -> FeedFile:
+    """The feed file of the valid rows; with a ledger, of those that were not sent before."""
     from airflow_provider_tiktok_offline.ledger.plan import UNTRIED_VERDICTS
     from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
     from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
 
     lines = LineSet()
     for frame in checked.valid():
-        chosen = frame
-        if sent_before is not None:
-            keyed = frame.select(sent_before.keys(frame["event_id"]).alias("event_key"), "content", "event_time")
-            verdict = sent_before.look(keyed, now=ctx.clock.now(), lookback=ctx.lookback)
-            chosen = frame.filter(verdict.is_in(UNTRIED_VERDICTS))
-        lines.add(chosen["line"])
+        lines.add(frame.filter(ledger_verdicts(ctx, ledger, frame).is_in(UNTRIED_VERDICTS))["line"])
     feed = open_feed_state(ctx).contract(ctx.config.name)
     source = FeedSource(source=checked.source, settings=checked.settings, lines=lines, sha256=checked.report.sha256)
     return FeedFile(feed, [source])

@@ -1,4 +1,4 @@
-"""Regular upkeep of one advertiser's state: retention, compaction, vacuum, and what abandoned runs left behind."""
+"""Maintenance of one advertiser's state: retention, compaction, vacuum, and what abandoned runs left behind."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from airflow_provider_tiktok_offline.errors import LedgerMissingError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Upkeep:
-    """What one round did.
+class MaintenanceResult:
+    """What one round of maintenance did.
 
     Attributes:
-        staged: deliveries whose abandoned staged parts went.
-        notes: notes about files and runs that went.
-        keys, records, deliveries, objects: what the ledger forgot, as in :class:`~..ledger.maintenance.Expired`.
+        staged: deliveries whose abandoned staged parts were removed.
+        notes: notes about files and runs that were removed.
+        keys, records, deliveries, objects: removed from the ledger, as in :class:`~..ledger.maintenance.Expired`.
         merged: files of the ledger's tables that were merged into others.
         removed: files of the tables that nothing needed any more.
     """
@@ -35,13 +35,13 @@ class Upkeep:
         return asdict(self)
 
 
-def keep_up(ctx: DeliveryContext) -> Upkeep:
-    """Sweep, expire, compact and vacuum; safe beside a delivery, and again at any time.
+def maintain(ctx: DeliveryContext) -> MaintenanceResult:
+    """Remove what is older than its retention, compact and vacuum; safe beside a delivery, and idempotent.
 
-    A dry run has no ledger to keep.
+    A dry run needs no ledger.
 
     :raises LedgerMissingError: if a live advertiser's ledger was never made.
-    :raises LedgerBusyError: if deliveries committed first each time; nothing is lost, the next round does it.
+    :raises LedgerBusyError: if deliveries committed first each time; nothing is lost, and the next round does it.
     """
     from airflow_provider_tiktok_offline.ledger import maintenance
 
@@ -51,7 +51,7 @@ def keep_up(ctx: DeliveryContext) -> Upkeep:
     except LedgerMissingError:
         if ctx.live:
             raise
-        return Upkeep(staged=swept.staged, notes=swept.notes)
+        return MaintenanceResult(staged=swept.staged, notes=swept.notes)
     gone = maintenance.expire(
         ledger,
         retention_days=ctx.config.ledger.retention_days,
@@ -59,7 +59,7 @@ def keep_up(ctx: DeliveryContext) -> Upkeep:
         record_months=ctx.config.ledger.record_months,
     )
     merged = maintenance.compact(ledger)
-    return Upkeep(
+    return MaintenanceResult(
         staged=swept.staged,
         notes=swept.notes,
         keys=gone.keys,

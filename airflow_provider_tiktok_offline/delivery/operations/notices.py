@@ -1,17 +1,18 @@
-"""What a person is told of a run, in words without a customer's data: names, counts, sums and what to do next."""
+"""Notices: what a person is notified of a run, without a customer's data: names, counts, sums and what to do next."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from html import escape
-from typing import Any, Literal
+from typing import Literal
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.conversions.report.report import money
+from airflow_provider_tiktok_offline.delivery.events.validation import read_report
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.delivery_summary import read_summary
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 
 Event = Literal["success", "failure", "gate", "stale"]
@@ -53,7 +54,7 @@ class Notice:
         )
         return f"<p>{escape(self.subject)}</p><table>{rows}</table>"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """As JSON's values, for a webhook."""
         return {
             "event": self.event,
@@ -88,26 +89,20 @@ def _delivery(ctx: DeliveryContext, delivery_id: str) -> Iterator[tuple[str, str
     state = ctx.deliveries.find(delivery_id)
     if state is None:
         return
-    folder = ctx.folder(delivery_id)
     yield "File", state.file_name
-    report = _read(ctx, f"{folder}/report.json")
-    if report:
-        counts = [f"{report[name]:,} {name.removeprefix('rows_')}" for name in _CLASSES]
-        yield "Rows", ", ".join(counts)
-    summary = _read(ctx, f"{folder}/summary.json")
-    if summary.get("events"):
-        yield "Events", ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(summary["events"].items()))
-    if summary.get("values"):
-        yield "Values", ", ".join(f"{money(sums)} {outcome}" for outcome, sums in sorted(summary["values"].items()))
-    if summary.get("open"):
-        yield "Open", summary["open"]
-    if report:
-        yield "Report", ctx.uri(f"{folder}/report.html")
-
-
-def _read(ctx: DeliveryContext, path: str) -> dict[str, Any]:
-    found = ctx.objects.get(path)
-    return {} if found is None else json.loads(found[0])
+    report = read_report(ctx, delivery_id)
+    if report is not None:
+        yield "Rows", ", ".join(f"{getattr(report, name):,} {name.removeprefix('rows_')}" for name in _CLASSES)
+    summary = read_summary(ctx, delivery_id)
+    if summary is not None:
+        if summary.events:
+            yield "Events", ", ".join(f"{count:,} {outcome}" for outcome, count in sorted(summary.events.items()))
+        if summary.values:
+            yield "Values", ", ".join(f"{money(sums)} {outcome}" for outcome, sums in sorted(summary.values.items()))
+        if summary.open:
+            yield "Open", summary.open
+    if report is not None:
+        yield "Report", ctx.uri(f"{ctx.folder(delivery_id)}/report.html")
 
 
 def stale_at(config: AdvertiserConfig, due: datetime) -> datetime | None:
@@ -123,6 +118,6 @@ def stale_at(config: AdvertiserConfig, due: datetime) -> datetime | None:
     return moment if moment > local else datetime.combine(local.date() + timedelta(days=1), by, config.zone)
 
 
-def first_told(ctx: DeliveryContext, event: Event, day: date) -> bool:
-    """Whether nobody has been told of this for that day yet; from now on somebody has."""
+def claim_notification(ctx: DeliveryContext, event: Event, day: date) -> bool:
+    """Whether nobody was notified of this for that day yet; the caller then notifies, and later callers do not."""
     return ctx.objects.create(f"advertisers/{ctx.config.name}/told/{event}-{day.isoformat()}", b"")

@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError
 
 
-def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OffboardResult:
+    """What was removed of an advertiser.
+
+    Attributes:
+        deliveries: states of deliveries, with their staged parts.
+        objects: reports, notes, and objects of the feed and the ledger.
+        ledger: whether the event set's ledger was removed.
+    """
+
+    deliveries: int
+    objects: int
+    ledger: bool
+
+    def to_dict(self) -> dict[str, int | bool]:
+        """Plain values."""
+        return asdict(self)
+
+
+def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> OffboardResult:
     """Remove an advertiser's deliveries, reports, staged parts, feed and, unless others use it, the event set's ledger.
 
     The delivery records and the audit trail stay: they are the proof of what was delivered. Can be called again.
 
     :param with_ledger: whether the event set's ledger goes; no other advertiser may send to it any more.
     :param reason: why; kept in the audit trail.
-    :returns: how many ``deliveries`` and ``objects`` went, and whether the ``ledger`` did.
+    :returns: what was removed.
     :raises DeliveryHeldError: while a delivery is at work.
     """
     from airflow_provider_tiktok_offline.delivery.events.feed_setup import feed_name
@@ -52,7 +71,7 @@ def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> dict[st
             if not _is_record(path.removeprefix(f"{root}/")):
                 ctx.objects.delete(path)
                 objects += 1
-    return {"deliveries": len(states), "objects": objects, "ledger": with_ledger}
+    return OffboardResult(deliveries=len(states), objects=objects, ledger=with_ledger)
 
 
 def _is_record(path: str) -> bool:

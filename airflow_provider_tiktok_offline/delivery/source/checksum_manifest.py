@@ -1,11 +1,11 @@
-"""The manifest beside a conversion file: when it is complete, and whether it arrived whole."""
+"""The checksum manifest beside a conversion file: whether the file is complete, and whether it arrived whole."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.errors import InputFileError
@@ -25,10 +25,10 @@ _LARGEST = 1 << 20
 
 
 def read_checksum(files: RemoteFiles, manifest_uri: str, name: str) -> str | None:
-    """The checksum, as ``sha256:<hex>``, that a manifest names for the file ``name``.
+    """The checksum, as ``sha256:<hex>``, that a checksum manifest names for the file ``name``.
 
-    A line without a name counts where it is the manifest's only one. None if there is no such line, as while the
-    manifest is still being written.
+    A line without a name counts where it is the only one. None if there is no such line, as while the manifest is
+    still being written.
     """
     with files.open_read(manifest_uri) as stream:
         text = stream.read(_LARGEST).decode("utf-8", errors="replace")
@@ -47,17 +47,17 @@ def read_checksum(files: RemoteFiles, manifest_uri: str, name: str) -> str | Non
 
 
 @dataclass
-class SummedFile:
-    """A conversion file whose bytes are summed while they are read, so that it is read once.
+class ChecksummedFile:
+    """A conversion file whose checksum is computed while it is read, so that it is read once.
 
     Attributes:
         file: the file itself.
-        checksum: what its bytes must sum to, as ``sha256:<hex>``.
+        checksum: the expected one, as ``sha256:<hex>``.
     """
 
     file: StoredFile
     checksum: str
-    _digest: Any = field(default=None, init=False)
+    _digest: hashlib._Hash | None = field(default=None, init=False)
 
     @property
     def name(self) -> str:
@@ -74,18 +74,18 @@ class SummedFile:
     def open(self) -> BinaryIO:
         """The stored bytes from the start."""
         self._digest = hashlib.new(self.checksum.partition(":")[0], usedforsecurity=False)
-        # Of a stream, whoever reads a conversion file uses this much.
-        return cast("BinaryIO", _Summed(self.file.open(), self._digest))
+        # The reader of a conversion file uses no more of a stream than this.
+        return cast("BinaryIO", _HashedStream(self.file.open(), self._digest))
 
-    def check(self) -> None:
-        """Hold what was read, from start to end, against the checksum.
+    def verify(self) -> None:
+        """Compare the checksum of what was read, from start to end, with the expected one.
 
-        :raises InputFileError: if it is another file.
+        :raises InputFileError: if they differ, or the file was not read.
         """
         algorithm, _, digits = self.checksum.partition(":")
-        if self._digest.hexdigest() != digits:
+        if self._digest is None or self._digest.hexdigest() != digits:
             raise InputFileError(
-                f"its bytes are not those whose {algorithm} the manifest names; nothing was done with them.",
+                f"its {algorithm} is not the one that the checksum manifest names; nothing was sent.",
                 rule="checksum",
                 where=self.uri,
                 todo="It did not arrive whole, or was replaced. Have it sent again, file first and manifest last, then "
@@ -94,11 +94,11 @@ class SummedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Summed:
+class _HashedStream:
     stream: BinaryIO
-    digest: Any
+    digest: hashlib._Hash
 
-    def __enter__(self) -> _Summed:
+    def __enter__(self) -> _HashedStream:
         return self
 
     def __exit__(self, *_: object) -> None:

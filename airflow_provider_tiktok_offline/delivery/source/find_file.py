@@ -1,13 +1,14 @@
-"""Which file is the day's, and is it complete?"""
+"""Finding the day's conversion files, and deciding whether they are complete."""
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.config.models import SourceConfig
 from airflow_provider_tiktok_offline.delivery.source.checksum_manifest import read_checksum
@@ -29,8 +30,39 @@ if TYPE_CHECKING:
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFiles:
+    """What one look at the source found.
+
+    Attributes:
+        day: the files' day, as 2026-11-21.
+        files: stamps of the complete files that are due, oldest first, with the ``checksum`` that a checksum manifest
+            names.
+        pending: stamps of files that still grow or lack their marker.
+        already_delivered: the day's files are delivered, and nothing is due.
+    """
+
+    day: str
+    files: tuple[Mapping[str, object], ...] = ()
+    pending: tuple[Mapping[str, object], ...] = ()
+    already_delivered: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether waiting is over."""
+        return bool(self.files) or self.already_delivered
+
+    def to_dict(self) -> dict[str, object]:
+        """What the sensor hands on, as XCom carries it."""
+        return {
+            "day": self.day,
+            "files": [dict(stamp) for stamp in self.files],
+            "already_delivered": self.already_delivered,
+        }
+
+
 def day_of_file(source: SourceConfig, *, interval_start: datetime | None, run_day: datetime) -> date:
-    """The day whose file a run is for (semantics, "Day of a file").
+    """The day whose file a run is for.
 
     :param interval_start: start of the run's data interval; None for a run without one.
     :param run_day: when the run was due, or asked for.
@@ -90,24 +122,22 @@ def find(
     ctx: DeliveryContext,
     day: date,
     *,
-    previous: Sequence[Mapping[str, Any]] = (),
+    previous: Sequence[Mapping[str, object]] = (),
     listed: Sequence[FileStamp] | None = None,
-) -> dict[str, Any]:
+) -> FoundFiles:
     """Look once for the day's complete files; one connection, one listing.
 
     :param day: the file's day.
     :param previous: the stamps that the poll before returned as ``pending``; a file unchanged since is complete.
     :param listed: the folder's files, if somebody has listed them just now.
-    :returns: ``files`` (stamps of complete files that are due, oldest first, with the ``checksum`` that a manifest
-        names), ``pending`` (stamps of files that still grow or lack their marker), ``already_delivered`` (the day's
-        file is closed: nothing is due) and ``day``.
+    :returns: the files that are due, and those that are not complete yet.
     :raises StorageError: if the source can't be listed.
     """
     with _Folder(ctx, folder_uri(ctx.config.source, day), listed) as folder:
         return _find(ctx, day, previous, folder)
 
 
-def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, Any]], folder: _Folder) -> dict[str, Any]:
+def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, object]], folder: _Folder) -> FoundFiles:
     source = ctx.config.source
     pattern = parse(source_uri(source, day)).name
     listing = folder.listing()
@@ -124,20 +154,20 @@ def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, Any]]
     # A glob may match other days' files; those that are closed are passed over, whichever day they were for.
     delivered = [stamp for stamp in matches if already_delivered(ctx, stamp)]
     due = [stamp for stamp in matches if stamp not in delivered]
-    before = {(old["uri"], old["size"], old["mtime"]) for old in previous}
+    before: set[tuple[object, ...]] = {(old["uri"], old["size"], old["mtime"]) for old in previous}
     checksums = {} if source.manifest is None else _checksums(source.manifest, due, folder)
     complete = [stamp for stamp in due if _complete(ctx, stamp, listing, before, checksums)]
     pending = [stamp for stamp in due if stamp not in complete]
     chosen = _chosen(source, complete, waiting=bool(pending))
     remember_day(ctx, day, chosen)
-    return {
-        "day": day.isoformat(),
-        "files": [
+    return FoundFiles(
+        day=day.isoformat(),
+        files=tuple(
             stamp.to_dict() | ({"checksum": checksums[stamp.uri]} if stamp.uri in checksums else {}) for stamp in chosen
-        ],
-        "pending": [stamp.to_dict() for stamp in pending],
-        "already_delivered": not due and (bool(delivered) or day_is_delivered(ctx, day)),
-    }
+        ),
+        pending=tuple(stamp.to_dict() for stamp in pending),
+        already_delivered=not due and (bool(delivered) or day_is_delivered(ctx, day)),
+    )
 
 
 def _wanted(source: SourceConfig, pattern: str, day: date) -> list[str]:
@@ -162,7 +192,7 @@ def _complete(
     ctx: DeliveryContext,
     stamp: FileStamp,
     listing: Mapping[str, FileStamp],
-    before: set[tuple[str, int, str]],
+    before: set[tuple[object, ...]],
     checksums: Mapping[str, str],
 ) -> bool:
     """Whether nobody writes to the file any more: a marker where there is one, else its age, else two equal polls."""
@@ -177,14 +207,14 @@ def _complete(
 
 
 def _checksums(manifest: str, due: Sequence[FileStamp], folder: _Folder) -> dict[str, str]:
-    """URI -> the checksum that a manifest names, for the files that have one: their own, or one of the whole folder."""
-    found = {}
+    """URI -> the checksum that a checksum manifest names: the file's own, or one of the whole folder."""
+    checksums = {}
     for stamp in due:
         named = next((name for name in (stamp.name + manifest, manifest) if name in folder.listing()), None)
         checksum = None if named is None else read_checksum(folder.files(), folder.uri + named, stamp.name)
         if checksum is not None:
-            found[stamp.uri] = checksum
-    return found
+            checksums[stamp.uri] = checksum
+    return checksums
 
 
 class _Folder:

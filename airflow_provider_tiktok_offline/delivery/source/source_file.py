@@ -1,9 +1,9 @@
-"""A file in a store as the stream of bytes that the conversion room reads."""
+"""A file in a store, read where it lies."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_tiktok_offline.storage.uris import parse
 
@@ -38,8 +38,8 @@ class StoredFile:
         return self.files.open_read(self.uri)
 
 
-def stamp_of(ctx: DeliveryContext, uri: str) -> dict[str, Any]:
-    """The stamp of a file as it stands now, for whoever knows its place and no sensor has found it.
+def stamp_of(ctx: DeliveryContext, uri: str) -> dict[str, object]:
+    """The stamp of a file as it stands now, for a file that no sensor has found.
 
     :raises FileMissingError: if there is none.
     """

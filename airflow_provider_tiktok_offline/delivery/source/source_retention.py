@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.step_results import ValidateResult
 from airflow_provider_tiktok_offline.errors import FileMissingError, StorageDeniedError, StorageError
 from airflow_provider_tiktok_offline.storage.uris import is_uri, parse
 
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
 
-def put_away(ctx: DeliveryContext, state: DeliveryState) -> None:
-    """Do with a delivered file what ``source.after_delivery`` says; nothing outside live mode.
+def retain_source(ctx: DeliveryContext, state: DeliveryState) -> None:
+    """Keep, archive or delete a delivered file, as ``source.after_delivery`` says; nothing outside live mode.
 
-    A file that is gone was put away before; another file under the same name is left alone.
+    A file that is gone was archived or deleted before; another file under the same name is left alone.
 
     :raises StorageError: if the file can't be moved or deleted.
     """
@@ -31,7 +32,8 @@ def put_away(ctx: DeliveryContext, state: DeliveryState) -> None:
 
     with open_files(state.uri, ctx.connections) as files, contextlib.suppress(FileMissingError):
         stamp = files.stat(state.uri)
-        mtime = state.steps.get("validate", {}).get("mtime")
+        validated = ValidateResult.of(state)
+        mtime = None if validated is None else validated.mtime
         if stamp.size != state.size or (mtime is not None and stamp.mtime != datetime.fromisoformat(mtime)):
             return
         if wanted == "delete":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+from airflow_provider_tiktok_offline.storage import documents
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -57,8 +57,8 @@ def _sweep_notes(ctx: DeliveryContext) -> int:
     oldest = ctx.clock.now() - timedelta(days=ctx.config.ledger.retention_days)
     swept = 0
     for path in ctx.objects.list(f"{home}/intake"):
-        found = ctx.objects.get(path)
-        if found is not None and datetime.fromisoformat(json.loads(found[0])["as_of"]) < oldest:
+        stored = documents.read(ctx.objects, path)
+        if stored is not None and datetime.fromisoformat(stored[0]["as_of"]) < oldest:
             ctx.objects.delete(path)
             swept += 1
     for path in [*ctx.objects.list(f"{home}/days"), *ctx.objects.list(f"{home}/told")]:

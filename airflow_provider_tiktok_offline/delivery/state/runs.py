@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.step_results import StepResult
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
@@ -23,12 +23,6 @@ def note_delivery(ctx: DeliveryContext, delivery_id: str) -> None:
 def deliveries_of_run(ctx: DeliveryContext) -> list[str]:
     """The ids of the deliveries this run has worked on, sorted."""
     return sorted(path.rpartition("/")[2] for path in ctx.objects.list(_prefix(ctx)))
-
-
-def write_json(ctx: DeliveryContext, path: str, content: dict[str, Any]) -> str:
-    """Put a JSON object below ``state_uri``; returns its URI."""
-    ctx.objects.put(path, json.dumps(content, indent=2).encode())
-    return ctx.uri(path)
 
 
 def resume(ctx: DeliveryContext, delivery_id: str) -> DeliveryState:
@@ -53,9 +47,9 @@ def resume(ctx: DeliveryContext, delivery_id: str) -> DeliveryState:
     )
 
 
-def note_step(ctx: DeliveryContext, state: DeliveryState, step: str, result: dict[str, Any]) -> None:
+def note_step(ctx: DeliveryContext, state: DeliveryState, result: StepResult) -> None:
     """Keep a step's result with the delivery, where its retry and the steps after it find it.
 
     :raises DeliveryHeldError: if another run has taken the delivery over.
     """
-    ctx.deliveries.save(state, steps={step: result})
+    ctx.deliveries.save(state, steps={result.STEP: result.to_document()})

@@ -1,7 +1,7 @@
 """What is remembered of a file by its stamp, before and after its digest is known.
 
 ``as_of`` is written here before the first pass over the file, so that a pass that was killed and the pass that follows
-judge every row against the same moment (semantics, "as_of").
+judge every row against the same moment.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Any
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
 
@@ -46,7 +46,7 @@ def already_delivered(ctx: DeliveryContext, stamp: FileStamp) -> bool:
 
 
 def remember_day(ctx: DeliveryContext, day: date, stamps: Sequence[FileStamp]) -> None:
-    """Note which files a day's run was given, so that they are known when they have been put away."""
+    """Note which files a day's run was given, so that they are known after they were archived or deleted."""
     if ctx.live and stamps:
         ctx.objects.put(_day(ctx, day), json.dumps({"files": [stamp.to_dict() for stamp in stamps]}).encode())
 
@@ -61,9 +61,6 @@ def _day(ctx: DeliveryContext, day: date) -> str:
     return f"advertisers/{ctx.config.name}/days/{day.isoformat()}.json"
 
 
-def _read(ctx: DeliveryContext, path: str) -> dict[str, Any]:
-    found = ctx.objects.get(path)
-    if found is None:
-        return {}
-    content: dict[str, Any] = json.loads(found[0])
-    return content
+def _read(ctx: DeliveryContext, path: str) -> documents.Document:
+    stored = documents.read(ctx.objects, path)
+    return {} if stored is None else stored[0]

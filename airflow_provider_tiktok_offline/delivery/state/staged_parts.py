@@ -8,11 +8,12 @@ from typing import BinaryIO
 from airflow_provider_tiktok_offline.errors import StorageError
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
-MANIFEST = "manifest.json"
+#: Lists a delivery's staged parts.
+PARTS_MANIFEST = "manifest.json"
 
 
 class StagedParts:
-    """The parts of one delivery in an object store; the manifest, written last, makes them complete.
+    """The parts of one delivery in an object store; the manifest of the parts, written last, makes them complete.
 
     :param objects: the store at ``staging_uri``.
     :param delivery_id: whose parts.
@@ -24,8 +25,8 @@ class StagedParts:
 
     @property
     def manifest_uri(self) -> str:
-        """The manifest's full URI."""
-        return f"{self._objects.uri.rstrip('/')}/{self._folder}/{MANIFEST}"
+        """The full URI of the manifest of the parts."""
+        return f"{self._objects.uri.rstrip('/')}/{self._folder}/{PARTS_MANIFEST}"
 
     def open_write(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A stream into a new part, visible only when closed without an error."""
@@ -44,22 +45,22 @@ class StagedParts:
 
         :raises StorageError: if it is gone.
         """
-        found = self._objects.get(f"{self._folder}/{name}")
-        if found is None:
+        stored = self._objects.get(f"{self._folder}/{name}")
+        if stored is None:
             raise StorageError(
                 f"the staged object {name} is gone.",
                 where=f"{self._objects.uri}/{self._folder}",
                 todo="Run normalize_hash again; it makes the same parts from the same file.",
             )
-        return found[0]
+        return stored[0]
 
     def complete(self) -> bool:
-        """Whether a manifest is there."""
-        return self._objects.get(f"{self._folder}/{MANIFEST}") is not None
+        """Whether all parts are staged."""
+        return self._objects.get(f"{self._folder}/{PARTS_MANIFEST}") is not None
 
     def clear(self) -> bool:
         """Delete everything staged for this delivery, the manifest first; whether there was anything."""
         paths = self._objects.list(f"{self._folder}/")
-        for path in sorted(paths, key=lambda path: not path.endswith(f"/{MANIFEST}")):
+        for path in sorted(paths, key=lambda path: not path.endswith(f"/{PARTS_MANIFEST}")):
             self._objects.delete(path)
         return bool(paths)

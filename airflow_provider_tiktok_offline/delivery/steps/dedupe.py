@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
 from airflow_provider_tiktok_offline.delivery.events.feed_recovery import recover_feed_files
 from airflow_provider_tiktok_offline.delivery.events.guards import check_guards
@@ -11,9 +9,10 @@ from airflow_provider_tiktok_offline.delivery.events.planning import plan_events
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import resume
+from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult
 
 
-def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = False) -> dict[str, Any]:
+def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = False) -> DedupeResult:
     """Claim the events that nobody has sent yet and fix them in the delivery's plan.
 
     A plan that is under way is returned as it is, so this step can run again at any time. Once every event of it has
@@ -21,14 +20,13 @@ def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = Fals
     where there is one, and write nothing to it.
 
     :param retry_refused: plan again what TikTok refused before.
-    :returns: ``delivery_id``, ``closed``, ``events`` and their ``values`` by verdict, and ``parts``: the numbers of the
-        parts that have something to send.
+    :returns: events and their values by verdict, and the numbers of the parts that have something to send.
     :raises GuardError: if a limit set before sending is breached.
     :raises LedgerMissingError: in live mode, if the event set's ledger was never made.
     """
     state = resume(ctx, delivery_id)
     if state.status == "closed":
-        return {"delivery_id": delivery_id, "closed": True, "events": {}, "values": {}, "parts": []}
+        return DedupeResult(delivery_id=delivery_id, closed=True)
     if ctx.live and ctx.config.route == "liveramp":
         recover_feed_files(ctx)
     events = open_events(ctx, delivery_id)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.config.models import LiveRampConfig
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
 from airflow_provider_tiktok_offline.delivery.events.feed_job import FeedJob
 from airflow_provider_tiktok_offline.delivery.events.feed_recovery import (
-    NO_FILE,
     finish_delivered,
     finish_feed_file,
     rows_are_out,
@@ -21,6 +20,7 @@ from airflow_provider_tiktok_offline.delivery.events.validation import recreate_
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run, note_step, resume
+from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, DeliverResult, ValidateResult
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError
 
 if TYPE_CHECKING:
@@ -28,15 +28,13 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, FeedState
 
 
-def deliver(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
+def deliver(ctx: DeliveryContext, delivery_id: str) -> DeliverResult:
     """Write and deliver the day's feed file: the rows of this run's deliveries and of those that wait in the queue.
 
     Nothing lies at rest on the way unless ``liveramp.staged`` asks for it. Calling again after any fault ends in one
     whole file; the same content is never delivered twice.
 
-    :returns: ``delivery_id``, ``outcome`` (``delivered``, ``already_delivered``, ``nothing_new``, ``queued``,
-        ``carried_over`` or ``would_deliver``), ``rows``, ``bytes``, ``file_name``, ``uri``, ``sha256``, ``day`` and
-        ``deliveries``: all whose rows are in the file.
+    :returns: what became of the file, and the deliveries whose rows are in it.
     :raises FeedError: if the feed has no contract, the file has drifted from it, or LiveRamp would refuse it.
     :raises StorageError: if the destination refuses or can't be reached.
     :raises FileChangedError: if a source file's bytes are not those that were validated.
@@ -45,16 +43,14 @@ def deliver(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
     settings = liveramp_config(ctx)
     state = resume(ctx, delivery_id)
     if state.status == "closed":
-        return {"delivery_id": delivery_id, **NO_FILE, "outcome": "already_delivered", "deliveries": [delivery_id]}
+        return DeliverResult(delivery_id=delivery_id, outcome="already_delivered", deliveries=(delivery_id,))
     _refuse_rejected(settings, state)
     if not ctx.live:
         return _dry_run(ctx, state)
     earlier = _earlier_file(ctx, delivery_id)
     if earlier is not None and earlier.status == "delivered":
-        said = finish_delivered(ctx, earlier)
-    else:
-        said = _publish(ctx, state, earlier)
-    return {"delivery_id": delivery_id, **said}
+        return finish_delivered(ctx, earlier)[delivery_id]
+    return _publish(ctx, state, earlier)
 
 
 def _earlier_file(ctx: DeliveryContext, delivery_id: str) -> DayRecord | None:
@@ -69,7 +65,7 @@ def _earlier_file(ctx: DeliveryContext, delivery_id: str) -> DayRecord | None:
     return feed_publisher(ctx).settle_earlier(feed_state.take_over(record, ctx.holder))
 
 
-def _publish(ctx: DeliveryContext, state: DeliveryState, earlier: DayRecord | None) -> dict[str, Any]:
+def _publish(ctx: DeliveryContext, state: DeliveryState, earlier: DayRecord | None) -> DeliverResult:
     """Write the day's file and bring it to its destination.
 
     :param earlier: the day's file, if this delivery's was begun before.
@@ -85,11 +81,12 @@ def _publish(ctx: DeliveryContext, state: DeliveryState, earlier: DayRecord | No
             job.add(member, stack)
         ids = tuple(member.id for member in members)
         published = publisher.publish(job.file(), ids, job.progress)
-        return finish_feed_file(ctx, job, published, members, left_out(job.file(), ids))
+        return finish_feed_file(ctx, job, published, members, left_out(job.file(), ids))[state.id]
 
 
 def _refuse_rejected(settings: LiveRampConfig, state: DeliveryState) -> None:
-    rejected = state.steps.get("validate", {}).get("rows_rejected", 0)
+    validated = ValidateResult.of(state)
+    rejected = 0 if validated is None else validated.rows_rejected
     if rejected and settings.on_rejected == "refuse":
         raise FeedError(
             f"{rejected} rows are rejected, and on_rejected: refuse lets no such file through.",
@@ -125,10 +122,10 @@ def _group(
 
 def _ready(state: DeliveryState) -> bool:
     """Whether a delivery has a plan and its rows have not gone out."""
-    return state.status == "open" and "dedupe" in state.steps and not rows_are_out(state)
+    return state.status == "open" and DedupeResult.of(state) is not None and not rows_are_out(state)
 
 
-def _dry_run(ctx: DeliveryContext, state: DeliveryState) -> dict[str, Any]:
+def _dry_run(ctx: DeliveryContext, state: DeliveryState) -> DeliverResult:
     """Run through the file without delivering it: what is wrong with it shows, and nothing is written anywhere."""
     from airflow_provider_tiktok_offline.ledger.plan import UNTRIED_VERDICTS
     from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
@@ -150,9 +147,8 @@ def _dry_run(ctx: DeliveryContext, state: DeliveryState) -> dict[str, Any]:
         settings = ctx.config.conversion_settings()
         file = FeedFile(feed, [FeedSource(source=source, settings=settings, lines=lines, sha256=state.digest)])
         file.measure()
-    result = {
-        "delivery_id": state.id, **NO_FILE, "outcome": "would_deliver", "rows": file.rows, "sha256": file.sha256,
-        "deliveries": [state.id],
-    }  # fmt: skip
-    note_step(ctx, state, "deliver", result)
+    result = DeliverResult(
+        delivery_id=state.id, outcome="would_deliver", rows=file.rows, sha256=file.sha256, deliveries=(state.id,)
+    )
+    note_step(ctx, state, result)
     return result

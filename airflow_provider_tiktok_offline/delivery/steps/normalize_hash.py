@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from typing import Any
 
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
@@ -12,12 +11,13 @@ from airflow_provider_tiktok_offline.delivery.state.context import DeliveryConte
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step, resume
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+from airflow_provider_tiktok_offline.delivery.state.step_results import NormalizeHashResult
 
 
-def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
+def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> NormalizeHashResult:
     """Normalise and hash the delivery's file into staged parts.
 
-    :returns: ``delivery_id``, ``closed``, ``events``, ``parts`` (how many) and ``manifest_uri``.
+    :returns: how many events and parts are staged, and where.
     :raises FileChangedError: if the file's bytes are not those that were validated.
     :raises DeliveryHeldError: if another run holds the delivery.
     """
@@ -27,12 +27,12 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
 
     state = resume(ctx, delivery_id)
     if state.status == "closed":
-        return {"delivery_id": delivery_id, "closed": True, "events": 0, "parts": 0, "manifest_uri": None}
+        return NormalizeHashResult(delivery_id=delivery_id, closed=True)
     parts = StagedParts(ctx.staging, delivery_id)
     wanted = ctx.config.conversion_settings().fingerprint()
-    done = state.steps.get("normalize_hash")
+    done = NormalizeHashResult.of(state)
     if done is not None and parts.complete() and PreparedEvents.open(parts).manifest["settings"] == wanted:
-        return dict(done)
+        return done
     with (
         Lease(ctx, state),
         open_files(state.uri, ctx.connections) as files,
@@ -53,12 +53,12 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> dict[str, Any]:
                 spill_dir=spill,
             ),
         )
-    result = {
-        "delivery_id": delivery_id,
-        "closed": False,
-        "events": sum(part["events"] for part in prepared.manifest["parts"]),
-        "parts": len(prepared.manifest["parts"]),
-        "manifest_uri": parts.manifest_uri,
-    }
-    note_step(ctx, state, "normalize_hash", result)
+    staged = prepared.manifest["parts"]
+    result = NormalizeHashResult(
+        delivery_id=delivery_id,
+        events=sum(part["events"] for part in staged),
+        parts=len(staged),
+        manifest_uri=parts.manifest_uri,
+    )
+    note_step(ctx, state, result)
     return result

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import opted_out
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step, resume
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+from airflow_provider_tiktok_offline.delivery.state.step_results import UploadPartResult
 from airflow_provider_tiktok_offline.errors import ConfigError, LedgerDamagedError, OutcomeUnknownError
 
 if TYPE_CHECKING:
@@ -24,12 +25,11 @@ if TYPE_CHECKING:
 WINDOW_BATCHES = 25
 
 
-def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
+def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResult:
     """Send what the plan holds for one part and no receipt has settled yet.
 
     :param part: number of the part, as ``dedupe`` returned it.
-    :returns: ``delivery_id``, ``part``, and the events ``accepted``, ``refused``, ``unconfirmed`` by this call and
-        ``settled`` before it.
+    :returns: the part's events by TikTok's answer.
     :raises OutcomeUnknownError: if the outcome of some events is still unknown; calling again settles them.
     :raises ApiError: if TikTok refuses the token, the permission or the request as a whole.
     :raises CircuitOpenError: if TikTok kept failing.
@@ -43,29 +43,39 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> dict[str, Any]:
             todo="Set mode: live when the numbers look right.",
         )
     state = resume(ctx, delivery_id)
-    done: dict[str, Any] = {"delivery_id": delivery_id, "part": part, "accepted": 0, "refused": 0, "unconfirmed": 0}
     if state.status == "closed":
-        return {**done, "settled": 0}
+        return UploadPartResult(delivery_id=delivery_id, part=part)
     frame = PreparedEvents.open(StagedParts(ctx.staging, delivery_id)).read(part)
     with open_client(ctx) as client:
         if ctx.config.mode == "test":
             with Lease(ctx, state):
-                tested = {**done, **_send_test_events(ctx, client, frame), "settled": 0}
-            note_step(ctx, state, "test_events", tested)
+                sent = _send_test_events(ctx, client, frame)
+            tested = _part_result(delivery_id, part, sent)
+            note_step(ctx, state, tested)
             return tested
         receipts = ctx.ledger.receipts(delivery_id, part, ctx.holder)
         with receipts, Lease(ctx, state, fence=receipts.fence) as lease:
             settled = receipts.settled()
             todo = _outstanding(ctx, delivery_id, part, frame, settled)
-            result = _send(ctx, client, todo, receipts, lease, accepted_before=_accepted_before(ctx, delivery_id))
-            done |= {outcome: getattr(result, outcome) for outcome in ("accepted", "refused", "unconfirmed")}
-    if done["unconfirmed"]:
+            sent = _send(ctx, client, todo, receipts, lease, accepted_before=_accepted_before(ctx, delivery_id))
+    if sent.unconfirmed:
         raise OutcomeUnknownError(
-            f"no definite answer for {done['unconfirmed']} of {todo.height} events ({done['accepted']} accepted).",
+            f"no definite answer for {sent.unconfirmed} of {todo.height} events ({sent.accepted} accepted).",
             where=f"delivery {delivery_id}, part {part}",
             todo="Run the task again: they go out under the same event ids, which TikTok takes once.",
         )
-    return {**done, "settled": settled.filter(settled["outcome"] != "in_doubt").height}
+    return _part_result(delivery_id, part, sent, settled=settled.filter(settled["outcome"] != "in_doubt").height)
+
+
+def _part_result(delivery_id: str, part: int, sent: UploadResult, *, settled: int = 0) -> UploadPartResult:
+    return UploadPartResult(
+        delivery_id=delivery_id,
+        part=part,
+        accepted=sent.accepted,
+        refused=sent.refused,
+        unconfirmed=sent.unconfirmed,
+        settled=settled,
+    )
 
 
 def _outstanding(
@@ -175,7 +185,7 @@ def _send(
     return send(_windows(ctx, events), events.height, client, receipts, options)
 
 
-def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.DataFrame) -> dict[str, Any]:
+def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.DataFrame) -> UploadResult:
     """A few events under the test code: they show in Events Manager, count nowhere and leave no trace in the ledger."""
     from airflow_provider_tiktok_offline.conversions.events.staged_events import to_json
     from airflow_provider_tiktok_offline.tiktok.requests import Envelope
@@ -183,5 +193,4 @@ def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.Data
 
     envelope = Envelope(ctx.config.event_set_id, test_event_code=ctx.config.test_event_code)
     items = to_json(frame.head(ctx.config.test_events), before=",")
-    result = send_test(items, client, SendOptions(envelope, ctx.config.upload))
-    return {"accepted": result.accepted, "refused": result.refused, "unconfirmed": result.unconfirmed}
+    return send_test(items, client, SendOptions(envelope, ctx.config.upload))

@@ -4,40 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from airflow_provider_tiktok_offline.delivery.events.validation import (
     check_gate,
     keep_report,
     open_check,
-    validation_result,
+    validate_result,
 )
 from airflow_provider_tiktok_offline.delivery.source.source_retention import quarantine
 from airflow_provider_tiktok_offline.delivery.state import source_registry
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery
+from airflow_provider_tiktok_offline.delivery.state.step_results import ValidateResult
 from airflow_provider_tiktok_offline.errors import InputFileError
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
 __all__ = ["validate"]
 
 
-def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime | None = None) -> dict[str, Any]:
+def validate(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: datetime | None = None) -> ValidateResult:
     """Validate one conversion file and open its delivery.
 
     :param stamp: the file, as :func:`~airflow_provider_tiktok_offline.delivery.source.find_file.find` returns it; with
         a ``checksum`` (``sha256:<hex>``) its bytes are compared with it.
     :param as_of: judge ages against another moment than the first time this file was validated.
-    :returns: ``delivery_id``, ``uri``, ``digest``, ``as_of``, ``closed`` (a no-op: already delivered), the counts of
-        rows by class, and ``report_uri``.
+    :returns: the delivery's id, the counts of rows by class and the report; ``closed`` if the file was delivered
+        before and there is nothing to do.
     :raises InputFileError: if the file can't be used at all.
     :raises GateExceededError: if too large a share of the rows is rejected; the report is kept.
     :raises DeliveryHeldError: if another run works on the same file.
     """
     seen = FileStamp.from_dict(dict(stamp))
     moment = source_registry.first_seen(ctx, seen, as_of=as_of)
-    with open_check(ctx, seen, stamp.get("checksum")) as check:
+    checksum = stamp.get("checksum")
+    with open_check(ctx, seen, None if checksum is None else str(checksum)) as check:
         try:
             report = check.run(moment)
         except InputFileError:
@@ -64,11 +65,11 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, Any], *, as_of: datetime 
                 report = check.run(state.as_of)
         if state.status != "closed":
             check.stage_verdicts(delivery_id)
-    result = validation_result(ctx, state, seen, report)
-    if state.status == "closed":
+    result = validate_result(ctx, state, report, mtime=seen.mtime)
+    if result.closed:
         return result
     keep_report(ctx, state, report, result)
     if report.gate_exceeded:
         quarantine(ctx, seen)
-    check_gate(report, where=seen.uri, todo=f"The report names rule, column and lines: {result['report_uri']}")
+    check_gate(report, where=seen.uri, todo=f"The report names rule, column and lines: {result.report_uri}")
     return result

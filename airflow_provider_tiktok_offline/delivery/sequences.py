@@ -1,0 +1,156 @@
+"""The sequences of steps, from a file to its closed delivery: one for each route.
+
+The command line and notebooks run them whole; a DAG has a task for each step, in the same order. Each is idempotent:
+called again after any fault, it goes on from where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_provider_tiktok_offline.errors import OutcomeUnknownError, TikTokOfflineError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary
+    from airflow_provider_tiktok_offline.delivery.state.step_results import DeliverResult, ValidateResult
+
+#: Route -> its steps, in order. ``upload`` runs once for each part of the plan; ``summary`` runs whatever happened.
+STEPS: Mapping[str, tuple[str, ...]] = {
+    "tiktok": ("validate", "normalize_hash", "dedupe", "upload", "summary"),
+    "liveramp": ("validate", "dedupe", "deliver", "summary"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FeedDelivery:
+    """What delivering a file to LiveRamp gave.
+
+    Attributes:
+        summary: of the file's delivery.
+        delivered: what became of the feed file; None if the file was delivered before.
+    """
+
+    summary: DeliverySummary
+    delivered: DeliverResult | None
+
+
+def deliver_to_tiktok(
+    ctx: DeliveryContext,
+    stamp: Mapping[str, object],
+    *,
+    as_of: datetime | None = None,
+    retry_refused: bool = False,
+    on_unknown: Callable[[OutcomeUnknownError], None] | None = None,
+) -> DeliverySummary:
+    """Deliver one conversion file to TikTok: validate, normalize_hash, dedupe, upload each part, summary.
+
+    If a step fails, what was accepted before is settled, and the step's error is raised.
+
+    :param stamp: the file, as the sensor or :func:`.source.source_file.stamp_of` returns it.
+    :param as_of: judge ages against this moment.
+    :param retry_refused: send again what TikTok refused before.
+    :param on_unknown: called with the error of a part without a definite answer; the other parts are sent all the same.
+    :raises UnsettledError: if anything is left to do.
+    """
+    from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+    from airflow_provider_tiktok_offline.delivery.steps.validate import validate
+
+    opened = _opened(ctx, lambda: validate(ctx, stamp, as_of=as_of), retry_refused)
+    with _settled_on_error(ctx, opened.delivery_id):
+        if not opened.closed:
+            normalize_hash(ctx, opened.delivery_id)
+    return _send(ctx, opened, retry_refused, on_unknown)
+
+
+def send_prepared(
+    ctx: DeliveryContext,
+    directory: Path,
+    *,
+    retry_refused: bool = False,
+    on_unknown: Callable[[OutcomeUnknownError], None] | None = None,
+) -> DeliverySummary:
+    """Deliver events to TikTok that ``tiktok-offline prepare`` has written: as :func:`deliver_to_tiktok`.
+
+    :param directory: what ``prepare`` has written.
+    """
+    from airflow_provider_tiktok_offline.delivery.steps.take_prepared import take_prepared
+
+    opened = _opened(ctx, lambda: take_prepared(ctx, directory), retry_refused)
+    return _send(ctx, opened, retry_refused, on_unknown)
+
+
+def deliver_to_liveramp(
+    ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: datetime | None = None
+) -> FeedDelivery:
+    """Deliver one conversion file to LiveRamp: validate, dedupe, deliver, summary.
+
+    Deliveries that waited for a feed file, and whose rows went out in this one, are closed with it.
+
+    :param stamp: the file, as the sensor or :func:`.source.source_file.stamp_of` returns it.
+    :param as_of: judge ages against this moment.
+    :raises UnsettledError: if anything is left to do.
+    """
+    from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+    from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
+    from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
+    from airflow_provider_tiktok_offline.delivery.steps.validate import validate
+
+    opened = validate(ctx, stamp, as_of=as_of)
+    delivered: DeliverResult | None = None
+    with _settled_on_error(ctx, opened.delivery_id):
+        if not opened.closed:
+            dedupe(ctx, opened.delivery_id)
+            delivered = deliver(ctx, opened.delivery_id)
+    others = () if delivered is None else delivered.deliveries
+    ids = [opened.delivery_id, *(one for one in others if one != opened.delivery_id)]
+    return FeedDelivery(summarize_all(ctx, ids)[0], delivered)
+
+
+def _opened(ctx: DeliveryContext, open_delivery: Callable[[], ValidateResult], retry_refused: bool) -> ValidateResult:
+    """The delivery of a file; to send again what was refused, a closed one is reopened."""
+    opened = open_delivery()
+    if not (opened.closed and retry_refused):
+        return opened
+    ctx.deliveries.reopen(opened.delivery_id, reason="--retry-refused")
+    return open_delivery()
+
+
+def _send(
+    ctx: DeliveryContext,
+    opened: ValidateResult,
+    retry_refused: bool,
+    on_unknown: Callable[[OutcomeUnknownError], None] | None,
+) -> DeliverySummary:
+    """The steps of the tiktok route that follow on staged events."""
+    from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+    from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
+    from airflow_provider_tiktok_offline.delivery.steps.upload import upload
+
+    with _settled_on_error(ctx, opened.delivery_id):
+        if not opened.closed:
+            for part in dedupe(ctx, opened.delivery_id, retry_refused=retry_refused).parts:
+                try:
+                    upload(ctx, opened.delivery_id, part)
+                except OutcomeUnknownError as error:
+                    if on_unknown is not None:
+                        on_unknown(error)
+    return summarize(ctx, opened.delivery_id)
+
+
+@contextmanager
+def _settled_on_error(ctx: DeliveryContext, delivery_id: str) -> Iterator[None]:
+    """Settle what was accepted before a step failed; the step's error matters more than that the delivery is open."""
+    from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
+
+    try:
+        yield
+    except TikTokOfflineError:
+        with suppress(TikTokOfflineError):
+            summarize(ctx, delivery_id)
+        raise
