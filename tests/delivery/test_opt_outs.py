@@ -110,7 +110,7 @@ def test_the_report_says_what_was_read_of_the_list(world: World, opt_outs: OptOu
     """How many entries of which kind, when it was written, and how many rows it left out."""
     opt_outs.write("shopper2@example.com", "Total: 1", hours_ago=1)
     result = validate(opt_outs.context(), world.drop(rows(1, 5)))
-    report = Report.from_json(Path(result["report_uri"]).read_text())
+    report = Report.from_json(Path(result.report_uri).read_text())
     assert report.excluded == {"suppressed": 1}
     assert report.opt_outs_in_words == ("suppression list: 1 e-mail, written 2026-11-22 08:00 UTC; other text: 1 line")
 
@@ -118,10 +118,10 @@ def test_the_report_says_what_was_read_of_the_list(world: World, opt_outs: OptOu
 def test_an_opt_out_that_comes_after_staging_is_honoured(world: World, opt_outs: OptOuts) -> None:
     """Events staged before somebody opted out are not sent after it."""
     ctx = opt_outs.context()
-    delivery_id = validate(ctx, world.drop(rows(1, 5)))["delivery_id"]
+    delivery_id = validate(ctx, world.drop(rows(1, 5))).delivery_id
     normalize_hash(ctx, delivery_id)
     opt_outs.write("Shopper3@example.com")
-    for part in dedupe(ctx, delivery_id)["parts"]:
+    for part in dedupe(ctx, delivery_id).parts:
         upload(ctx, delivery_id, part)
-    assert summarize(ctx, delivery_id)["events"] == {"accepted": 4, "suppressed": 1}
+    assert summarize(ctx, delivery_id).events == {"accepted": 4, "suppressed": 1}
     assert len(world.simulator.event_ids()) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
@@ -11,7 +12,10 @@ from airflow_provider_tiktok_offline.delivery.state.context import DeliveryConte
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step, resume
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
-from airflow_provider_tiktok_offline.delivery.state.step_results import NormalizeHashResult
+from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, NormalizeHashResult
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 
 def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> NormalizeHashResult:
@@ -22,16 +26,14 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> NormalizeHashResul
     :raises DeliveryHeldError: if another run holds the delivery.
     """
     from airflow_provider_tiktok_offline.conversions.preparation import prepare
-    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         return NormalizeHashResult(delivery_id=delivery_id, closed=True)
     parts = StagedParts(ctx.staging, delivery_id)
-    wanted = ctx.config.conversion_settings().fingerprint()
     done = NormalizeHashResult.of(state)
-    if done is not None and parts.complete() and PreparedEvents.open(parts).manifest["settings"] == wanted:
+    if done is not None and parts.complete() and (_has_plan(ctx, state) or _same_settings(ctx, parts)):
         return done
     with (
         Lease(ctx, state),
@@ -62,3 +64,16 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> NormalizeHashResul
     )
     note_step(ctx, state, result)
     return result
+
+
+def _has_plan(ctx: DeliveryContext, state: DeliveryState) -> bool:
+    """Whether the delivery has a plan: it is then finished from the parts that it was planned on."""
+    return ctx.live and DedupeResult.of(state) is not None
+
+
+def _same_settings(ctx: DeliveryContext, parts: StagedParts) -> bool:
+    """Whether the parts were staged with the settings of now."""
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
+
+    staged_with: object = PreparedEvents.open(parts).manifest["settings"]
+    return staged_with == ctx.config.conversion_settings().fingerprint()
