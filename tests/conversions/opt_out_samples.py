@@ -53,6 +53,8 @@ SAMPLES = [
     Sample("formulas of a spreadsheet", _text("Kontakt;Quelle", f'="{ANN}";web', '="004915123456789";shop')),
     Sample("phones in full-width digits", _text(ANN, "０１５１　２３４５６７８９")),
     Sample("phones as people write them", _text(ANN, "+49 (0)151 / 23 45 67 89 (Bea)")),
+    Sample("phones with remarks", _text("Name;Kontakt", f"Ann;{ANN} (privat)", "Bea;privat 0151 23456789 (ab 18 Uhr)")),
+    Sample("a column of numbers without a telling name", _text("Name,Number", f"Ann,{ANN}", "Bea,4915123456789")),
     Sample("a phone with an extension", _text(ANN, "Tel.: 0151 23456789 ext. 12")),
     Sample("digits with country code", _text(ANN, "4915123456789")),
     Sample("trailing punctuation", _text(f"{ANN};", f"{ANN.title()}.,", f"{BEA},")),

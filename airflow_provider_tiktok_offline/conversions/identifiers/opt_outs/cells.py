@@ -88,6 +88,8 @@ _TIME = re.compile(
     r"|(?:0?[1-9]|[12]\d|3[01])([./-])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d)(?!\d)"
     r"|(?<![\d:])\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s*(?:[ap]m|z|utc|gmt|[+-]\d\d:?\d\d))?(?![\d:])"
 )
+#: A number that is told from a total by its plus sign or its zero.
+_NUMBER_BESIDE_WORDS = re.compile(r"(?<![\d+])[+(]*(?:(?<=\+)[1-9]|0)(?:[ ().\-/]*\d){7,}")
 _BETWEEN = re.compile(r"[;|\n\r\t]+|,(?!,)|/(?=[ /]*[+0(])|\s(?:oder|or|und|and|e|et|y|o|ou)\s")
 
 
@@ -98,7 +100,7 @@ class Found:
     Attributes:
         kinds: a :class:`Kind` a cell; of several identifiers the first kind that was found.
         emails: normal forms, with ``email_rows`` their cells.
-        phones: the readings of the numbers; their rows are cells.
+        phones: the readings of the numbers; their rows are cells, and the first of each number counts as sent.
         digests: SHA-256 digests in lower-case hex, with ``digest_rows`` their cells.
     """
 
@@ -208,14 +210,13 @@ def _numbers(text: pl.Series, rows: Rows, kinds: NDArray[np.uint8]) -> tuple[Row
 def _read_numbers(
     texts: pl.Series, rows: Rows, kinds: NDArray[np.uint8], regions: tuple[str | None, ...]
 ) -> PhoneReadings:
-    # Words beside digits: a name where a plus sign says that a number follows, else perhaps a total.
-    worded = texts.str.replace(EXTENSION, "").str.contains(r"\p{L}") & ~texts.str.contains("+", literal=True)
+    worded = texts.str.replace(EXTENSION, "").str.contains(r"\p{L}")
     readings = read_phones(pl.select(pl.when(~worded).then(texts).otherwise(pl.lit(""))).to_series(), regions)
     read = np.zeros(len(texts), dtype=np.bool_)
     read[readings.rows] = True
     kinds[rows[read & (kinds[rows] == Kind.NOBODY)]] = Kind.PHONE
     kinds[rows[~read & (kinds[rows] < Kind.HALF_ADDRESS)]] = Kind.NO_PHONE
-    return readings.at(rows)
+    return PhoneReadings(readings.rows, readings.numbers, readings.leading()).at(rows)
 
 
 class _Pieces:
@@ -276,4 +277,7 @@ def _numbers_in(text: str) -> Iterator[tuple[Kind, str]]:
     long = [part for part, digits in zip(parts, counts, strict=True) if digits >= LEAST_DIGITS]
     torn = "," in text and not re.search(r"[^\W\d_]", text) and any(0 < digits < LEAST_DIGITS for digits in counts)
     for part in [text.strip(_AROUND)] if torn or not long else long:
-        yield Kind.PHONE, _PHONE_LABEL.sub(r"\1", part)
+        number = re.sub(EXTENSION, "", _PHONE_LABEL.sub(r"\1", part))
+        beside_words = _NUMBER_BESIDE_WORDS.findall(number) if re.search(r"[^\W\d_]", number) else []
+        for one in beside_words or [number]:
+            yield Kind.PHONE, one

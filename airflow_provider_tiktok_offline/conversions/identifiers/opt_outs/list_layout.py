@@ -33,7 +33,15 @@ _PHONE_NAMES = (
     "전화", "휴대", "هاتف", "טלפון", "โทร", "dienthoai", "τηλεφων",
 )  # fmt: skip
 _DIGEST_NAMES = ("sha256", "sha1", "md5", "hash", "digest")
-_SHORT_NAMES = frozenset({"tel", "fon", "cell", "puh", "hp", "hem", "e-mail"})
+_SHORT_NAMES = frozenset({"tel", "fon", "cell", "cel", "mob", "ph", "puh", "hp", "hem"})
+#: Whole names of columns that hold identifiers, or something else: most of their cells must be identifiers.
+_ANY_NAMES = frozenset(
+    {
+        "contact", "contactno", "contactnumber", "kontakt", "contacto", "contatto", "number", "nummer",
+        "numero", "rufnr", "from", "to", "sender", "recipient", "destination", "destinatario", "destinataire",
+        "empfaenger", "empfanger", "subscriber", "identifier", "user", "handle",
+    }
+)  # fmt: skip
 #: Words of columns that are about an identifier and hold none.
 _ABOUT = frozenset(
     {
@@ -164,7 +172,9 @@ def _header(records: Sequence[Sequence[str]], settings: ListSettings) -> int | N
         )
     entries = [place for place in first if _kinds(records[place], settings).max(initial=0) > Kind.NOBODY]
     before = [place for place in first if not entries or place < entries[0]]
-    usual = [place for place in before if any(_is_usual(cell) for cell in records[place])]
+    usual = [
+        place for place in before if any(_is_usual(cell) or _folded(cell) in _ANY_NAMES for cell in records[place])
+    ]
     if usual:
         return usual[0]
     wide = [place for place in before if len(records[place]) > 1 and sum(map(bool, map(str.strip, records[place]))) > 1]
@@ -205,6 +215,10 @@ def _is_usual(name: str) -> bool:
     return (known or bool(_words(name) & _SHORT_NAMES)) and not _is_about(name)
 
 
+def _may_be_header(name: str) -> bool:
+    return _is_usual(name) or _folded(name) in _ANY_NAMES
+
+
 def _is_about(name: str) -> bool:
     words = _words(name)
     # In some countries an address is an "email ID".
@@ -238,14 +252,16 @@ def _holds_identifiers(name: str | None, cells: pl.Series, settings: ListSetting
         return bool((kinds != Kind.NOBODY).any())
     if name is not None and _is_about(name):
         return False
+    if name is not None and _folded(name) in _ANY_NAMES:
+        return bool(np.isin(kinds, (Kind.EMAIL, Kind.PHONE, Kind.DIGEST)).mean() >= 0.5)
     odd = np.isin(kinds, (Kind.HALF_ADDRESS, Kind.MD5, Kind.SHA1, Kind.SHA512, Kind.DAMAGED))
     if name is None and odd.mean() >= 0.5:
         return True
-    return _are_phones(cells, read, len(kinds), headed=name is not None)
+    return _are_phones(cells, read, len(kinds))
 
 
-def _are_phones(cells: pl.Series, read: Found, filled: int, *, headed: bool) -> bool:
+def _are_phones(cells: pl.Series, read: Found, filled: int) -> bool:
     """Whether numbers are phones: written as phones are, or bare digits that are nearly all valid numbers."""
     valid = np.unique(read.phones.rows[are_valid(read.phones.numbers)])
     written = cells.gather(valid).str.contains(r"^\W*(?:\+|0)|\d[ ()/.-]+\d").sum()
-    return bool(written * 2 >= filled or len(valid) >= 0.9 * filled >= (9 if headed else 0))
+    return bool(written * 2 >= filled or len(valid) >= 0.9 * filled)

@@ -138,7 +138,9 @@ class RowIdentifiers:
 
         :param tails: whether some listed number ends with these digits; None for all phones.
         """
-        return join_readings([*(self._read(column, tails) for column in self._phones), self._unusable.phones])
+        unusable = self._unusable.phones
+        never_sent = PhoneReadings(unusable.rows, unusable.numbers, np.zeros_like(unusable.sent))
+        return join_readings([*(self._read(column, tails) for column in self._phones), never_sent])
 
     def _read(self, column: IdentifierColumn, tails: Flags | None) -> PhoneReadings:
         sent = column.reading["normal"].str.slice(1).cast(pl.Int64, strict=False).fill_null(0).to_numpy()

@@ -153,9 +153,8 @@ class SuppressionBuilder:
         """Take the entries of a column."""
         self._email_hashes.append(text_hashes(found.emails))
         self._email_prefixes.append(prefixes.of_texts(found.emails))
-        leading = found.phones.leading()
-        self._phones.append(found.phones.numbers[leading])
-        self._other_phones.append(found.phones.numbers[~leading])
+        self._phones.append(found.phones.numbers[found.phones.sent])
+        self._other_phones.append(found.phones.numbers[~found.phones.sent])
         self._digests.append(prefixes.of_hex(found.digests))
 
     def add_customers(self, column: str, numbers: pl.Series) -> None:
