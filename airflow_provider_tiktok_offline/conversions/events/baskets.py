@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.events.duplicates import Repeats
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import READINGS
 
 
 class Baskets:
@@ -73,8 +74,10 @@ class Baskets:
         totals = [pl.len().cast(pl.Int64).alias("rows"), pl.col("units").sum(), pl.col("content").sum()]
         if "item" in heads.columns:
             totals.append(pl.col("item").drop_nulls().str.join(",").alias("item"))
+        if READINGS in heads.columns:
+            totals.append(pl.col(READINGS).explode().drop_nulls())
         by_head = members.group_by("head").agg(totals)
-        kept = heads.drop("rows", *(["item"] if "item" in heads.columns else []))
+        kept = heads.drop("rows", *({"item", READINGS} & set(heads.columns)))
         merged = kept.join(by_head, left_on="line", right_on="head", how="left", maintain_order="left", suffix="_all")
         units = "units" if self._amount == "order" else "units_all"
         merged = merged.with_columns(units=pl.col(units), content=pl.col("content_all")).drop(

@@ -5,6 +5,8 @@ Source: TikTok Doc ID 1771101303285761. What a row does not have is absent, neve
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -23,9 +25,10 @@ from airflow_provider_tiktok_offline.conversions.events.event_json import escape
 from airflow_provider_tiktok_offline.conversions.events.event_json import to_json as to_json
 from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, hash_columns
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Positions
+from airflow_provider_tiktok_offline.conversions.identifiers.normalized import sent_digests
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import READINGS
 from airflow_provider_tiktok_offline.conversions.rules.amounts import canonical, canonical_text
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import CheckedBlock
-from airflow_provider_tiktok_offline.conversions.text.digests import from_hex, sha256
 
 #: Content field of ``send_fields`` -> the programme's column, and whether it is a number.
 CONTENT_FIELDS = {
@@ -36,15 +39,6 @@ CONTENT_FIELDS = {
     "price": ("product_price", True),
     "quantity": ("quantity", True),
 }
-
-
-def digests_of(column: pl.DataFrame) -> pl.Series:
-    """The digests to send for a column of identifiers: hashed here, or passed through; null where there is none."""
-    hashed = column.select(sha256(pl.col("normal"))).to_series()
-    passed = column["digest"]
-    if passed.null_count() == len(passed):
-        return hashed
-    return pl.select(pl.coalesce(hashed, column.select(from_hex(pl.col("digest"))).to_series())).to_series()
 
 
 class Identities:
@@ -132,6 +126,7 @@ def stage(
     :param rows: positions of the valid rows; None for all.
     :param texts: what their event ids are hashed from.
     :param content: fingerprints of time and amount.
+    :returns: with a suppression list also ``readings``, digest prefixes by which people who opt out later are found.
     """
     wanted = settings.send_fields
     values = checked.values
@@ -155,12 +150,23 @@ def stage(
     for field, identifiers in (("email", checked.emails), ("phone", checked.phones)):
         if field in wanted:
             for name, cells in identifiers:
-                columns[name] = digests_of(cells.select(pick(cells["normal"]), pick(cells["digest"])))
+                columns[name] = _digests(checked, name, cells, pick)
+    if checked.identifiers is not None:
+        # An order's event stands for all its lines, and what is not sent is no column of its own.
+        everything = settings.basket == "order" or not {"email", "phone"} <= wanted
+        columns[READINGS] = checked.identifiers.readings(rows, everything=everything)
     frame = pl.DataFrame(columns)
     for field in ("email", "phone"):
         frame = _without_repeats(frame, [name for name in frame.columns if name.startswith(f"{field}_")])
     item = _item(checked, pick, settings)
     return frame if item is None else frame.with_columns(item=item)
+
+
+def _digests(
+    checked: CheckedBlock, name: str, cells: pl.DataFrame, pick: Callable[[pl.Series], pl.Series]
+) -> pl.Series:
+    known = None if checked.identifiers is None else checked.identifiers.known_digests(name)
+    return sent_digests(cells.select(pick(cells["normal"]), pick(cells["digest"]))) if known is None else pick(known)
 
 
 def _without_repeats(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:

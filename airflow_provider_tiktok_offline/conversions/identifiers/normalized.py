@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from airflow_provider_tiktok_offline.conversions.text.digests import from_hex, sha256
+
 #: The fields of a normalised cell, in order.
 FIELDS = ("normal", "digest", "fault", "warning")
 PLACEHOLDERS = ("n/a", "null", "none", "nan", "-")
@@ -60,3 +62,12 @@ def put_special(normalized: NormalizedCells, rows: NDArray[np.integer], cells: p
     digests = (hashed & (size == 64)).to_numpy()
     normalized.put("digest", rows[digests], cells.filter(pl.Series(digests)))
     return ~(nothing | hashed).to_numpy()
+
+
+def sent_digests(reading: pl.DataFrame) -> pl.Series:
+    """The digests to send for a column of identifiers: hashed here, or passed through; null where there is none."""
+    hashed = reading.select(sha256(pl.col("normal"))).to_series()
+    passed = reading["digest"]
+    if passed.null_count() == len(passed):
+        return hashed
+    return pl.select(pl.coalesce(hashed, reading.select(from_hex(pl.col("digest"))).to_series())).to_series()

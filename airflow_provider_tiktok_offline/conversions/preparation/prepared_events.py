@@ -74,7 +74,8 @@ class PreparedEvents:
         Columns: ``line`` (the file's line, an order's first), ``event``, ``event_time`` (seconds), ``event_id``,
         ``value`` (shortest decimal as text, or null), ``currency``, ``rows`` (rows of the file in this event),
         ``content`` (fingerprint of time and amount, 8 bytes), ``email_n`` and ``phone_n`` (digests, 32 bytes, or null),
-        and, where they are sent, ``order_id``, ``shop_id``, ``contents`` (JSON), ``content_type``.
+        with a suppression list ``readings`` (digest prefixes of every reading of the identifiers, as numbers), and,
+        where they are sent, ``order_id``, ``shop_id``, ``contents`` (JSON), ``content_type``.
         """
         part = self.manifest["parts"][index]
         staged = self._frame(part["name"])

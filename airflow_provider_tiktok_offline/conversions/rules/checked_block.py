@@ -10,6 +10,7 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
 from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import RowIdentifiers
 
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
@@ -48,6 +49,7 @@ class CheckedBlock:
         emails, phones: identifier columns with what was read in them.
         widely_opted_out: rows of people on the suppression list that only another reading of an identifier than the
             one to send has found; None where there are none.
+        identifiers: every reading of the rows' identifiers; None without a suppression list.
     """
 
     lines: Numbers
@@ -62,3 +64,4 @@ class CheckedBlock:
     emails: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
     phones: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
     widely_opted_out: Flags | None = None
+    identifiers: RowIdentifiers | None = None

@@ -130,6 +130,7 @@ class _BlockCheck:
             emails,
             phones,
             opted_out.wider if opted_out.wider.any() else None,
+            identifiers if self.rulebook.suppression is not None else None,
         )
 
     def _kept(self, excluded: Flags) -> list[Issue]:
@@ -423,8 +424,8 @@ class _BlockCheck:
     ) -> RowIdentifiers:
         return RowIdentifiers(
             self.rows,
-            [IdentifierColumn(self.values[name], reading) for name, reading in emails],
-            [IdentifierColumn(self.values[name], reading) for name, reading in phones],
+            {name: IdentifierColumn(self.values[name], reading) for name, reading in emails},
+            {name: IdentifierColumn(self.values[name], reading) for name, reading in phones},
             self.phone_regions,
             self.settings.phone_region,
             {name: self.other(name) for name in self.settings.customer_columns},

@@ -171,9 +171,5 @@ def opted_out(ctx: DeliveryContext, frame: pl.DataFrame) -> pl.Series:
     import polars as pl
 
     suppression = load_suppression(ctx)
-    hit = np.zeros(frame.height, dtype=bool)
-    if suppression is not None:
-        for column in frame.columns:
-            if column.startswith(("email_", "phone_")):
-                hit |= suppression.covers(frame[column])
+    hit = np.zeros(frame.height, dtype=np.bool_) if suppression is None else suppression.find_events(frame)
     return pl.Series("opted_out", hit)

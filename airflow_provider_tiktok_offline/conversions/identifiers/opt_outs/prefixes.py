@@ -35,9 +35,13 @@ def of_texts(texts: pl.Series) -> Numbers:
 
 
 def of_numbers(numbers: NDArray[np.int64]) -> Numbers:
-    """The prefixes of numbers as phones with ``+``, then of the same numbers as digits alone."""
-    digits = pl.Series(numbers).cast(pl.String)
-    return np.concatenate([of_texts("+" + digits), of_texts(digits)])
+    """The prefixes of numbers as phones with ``+``."""
+    return of_texts("+" + pl.Series(numbers).cast(pl.String))
+
+
+def of_digits(numbers: NDArray[np.int64]) -> Numbers:
+    """The prefixes of numbers as digits alone."""
+    return of_texts(pl.Series(numbers).cast(pl.String))
 
 
 def of_customers(numbers: pl.Series) -> Numbers:

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from airflow_provider_tiktok_offline.conversions.identifiers.normalized import sent_digests
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs import prefixes
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.cells import Found, read_cells
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.customer_numbers import read_customer_numbers
@@ -26,6 +27,8 @@ from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.phone_read
 Rows = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+#: The column of staged events that holds the digest prefixes of every reading of their identifiers.
+READINGS = "readings"
 _SEED = 0x0F7_0075
 #: The digits at a number's end that all readings of a cell share.
 TAIL = 10**7
@@ -63,19 +66,18 @@ class Prefixes:
         rows: the row of each.
         numbers: the prefixes.
         sent: whether it is of what would be sent.
-        staged: whether it is of the very digest that is sent.
     """
 
     rows: Rows
     numbers: Numbers
     sent: Flags
-    staged: Flags
 
 
 class RowIdentifiers:
     """The identifiers of a block of rows.
 
     :param height: how many rows there are.
+    :param emails: column -> what it holds; ``phones`` likewise.
     :param regions: the phone region of all rows, or of each.
     :param default_region: the region in which the list's numbers are read first: rows are read in it, too.
     :param customers: column of the file -> its cells.
@@ -84,15 +86,17 @@ class RowIdentifiers:
     def __init__(
         self,
         height: int,
-        emails: Sequence[IdentifierColumn],
-        phones: Sequence[IdentifierColumn],
+        emails: Mapping[str, IdentifierColumn],
+        phones: Mapping[str, IdentifierColumn],
         regions: pl.Series | str | None,
         default_region: str | None,
         customers: Mapping[str, pl.Series],
     ) -> None:
         self.height = height
-        self._emails = emails
-        self._phones = phones
+        self._emails = list(emails.values())
+        self._phones = list(phones.values())
+        self._columns = {**emails, **phones}
+        self._digests: dict[str, pl.Series] = {}
         self._regions = regions
         self._default_region = default_region
         self._customer_cells = customers
@@ -106,9 +110,8 @@ class RowIdentifiers:
     @cached_property
     def has_digests(self) -> bool:
         """Whether the file itself holds digests instead of identifiers."""
-        columns = [*self._emails, *self._phones]
         return bool(len(self._unusable.digests)) or any(
-            column.reading["digest"].null_count() < self.height for column in columns
+            column.reading["digest"].null_count() < self.height for column in self._columns.values()
         )
 
     def emails(self) -> Iterator[tuple[Rows, pl.Series, bool]]:
@@ -165,35 +168,68 @@ class RowIdentifiers:
             return self._regions.is_in(list(_TORN)).fill_null(False).to_numpy()
         return self._regions in _TORN
 
+    def digests(self, name: str) -> pl.Series:
+        """The digests to send of a column, as bytes; null where there is none."""
+        if name not in self._digests:
+            self._digests[name] = sent_digests(self._columns[name].reading)
+        return self._digests[name]
+
+    def known_digests(self, name: str) -> pl.Series | None:
+        """What :meth:`digests` gives, if it was asked for before."""
+        return self._digests.get(name)
+
     @cached_property
-    def prefixes(self) -> Prefixes:
-        """The digest prefixes of every reading."""
-        found: list[Prefixes] = []
+    def sent_prefixes(self) -> Prefixes:
+        """The prefixes of the digests that are sent."""
+        found = []
+        for name in self._columns:
+            rows, digests = _filled(self.digests(name))
+            found.append(_prefixes(rows, prefixes.of_digests(digests), sent=True))
+        return _joined(found)
 
-        def add(rows: Rows, numbers: Numbers, sent: Flags | bool, staged: Flags | bool) -> None:
-            found.append(
-                Prefixes(rows, numbers, *(np.broadcast_to(np.asarray(one), len(rows)) for one in (sent, staged)))
-            )
-
-        for rows, texts, sent in self.emails():
-            add(rows, prefixes.of_texts(texts), sent, sent)
-        for column in (*self._emails, *self._phones):
-            rows, digests = _filled(column.reading["digest"])
-            add(rows, prefixes.of_hex(digests), sent=True, staged=True)
-        add(self._unusable.digest_rows, prefixes.of_hex(self._unusable.digests), sent=False, staged=False)
+    @cached_property
+    def other_prefixes(self) -> Prefixes:
+        """The prefixes of every other form and reading: phones without plus, other numbers, what is not sent at all."""
         phones = self.phones(None)
-        half = len(phones.rows)
-        add(
-            np.tile(phones.rows, 2),
-            prefixes.of_numbers(phones.numbers),
-            np.tile(phones.sent, 2),
-            np.tile(phones.sent, 2) & (np.arange(2 * half) < half),
+        others = ~phones.sent
+        odd = self._unusable
+        return _joined(
+            [
+                _prefixes(phones.rows, prefixes.of_digits(phones.numbers), sent=phones.sent),
+                _prefixes(phones.rows[others], prefixes.of_numbers(phones.numbers[others]), sent=False),
+                _prefixes(odd.email_rows, prefixes.of_texts(odd.emails), sent=False),
+                _prefixes(odd.digest_rows, prefixes.of_hex(odd.digests), sent=False),
+                *(
+                    _prefixes(rows, prefixes.of_customers(numbers), sent=True)
+                    for rows, numbers in self.customers.values()
+                ),
+            ]
         )
-        for rows, numbers in self.customers.values():
-            add(rows, prefixes.of_customers(numbers), sent=True, staged=False)
-        return Prefixes(
-            *(np.concatenate([getattr(one, field) for one in found]) for field in ("rows", "numbers", "sent", "staged"))
-        )
+
+    def readings(self, rows: Rows | None, *, everything: bool) -> pl.Series:
+        """The prefixes of some rows as lists, to be staged: who opts out later is recognised by them.
+
+        :param rows: ascending; None for all.
+        :param everything: also of the digests that are sent.
+        """
+        found = _joined([self.other_prefixes, *([self.sent_prefixes] if everything else [])])
+        frame = pl.DataFrame({"row": found.rows, "reading": found.numbers}).group_by("row").agg("reading")
+        wanted = pl.DataFrame({"row": np.arange(self.height, dtype=np.int64) if rows is None else rows})
+        return wanted.join(frame, on="row", how="left", maintain_order="left")["reading"]
+
+
+def _prefixes(rows: Rows, numbers: Numbers, *, sent: Flags | bool) -> Prefixes:
+    return Prefixes(rows, numbers, np.broadcast_to(np.asarray(sent, dtype=np.bool_), len(rows)))
+
+
+def _joined(parts: Sequence[Prefixes]) -> Prefixes:
+    if not parts:
+        return Prefixes(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0, np.bool_))
+    return Prefixes(
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.numbers for part in parts]),
+        np.concatenate([part.sent for part in parts]),
+    )
 
 
 def text_hashes(texts: pl.Series) -> Numbers:

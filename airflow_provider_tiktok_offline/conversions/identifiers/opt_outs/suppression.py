@@ -18,6 +18,7 @@ from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.cells impo
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import Entries, ListFacts
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.number_sets import Numbers, NumberSet, spread
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import (
+    READINGS,
     TAIL,
     RowIdentifiers,
     text_hashes,
@@ -78,7 +79,10 @@ class Suppression:
     @cached_property
     def _prefixes(self) -> tuple[NumberSet, NumberSet]:
         """Digest prefixes of what the list says, and of other readings of its phones."""
-        phones, other_phones = (prefixes.of_numbers(numbers) for numbers in self._phone_numbers)
+        phones, other_phones = (
+            np.concatenate([prefixes.of_numbers(numbers), prefixes.of_digits(numbers)])
+            for numbers in self._phone_numbers
+        )
         said = np.concatenate([self._email_prefixes, self._digests, phones, *self._customer_prefixes])
         return NumberSet(said), NumberSet(other_phones)
 
@@ -105,10 +109,10 @@ class Suppression:
 
     def _find_by_digest(self, identifiers: RowIdentifiers, certain: Flags, wider: Flags) -> None:
         said, other = self._prefixes
-        found = identifiers.prefixes
-        listed = said.covers(found.numbers)
-        certain[found.rows[listed & found.sent]] = True
-        wider[found.rows[listed | other.covers(found.numbers)]] = True
+        for found in (identifiers.sent_prefixes, identifiers.other_prefixes):
+            listed = said.covers(found.numbers)
+            certain[found.rows[listed & found.sent]] = True
+            wider[found.rows[listed | other.covers(found.numbers)]] = True
 
     def _find_as_written(self, identifiers: RowIdentifiers, certain: Flags, wider: Flags) -> None:
         """Compare e-mails and numbers as they are, without hashing the file's."""
@@ -120,22 +124,24 @@ class Suppression:
         certain[phones.rows[listed & phones.sent]] = True
         wider[phones.rows[listed | self._other_phones.covers(numbers)]] = True
 
-    def covers(self, digests: pl.Series) -> Flags:
-        """Which of the digests (32 bytes, or null) are of an identifier on the list."""
-        found = np.zeros(len(digests), dtype=np.bool_)
-        found[digests.is_not_null().to_numpy()] = self._covers(prefixes.of_digests(digests.drop_nulls()))
+    def find_events(self, events: pl.DataFrame) -> Flags:
+        """Which prepared events are of people on the list.
+
+        :param events: with their digests, ``email_n`` and ``phone_n``, and ``readings`` where these were staged.
+        """
+        found = np.zeros(events.height, dtype=np.bool_)
+        for name in events.columns:
+            if name.startswith(("email_", "phone_")):
+                there = events[name].is_not_null().to_numpy()
+                found[there] |= self._covers(prefixes.of_digests(events[name].drop_nulls()))
+        if READINGS in events.columns:
+            filled = events.select(READINGS).with_row_index("row").explode(READINGS).drop_nulls()
+            found[filled["row"].to_numpy()[self._covers(filled[READINGS].to_numpy())]] = True
         return found
 
     def _covers(self, numbers: Numbers) -> Flags:
         said, other = self._prefixes
         return said.covers(numbers) | other.covers(numbers)
-
-    def covers_readings(self, readings: pl.Series) -> Flags:
-        """Which rows of staged readings (lists of digest prefixes, or null) have one on the list."""
-        filled = readings.to_frame("readings").with_row_index("row").explode("readings").drop_nulls()
-        found = np.zeros(len(readings), dtype=np.bool_)
-        found[filled["row"].to_numpy()[self._covers(filled["readings"].to_numpy())]] = True
-        return found
 
 
 class SuppressionBuilder:
