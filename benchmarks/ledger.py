@@ -23,13 +23,14 @@ import numpy as np
 import polars as pl
 
 from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
 from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.key_files import from_bytes
 from airflow_provider_tiktok_offline.ledger.settlement import rows_of
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 
 EVENT_SET = "7000000000000000001"
-IDENTITY = {"recipe": "v1"}
+IDENTITY = IdentitySettings("shop", {"recipe": "v1"}, {})
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 PARTS = 5
 

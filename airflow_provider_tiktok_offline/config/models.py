@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
@@ -49,6 +49,7 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import (
     Severity,
     Store,
 )
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings, identity_settings
 
 __all__ = [
     "AdvertiserConfig",
@@ -300,16 +301,9 @@ class AdvertiserConfig(Strict):
             max_rejected_ratio=self.max_rejected_ratio,
         )
 
-    def identity_settings(self) -> dict[str, Any]:
-        """The settings that enter an event id; the ledger keeps a fingerprint of them (semantics: "Event id")."""
-        return {
-            "recipe": "v1",
-            "event_identity": list(self.event_identity),
-            "basket": self.basket,
-            "amount": self.amount,
-            "time_zone": self.time_zone,
-            "event_map": dict(sorted(self.event_map.items())),
-        }
+    def identity_settings(self) -> IdentitySettings:
+        """The settings that enter an event id; the ledger keeps them."""
+        return identity_settings(self.conversion_settings(), self.name)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -6,16 +6,17 @@ Nothing here edits a row: each correction appends what holds from now on, and le
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
 from airflow_provider_tiktok_offline.errors import ConfigError, DeliveryHeldError, LedgerBusyError
-from airflow_provider_tiktok_offline.ledger import audit, meta_document
+from airflow_provider_tiktok_offline.ledger import audit, identity_record, meta_document
 from airflow_provider_tiktok_offline.ledger.dedupe import SENT, Memory
 from airflow_provider_tiktok_offline.ledger.deliveries import alive
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
@@ -140,7 +141,7 @@ def acknowledge_identity(
     objects: ObjectStore,
     event_set_id: str,
     *,
-    settings: Mapping[str, Any],
+    settings: IdentitySettings,
     send_from: datetime,
     reason: str,
     actor: str,
@@ -159,19 +160,15 @@ def acknowledge_identity(
             where=f"event set {event_set_id}", todo="Choose a later moment.",
         )  # fmt: skip
 
+    changed = identity_record.changed_keys(meta, settings)
+
     def edit(document: documents.Document) -> documents.Document:
-        return {
-            **document,
-            "recipe": str(settings.get("recipe", document["recipe"])),
-            "identity": meta_document.fingerprint(settings),
-            "identity_settings": dict(settings),
-            "send_from": send_from.isoformat(),
-        }
+        return {**identity_record.acknowledged(document, settings), "send_from": send_from.isoformat()}
 
     documents.change(objects, meta_document.meta_path(event_set_id), clock, edit)
     audit.note(
         objects, event_set_id, clock, "acknowledge-identity",
-        reason=reason, actor=actor, details={"from": meta.identity, "send_from": send_from.isoformat()},
+        reason=reason, actor=actor, details={"changed": changed, "send_from": send_from.isoformat()},
     )  # fmt: skip
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
-from airflow_provider_tiktok_offline.ledger import event_keys, meta_document, plan
+from airflow_provider_tiktok_offline.ledger import event_keys, identity_record, meta_document, plan
 from airflow_provider_tiktok_offline.ledger.claims import Claim, ClaimBook, Claims, taken_over
 from airflow_provider_tiktok_offline.ledger.dedupe import Memory, verdicts
 from airflow_provider_tiktok_offline.ledger.deliveries import Deliveries, alive
@@ -61,7 +61,7 @@ class Ledger:
         objects: ObjectStore,
         event_set_id: str,
         *,
-        identity: Mapping[str, Any],
+        identity: IdentitySettings,
         clock: Clock,
         secret: bytes | None = None,
     ) -> Ledger:
@@ -82,7 +82,7 @@ class Ledger:
         objects: ObjectStore,
         event_set_id: str,
         *,
-        identity: Mapping[str, Any],
+        identity: IdentitySettings,
         clock: Clock,
         secret: bytes | None = None,
         deliveries: Deliveries | None = None,
@@ -96,19 +96,17 @@ class Ledger:
         :raises LedgerVersionError: if a newer package wrote it, or under other identity settings.
         :raises LedgerDamagedError: if anything of it is missing.
         """
-        from airflow_provider_tiktok_offline.ledger.meta_document import check_identity, read_meta, read_secret
-
-        meta = read_meta(objects, event_set_id)
+        meta = meta_document.read_meta(objects, event_set_id)
         if meta.rebuilding and not rebuilding:
             raise LedgerDamagedError(
                 "the ledger is being rebuilt", where=f"event set {event_set_id}",
                 todo="Finish it: tiktok-offline ledger rebuild. Nothing was sent.",
             )  # fmt: skip
-        check_identity(objects, meta, identity)
+        identity_record.check_identity(meta, identity)
         found = cls(
             objects,
             meta,
-            read_secret(objects, meta, secret),
+            meta_document.read_secret(objects, meta, secret),
             clock,
             deliveries or Deliveries(objects, clock),
             retry_window,
@@ -135,6 +133,14 @@ class Ledger:
         if self.meta.route != route:
             meta_document.claim_route(self.objects, self.event_set_id, route, self.clock)
             self.meta = replace(self.meta, route=route)
+
+    def keep_identity(self, identity: IdentitySettings, *, actor: str) -> None:
+        """Keep what is not known of the settings that enter event ids: a live run makes ids by them.
+
+        :param actor: who runs.
+        :raises LedgerVersionError: if a setting was changed and nobody acknowledged it.
+        """
+        identity_record.keep_identity(self.objects, self.event_set_id, identity, self.clock, actor=actor)
 
     def keys(self, event_ids: pl.Series) -> pl.Series:
         """Event ids as event keys: 16 bytes each, keyed with the ledger's secret."""

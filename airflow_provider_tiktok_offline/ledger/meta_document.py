@@ -7,27 +7,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings, Kept, KeptValue
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     LedgerDamagedError,
     LedgerMissingError,
-    LedgerVersionError,
 )
 from airflow_provider_tiktok_offline.ledger import event_keys
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
-#: The newest layout this package reads and writes.
 #: The secret lies beside the ledger, or a connection holds it.
 BESIDE, FROM_CONNECTION = "ledger", "connection"
 
 
-def fingerprint(identity: Mapping[str, Any]) -> str:
-    """Sixteen hex digits that change with any setting that enters an event id."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:16]
+def fingerprint(identity: Mapping[str, KeptValue]) -> str:
+    """Sixteen hex digits that change with any of the settings."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +36,8 @@ class Meta:
         event_set_id: whose it is.
         generation: folder of its tables; a rebuilt ledger has a new one.
         recipe: version of the event id's recipe.
-        identity: fingerprint of the settings that enter an event id.
+        identity_settings: the settings that enter an event id and that all its advertisers share.
+        identity_sources: advertiser -> those that belong to its own files.
         secret_check: tells whether a secret is the one the keys were made with.
         secret_from: ``ledger`` (kept beside it) or ``connection``.
         route: the event set's one live route; None until the first live delivery.
@@ -50,7 +49,8 @@ class Meta:
     event_set_id: str
     generation: str
     recipe: str
-    identity: str
+    identity_settings: Kept
+    identity_sources: dict[str, Kept]
     secret_check: str
     secret_from: str
     route: str | None
@@ -70,16 +70,14 @@ def meta_path(event_set_id: str) -> str:
 
 
 def new_meta(
-    event_set_id: str, generation: str, identity: Mapping[str, Any], secret: bytes, secret_from: str, clock: Clock
+    event_set_id: str, generation: str, identity: IdentitySettings, secret: bytes, secret_from: str, clock: Clock
 ) -> documents.Document:
     """The document of a new ledger."""
     return {
         "schema": documents.LAYOUT,
         "event_set_id": event_set_id,
         "generation": generation,
-        "recipe": str(identity.get("recipe", "v1")),
-        "identity": fingerprint(identity),
-        "identity_settings": dict(identity),
+        **kept_identity(identity.event_set, {identity.advertiser: identity.source}),
         "secret_check": event_keys.check_of(secret),
         "secret_from": secret_from,
         "route": None,
@@ -108,12 +106,18 @@ def read_meta(objects: ObjectStore, event_set_id: str) -> Meta:
     schema = document.get("schema")
     if not isinstance(schema, int):
         raise LedgerDamagedError("the ledger's own document is damaged", where=where, todo="Restore it.")
+    return from_document(document)
+
+
+def from_document(document: documents.Document) -> Meta:
+    """The ledger's own document, read."""
     send_from = document["send_from"]
     return Meta(
         event_set_id=document["event_set_id"],
         generation=document["generation"],
         recipe=document["recipe"],
-        identity=document["identity"],
+        identity_settings=document["identity_settings"],
+        identity_sources=document.get("identity_sources", {}),
         secret_check=document["secret_check"],
         secret_from=document["secret_from"],
         route=document["route"],
@@ -123,22 +127,17 @@ def read_meta(objects: ObjectStore, event_set_id: str) -> Meta:
     )
 
 
-def check_identity(objects: ObjectStore, meta: Meta, identity: Mapping[str, Any]) -> None:
-    """Prove that event ids are still made as they were.
+def kept_identity(event_set: Kept, sources: Mapping[str, Kept]) -> documents.Document:
+    """The part of the document that says how event ids are made.
 
-    :raises LedgerVersionError: if a setting that enters them was changed and nobody acknowledged it.
+    :param sources: advertiser -> settings of its own files.
     """
-    if fingerprint(identity) == meta.identity:
-        return
-    found = documents.read(objects, meta_path(meta.event_set_id))
-    before: Mapping[str, Any] = {} if found is None else found[0].get("identity_settings", {})
-    changed = sorted(key for key in {*before, *identity} if before.get(key) != identity.get(key))
-    raise LedgerVersionError(
-        f"settings that enter the event id were changed ({', '.join(changed)}): what was sent before would not be "
-        "recognised and be sent again",
-        where=f"event set {meta.event_set_id}",
-        todo="Change them back, or acknowledge the change with a cut-over: tiktok-offline ledger acknowledge.",
-    )
+    return {
+        "recipe": event_set["recipe"],
+        "identity": fingerprint(event_set),
+        "identity_settings": dict(event_set),
+        "identity_sources": {advertiser: dict(source) for advertiser, source in sources.items()},
+    }
 
 
 def read_secret(objects: ObjectStore, meta: Meta, given: bytes | None) -> bytes:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
 
 from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
 from airflow_provider_tiktok_offline.ledger import audit, event_keys, meta_document
 from airflow_provider_tiktok_offline.ledger.claims import Claims
@@ -21,7 +20,7 @@ _FIRST_GENERATION = "g0001"
 
 
 def make(
-    objects: ObjectStore, event_set_id: str, *, identity: Mapping[str, Any], clock: Clock, secret: bytes | None
+    objects: ObjectStore, event_set_id: str, *, identity: IdentitySettings, clock: Clock, secret: bytes | None
 ) -> None:
     """Make an empty ledger unless there is one; a creation that broke off is completed.
 
@@ -48,7 +47,7 @@ def begin_rebuild(
     objects: ObjectStore,
     event_set_id: str,
     *,
-    identity: Mapping[str, Any],
+    identity: IdentitySettings,
     clock: Clock,
     reason: str,
     actor: str,
@@ -71,7 +70,14 @@ def begin_rebuild(
     _make_tables(objects, root, generation, clock)
     _carry_records(objects, root, former.get("generation", _FIRST_GENERATION), generation, clock)
     fresh = _meta(event_set_id, generation, identity, made_with, secret, clock)
-    document = {**fresh, "rebuilding": True, "route": former.get("route"), "send_from": former.get("send_from")}
+    sources = former.get("identity_sources", {}) | fresh["identity_sources"]
+    document = {
+        **fresh,
+        "identity_sources": sources,
+        "rebuilding": True,
+        "route": former.get("route"),
+        "send_from": former.get("send_from"),
+    }
     if found is None:
         documents.create(objects, path, document)
     else:
@@ -89,7 +95,7 @@ def finish_rebuild(objects: ObjectStore, event_set_id: str, *, clock: Clock, rea
 
 
 def _meta(
-    event_set_id: str, generation: str, identity: Mapping[str, Any], made_with: bytes, given: bytes | None, clock: Clock
+    event_set_id: str, generation: str, identity: IdentitySettings, made_with: bytes, given: bytes | None, clock: Clock
 ) -> documents.Document:
     secret_from = meta_document.BESIDE if given is None else meta_document.FROM_CONNECTION
     return meta_document.new_meta(event_set_id, generation, identity, made_with, secret_from, clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -266,7 +267,7 @@ def test_newer_schema_is_refused(world: World) -> None:
 
 def test_changed_identity_is_refused_until_acknowledged(world: World) -> None:
     """Settings that enter the event id can't change in silence; the cut-over makes the past count as sent."""
-    changed = {**IDENTITY, "basket": "order"}
+    changed = replace(IDENTITY, event_set={**IDENTITY.event_set, "basket": "order"})
     with pytest.raises(LedgerVersionError, match="basket"):
         Ledger.open(world.objects, EVENT_SET, identity=changed, clock=world.clock)
     acknowledge_identity(

@@ -10,13 +10,14 @@ from typing import TypedDict, Unpack
 import polars as pl
 
 from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
 from airflow_provider_tiktok_offline.ledger import Deliveries, Ledger, delivery_id
 from airflow_provider_tiktok_offline.ledger.plan import Plan
 from airflow_provider_tiktok_offline.ledger.settlement import Settlement
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 EVENT_SET = "7000000000000000001"
-IDENTITY = {"recipe": "v1", "event_identity": ["store_code", "order_id", "product_id"], "basket": "row"}
+IDENTITY = IdentitySettings("shop", {"recipe": "v1", "time_zone": "UTC", "basket": "row"}, {"phone_region": "US"})
 LOOKBACK = timedelta(days=28)
 START = datetime(2026, 3, 2, 6, tzinfo=UTC)
 LEASE = 300

@@ -158,19 +158,20 @@ class ConversionSettings:
 
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with whatever decides what a row becomes."""
-        plain = {one.name: _plain(getattr(self, one.name)) for one in fields(self) if one.name not in _NOT_ROWS}
-        return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        values = {one.name: plain(getattr(self, one.name)) for one in fields(self) if one.name not in _NOT_ROWS}
+        return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 #: What does not change a row: the gate, how much is read at all, and who is left out of it.
 _NOT_ROWS = frozenset({"max_rejected_ratio", "limits", "customer_columns"})
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A setting as JSON holds it."""
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(below) for key, below in value.items()}
+        return {str(key): plain(below) for key, below in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
     return value

@@ -65,6 +65,7 @@ def ledger_verdicts(ctx: DeliveryContext, ledger: Ledger | None, frame: pl.DataF
 def _plan(ctx: DeliveryContext, delivery_id: str, events: Events, retry_refused: bool) -> DedupeResult:
     ledger = ctx.ledger
     ledger.use_route(ctx.config.route)
+    ledger.keep_identity(ctx.config.identity_settings(), actor=ctx.holder)
     plan = ledger.dedupe(
         delivery_id,
         ((index, _keyed(ledger, events.read(index))) for index in range(len(events.parts))),

@@ -1,0 +1,244 @@
+"""Every setting either leaves all event ids as they are, or is kept and compared."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_tiktok_offline.conversions.contract.settings import (
+    Consent,
+    ConversionSettings,
+    FileFormat,
+    Limits,
+    Store,
+)
+from airflow_provider_tiktok_offline.conversions.events.identity_changes import compare_event_set, compare_source
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import NOT_IN_IDS, identity_settings
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import validate
+from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import read_verdicts
+from tests.conversions.files import AS_OF, BytesSource
+
+HEADER = (
+    "email_1", "email_2", "transaction_category", "transaction_timestamp", "transaction_amount", "phone_1", "phone_2",
+    "order_id", "store_code", "product_id", "Kasse", "Bon", "Zone", "Land", "Geld",
+)  # fmt: skip
+_SALE = {
+    "email_1": "ann@example.com", "transaction_category": "Purchase", "store_code": "S1",
+    "transaction_timestamp": "2026-11-20T10:00:00Z-0000", "transaction_amount": "12.50",
+    "Kasse": "k1", "Bon": "b1", "Zone": "Asia/Tokyo", "Land": "GB", "Geld": "JPY",
+}  # fmt: skip
+_PHONES = {"email_1": "", "phone_1": "2125550100", "phone_2": "+447400123456"}
+ROWS: tuple[dict[str, str], ...] = (
+    {},
+    {"order_id": "o1", "product_id": "p1"},
+    {"order_id": "o1", "product_id": "p2"},
+    {"transaction_category": "Verkauf"},
+    {"transaction_category": "Verkauf", "order_id": "o2"},
+    {"transaction_timestamp": "2026-11-20 10:00:00"},
+    {"transaction_timestamp": "2026-11-20"},
+    {"transaction_timestamp": "2026-11-19T10:00:00Z-0800"},
+    {"transaction_timestamp": "11/10/2026 10:00:00"},
+    {"transaction_amount": "1.299"},
+    {"transaction_amount": "3"},
+    {"transaction_amount": "2,999"},
+    {"transaction_amount": "$4.00"},
+    {"transaction_amount": "12.34567"},
+    {"transaction_amount": "12.34567", "transaction_category": "CompletePayment"},
+    {"store_code": "Köln"},
+    {"store_code": "S2", "transaction_timestamp": "2026-11-20 11:00:00"},
+    _PHONES,
+    {**_PHONES, "phone_1": "020 7946 0958", "store_code": "S2"},
+    {**_PHONES, "phone_1": "020 7946 0958"},
+    {"email_1": "no address", "email_2": "bo@example.com"},
+)
+FILE = "\n".join([",".join(HEADER), *(
+    ",".join(f'"{cell}"' if "," in cell else cell for cell in ({**_SALE, **row}.get(name, "") for name in HEADER))
+    for row in ROWS
+)]).encode("cp1252") + b"\n"  # fmt: skip
+
+#: Settings under which most rows can be read.
+BASE: dict[str, Any] = {
+    "currency": "USD", "phone_region": "US", "event_map": {"Verkauf": "Purchase"}, "lookback_days": None,
+    "allow_extra_columns": True, "format": {"encoding": "cp1252", "decimal": "."},
+}  # fmt: skip
+
+
+def settings(**changes: Any) -> ConversionSettings:
+    """The settings with changes; those of the format are named ``format.<name>``."""
+    of_format = {
+        name.removeprefix("format."): changes.pop(name) for name in list(changes) if name.startswith("format.")
+    }
+    chosen = {**BASE, **changes}
+    return ConversionSettings(**{**chosen, "format": FileFormat(**{**BASE["format"], **of_format})})
+
+
+def ids(chosen: ConversionSettings) -> dict[int, str]:
+    """Line -> event id, of every row that has one."""
+    verdicts = io.BytesIO()
+    validate(BytesSource(FILE), chosen, as_of=AS_OF, verdicts=verdicts)
+    verdicts.seek(0)
+    rows = (row for frame in read_verdicts(verdicts) for row in frame.iter_rows(named=True))
+    return {row["line"]: row["event_id"] for row in rows if row["event_id"] is not None}
+
+
+def changed(before: ConversionSettings, after: ConversionSettings) -> set[str]:
+    """The keys whose change a ledger refuses."""
+    kept, now = identity_settings(before, "shop"), identity_settings(after, "shop")
+    return {*compare_event_set(kept.event_set, now).changed, *compare_source(kept.source, now).changed}
+
+
+def other_ids(before: ConversionSettings, after: ConversionSettings) -> bool:
+    """Whether a row that both settings accept has another id under each."""
+    first, second = ids(before), ids(after)
+    both = first.keys() & second.keys()
+    assert both
+    return any(first[line] != second[line] for line in both)
+
+
+Change = tuple[Mapping[str, Any], Mapping[str, Any]]
+
+_LOCAL_S2 = {"stores": {"S2": Store(time_zone="Europe/Berlin")}}
+_JOINED = {"columns": {}, "format.joined": {"order_id": ("Kasse", "Bon")}}
+_BON = {"columns": {"Bon": "store_code"}}
+_TILL = {"constants": {"email_3": "till@example.com"}}
+_DAY_FIRST = {"format.timestamp_formats": ("dd/MM/yyyy HH:mm:ss",)}
+_AS_WRITTEN = {"profile": "liveramp", "severities": {"amount_decimals": "note", "amount_rounded": "note"}}
+#: Setting, the keys that are named, and changes of it by which some row gets another id.
+CHANGES: list[tuple[str, str, Change]] = [
+    ("event_map", "event_map", ({}, {"event_map": {"Verkauf": "Lead"}})),
+    ("event_map", "event_map", ({}, {"event_map": {"Verkauf": "Purchase", "Purchase": "Lead"}})),
+    ("event_identity", "event_identity", ({}, {"event_identity": ("order_id", "store_code", "product_id")})),
+    ("basket", "basket", ({}, {"basket": "order"})),
+    ("time_zone", "time_zone", ({}, {"time_zone": "Europe/Berlin"})),
+    ("offset", "offset", ({}, {"offset": "apply"})),
+    ("date_only_time", "date_only_time", ({}, {"date_only_time": time(12)})),
+    ("stores", "stores.time_zone", (_LOCAL_S2, {"stores": {"S2": Store(time_zone="Asia/Tokyo")}})),
+    ("stores", "stores.time_zone", (_LOCAL_S2, {})),
+    ("stores", "stores.time_zone", ({"stores": {"S2": Store()}}, _LOCAL_S2)),
+    ("stores", "stores.phone_region", ({"stores": {"S2": Store()}}, {"stores": {"S2": Store(phone_region="GB")}})),
+    ("stores", "stores.decimals", ({"stores": {"S1": Store()}}, {"stores": {"S1": Store(currency="JPY")}})),
+    ("columns", "columns", ({"columns": {"Bon": "order_id"}}, {"columns": {"Bon": "product_id"}})),
+    ("columns", "columns", ({}, {"columns": {"product_id": "order_id"}})),
+    ("columns", "columns", ({"columns": {"product_id": "order_id"}}, {})),
+    ("format.joined", "columns", (_JOINED, {"columns": {}, "format.joined": {"order_id": ("Bon", "Kasse")}})),
+    ("constants", "constants", (_BON, {**_BON, **_TILL})),
+    ("extensions", "extensions", ({}, {"extensions": {"time_zone": "Zone"}})),
+    ("extensions", "extensions", ({}, {"extensions": {"phone_region": "Land"}})),
+    ("extensions", "extensions", ({}, {"extensions": {"currency": "Geld"}})),
+    ("phone_region", "phone_region", ({}, {"phone_region": "GB"})),
+    ("phone_region", "phone_region", ({}, {"phone_region": None})),
+    ("currency", "decimals", ({}, {"currency": "JPY"})),
+    ("format.decimal", "format.decimal format.thousands",
+     ({"format.thousands": ","}, {"format.decimal": ",", "format.thousands": "."})),
+    ("format.encoding", "format.encoding", ({}, {"format.encoding": "cp437"})),
+    ("format.timestamp_formats", "format.timestamp_formats", ({}, _DAY_FIRST)),
+    ("format.timestamp_formats", "format.timestamp_formats", (_DAY_FIRST, {})),
+    ("profile", "amount_digits", ({}, _AS_WRITTEN)),
+]  # fmt: skip
+#: Changes by which no row gets another id, and which a ledger therefore takes.
+HARMLESS: list[tuple[str, Change]] = [
+    ("event_map", ({}, {"event_map": {"Verkauf": "Purchase", "Kauf": "Lead"}})),
+    ("event_map", ({}, {"event_map": {"Verkauf": "CompletePayment"}})),
+    ("event_map", ({}, {"event_map": {"Verkauf": "Purchase", "Purchase": "CompletePayment"}})),
+    ("stores", ({}, {"stores": {"S9": Store(time_zone="Europe/Berlin", phone_region="DE", currency="JPY")}})),
+    ("stores", ({"stores": {"S1": Store(currency="EUR")}}, {})),
+    ("columns", ({"columns": {"Bon": "order_id"}}, {"columns": {"Beleg": "order_id"}})),
+    ("columns", ({"columns": {"Bon": "quantity"}}, {"columns": {"Kasse": "quantity"}})),
+    ("constants", ({}, {"constants": {"quantity": "1"}})),
+    ("currency", ({}, {"currency": "EUR"})),
+    ("currency", ({}, {"currency": None})),
+    ("profile", ({}, {"profile": "liveramp"})),
+    ("severities", ({}, {"severities": {"amount_decimals": "note", "store_unknown": "off"}})),
+    ("format.decimal", ({}, {"format.decimal": None})),
+    ("format.thousands", ({}, {"format.thousands": ","})),
+    ("format.strip_symbols", ({}, {"format.strip_symbols": True})),
+    ("format.timestamp_formats", ({}, {"format.timestamp_formats": ("dd.MM.yyyy HH:mm",)})),
+]
+#: Other values of settings that enter no id.
+OUTSIDE: dict[str, list[Change]] = {
+    "categories": [({}, {"categories": frozenset({"Purchase"})})],
+    "lookback_days": [({}, {"lookback_days": 28})],
+    "future_skew": [({}, {"future_skew": timedelta(days=9)})],
+    "amount": [({}, {"amount": "order"}), ({"basket": "order"}, {"basket": "order", "amount": "order"})],
+    "send_fields": [({}, {"send_fields": frozenset({"event", "email", "content_id"})})],
+    "where": [({}, {"where": {"Kasse": frozenset({"k1", "k2"})}})],
+    "consent": [({}, {"consent": Consent(column="Kasse", yes=frozenset({"k1"}))})],
+    "customer_columns": [({}, {"customer_columns": ("Kasse",)})],
+    "send_from": [({}, {"send_from": datetime(2026, 11, 20, tzinfo=UTC)})],
+    "allow_extra_columns": [({"profile": "tiktok"}, {"allow_extra_columns": False})],
+    "trim_white_space": [({}, {"trim_white_space": True})],
+    "limits": [({}, {"limits": Limits(rows=100)})],
+    "max_rejected_ratio": [({}, {"max_rejected_ratio": 1.0})],
+    "format.delimiter": [({}, {"format.delimiter": ","})],
+    "format.skip_lines": [({}, {"format.footer_lines": 0})],
+    "format.footer_lines": [({}, {"format.footer_lines": 1})],
+    "format.optional": [({}, {"format.optional": frozenset({"Bon"})})],
+}
+
+
+def named(name: str, change: Change) -> str:
+    return f"{name}: {change[0] or ''} to {change[1] or ''}".replace("::", ":")
+
+
+@pytest.mark.parametrize(("name", "key", "change"), CHANGES, ids=[named(name, change) for name, _, change in CHANGES])
+def test_a_setting_that_gives_a_row_another_id_is_refused(name: str, key: str, change: Change) -> None:
+    """By its key, in a message that a person can act on."""
+    before, after = (settings(**chosen) for chosen in change)
+    assert other_ids(before, after)
+    assert changed(before, after) == set(key.split())
+
+
+@pytest.mark.parametrize(("name", "change"), HARMLESS, ids=[named(name, change) for name, change in HARMLESS])
+def test_a_harmless_change_is_taken(name: str, change: Change) -> None:
+    """No known transaction gets another id."""
+    before, after = (settings(**chosen) for chosen in change)
+    assert not changed(before, after)
+    if "Beleg" not in str(change):
+        assert not other_ids(before, after)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"), [(name, change) for name, several in OUTSIDE.items() for change in several]
+)
+def test_a_setting_outside_of_ids_changes_none(name: str, change: Change) -> None:
+    """It is not kept at all."""
+    before, after = (settings(**chosen) for chosen in change)
+    assert identity_settings(before, "shop") == identity_settings(after, "shop")
+    assert not other_ids(before, after)
+
+
+def test_every_setting_is_in_one_of_the_tables() -> None:
+    """A setting that is added is kept whole until somebody decides otherwise, and this test asks for the decision."""
+    names = {one.name for one in fields(ConversionSettings)} - {"format"}
+    names |= {f"format.{one.name}" for one in fields(FileFormat)}
+    assert set(OUTSIDE) == NOT_IN_IDS
+    assert {name for name, *_ in [*CHANGES, *HARMLESS]} == names - NOT_IN_IDS
+
+
+def test_a_setting_that_nobody_decided_about_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail-safe: a change of it stops a live event set."""
+    monkeypatch.setattr("airflow_provider_tiktok_offline.conversions.events.identity_settings.NOT_IN_IDS", frozenset())
+    assert changed(settings(), settings(lookback_days=7)) == {"lookback_days"}
+    assert changed(settings(), settings(**{"format.skip_lines": 1})) == {"format.skip_lines"}
+
+
+def test_words_and_stores_of_two_advertisers_stand_side_by_side() -> None:
+    """Of an event set that two exports feed, only what both name must agree."""
+    one = identity_settings(settings(event_map={"Verkauf": "Purchase"}, stores={"S1": Store(time_zone="UTC")}), "one")
+    two = identity_settings(settings(event_map={"Sale": "Purchase"}, stores={"S2": Store()}), "two")
+    merged = compare_event_set(one.event_set, two)
+    assert not merged.changed
+    assert merged.kept["event_map"] == {"Verkauf": "Purchase", "Sale": "Purchase"}
+    for chosen in ({"event_map": {"Verkauf": "Lead"}}, {"stores": {"S1": Store(time_zone="Asia/Tokyo")}}):
+        assert compare_event_set(merged.kept, identity_settings(settings(**chosen), "two")).changed
+
+
+def test_no_identifier_is_kept() -> None:
+    """A constant address is kept as its digest."""
+    kept = identity_settings(replace(settings(), constants={"email_1": "till@example.com"}), "shop")
+    assert "till@example.com" not in str(kept)
