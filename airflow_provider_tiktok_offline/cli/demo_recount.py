@@ -123,7 +123,7 @@ def _event(row: dict[str, str]) -> dict[str, Any] | None:
     return {
         "event": name,
         "event_time": epoch,
-        "event_id": "v1-" + hashlib.sha256(identity.encode()).hexdigest()[:32],
+        "event_id": "v2-" + hashlib.sha256(identity.encode()).hexdigest()[:32],
         "user": user,
         "properties": {key: one for key, one in properties.items() if one != ""},
     }

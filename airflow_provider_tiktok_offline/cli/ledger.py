@@ -74,7 +74,7 @@ def files(config: ConfigPath, advertiser: Advertiser = None, as_json: Json = Fal
     output().print(table)
 
 
-@app.command(epilog=examples(f"tiktok-offline ledger show v1-7a7e00690da783b2ddb4e75f8f39eb9d {_ENTRY}"))
+@app.command(epilog=examples(f"tiktok-offline ledger show v2-7a7e00690da783b2ddb4e75f8f39eb9d {_ENTRY}"))
 def show(
     event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="An event id, as `events` prints it.")],
     config: ConfigPath,

@@ -169,7 +169,7 @@ def test_events_are_printed_in_the_order_of_the_file(cli: Cli, config: Path) -> 
     first = items[0]
     assert first["event"] == "Purchase"
     assert first["event_time"] == 1795255200
-    assert first["event_id"].startswith("v1-")
+    assert first["event_id"].startswith("v2-")
     assert first["user"] == {
         "email": [hashlib.sha256(MAIL.encode()).hexdigest()],
         "phone": [hashlib.sha256(PHONE.encode()).hexdigest()],

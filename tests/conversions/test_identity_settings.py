@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -236,6 +237,16 @@ def test_words_and_stores_of_two_advertisers_stand_side_by_side() -> None:
     assert merged.kept["event_map"] == {"Verkauf": "Purchase", "Sale": "Purchase"}
     for chosen in ({"event_map": {"Verkauf": "Lead"}}, {"stores": {"S1": Store(time_zone="Asia/Tokyo")}}):
         assert compare_event_set(merged.kept, identity_settings(settings(**chosen), "two")).changed
+
+
+def test_settings_at_their_default_do_not_enter_the_fingerprint_of_parts() -> None:
+    """A setting that a later package adds does not make parts anew; one that is set does."""
+    plain = ConversionSettings(stores={"S1": Store()})
+    assert plain.fingerprint() == hashlib.sha256(b'{"stores": {"S1": {}}}').hexdigest()[:16]
+    named = ConversionSettings(stores={"S1": Store(currency=None)}, offset="ignore", format=FileFormat(skip_lines=0))
+    assert named.fingerprint() == plain.fingerprint()
+    assert replace(plain, offset="apply").fingerprint() != plain.fingerprint()
+    assert replace(plain, format=FileFormat(skip_lines=1)).fingerprint() != plain.fingerprint()
 
 
 def test_no_identifier_is_kept() -> None:

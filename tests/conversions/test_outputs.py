@@ -41,7 +41,7 @@ def test_an_event_holds_what_the_row_says(tmp_path: Path) -> None:
     assert item == {
         "event": "CompletePayment",
         "event_time": 1795168800,
-        "event_id": f"v1-{event_id}",
+        "event_id": f"v2-{event_id}",
         "user": {
             "email": [hashlib.sha256(b"ann@example.com").hexdigest()],
             "phone": [hashlib.sha256(b"+12125550100").hexdigest()],

@@ -234,6 +234,25 @@ def test_the_steps_can_be_repeated_in_any_order(office: Office) -> None:
     assert len(office.delivered()) == 1
 
 
+def test_what_was_planned_on_stays_when_the_file_is_validated_again(office: Office) -> None:
+    """The plan names event ids; another package or other settings would stage other ones."""
+    ctx = office.context("daily/1")
+    stamp = office.drop("a.psv", [row(number) for number in range(30)])
+    delivery_id = validate(ctx, stamp).delivery_id
+
+    def staged() -> int:
+        (sidecar,) = (office.folder / "state" / "staging").rglob("verdicts.parquet")
+        return sidecar.stat().st_ino
+
+    first = staged()
+    validate(ctx, stamp)
+    second = staged()
+    dedupe(ctx, delivery_id)
+    validate(ctx, stamp)
+    assert (first != second, staged()) == (True, second)
+    assert deliver(ctx, delivery_id).rows == 30
+
+
 def test_a_file_that_liveramp_rejected_goes_out_again_after_reopening(office: Office) -> None:
     """Reopened, its transactions go out with the next day's file; today's place stays used."""
     stamp = office.drop("a.psv", [row(number) for number in range(30)])

@@ -6,12 +6,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import open_feed_state
 from airflow_provider_tiktok_offline.delivery.operations.maintenance import maintain
@@ -24,6 +25,8 @@ from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
 from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import InputFileError, LedgerVersionError
+from airflow_provider_tiktok_offline.ledger.corrections import acknowledge_identity
+from airflow_provider_tiktok_offline.ledger.meta_document import read_meta
 from tests.delivery.world import NOW, World, rows
 from tests.fixtures.make_release import HERE, SECOND_RUN, contexts, feed_rows
 from tests.servers.simulator import RunningSimulator, simulator
@@ -31,6 +34,9 @@ from tests.servers.simulator import RunningSimulator, simulator
 RELEASES = sorted(HERE.glob("release-*"))
 #: Some hours after the release's last run: its leases are over, its events still young.
 LATER = NOW + timedelta(hours=3)
+#: Behind every transaction that the release delivered.
+CUT_OVER = datetime(2026, 11, 22, tzinfo=UTC)
+AFTER_CUT_OVER = "2026-11-22T08:00:00Z-0000"
 
 
 @pytest.fixture(scope="session", name="running")
@@ -45,7 +51,10 @@ def _left(request: pytest.FixtureRequest, tmp_path: Path, running: RunningSimula
     running.control.set_clock(LATER.timestamp() - running.control.summary().now)
     shutil.copytree(request.param, tmp_path, dirs_exist_ok=True)
     clock = ManualClock(LATER)
-    return Old(World(tmp_path, running, clock), clock, contexts(tmp_path, running, clock))
+    old = Old(World(tmp_path, running, clock), clock, contexts(tmp_path, running, clock))
+    for route in ("tiktok", "liveramp"):
+        old.acknowledge(route)
+    return old
 
 
 class Old:
@@ -61,6 +70,18 @@ class Old:
         self.world = world
         self.clock = clock
         self.context = context
+
+    def acknowledge(self, route: str) -> None:
+        """Accept another recipe of event ids, as docs/upgrading.md says, if the release had one."""
+        ctx = self.context("set-up", route)
+        if read_meta(ctx.objects, ctx.config.event_set_id).recipe == RECIPE:
+            return
+        with pytest.raises(LedgerVersionError, match="ledger acknowledge"):
+            _ = ctx.ledger
+        acknowledge_identity(
+            ctx.objects, ctx.config.event_set_id, settings=ctx.config.identity_settings(), send_from=CUT_OVER,
+            reason="upgrade", actor="cli/test", clock=self.clock,
+        )  # fmt: skip
 
     def open_delivery(self) -> str:
         """The delivery that was stopped half-way."""
@@ -88,6 +109,8 @@ def test_an_open_delivery_is_carried_on(left: Old, running: RunningSimulator) ->
     for part in dedupe(ctx, opened).parts:
         upload(ctx, opened, part)
     assert orders(running) == set(range(16, 21))
+    recipe = PreparedEvents.open(StagedParts(ctx.staging, opened)).manifest["recipe"]
+    assert {event_id.partition("-")[0] for event_id in running.event_ids()} == {recipe}
     assert summarize(ctx, opened).events == {"accepted": 10}
 
 
@@ -97,11 +120,24 @@ def test_what_was_sent_is_known(left: Old, running: RunningSimulator) -> None:
     assert summary.events["already_sent"] >= 10
     ctx = left.context("daily/run-4")
     opened = left.open_delivery()
-    dedupe(ctx, opened)
-    upload(ctx, opened, 0)
+    for part in dedupe(ctx, opened).parts:
+        upload(ctx, opened, part)
     assert summarize(ctx, opened).open == ""
     assert not orders(running) & set(range(1, 11))
     assert set(running.times_received().values()) <= {1}
+
+
+def test_a_file_that_was_staged_and_not_planned_is_prepared_anew(left: Old, running: RunningSimulator) -> None:
+    """Its parts hold ids of the release's recipe, which nothing else will have from now on."""
+    ctx = left.context(SECOND_RUN)
+    opened = left.open_delivery()
+    state = left.world.folder / "state" / "deliveries" / f"{opened}.json"
+    where = str(left.world.folder / "drop" / "second.csv")
+    document = json.loads(state.read_text())
+    del document["steps"]["dedupe"]
+    state.write_text(json.dumps({**document, "uri": where}))
+    normalize_hash(ctx, opened)
+    assert PreparedEvents.open(StagedParts(ctx.staging, opened)).made_by(ctx.config.conversion_settings())
 
 
 def test_a_feed_goes_on(left: Old) -> None:
@@ -112,7 +148,8 @@ def test_a_feed_goes_on(left: Old) -> None:
     assert again.closed
     left.clock.advance(timedelta(days=1))
     ctx = left.context("feed/run-3", "liveramp")
-    new = validate(ctx, left.world.drop(feed_rows(11, 60), name="next.csv")).delivery_id
+    fresh = [row.replace("2026-11-21T10:00:00Z-0000", AFTER_CUT_OVER) for row in feed_rows(31, 40)]
+    new = validate(ctx, left.world.drop([*feed_rows(11, 20), *fresh], name="next.csv")).delivery_id
     dedupe(ctx, new)
     told = deliver(ctx, new)
     assert (told.outcome, told.rows) == ("delivered", 40)
@@ -122,7 +159,8 @@ def test_a_feed_goes_on(left: Old) -> None:
 def test_maintenance_reads_it(left: Old) -> None:
     """Expiry, compaction and vacuum leave what counts."""
     maintain(left.context("maintenance"))
-    summary = left.world.deliver(left.world.drop([*rows(1, 10), *rows(30, 1)], name="again.csv"), left.context("x/1"))
+    content = [*rows(1, 10), *rows(30, 1, at=AFTER_CUT_OVER)]
+    summary = left.world.deliver(left.world.drop(content, name="again.csv"), left.context("x/1"))
     assert summary.events == {"already_sent": 10, "accepted": 1}
 
 
@@ -155,7 +193,7 @@ def use(left: Old, step: str) -> None:
         case "ledger":
             _ = ctx.ledger
         case "dedupe":
-            left.world.deliver(left.world.drop(rows(30, 5), name="new.csv"), ctx)
+            left.world.deliver(left.world.drop(rows(30, 5, at=AFTER_CUT_OVER), name="new.csv"), ctx)
         case "delivery":
             ctx.deliveries.get(left.open_delivery())
         case "feed":

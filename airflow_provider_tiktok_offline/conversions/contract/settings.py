@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from datetime import datetime, time, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Profile = Literal["tiktok", "liveramp"]
 Severity = Literal["error", "warning", "note", "off"]
@@ -157,8 +160,11 @@ class ConversionSettings:
     max_rejected_ratio: float = 0.05
 
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change with whatever decides what a row becomes."""
-        values = {one.name: plain(getattr(self, one.name)) for one in fields(self) if one.name not in _NOT_ROWS}
+        """Sixteen hex digits that change with whatever decides what a row becomes.
+
+        Settings at their default do not enter: a setting that a later package adds changes no fingerprint.
+        """
+        values = {name: value for name, value in _set(self).items() if name not in _NOT_ROWS}
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -173,5 +179,16 @@ def plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): plain(below) for key, below in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+        return _set(value)
     return value
+
+
+def _set(settings: DataclassInstance) -> dict[str, object]:
+    """The fields of settings that are not at their default."""
+    found = {}
+    for one in fields(settings):
+        value = getattr(settings, one.name)
+        default = one.default if one.default_factory is MISSING else one.default_factory()
+        if value != default:
+            found[one.name] = plain(value)
+    return found

@@ -1,4 +1,4 @@
-"""The deterministic id of a transaction, version 1; docs/event-id.md describes it and pins it by vectors.
+"""The deterministic id of a transaction, version 2; docs/event-id.md describes it and pins it by vectors.
 
 Nothing in it depends on column order, delimiter, row order, file, or the version of the phone library.
 """
@@ -14,10 +14,12 @@ import polars as pl
 import polars_hash  # noqa: F401  (registers the ``chash`` namespace)
 
 from airflow_provider_tiktok_offline.conversions.contract.columns import CANONICAL_EVENT
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import ORDERLESS_COLUMNS, RECIPE
 from airflow_provider_tiktok_offline.conversions.events.row_keys import mix
+from airflow_provider_tiktok_offline.conversions.identifiers.normalized import PLACEHOLDERS
+from airflow_provider_tiktok_offline.conversions.text.cleaning import cleaned
 from airflow_provider_tiktok_offline.conversions.text.digests import from_hex
 
-RECIPE = "v1"
 _SEPARATOR = "\x1f"
 _PHONE_DIGITS = 8
 
@@ -34,8 +36,16 @@ def text_with_order(columns: Sequence[str]) -> pl.Expr:
 
 def text_without_order() -> pl.Expr:
     """What is hashed where there is none: time, amount, store, product and the first identifier."""
-    fields = ["epoch", "amount", "store_code", "product_id", "identifier"]
-    return pl.concat_str(["event", *fields], separator=_SEPARATOR)
+    return pl.concat_str(["event", "epoch", "amount", *ORDERLESS_COLUMNS, "identifier"], separator=_SEPARATOR)
+
+
+def identity_value(cells: pl.Series) -> pl.Series:
+    """A column as it enters the id: cleaned, and blank where a placeholder is left."""
+    clean = cleaned(cells)
+    if clean is cells:
+        return cells
+    blank = clean.str.to_lowercase().is_in(PLACEHOLDERS)
+    return clean.to_frame("cell").select(pl.when(~pl.lit(blank)).then("cell").otherwise(pl.lit(""))).to_series()
 
 
 def phone_identifier(normal: pl.Expr) -> pl.Expr:
@@ -49,9 +59,12 @@ def id_bytes(text: pl.Expr) -> pl.Expr:
     return from_hex(hexed.str.slice(0, 32))
 
 
-def id_text(digest: pl.Expr) -> pl.Expr:
-    """An event id as it is sent."""
-    return pl.lit(f"{RECIPE}-") + digest.bin.encode("hex")
+def id_text(digest: pl.Expr, recipe: str = RECIPE) -> pl.Expr:
+    """An event id as it is sent.
+
+    :param recipe: the version that made it.
+    """
+    return pl.lit(f"{recipe}-") + digest.bin.encode("hex")
 
 
 def content_numbers(epoch: npt.NDArray[np.int64], units: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:

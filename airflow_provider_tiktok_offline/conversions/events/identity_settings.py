@@ -22,7 +22,7 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, plain
 
 #: Version of the recipe; part of every event id.
-RECIPE = "v1"
+RECIPE = "v2"
 #: Columns in the id of a transaction without an order_id, beside event, time, amount and first identifier.
 ORDERLESS_COLUMNS = ("store_code", "product_id")
 #: Columns in the id of an order.

@@ -17,12 +17,14 @@ from airflow_provider_tiktok_offline.conversions.events.event_id import (
     canonical_event,
     id_bytes,
     id_text,
+    identity_value,
     phone_identifier,
     text_with_order,
     text_without_order,
 )
 from airflow_provider_tiktok_offline.conversions.events.event_json import escape
 from airflow_provider_tiktok_offline.conversions.events.event_json import to_json as to_json
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import ORDER_COLUMNS, ORDERLESS_COLUMNS
 from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, hash_columns
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Positions
 from airflow_provider_tiktok_offline.conversions.identifiers.normalized import sent_digests
@@ -54,9 +56,11 @@ class Identities:
         self._rows = rows
         self.height = len(checked.lines) if rows is None else len(rows)
         blank = pl.Series([""], dtype=pl.String)
-        names = {"store_code", "order_id", "product_id", *settings.event_identity}
+        names = {*ORDERLESS_COLUMNS, *ORDER_COLUMNS, *settings.event_identity}
         columns = {
-            name: self._pick(checked.values[name]) if name in checked.values else blank.new_from_index(0, self.height)
+            name: identity_value(self._pick(checked.values[name]))
+            if name in checked.values
+            else blank.new_from_index(0, self.height)
             for name in sorted(names)
         }
         event = canonical_event(pl.col("event"))
@@ -69,8 +73,7 @@ class Identities:
 
     def event_texts(self) -> pl.Series:
         """The text that each row's event id is the hash of: the order's where orders are events."""
-        order = ("store_code", "order_id")
-        text = text_with_order(order if self._settings.basket == "order" else self._settings.event_identity)
+        text = text_with_order(ORDER_COLUMNS if self._settings.basket == "order" else self._settings.event_identity)
         if self.with_order.all():
             return self._frame.select(text).to_series()
         if not self.with_order.any():
@@ -90,7 +93,7 @@ class Identities:
 
     def order_numbers(self, seed: int) -> Hashes:
         """Each row's order as a number under a secret; of no meaning where it has none."""
-        return hash_columns([self._frame[name] for name in ("event", "store_code", "order_id")], seed)
+        return hash_columns([self._frame[name] for name in ("event", *ORDER_COLUMNS)], seed)
 
     def _orderless_texts(self, rows: Positions | None) -> pl.Series:
         frame = self._frame if rows is None else self._frame[rows]
@@ -205,10 +208,13 @@ def _item(checked: CheckedBlock, pick: object, settings: ConversionSettings) -> 
     return pl.DataFrame(fields).select(pl.when(body != "").then(pl.lit("{") + body + pl.lit("}"))).to_series()
 
 
-def finished(staged: pl.DataFrame, *, content_type: bool) -> pl.DataFrame:
-    """Staged rows as events: ids and amounts as text, one event a row."""
+def finished(staged: pl.DataFrame, *, recipe: str, content_type: bool) -> pl.DataFrame:
+    """Staged rows as events: ids and amounts as text, one event a row.
+
+    :param recipe: the version of the recipe that made the ids.
+    """
     frame = staged.with_columns(
-        event_id=id_text(pl.col("digest")),
+        event_id=id_text(pl.col("digest"), recipe),
         value=canonical_text(staged["units"]),
         rows=pl.lit(1, dtype=pl.Int64) if "rows" not in staged.columns else pl.col("rows"),
         content=_big_endian(staged["content"]),

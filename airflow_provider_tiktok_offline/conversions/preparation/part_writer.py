@@ -12,7 +12,7 @@ from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.baskets import Baskets
 from airflow_provider_tiktok_offline.conversions.events.duplicates import Repeats
-from airflow_provider_tiktok_offline.conversions.events.event_id import RECIPE
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
 from airflow_provider_tiktok_offline.conversions.events.staged_events import finished, to_json
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
 from airflow_provider_tiktok_offline.conversions.preparation.part_writer import MANIFEST_VERSION
@@ -63,6 +65,11 @@ class PreparedEvents:
             )
         return cls(parts, manifest)
 
+    def made_by(self, settings: ConversionSettings) -> bool:
+        """Whether these settings and this package would prepare the same events."""
+        made_with = (self.manifest["recipe"], self.manifest["settings"])
+        return made_with == (RECIPE, settings.fingerprint())
+
     @property
     def report(self) -> Report:
         """The report of the preparation."""
@@ -85,7 +92,7 @@ class PreparedEvents:
             staged = staged.join(lists.filter("row"), on="line", how="anti", maintain_order="left")
             without_value = lists.filter(~pl.col("row"))["line"]
         wanted = self.manifest["send_fields"]
-        events = finished(staged, content_type="content_type" in wanted)
+        events = finished(staged, recipe=self.manifest["recipe"], content_type="content_type" in wanted)
         if without_value is not None and len(without_value):
             events = events.with_columns(
                 pl.when(~pl.col("line").is_in(without_value.implode())).then("value").alias("value")

@@ -72,8 +72,7 @@ def _has_plan(ctx: DeliveryContext, state: DeliveryState) -> bool:
 
 
 def _same_settings(ctx: DeliveryContext, parts: StagedParts) -> bool:
-    """Whether the parts were staged with the settings of now."""
+    """Whether the parts were staged with the settings and the recipe of now."""
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
-    staged_with: object = PreparedEvents.open(parts).manifest["settings"]
-    return staged_with == ctx.config.conversion_settings().fingerprint()
+    return PreparedEvents.open(parts).made_by(ctx.config.conversion_settings())

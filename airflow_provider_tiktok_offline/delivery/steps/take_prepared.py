@@ -36,9 +36,9 @@ def take_prepared(ctx: DeliveryContext, directory: Path) -> ValidateResult:
     source = DirectoryParts(directory)
     prepared = PreparedEvents.open(source)
     manifest = prepared.manifest
-    if manifest.get("settings") != ctx.config.conversion_settings().fingerprint():
+    if not prepared.made_by(ctx.config.conversion_settings()):
         raise ConfigError(
-            f"was prepared with other settings than those of {ctx.config.name}.",
+            f"was prepared with other settings than those of {ctx.config.name}, or by another version of the package.",
             where=str(directory),
             todo="Prepare the file again with this configuration.",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from airflow_provider_tiktok_offline.delivery.events.delivery_events import staged_verdicts
 from airflow_provider_tiktok_offline.delivery.events.validation import (
     check_gate,
     keep_report,
@@ -16,7 +17,7 @@ from airflow_provider_tiktok_offline.delivery.state import source_registry
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery
-from airflow_provider_tiktok_offline.delivery.state.step_results import ValidateResult
+from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, ValidateResult
 from airflow_provider_tiktok_offline.errors import InputFileError
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
@@ -63,7 +64,8 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: dateti
             # The same bytes came before under another stamp: they keep the moment they were first judged against.
             with Lease(ctx, state):
                 report = check.run(state.as_of)
-        if state.status != "closed":
+        planned = ctx.live and DedupeResult.of(state) is not None
+        if state.status != "closed" and not (planned and staged_verdicts(ctx, delivery_id)):
             check.stage_verdicts(delivery_id)
     result = validate_result(ctx, state, report, mtime=seen.mtime)
     if result.closed:
