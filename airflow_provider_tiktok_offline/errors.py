@@ -35,7 +35,7 @@
     ├── CircuitOpenError               the service kept failing: stopped, nothing lost (retryable)
     ├── FeedError                      a file breaks the feed's contract with LiveRamp
     └── UnsettledError                 the run ended with events held, unconfirmed or refused
-        └── EventsHeldError            another delivery has them in hand, all else is done (retryable)
+        └── EventsHeldError            a retry settles what is left, as events held by others (retryable)
 
 Every message says what went wrong, where, and what to do next, and never holds a value of a customer,
 a token, or a URL with a secret. Whether trying again can help is a property of the type.
@@ -316,6 +316,6 @@ class UnsettledError(TikTokOfflineError):
 
 
 class EventsHeldError(UnsettledError):
-    """All that is left are events that another open delivery has in hand; a retry finds what became of them."""
+    """A retry settles what is left: events that another open delivery holds, or a store that did not answer."""
 
     retryable: ClassVar[bool] = True

@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
+from airflow_provider_tiktok_offline.conversions.contract.outcomes import OUTCOMES
 from airflow_provider_tiktok_offline.conversions.report.html_page import PAGE
 from airflow_provider_tiktok_offline.conversions.report.report import Report, ReportIssue, money
 
@@ -21,18 +22,6 @@ _CLASSES = {
     "rejected": "Broke a rule and is left out. Correct it and send it again.",
     "duplicate": "The same transaction stands above in this file; it counts once.",
     "excluded": "Left out on purpose, see below. Nothing to correct.",
-}
-#: Outcome of an event -> its colour's class, and what it means.
-_OUTCOMES = {
-    "accepted": ("valid", "TikTok has taken it."),
-    "would_send": ("valid", "Would be sent: this was a dry run."),
-    "already_sent": ("duplicate", "Was sent with an earlier file; not sent again."),
-    "changed_after_sent": ("warning", "Was sent before with another amount or time; not sent again."),
-    "refused": ("rejected", "TikTok refused it."),
-    "expired": ("excluded", "Became older than the lookback while waiting."),
-    "held": ("warning", "Another delivery is at work on it; a retry takes it up."),
-    "unconfirmed": ("warning", "Sent, but no answer came; a retry settles it."),
-    "pending": ("warning", "Not tried yet; a retry sends it."),
 }
 _SEVERITIES = {
     "error": ("To correct", "Rows that break one of these rules are left out."),
@@ -121,15 +110,15 @@ def _events(summary: Mapping[str, Any]) -> str:
     counts = {name: int(rows) for name, rows in summary["events"].items()}
     total = sum(counts.values())
     values = summary.get("values") or {}
-    order = [name for name in _OUTCOMES if name in counts] + sorted(set(counts) - set(_OUTCOMES))
+    order = [name for name in OUTCOMES if name in counts] + sorted(set(counts) - set(OUTCOMES))
     table = [
         _outcome_row(
             name,
-            _OUTCOMES.get(name, ("other", ""))[0],
+            _colour(name),
             counts[name],
             total,
             money(values.get(name, {})),
-            _OUTCOMES.get(name, ("", ""))[1],
+            OUTCOMES[name].meaning if name in OUTCOMES else "",
         )
         for name in order
         if counts[name]
@@ -138,9 +127,13 @@ def _events(summary: Mapping[str, Any]) -> str:
     lead = f"<p class='lead'>{said[summary['mode']]}</p>" if summary.get("mode") in said else ""
     return _section(
         "What became of the events",
-        lead + _stack([(name, _OUTCOMES.get(name, ("other", ""))[0], counts[name]) for name in order], total),
+        lead + _stack([(name, _colour(name), counts[name]) for name in order], total),
         _table(("Outcome", "Events", "Share", "Value", "Meaning"), table, "outcomes") if table else "<p>No event.</p>",
     )
+
+
+def _colour(outcome: str) -> str:
+    return OUTCOMES[outcome].kind if outcome in OUTCOMES else "other"
 
 
 def _outcome_row(name: str, colour: str, rows: int, total: int, worth: str, meaning: str) -> str:

@@ -1,71 +1,161 @@
-"""What became of a delivery's events: by their receipts, else by the plan's verdicts."""
+"""What became of a delivery's events: by their receipts, else by the plan.
+
+The plan and the receipts are enough. Staged events, where they are still there, add the values, and tell of an event
+that was not sent whether it expired or its customer opted out.
+"""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
+from airflow_provider_tiktok_offline.conversions.contract.outcomes import SETTLED
+from airflow_provider_tiktok_offline.delivery.events.delivery_events import Events, open_events
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import opted_out
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.opted_out_events import read_opted_out
 from airflow_provider_tiktok_offline.delivery.state.outcome_counts import OutcomeCounts, with_amounts
+from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 
 if TYPE_CHECKING:
     import polars as pl
 
-#: Outcomes of an event after which nothing is left to do.
-SETTLED = ("already_sent", "changed_after_sent", "expired", "suppressed", "accepted", "refused", "would_send")
+    from airflow_provider_tiktok_offline.ledger.plan import Plan
+
+log = logging.getLogger(__name__)
 
 
 def outcomes(ctx: DeliveryContext, delivery_id: str) -> OutcomeCounts:
-    """How each event of the delivery stands: by its receipt, else by the plan's verdict."""
+    """How each event of the delivery's plan stands."""
+    plan = ctx.ledger.plan(delivery_id)
+    events = _staged_events(ctx, delivery_id)
+    counts = OutcomeCounts()
+    for part in sorted(plan.events):
+        staged = None
+        if events is not None and part < len(events.parts):
+            staged = keyed_events(ctx, plan, part, with_amounts(events.read(part)))
+        frame = _answered(ctx, plan, part)
+        if staged is None:
+            counts.add(_without_values(frame))
+            continue
+        frame = frame.join(
+            staged.select("event_key", "value", "currency", "event_time", "content"),
+            on="event_key",
+            how="left",
+            maintain_order="left",
+        )
+        frame = _settled_by_others(ctx, plan, frame)
+        counts.add(_unanswered(ctx, plan, part, frame, staged))
+    return counts
+
+
+def keyed_events(ctx: DeliveryContext, plan: Plan, part: int, frame: pl.DataFrame) -> pl.DataFrame:
+    """A part's staged events with their event keys.
+
+    If the part is unchanged since planning, the keys are the plan's; else each is computed.
+    """
+    if is_unchanged(ctx, plan, part, frame):
+        return frame.with_columns(plan.verdicts(part)["event_key"])
+    return frame.with_columns(ctx.ledger.keys(frame["event_id"]).alias("event_key"))
+
+
+def is_unchanged(ctx: DeliveryContext, plan: Plan, part: int, frame: pl.DataFrame) -> bool:
+    """Whether a part holds the very events that it was planned with, in the same order."""
+    return part in plan.fingerprints and ctx.ledger.fingerprint(frame["event_id"]) == plan.fingerprints[part]
+
+
+def _staged_events(ctx: DeliveryContext, delivery_id: str) -> Events | None:
+    """The delivery's staged events; None if they are gone.
+
+    :raises TikTokOfflineError: if the store can't be read now, and may be later.
+    """
+    try:
+        return open_events(ctx, delivery_id)
+    except TikTokOfflineError as error:
+        if error.retryable:
+            raise
+        log.warning("The staged events can't be read, so the summary has no values: %s", error)
+        return None
+
+
+def _answered(ctx: DeliveryContext, plan: Plan, part: int) -> pl.DataFrame:
+    """``event_key`` and ``outcome`` of each event of a part; null for planned events without a receipt."""
     import polars as pl
 
     from airflow_provider_tiktok_offline.ledger.plan import SENT_VERDICTS
 
-    prepared = open_events(ctx, delivery_id)
-    plan = ctx.ledger.plan(delivery_id)
-    oldest = ctx.oldest_event_time(ctx.clock.now())
+    with ctx.ledger.receipts(plan.delivery_id, part, ctx.holder) as receipts:
+        settled = receipts.settled().select("event_key", "outcome")
+    planned = pl.col("verdict").is_in(SENT_VERDICTS)
     verdict = pl.col("verdict").replace({"in_doubt_old": "unconfirmed"})
     answer = pl.col("outcome").replace({"in_doubt": "unconfirmed"})
-    counts = OutcomeCounts()
-    for part in range(len(prepared.parts)):
-        with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
-            settled = receipts.settled().select("event_key", "outcome")
-        events = with_amounts(prepared.read(part))
-        frame = events.select("value", "currency", "event_time", opted_out(ctx, events))
-        verdicts = _without_sent_by_others(ctx, delivery_id, plan.verdicts(part), events)
-        joined = pl.concat([frame, verdicts.select("event_key", "verdict")], how="horizontal").join(
-            settled, on="event_key", how="left"
-        )
-        unsent = (
-            pl.when("opted_out")
-            .then(pl.lit("suppressed"))
-            .when(pl.col("event_time") < oldest)
-            .then(pl.lit("expired"))
-            .otherwise(pl.lit("not_sent"))
-        )
-        planned = pl.col("verdict").is_in(SENT_VERDICTS)
-        counts.add(
-            joined.select(
-                "value", "currency", pl.when(planned).then(answer.fill_null(unsent)).otherwise(verdict).alias("outcome")
-            )
-        )
-    return counts
+    return (
+        plan.verdicts(part)
+        .join(settled, on="event_key", how="left", maintain_order="left")
+        .select("event_key", outcome=pl.when(planned).then(answer).otherwise(verdict))
+    )
 
 
-def _without_sent_by_others(
-    ctx: DeliveryContext, delivery_id: str, verdicts: pl.DataFrame, events: pl.DataFrame
-) -> pl.DataFrame:
-    """The plan's verdicts of a part, but for events that another delivery held then and has settled since."""
+def _without_values(frame: pl.DataFrame) -> pl.DataFrame:
+    """A part whose staged events are gone: of an event without an answer only that it was not sent is known."""
     import polars as pl
 
-    held = verdicts["verdict"] == "held"
-    if not held.any():
-        return verdicts
-    asked = events.select("content", "event_time", verdicts["event_key"]).filter(held)
-    now = ctx.ledger.look(asked, now=ctx.clock.now(), lookback=ctx.lookback, delivery_id=delivery_id)
-    # What it let go of unsent is left to the next dedupe.
-    settled = asked.select("event_key", now=now).filter(pl.col("now").is_in(SETTLED))
-    return verdicts.join(settled, on="event_key", how="left", maintain_order="left").with_columns(
-        verdict=pl.coalesce("now", "verdict")
+    return frame.select(
+        pl.col("outcome").fill_null("not_sent"),
+        value=pl.lit(None, pl.String),
+        currency=pl.lit(None, pl.String),
     )
+
+
+def _settled_by_others(ctx: DeliveryContext, plan: Plan, frame: pl.DataFrame) -> pl.DataFrame:
+    """The outcomes, but for events that another delivery held at planning and has settled since."""
+    import polars as pl
+
+    asked = frame.filter((pl.col("outcome") == "held") & pl.col("event_time").is_not_null())
+    if asked.is_empty():
+        return frame
+    asked = asked.select("event_key", "content", "event_time")
+    now = ctx.ledger.look(asked, now=ctx.clock.now(), lookback=ctx.lookback, delivery_id=plan.delivery_id)
+    # Events that it released unsent are left to the next dedupe.
+    settled = asked.select("event_key", now=now).filter(pl.col("now").is_in(SETTLED))
+    return frame.join(settled, on="event_key", how="left", maintain_order="left").with_columns(
+        outcome=pl.coalesce("now", "outcome")
+    )
+
+
+def _unanswered(ctx: DeliveryContext, plan: Plan, part: int, frame: pl.DataFrame, staged: pl.DataFrame) -> pl.DataFrame:
+    """The outcomes, with those of planned events that were not sent: suppressed, expired, or not sent yet."""
+    import polars as pl
+
+    unsent = frame.filter(pl.col("outcome").is_null()).select("event_key")
+    if unsent.is_empty():
+        return frame
+    oldest = ctx.oldest_event_time(ctx.clock.now())
+    noted = read_opted_out(ctx, plan.delivery_id, part)
+    frame = frame.with_columns(
+        outcome=pl.coalesce(
+            "outcome",
+            pl.when(pl.col("event_key").is_in(noted.implode())).then(pl.lit("suppressed")),
+            pl.when(pl.col("event_time") < oldest).then(pl.lit("expired")),
+        )
+    )
+    unsent = frame.filter(pl.col("outcome").is_null()).select("event_key")
+    if unsent.is_empty():
+        return frame
+    candidates = staged.join(unsent, on="event_key", how="semi", maintain_order="left")
+    return frame.with_columns(
+        outcome=pl.coalesce(
+            "outcome",
+            pl.when(pl.col("event_key").is_in(_opted_out_now(ctx, candidates).implode())).then(pl.lit("suppressed")),
+            pl.lit("not_sent"),
+        )
+    )
+
+
+def _opted_out_now(ctx: DeliveryContext, events: pl.DataFrame) -> pl.Series:
+    """The keys of events whose customers are on the opt-out list; none if the list can't be used."""
+    try:
+        return events.filter(opted_out(ctx, events))["event_key"]
+    except TikTokOfflineError as error:
+        log.warning("The opt-out list can't be used, so events that were not sent are not compared with it: %s", error)
+        return events.clear()["event_key"]

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
+#: The ledger's verdicts as outcomes of a dry run.
+_IN_WORDS = {
+    "new": "would_send",
+    "own": "would_send",
+    "in_doubt": "would_send",
+    "in_doubt_old": "unconfirmed",
+}
+
 
 def plan_events(
     ctx: DeliveryContext, state: DeliveryState, events: Events, *, retry_refused: bool = False
@@ -86,7 +94,7 @@ def _would_plan(ctx: DeliveryContext, delivery_id: str, events: Events) -> Dedup
     counts = OutcomeCounts()
     for index in range(len(events.parts)):
         frame = events.read(index)
-        verdict = ledger_verdicts(ctx, ledger, frame).replace({"new": "would_send"}).alias("outcome")
+        verdict = ledger_verdicts(ctx, ledger, frame).replace(_IN_WORDS).alias("outcome")
         counts.add(with_amounts(frame).select("value", "currency", verdict))
     # A test run sends a few events of the first part; a dry run none.
     testing = ctx.config.mode == "test" and bool(events.parts)

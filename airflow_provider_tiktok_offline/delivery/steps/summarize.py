@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline import __version__
-from airflow_provider_tiktok_offline.delivery.events.outcomes import SETTLED, outcomes
+from airflow_provider_tiktok_offline.conversions.contract.outcomes import SETTLED
+from airflow_provider_tiktok_offline.delivery.events.outcomes import outcomes
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
 from airflow_provider_tiktok_offline.delivery.source.source_retention import retain_source
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -18,6 +20,7 @@ from airflow_provider_tiktok_offline.delivery.state.delivery_summary import (
     closed_summary,
     write_summary,
 )
+from airflow_provider_tiktok_offline.delivery.state.opted_out_events import forget_opted_out
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run, resume
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import (
@@ -27,11 +30,13 @@ from airflow_provider_tiktok_offline.delivery.state.step_results import (
     StepResult,
     ValidateResult,
 )
-from airflow_provider_tiktok_offline.errors import EventsHeldError, UnsettledError
+from airflow_provider_tiktok_offline.errors import EventsHeldError, TikTokOfflineError, UnsettledError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.report.report import Report
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+
+log = logging.getLogger(__name__)
 
 #: What each route must have done before a delivery can be closed.
 _STEPS: dict[str, tuple[type[StepResult], ...]] = {
@@ -52,44 +57,63 @@ def summarize(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
 
 
 def summarize_all(ctx: DeliveryContext, delivery_ids: Iterable[str] | None = None) -> list[DeliverySummary]:
-    """Settle every delivery of a run, also when one of them can't be closed.
+    """Settle every delivery of a run, whatever state the others are in.
 
     :param delivery_ids: which; None for all that the run has opened.
-    :raises EventsHeldError: if all that is left are events that other deliveries have in hand: a retry finds them sent.
+    :raises EventsHeldError: if a retry settles what is left: events that other deliveries hold, or a delivery whose
+        settlement failed with an error that may pass.
     :raises UnsettledError: as :func:`summarize`, naming every delivery that is still open.
     """
     ids = list(delivery_ids) if delivery_ids is not None else deliveries_of_run(ctx)
-    summaries = [_settle(ctx, delivery_id) for delivery_id in ids]
-    open_ends = [summary for summary in summaries if summary.open]
-    if open_ends:
-        todo = (
-            "Run it again (in Airflow: clear the failed task, or dedupe if none failed, and what follows);"
-            " what was accepted is not sent again."
-        )
-        if any(summary.events.get("unconfirmed") for summary in summaries):
-            hours = ctx.ledger.retry_window / timedelta(hours=1)
-            todo += (
-                f" What is unconfirmed for more than {hours:g} hours is not sent again by itself:"
-                " decide with `tiktok-offline ledger resolve`."
-            )
-        only_held = all(_left(summary).keys() == {"held"} for summary in open_ends)
-        raise (EventsHeldError if only_held else UnsettledError)(
-            f"the run is not settled: {'; '.join(f'{summary.delivery_id}: {summary.open}' for summary in open_ends)}.",
-            where=ctx.config.name,
-            todo=todo,
-        )
+    summaries: list[DeliverySummary] = []
+    failures: dict[str, TikTokOfflineError] = {}
+    for delivery_id in ids:
+        try:
+            summaries.append(_settle(ctx, delivery_id))
+        except TikTokOfflineError as error:
+            log.error("Delivery %s can't be settled: %s", delivery_id, error)
+            failures[delivery_id] = error
+    _raise_unsettled(ctx, [summary for summary in summaries if summary.open], failures)
     return summaries
+
+
+def _raise_unsettled(
+    ctx: DeliveryContext, still_open: list[DeliverySummary], failures: dict[str, TikTokOfflineError]
+) -> None:
+    """Name every delivery that is still open; where a retry can settle one, the error says so by its type."""
+    if not still_open and len(failures) == 1:
+        raise next(iter(failures.values()))
+    if not still_open and not failures:
+        return
+    todo = (
+        "Run it again (in Airflow: clear the failed task, or dedupe if none failed, and what follows);"
+        " what was accepted is not sent again."
+    )
+    if any(summary.events.get("unconfirmed") for summary in still_open):
+        hours = ctx.ledger.retry_window / timedelta(hours=1)
+        todo += (
+            f" What is unconfirmed for more than {hours:g} hours is not sent again by itself:"
+            " decide with `tiktok-offline ledger resolve`."
+        )
+    only_held = not failures and all(_left(summary).keys() == {"held"} for summary in still_open)
+    retry_helps = only_held or any(error.retryable for error in failures.values())
+    words = [f"{summary.delivery_id}: {summary.open}" for summary in still_open]
+    words += [f"{delivery_id}: {error.what.rstrip('.')}" for delivery_id, error in failures.items()]
+    raise (EventsHeldError if retry_helps else UnsettledError)(
+        f"the run is not settled: {'; '.join(words)}.", where=ctx.config.name, todo=todo
+    )
 
 
 def _settle(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         return closed_summary(ctx, state)
-    report = read_report(ctx, delivery_id)
-    summary = _summary(ctx, state, report)
     request_ids: tuple[str, ...] = ()
     if ctx.live and DedupeResult.of(state) is not None:
+        # First: whatever can't be read below, what was sent is known to the ledger.
         request_ids = ctx.ledger.settle(delivery_id).request_ids
+    report = read_report(ctx, delivery_id)
+    summary = _summary(ctx, state, report)
     write_summary(ctx, summary)
     if report is not None:
         _publish(ctx, report, summary)
@@ -102,6 +126,7 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
     retain_source(ctx, state)
     ctx.deliveries.save(state, status="closed")
     StagedParts(ctx.staging, delivery_id).clear()
+    forget_opted_out(ctx, delivery_id)
     return summary
 
 
@@ -115,7 +140,7 @@ def _summary(ctx: DeliveryContext, state: DeliveryState, report: Report | None) 
         file=state.uri,
         digest=state.digest,
         as_of=state.as_of.isoformat(),
-        rows=_rows(report),
+        rows=_rows(state, report),
         report_uri=ctx.uri(f"{ctx.folder(state.id)}/report.html"),
     )
     summary = _with_events(ctx, state, summary)
@@ -124,9 +149,21 @@ def _summary(ctx: DeliveryContext, state: DeliveryState, report: Report | None) 
     return replace(summary, waiting=waiting, open="" if waiting else _open_ends(state, summary))
 
 
-def _rows(report: Report | None) -> RowCounts:
+def _rows(state: DeliveryState, report: Report | None) -> RowCounts:
+    """The rows by class; without the report those that validate kept with the delivery."""
     if report is None:
-        return RowCounts()
+        kept = ValidateResult.of(state)
+        return (
+            RowCounts()
+            if kept is None
+            else RowCounts(
+                rows_total=kept.rows_total,
+                rows_valid=kept.rows_valid,
+                rows_rejected=kept.rows_rejected,
+                rows_duplicate=kept.rows_duplicate,
+                rows_excluded=kept.rows_excluded,
+            )
+        )
     return RowCounts(
         rows_total=report.rows_total,
         rows_valid=report.rows_valid,

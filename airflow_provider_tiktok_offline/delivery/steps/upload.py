@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok_offline.delivery.events.outcomes import is_unchanged
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import opted_out
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
+from airflow_provider_tiktok_offline.delivery.state.opted_out_events import write_opted_out
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step, resume
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import UploadPartResult
@@ -88,25 +90,26 @@ def _outstanding(
     """
     import polars as pl
 
-    chosen = _planned(ctx, delivery_id, part, frame)
-    chosen = chosen.filter(~opted_out(ctx, chosen))
     now = ctx.clock.now()
     in_doubt = pl.col("outcome") == "in_doubt"
     stale = in_doubt & (pl.col("first_attempt_at") < now - ctx.ledger.retry_window)
     over = settled.filter(~in_doubt | stale).select("event_key")
-    return chosen.join(over, on="event_key", how="anti", maintain_order="left").filter(
-        pl.col("event_time") >= ctx.oldest_event_time(now)
-    )
+    unsent = _planned(ctx, delivery_id, part, frame).join(over, on="event_key", how="anti", maintain_order="left")
+    if unsent.is_empty():
+        return unsent
+    left_out = opted_out(ctx, unsent)
+    write_opted_out(ctx, delivery_id, part, unsent.filter(left_out)["event_key"])
+    return unsent.filter(~left_out & (pl.col("event_time") >= ctx.oldest_event_time(now)))
 
 
 def _planned(ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFrame) -> pl.DataFrame:
     """The planned events of a part, in its order, with their event keys.
 
-    A part that holds the very events of then is taken row by row; of another one each event's key is made again.
+    If the part is unchanged since planning, its rows are chosen by number; else each event's key is computed.
     """
     plan = ctx.ledger.plan(delivery_id)
     planned = plan.part(part)
-    if part in plan.fingerprints and ctx.ledger.fingerprint(frame["event_id"]) == plan.fingerprints[part]:
+    if is_unchanged(ctx, plan, part, frame):
         chosen = frame if planned.height == frame.height else frame[planned["row"]]
         return chosen.with_columns(planned["event_key"])
     keyed = frame.with_columns(ctx.ledger.keys(frame["event_id"]).alias("event_key"))
