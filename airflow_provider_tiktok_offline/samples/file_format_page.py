@@ -41,9 +41,9 @@ a **note** is only counted. They differ by profile: `tiktok` is the direct route
 delivery of a plaintext file to LiveRamp, which refuses what breaks its rules. Any severity can be set under
 `severities:`, except those marked with a lock (&#128274;): without them nothing can be sent.
 
-Sources: *seed* is LiveRamp's page "The TikTok Conversions API Program for Offline Conversions", *LiveRamp* its general
-pages on file formats, *TikTok* the Events API documentation (Doc ID 1771101303285761), *package* what this package
-adds."""
+Sources: *programme* is LiveRamp's page "The TikTok Conversions API Program for Offline Conversions", *LiveRamp* its
+general pages on file formats, *TikTok* the Events API documentation (Doc ID 1771101303285761), *package* what this
+package adds."""
 
 
 def _file() -> Iterable[str]:
@@ -113,7 +113,7 @@ def _rules() -> Iterable[str]:
     for scope, title in (("file", "Rules of the file"), ("row", "Rules of a row")):
         yield f"## {title}"
         yield _table(
-            ["rule", "columns", "what is checked", "tiktok", "liveramp", "breaks it", "source", "what to do"],
+            ["rule", "columns", "what is wrong", "tiktok", "liveramp", "breaks it", "source", "what to do"],
             [_rule(rule) for rule in RULES.values() if rule.scope == scope],
         )
 
@@ -121,7 +121,7 @@ def _rules() -> Iterable[str]:
 def _rule(rule: Rule) -> list[str]:
     lock = " &#128274;" if rule.locked else ""
     severities = [f"{rule.severity[profile]}{lock}" for profile in ("tiktok", "liveramp")]
-    return [f"`{rule.name}`", _looked_at(rule), rule.checks, *severities, rule.example, rule.source, rule.todo]
+    return [f"`{rule.name}`", _looked_at(rule), rule.fault, *severities, rule.example, rule.source, rule.todo]
 
 
 def _looked_at(rule: Rule) -> str:

@@ -20,7 +20,7 @@ def write_template(path: Path) -> None:
     """Write the template.
 
     :param path: ``.csv``, ``.tsv``, ``.psv`` or ``.txt`` gets the header alone; ``.xlsx`` the header and, below it, a
-        row of instructions, to be deleted before the file is saved as text (seed, "Format the Conversion File Data").
+        row of instructions, to be deleted before the file is saved as text.
     :raises ConfigError: if the path has another type, or XlsxWriter is not installed.
     """
     if path.suffix == ".xlsx":
@@ -36,11 +36,11 @@ def instruction(column: Column) -> str:
     """What a cell of the column must hold, in the words of its rules."""
     need = "Required." if column.value_required else "Column required." if column.required else "Optional."
     checks = [
-        rule.checks
+        rule.fault
         for rule in RULES.values()
         if column.name in rule.columns and rule.severity["liveramp"] == "error" and rule.name not in _WHOLE_ROW
     ]
-    return " ".join([need, *checks])
+    return " ".join([need, "Refused:", *checks]) if checks else need
 
 
 def _write_workbook(path: Path) -> None:

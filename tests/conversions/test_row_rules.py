@@ -276,7 +276,7 @@ def test_currency_region_and_zone_come_from_row_store_or_settings() -> None:
 def test_every_row_rule_has_a_sentence_and_an_example() -> None:
     """The table is the documentation."""
     for rule in RULES.values():
-        assert rule.checks.endswith(".")
+        assert rule.fault.endswith(".")
         assert rule.todo.endswith(".")
         assert rule.example
         assert set(rule.severity) == {"tiktok", "liveramp"}

@@ -32,8 +32,8 @@ class Column:
     Attributes:
         name: the header, spelled exactly.
         kind: what its cells hold; decides which rules look at it.
-        required: whether the header must be there (seed, "Column Required?").
-        value_required: whether every row must have a value (seed, "Values Required?").
+        required: whether the header must be there (programme's page, "Column Required?").
+        value_required: whether every row must have a value (programme's page, "Values Required?").
         sent: whether a TikTok event can carry it; the others are ignored on that route.
     """
 
@@ -77,7 +77,7 @@ REQUIRED_COLUMNS: tuple[str, ...] = tuple(column.name for column in COLUMNS if c
 EMAIL_COLUMNS: tuple[str, ...] = tuple(column.name for column in COLUMNS if column.kind == "email")
 PHONE_COLUMNS: tuple[str, ...] = tuple(column.name for column in COLUMNS if column.kind == "phone")
 
-#: Categories that LiveRamp's programme passes on (seed, "transaction_category").
+#: Categories that LiveRamp's programme passes on (programme's page, "transaction_category").
 LIVERAMP_CATEGORIES: frozenset[str] = frozenset({"CompletePayment", "Contact", "Subscribe"})
 
 #: TikTok's standard events, valid offline.

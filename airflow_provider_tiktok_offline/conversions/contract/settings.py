@@ -55,7 +55,7 @@ class Consent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The largest file that is read (seed, "Format the Conversion File Data"; LiveRamp's product limits).
+    """The largest file that is read (programme's page, "Format the Conversion File Data"; LiveRamp's product limits).
 
     Attributes:
         rows: data rows.

@@ -168,13 +168,13 @@ def _issues(report: Report, severity: str) -> str:
     return _section(
         f"{title} <span class='quiet'>{len(found)}</span>",
         f"<p class='lead'>{escape(lead)}</p>",
-        _table(("What should hold", "Column", "Rows", "", "First lines", "What to do"), rows, "issues"),
+        _table(("What is wrong", "Column", "Rows", "", "First lines", "What to do"), rows, "issues"),
     )
 
 
 def _issue(issue: ReportIssue, most: int, total: int) -> str:
     rule = RULES.get(issue.rule)
-    checks = rule.checks if rule and issue.rows else issue.message or issue.rule
+    fault = rule.fault if rule and issue.rows else issue.message or issue.rule
     todo = rule.todo if rule and issue.rows else ""
     worth = f"<small>{escape(issue.value)}</small>" if issue.value else ""
     lines = ", ".join(str(line) for line in issue.first_lines[:5])
@@ -183,7 +183,7 @@ def _issue(issue: ReportIssue, most: int, total: int) -> str:
     bar = _bar(issue.rows, most, {"error": "rejected", "warning": "warning"}.get(issue.severity, "note"))
     column = f"<code>{escape(issue.column)}</code>" if issue.column else "<span class='quiet'>row</span>"
     return (
-        f"<tr><th scope='row'>{_marked(checks)}<small><code>{escape(issue.rule)}</code></small></th>"
+        f"<tr><th scope='row'>{_marked(fault)}<small><code>{escape(issue.rule)}</code></small></th>"
         f"<td class='column'>{column if issue.rows or issue.column else ''}</td><td class='number'>{rows}</td>"
         f"<td class='bars'>{bar if issue.rows else ''}</td><td class='lines'>{lines}{more}</td>"
         f"<td>{_marked(todo)}</td></tr>"

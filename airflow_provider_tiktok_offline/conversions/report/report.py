@@ -224,7 +224,7 @@ class Report:
 def message_of(rule: str) -> str:
     """What an issue says: the rule, and what to do."""
     known = RULES[rule]
-    return f"{known.checks} {known.todo}"
+    return f"{known.fault} {known.todo}"
 
 
 def money(sums: Mapping[str, str] | str) -> str:

@@ -1,6 +1,6 @@
 """transaction_amount to millionths, exactly.
 
-Source: seed, "transaction_amount"; decimals by ISO 4217's minor units.
+Source: the programme's page, "transaction_amount"; decimals by ISO 4217's minor units.
 """
 
 from __future__ import annotations

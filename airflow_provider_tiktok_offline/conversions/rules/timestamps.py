@@ -1,7 +1,7 @@
-"""transaction_timestamp to seconds since 1970: the seed's eight formats, its example with an offset, and ISO 8601.
+"""transaction_timestamp to seconds since 1970: the programme's eight formats, its example with an offset, and ISO 8601.
 
 Cells of fixed width are read straight from their bytes; only what is written with one-digit months, am or pm, month
-names or fractions goes through a pattern. Source: seed, "transaction_timestamp".
+names or fractions goes through a pattern. Source: the programme's page, "transaction_timestamp".
 """
 
 from __future__ import annotations
