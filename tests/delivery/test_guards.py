@@ -1,0 +1,71 @@
+"""Guards that compare a file with others, or one amount with a limit."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_tiktok_offline.errors import GuardError
+from tests.delivery.world import World, rows
+
+SIZE: dict[str, Any] = {"guards": {"size_factor": 3.0}}
+
+
+def deliver_usual_files(world: World, count: int) -> None:
+    """Files of ten rows each, with orders from 1,000 on."""
+    world.init_ledger()
+    for number in range(count):
+        stamp = world.drop(rows(1000 + 10 * number, 10), name=f"usual_{number}.csv")
+        world.deliver(stamp, world.context(f"daily/usual-{number}"))
+
+
+@pytest.mark.parametrize("count", [1, 100])
+def test_a_file_of_another_size_than_usual_is_stopped(world: World, count: int) -> None:
+    """A tenth or ten times the rows of the last files: nothing of it is sent."""
+    deliver_usual_files(world, 3)
+    with pytest.raises(GuardError, match="size_factor 3"):
+        world.deliver(world.drop(rows(1, count)), world.context(**SIZE))
+    assert len(world.simulator.event_ids()) == 30
+
+
+@pytest.mark.parametrize("count", [7, 20])
+def test_a_file_of_about_the_usual_size_passes(world: World, count: int) -> None:
+    """Within the factor in both directions."""
+    deliver_usual_files(world, 3)
+    assert world.deliver(world.drop(rows(1, count)), world.context(**SIZE)).events == {"accepted": count}
+
+
+def test_sizes_are_compared_from_three_files_on(world: World) -> None:
+    """Two files are no habit."""
+    deliver_usual_files(world, 2)
+    assert world.deliver(world.drop(rows(1, 100)), world.context(**SIZE)).events == {"accepted": 100}
+
+
+def test_files_of_more_than_28_days_ago_are_not_compared(world: World) -> None:
+    """A shop that comes back after a pause begins anew."""
+    deliver_usual_files(world, 3)
+    world.clock.advance(timedelta(days=29))
+    stamp = world.drop(rows(1, 100, at="2026-12-20T12:00:00Z-0000"))
+    world.simulator.control.set_clock(world.clock.now().timestamp() - world.simulator.control.summary().now)
+    assert world.deliver(stamp, world.context(**SIZE)).events == {"accepted": 100}
+
+
+def test_the_largest_amount_is_not_the_sum(world: World) -> None:
+    """Ten amounts of 10.00 break no limit of 50.00 for one; one of 60.00 does, whatever the sum may be."""
+    world.init_ledger()
+    guards: dict[str, Any] = {"guards": {"max_amount": 50.0, "max_value": 1000.0}}
+    assert world.deliver(world.drop(rows(1, 10)), world.context(**guards)).events == {"accepted": 10}
+    stamp = world.drop([*rows(11, 3), *rows(20, 1, amount="60.00")], name="second.csv")
+    with pytest.raises(GuardError, match="a single amount of 60") as raised:
+        world.deliver(stamp, world.context("daily/run-2", **guards))
+    assert "max_value" not in str(raised.value)
+    assert len(world.simulator.event_ids()) == 10
+
+
+def test_the_largest_amount_itself_passes(world: World) -> None:
+    """The limit is the largest amount that is allowed."""
+    world.init_ledger()
+    context = world.context(guards={"max_amount": 10.0})
+    assert world.deliver(world.drop(rows(1, 2)), context).events == {"accepted": 2}
