@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
 
 import msgspec
 from starlette.responses import Response
@@ -20,13 +19,13 @@ class Code(IntEnum):
     NOT_EXIST = 40007
     INVALID_API_VERSION = 40051
     PII_NOT_HASHED = 40062
-    INVALID_PARTNER_NAME = 40063
     TOO_FREQUENT = 40100
     INVALID_PARTNER = 40101
     EMPTY_ACCESS_TOKEN = 40104
     INVALID_ACCESS_TOKEN = 40105
     AUTH_CODE_ERROR = 40110
     METHOD_FORBIDDEN = 40117
+    SCOPE_NOT_AUTHORIZED = 40130
 
 
 class Refusal(Exception):
@@ -44,7 +43,7 @@ class Refusal(Exception):
 
 def envelope(
     request_id: str,
-    data: Any = None,
+    data: object = None,
     *,
     code: int = Code.OK,
     message: str = "OK",

@@ -1,27 +1,32 @@
-"""The control API from the other side: what tests, the demo and scripts ask a running simulator."""
+"""The client of the control API, for tests, the demo and scripts."""
 
 from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.simulator import defaults
+from airflow_provider_tiktok_offline.simulator.ads import NewAds
 from airflow_provider_tiktok_offline.simulator.control import (
     PREFIX,
     ClockChange,
     HeldEvent,
     LoggedRequest,
+    NewAdvertiser,
     Received,
     Summary,
     TestedEvent,
     TokenChange,
 )
 from airflow_provider_tiktok_offline.simulator.faults import Fault
+from airflow_provider_tiktok_offline.simulator.incidents import Incident
+from airflow_provider_tiktok_offline.simulator.rates import Rates
 
 _Line = TypeVar("_Line", HeldEvent, Received, TestedEvent, LoggedRequest)
 _Numbered = TypeVar("_Numbered", HeldEvent, TestedEvent, LoggedRequest)
@@ -87,9 +92,31 @@ class Control:
         """Undo a revocation, which TikTok can't."""
         self._call("/token", TokenChange(token=token, revoked=False))
 
-    def grant(self, token: str, advertiser_id: str, role: str = "ADMIN") -> None:
-        """Give a token (made if new) a role, ``ADMIN``, ``OPERATOR`` or ``ANALYST``, on an advertiser."""
-        self._call("/token", TokenChange(token=token, advertiser_id=advertiser_id, role=role))
+    def grant(
+        self, token: str, advertiser_id: str, role: str = "ADMIN", *, scopes: Sequence[int] = defaults.SCOPES
+    ) -> None:
+        """Give a token (made if new) a role, ``ADMIN``, ``OPERATOR`` or ``ANALYST``, on an advertiser.
+
+        :param scopes: the permissions of a new token.
+        """
+        change = TokenChange(token=token, advertiser_id=advertiser_id, role=role, scopes=tuple(scopes))
+        self._call("/token", change)
+
+    def add_advertiser(self, new: NewAdvertiser) -> None:
+        """Make an advertiser with an event set, or change one."""
+        self._call("/advertisers", new)
+
+    def add_ads(self, new: NewAds) -> None:
+        """Make ads."""
+        self._call("/ads", new)
+
+    def set_rates(self, rates: Rates) -> None:
+        """Change the limits of management calls, until the next reset."""
+        self._call("/rates", rates)
+
+    def report_incident(self, incident: Incident) -> None:
+        """Open or change an incident in the status feed."""
+        self._call("/incidents", incident)
 
     def reset(self) -> None:
         """Back to a fresh simulator."""
@@ -104,7 +131,7 @@ class Control:
     def _lines(self, path: str, kind: type[_Line], **query: str) -> list[_Line]:
         return msgspec.json.Decoder(kind).decode_lines(self._call(f"{path}?{urlencode(query)}"))
 
-    def _call(self, path: str, body: Any = None) -> bytes:
+    def _call(self, path: str, body: object = None) -> bytes:
         request = urllib.request.Request(  # noqa: S310 - the address is the caller's own simulator
             self._url + path, data=None if body is None else msgspec.json.encode(body)
         )

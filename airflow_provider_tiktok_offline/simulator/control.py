@@ -1,8 +1,9 @@
-"""``/_simulator/``: scripting faults, moving the clock, and reading back what was taken."""
+"""The control API under ``/_simulator/``: script faults, change accounts, move the clock, read back what was taken."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from airflow_provider_tiktok_offline.simulator import defaults, incidents
+from airflow_provider_tiktok_offline.simulator.ads import NewAds, make_ads
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from airflow_provider_tiktok_offline.simulator.gateway import Gateway
+from airflow_provider_tiktok_offline.simulator.incidents import Incident
+from airflow_provider_tiktok_offline.simulator.rates import Rates
 
 PREFIX = "/_simulator"
 #: Lines of one page of a read-back.
@@ -107,19 +112,34 @@ class ClockChange(Struct, forbid_unknown_fields=True):
 
 
 class TokenChange(Struct, forbid_unknown_fields=True):
-    """Revoke or restore a token, or grant it a role on an advertiser."""
+    """Revoke or restore a token, or grant it a role on an advertiser.
+
+    Attributes:
+        scopes: the permissions of a token that is new.
+    """
 
     token: str
     revoked: bool | None = None
     advertiser_id: str | None = None
     role: str = "ADMIN"
+    scopes: tuple[int, ...] = defaults.SCOPES
 
 
-def _answer(value: Any, status: int = 200) -> Response:
+class NewAdvertiser(Struct, kw_only=True, forbid_unknown_fields=True):
+    """An advertiser with an event set, which the default token manages; one that exists is changed."""
+
+    advertiser_id: str
+    event_set_id: str
+    name: str
+    currency: str = "USD"
+    timezone: str = "UTC"
+
+
+def _answer(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
 
 
-def _lines(rows: Iterator[Any]) -> Response:
+def _lines(rows: Iterable[object]) -> Response:
     return Response(b"".join(msgspec.json.encode(row) + b"\n" for row in rows), media_type="application/x-ndjson")
 
 
@@ -142,11 +162,15 @@ class ControlRoutes:
             "/faults/clear": ("POST", self._clear_faults),
             "/clock": ("POST", self._clock),
             "/token": ("POST", self._token),
+            "/advertisers": ("POST", self._add_advertiser),
+            "/ads": ("POST", self._add_ads),
+            "/rates": ("POST", self._set_rates),
+            "/incidents": ("POST", self._report_incident),
             "/reset": ("POST", self._reset),
         }
         return [Route(PREFIX + path, self._endpoint(call), methods=[method]) for path, (method, call) in table.items()]
 
-    def _endpoint(self, call: Callable[[Request, bytes], Response]) -> Callable[[Request], Any]:
+    def _endpoint(self, call: Callable[[Request, bytes], Response]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             try:
                 return call(request, await request.body())
@@ -174,7 +198,7 @@ class ControlRoutes:
             )
         )
 
-    def _page(self, request: Request, query: str) -> Iterator[Any]:
+    def _page(self, request: Request, query: str) -> Iterator[sqlite3.Row]:
         after = int(request.query_params.get("after", "0"))
         return self._store.rows(query, after, PAGE)
 
@@ -223,13 +247,40 @@ class ControlRoutes:
     def _token(self, _: Request, body: bytes) -> Response:
         change = msgspec.json.decode(body, type=TokenChange)
         if change.advertiser_id is not None:
-            self._store.grant(change.token, change.advertiser_id, change.role)
+            self._store.grant(change.token, change.advertiser_id, change.role, scopes=change.scopes)
         if change.revoked is not None and not self._store.set_revoked(change.token, change.revoked):
             return _answer({"error": "no such token"}, 404)
         return _answer({})
 
+    def _add_advertiser(self, _: Request, body: bytes) -> Response:
+        new = msgspec.json.decode(body, type=NewAdvertiser)
+        self._store.run(
+            "INSERT INTO advertisers VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+            " name = excluded.name, currency = excluded.currency, timezone = excluded.timezone",
+            new.advertiser_id, new.name, new.currency, new.timezone,
+        )  # fmt: skip
+        self._store.run(
+            "INSERT OR IGNORE INTO event_sets VALUES (?, ?, ?, ?, 0, 0, 0)",
+            new.event_set_id, new.advertiser_id, f"{new.name} tills", "Sales",
+        )  # fmt: skip
+        self._store.grant(defaults.ACCESS_TOKEN, new.advertiser_id, "ADMIN")
+        return _answer({})
+
+    def _add_ads(self, _: Request, body: bytes) -> Response:
+        make_ads(self._store, msgspec.json.decode(body, type=NewAds), self._gateway.now())
+        return _answer({})
+
+    def _set_rates(self, _: Request, body: bytes) -> Response:
+        self._gateway.rates.limits = msgspec.json.decode(body, type=Rates)
+        return _answer({})
+
+    def _report_incident(self, _: Request, body: bytes) -> Response:
+        incidents.report(self._store, msgspec.json.decode(body, type=Incident), self._gateway.now())
+        return _answer({})
+
     def _reset(self, _: Request, __: bytes) -> Response:
         self._store.reset()
+        self._gateway.rates.reset()
         self._gateway.faults.clear()
         self._gateway.faults.happened = 0
         self._gateway.offset = timedelta(0)

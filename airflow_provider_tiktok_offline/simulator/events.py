@@ -1,7 +1,7 @@
-"""What ``POST /open_api/v1.3/event/track/`` demands of a body (TikTok Doc ID 1771101303285761).
+"""Checks the body of ``POST /open_api/v1.3/event/track/`` (TikTok Doc ID 1771101303285761).
 
-Every item is first read into a strict structure, which is quick; whatever does not fit (or is rare) is looked at once
-more, value by value, to say which field is wrong with which return code, or that it is merely undocumented.
+Every item is first read into a strict structure, which is fast. An item that does not fit, or is rare, is then checked
+value by value, to find the wrong field and its return code, or the undocumented field.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -158,44 +158,45 @@ def _wrong(name: str, reason: str) -> Refusal:
     return Refusal(Code.PARAM_ERROR, f"Invalid value for {name}: {reason}.")
 
 
-def _string(name: str, value: Any) -> None:
+def _string(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise _wrong(name, "not a valid string")
+    return value
 
 
-def _amount(name: str, value: Any) -> None:
+def _amount(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong(name, "not a valid number")
     if value < 0:
         raise _wrong(name, "must not be negative")
 
 
-def _whole(name: str, value: Any) -> None:
+def _whole(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _wrong(name, "not a valid integer")
     if value < 0:
         raise _wrong(name, "must not be negative")
 
 
-def _strings(name: str, value: Any) -> None:
+def _strings(name: str, value: object) -> None:
     if not isinstance(value, list):
         raise _wrong(name, "not a valid list")
     for each in value:
         _string(name, each)
 
 
-def _currency(name: str, value: Any) -> None:
+def _currency(name: str, value: object) -> None:
     _string(name, value)
     if value not in CURRENCY_CODES:
         raise _wrong(name, "unsupported currency")
 
 
-def _content_type(name: str, value: Any) -> None:
+def _content_type(name: str, value: object) -> None:
     if value not in ("product", "product_group"):
         raise _wrong(name, "must be product or product_group")
 
 
-_CONTENT: dict[str, Callable[[str, Any], None]] = {
+_CONTENT: dict[str, Callable[[str, object], object]] = {
     "content_id": _string,
     "content_name": _string,
     "content_category": _string,
@@ -205,7 +206,7 @@ _CONTENT: dict[str, Callable[[str, Any], None]] = {
 }
 
 
-def _contents(name: str, value: Any) -> None:
+def _contents(name: str, value: object) -> None:
     if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise _wrong(name, "not a valid list of objects")
     for each in value:
@@ -214,7 +215,7 @@ def _contents(name: str, value: Any) -> None:
                 check(key, each[key])
 
 
-_PROPERTIES: dict[str, Callable[[str, Any], None]] = {
+_PROPERTIES: dict[str, Callable[[str, object], object]] = {
     "value": _amount,
     "currency": _currency,
     "order_id": _string,
@@ -228,19 +229,18 @@ _PROPERTIES: dict[str, Callable[[str, Any], None]] = {
 }
 
 
-def _identifier(name: str, value: Any) -> None:
+def _identifier(name: str, value: object) -> None:
     values = value if isinstance(value, list) else [value]
     if not values:
         raise _wrong(name, "must not be empty")
     for each in values:
-        _string(name, each)
-        if not _DIGEST.fullmatch(each):
+        if not _DIGEST.fullmatch(_string(name, each)):
             raise Refusal(Code.PII_NOT_HASHED, f"The {name} field must be hashed with SHA-256.")
         if each in EMPTY_DIGESTS:
             raise _wrong(name, "digest of an empty value")
 
 
-def check_item(item: Any) -> set[str]:
+def check_item(item: object) -> set[str]:
     """Look at one item of ``data`` value by value.
 
     :returns: paths of fields that the reference does not have for offline events.
@@ -265,7 +265,7 @@ def check_item(item: Any) -> set[str]:
     return undocumented | _check_user(item.get("user")) | _check_properties(item.get("properties", {}))
 
 
-def _check_user(user: Any) -> set[str]:
+def _check_user(user: object) -> set[str]:
     if not isinstance(user, dict):
         raise _wrong("user", "not a valid object")
     for name in ("email", "phone"):
@@ -276,7 +276,7 @@ def _check_user(user: Any) -> set[str]:
     return {f"user.{name}" for name in user if name not in ("email", "phone")}
 
 
-def _check_properties(properties: Any) -> set[str]:
+def _check_properties(properties: object) -> set[str]:
     if not isinstance(properties, dict):
         raise _wrong("properties", "not a valid object")
     for name, check in _PROPERTIES.items():
@@ -345,8 +345,6 @@ def _read(top: dict[str, Raw]) -> Batch:
         _string("test_event_code", test_event_code)
         if not test_event_code:
             raise _wrong("test_event_code", "must not be empty")
-    if "partner_name" in top:
-        raise Refusal(Code.INVALID_PARTNER_NAME, "Invalid partner name.")
     try:
         items = _ITEMS.decode(top["data"])
     except msgspec.ValidationError:

@@ -1,12 +1,12 @@
-"""The HTTP front: routes, scripted faults, and the log of requests."""
+"""The HTTP front: routes, scripted faults, the rate of management calls, and the log of requests."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -15,10 +15,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from airflow_provider_tiktok_offline.clock import Clock
-from airflow_provider_tiktok_offline.simulator import accounts, events, portal, reports
-from airflow_provider_tiktok_offline.simulator.accounts import Caller
+from airflow_provider_tiktok_offline.simulator import ads, event_sets, events, incidents, oauth, portal, reports
 from airflow_provider_tiktok_offline.simulator.answers import Code, Refusal, envelope, gateway_page
+from airflow_provider_tiktok_offline.simulator.callers import Call, Caller
 from airflow_provider_tiktok_offline.simulator.faults import TRACK, Fault, Faults, survivors
+from airflow_provider_tiktok_offline.simulator.parameters import Parameters
+from airflow_provider_tiktok_offline.simulator.rates import ManagementRate
 from airflow_provider_tiktok_offline.simulator.store import Store
 
 API = "/open_api/v1.3"
@@ -26,6 +28,38 @@ API = "/open_api/v1.3"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 #: How to cut the connection that a request came in on: given by the server, which knows its sockets.
 Cut = Callable[[tuple[str, int]], None]
+
+#: Management calls of a caller with a token: path -> method and what answers.
+_CALLS: dict[str, tuple[str, Callable[[Call], object]]] = {
+    "/oauth2/advertiser/get/": ("GET", oauth.advertisers),
+    "/advertiser/info/": ("GET", oauth.advertiser_info),
+    "/report/integrated/get/": ("GET", reports.integrated),
+    "/ad/get/": ("GET", ads.get),
+    "/smart_plus/ad/get/": ("GET", ads.smart_plus_get),
+    "/offline/get/": ("GET", event_sets.get),
+    "/offline/create/": ("POST", event_sets.create),
+    "/offline/update/": ("POST", event_sets.update),
+    "/offline/delete/": ("POST", event_sets.delete),
+}
+#: Management calls without a token.
+_CALLS_WITHOUT_TOKEN: dict[str, Callable[[Store, Parameters, float], object]] = {
+    "/oauth2/access_token/": oauth.exchange,
+    "/oauth2/revoke_token/": oauth.revoke,
+}
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """A request on its way to an answer.
+
+    Attributes:
+        events: how many events of it were taken.
+    """
+
+    request: Request
+    request_id: str
+    fault: Fault | None
+    events: int = 0
 
 
 class Gateway:
@@ -37,6 +71,7 @@ class Gateway:
     def __init__(self, store: Store, clock: Clock, *, sink: bool = False) -> None:
         self.store = store
         self.faults = Faults()
+        self.rates = ManagementRate()
         self.clock = clock
         self.offset = timedelta(0)
         self.sink = sink
@@ -48,81 +83,81 @@ class Gateway:
         return (self.clock.now() + self.offset).timestamp()
 
     def routes(self) -> list[Route]:
-        calls: dict[str, tuple[str, Callable[[Request, bytes], Any]]] = {
-            "/oauth2/access_token/": ("POST", lambda _, body: accounts.exchange(self.store, _json(body), self.now())),
-            "/oauth2/revoke_token/": ("POST", lambda _, body: accounts.revoke(self.store, _json(body))),
-            "/oauth2/advertiser/get/": ("GET", self._as_caller(accounts.advertisers)),
-            "/advertiser/info/": ("GET", self._as_caller(accounts.advertiser_info)),
-            "/report/integrated/get/": ("GET", self._as_caller(reports.integrated)),
-            "/offline/get/": ("GET", self._as_caller(accounts.get_event_sets)),
-            "/offline/create/": ("POST", self._as_writer(accounts.create_event_set)),
-            "/offline/update/": ("POST", self._as_writer(accounts.update_event_set)),
-            "/offline/delete/": (
-                "POST",
-                lambda r, body: accounts.delete_event_set(self.store, self._caller(r), _json(body)),
-            ),
-        }
+        """The routes of the API, the consent page and the status feed."""
         return [
-            Route(TRACK, self._track, methods=_METHODS),
-            *(Route(API + path, self._endpoint(*call), methods=_METHODS) for path, call in calls.items()),
+            self._route(TRACK, self._take),
+            *(self._route(API + path, self._as_caller(*call)) for path, call in _CALLS.items()),
+            *(self._route(API + path, self._without_token(call)) for path, call in _CALLS_WITHOUT_TOKEN.items()),
             Route("/portal/auth", self._portal, methods=["GET"]),
+            Route(incidents.PATH, self._incidents, methods=["GET"]),
             Route("/{path:path}", self._nowhere, methods=_METHODS),
         ]
 
     # --- the calls ---
 
+    def _route(self, path: str, answer: Callable[[_Exchange, bytes], object]) -> Route:
+        async def endpoint(request: Request) -> Response:
+            return await self._serve(request, answer)
+
+        return Route(path, endpoint, methods=_METHODS)
+
     def _caller(self, request: Request) -> Caller:
         return Caller(self.store, request.headers.get("access-token"))
 
-    def _as_caller(self, call: Callable[[Store, Caller, Mapping[str, str]], Any]) -> Callable[[Request, bytes], Any]:
-        return lambda request, _: call(self.store, self._caller(request), request.query_params)
+    def _as_caller(self, method: str, call: Callable[[Call], object]) -> Callable[[_Exchange, bytes], object]:
+        def answer(exchange: _Exchange, body: bytes) -> object:
+            request = exchange.request
+            _must_be(request, method)
+            caller = self._caller(request)
+            self.rates.must_pass(caller.app_id, self.now())
+            values: Parameters = request.query_params if method == "GET" else _json(body)
+            return call(Call(self.store, caller, values, self.now()))
 
-    def _as_writer(
-        self, call: Callable[[Store, Caller, Mapping[str, Any], float], Any]
-    ) -> Callable[[Request, bytes], Any]:
-        return lambda request, body: call(self.store, self._caller(request), _json(body), self.now())
+        return answer
 
-    def _endpoint(self, method: str, call: Callable[[Request, bytes], Any]) -> Callable[[Request], Any]:
-        async def endpoint(request: Request) -> Response:
-            def answer(body: bytes, _: Fault | None, __: str) -> tuple[Any, int]:
-                _must_be(request, method)
-                return call(request, body), 0
+    def _without_token(
+        self, call: Callable[[Store, Parameters, float], object]
+    ) -> Callable[[_Exchange, bytes], object]:
+        def answer(exchange: _Exchange, body: bytes) -> object:
+            _must_be(exchange.request, "POST")
+            values = _json(body)
+            self.rates.must_pass(str(values.get("app_id")), self.now())
+            return call(self.store, values, self.now())
 
-            return await self._serve(request, answer)
+        return answer
 
-        return endpoint
-
-    async def _track(self, request: Request) -> Response:
-        return await self._serve(request, lambda body, fault, request_id: self._take(request, body, fault, request_id))
-
-    def _take(self, request: Request, body: bytes, fault: Fault | None, request_id: str) -> tuple[Any, int]:
+    def _take(self, exchange: _Exchange, body: bytes) -> object:
         if self.sink:
-            number = events.count(body)
-            self.store.count("events_received", number)
-            return {}, number
-        _must_be(request, "POST")
-        caller = self._caller(request)
+            exchange.events = events.count(body)
+            self.store.count("events_received", exchange.events)
+            return {}
+        _must_be(exchange.request, "POST")
+        caller = self._caller(exchange.request)
         batch = events.read(body)
-        accounts.must_send(self.store, caller, batch.event_set_id)
+        event_sets.must_send(self.store, caller, batch.event_set_id)
         self.faults.must_not_refuse(batch.events)
         for name in batch.undocumented:
             self.store.run(
                 "INSERT INTO undocumented VALUES (?, ?) ON CONFLICT DO UPDATE SET events = events + excluded.events",
                 name, len(batch.events),
             )  # fmt: skip
+        exchange.events = len(batch.events)
         if batch.test_event_code is not None:
             self.store.test(batch.event_set_id, batch.test_event_code, batch.events, self.now())
-            return {}, len(batch.events)
+            return {}
         taken = batch.events
-        if fault is not None and fault.kind == "partial":
-            taken = survivors(taken, fault)
-        self.store.take(batch.event_set_id, taken, self.now(), request_id)
+        if exchange.fault is not None and exchange.fault.kind == "partial":
+            taken = survivors(taken, exchange.fault)
+        self.store.take(batch.event_set_id, taken, self.now(), exchange.request_id)
         if len(taken) < len(batch.events):
-            raise _Partial(len(batch.events))
-        return {}, len(batch.events)
+            raise Refusal(Code.PARTIAL_OK, "Partial success.")
+        return {}
 
     async def _portal(self, request: Request) -> Response:
         return await portal.authorize(request, self.store, self.now())
+
+    async def _incidents(self, request: Request) -> Response:
+        return self._log(_Exchange(request, self._request_id(), None), incidents.feed(self.store), None, "OK")
 
     async def _nowhere(self, request: Request) -> Response:
         if request.url.path.startswith("/open_api/") and not request.url.path.startswith(API + "/"):
@@ -135,80 +170,62 @@ class Gateway:
     def _request_id(self) -> str:
         return f"{self.clock.now() + self.offset:%Y%m%d%H%M%S}{next(self._numbers):018X}"
 
-    async def _serve(self, request: Request, answer: Callable[[bytes, Fault | None, str], tuple[Any, int]]) -> Response:
-        request_id = self._request_id()
+    async def _serve(self, request: Request, answer: Callable[[_Exchange, bytes], object]) -> Response:
         received = self.store.counter("events_received")
         fault = self.faults.match(request.url.path, received, self.clock.monotonic())
+        exchange = _Exchange(request, self._request_id(), fault)
         if fault is not None:
             if fault.delay_seconds:
                 await asyncio.sleep(fault.delay_seconds)
             if fault.kind == "revoke":
                 self.store.set_revoked(request.headers.get("access-token", ""), True)
             if fault.kind == "limit" or (fault.kind in ("drop", "answer") and not fault.taken):
-                return await self._misanswer(request, request_id, fault, 0)
+                return await self._misanswer(exchange, fault)
         try:
             body = await request.body()
         except ClientDisconnect:
-            return self._log(request, PlainTextResponse(""), request_id, 0, None, "client went away", fault)
-        number = 0
+            return self._log(exchange, PlainTextResponse(""), None, "client went away")
         try:
-            data, number = answer(body, fault, request_id)
+            data = answer(exchange, body)
         except Refusal as refusal:
-            response = envelope(request_id, code=refusal.code, message=refusal.message)
-            return self._log(request, response, request_id, number, refusal.code, refusal.message, fault)
-        except _Partial as partial:
-            message = "Partial success."
-            response = envelope(request_id, code=Code.PARTIAL_OK, message=message)
-            return self._log(request, response, request_id, partial.events, Code.PARTIAL_OK, message, fault)
+            response = envelope(exchange.request_id, code=refusal.code, message=refusal.message)
+            return self._log(exchange, response, refusal.code, refusal.message)
         if fault is not None and fault.kind in ("drop", "answer"):
-            return await self._misanswer(request, request_id, fault, number)
-        return self._log(request, envelope(request_id, data), request_id, number, Code.OK, "OK", fault)
+            return await self._misanswer(exchange, fault)
+        return self._log(exchange, envelope(exchange.request_id, data), Code.OK, "OK")
 
-    async def _misanswer(self, request: Request, request_id: str, fault: Fault, number: int) -> Response:
+    async def _misanswer(self, exchange: _Exchange, fault: Fault) -> Response:
         response = Response()
         if fault.kind == "drop":
-            if request.client is not None:
-                self.cut((request.client.host, request.client.port))
+            client = exchange.request.client
+            if client is not None:
+                self.cut((client.host, client.port))
             await asyncio.sleep(0)
-            return self._log(request, response, request_id, number, None, "connection cut", fault)
+            return self._log(exchange, response, None, "connection cut")
         headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
         if fault.body is not None:
             response = Response(fault.body, fault.status, headers, "application/json")
         elif fault.code is not None or fault.kind == "limit":
             code = Code.TOO_FREQUENT if fault.code is None else fault.code
-            response = envelope(request_id, code=code, message=fault.message, status=fault.status, headers=headers)
-            return self._log(request, response, request_id, number, code, fault.message, fault)
+            response = envelope(
+                exchange.request_id, code=code, message=fault.message, status=fault.status, headers=headers
+            )
+            return self._log(exchange, response, code, fault.message)
         else:
             response = gateway_page(fault.status)
             response.headers.update(headers)
-        return self._log(request, response, request_id, number, None, fault.message, fault)
+        return self._log(exchange, response, None, fault.message)
 
-    def _log(
-        self,
-        request: Request,
-        response: Response,
-        request_id: str,
-        number: int,
-        code: int | None,
-        message: str,
-        fault: Fault | None,
-    ) -> Response:
+    def _log(self, exchange: _Exchange, response: Response, code: int | None, message: str) -> Response:
         if not self.sink:
+            request, fault = exchange.request, exchange.fault
             self.store.run(
                 "INSERT INTO requests (at, method, path, status, code, message, events, request_id, fault)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                self.now(), request.method, request.url.path, response.status_code, code, message, number, request_id,
-                None if fault is None else fault.kind,
+                self.now(), request.method, request.url.path, response.status_code, code, message, exchange.events,
+                exchange.request_id, None if fault is None else fault.kind,
             )  # fmt: skip
         return response
-
-
-class _Partial(Exception):
-    """Some events of a batch were lost on purpose."""
-
-    def __init__(self, events: int) -> None:
-        super().__init__()
-        self.events = events
 
 
 def _must_be(request: Request, method: str) -> None:
@@ -219,9 +236,9 @@ def _must_be(request: Request, method: str) -> None:
         raise Refusal(Code.PARAM_ERROR, "Content-Type must be application/json.")
 
 
-def _json(body: bytes) -> dict[str, Any]:
+def _json(body: bytes) -> dict[str, object]:
     try:
-        return msgspec.json.decode(body, type=dict[str, Any])
+        return msgspec.json.decode(body, type=dict[str, object])
     except msgspec.MsgspecError:
         raise Refusal(Code.INVALID_PARAMS, "The request body is not a valid JSON object.") from None
 

@@ -130,7 +130,11 @@ class Simulator:
         clock: Clock | None = None,
     ) -> None:
         self._socket = _listen(host, port)
-        self._store = Store(state)
+        try:
+            self._store = Store(state)
+        except ConfigError:
+            self._socket.close()
+            raise
         self._started = threading.Event()
         self._server = _server(self._store, clock or system_clock(), sink, self._started.set)
         self._thread = threading.Thread(target=self._run, name="tiktok-simulator", daemon=True)
@@ -177,8 +181,8 @@ def serve(
     :param announce: called once it answers.
     :raises ConfigError: if the address is not on the loopback interface, or taken.
     """
-    listener = _listen(host, port)
     store = Store(state)
+    listener = _listen(host, port)
     try:
         server = _server(store, system_clock(), sink, lambda: announce(Listening(_url(listener))))
         server.run(sockets=[listener])

@@ -6,11 +6,12 @@ so that a million events cost disk and not memory, and vanishes with the process
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.simulator import defaults
 from airflow_provider_tiktok_offline.simulator.events import Event
 
@@ -38,12 +39,20 @@ CREATE TABLE IF NOT EXISTS advertisers (
 CREATE TABLE IF NOT EXISTS event_sets (
     event_set_id TEXT PRIMARY KEY, advertiser_id TEXT NOT NULL, name TEXT NOT NULL, description TEXT NOT NULL,
     auto_tracking INTEGER NOT NULL, create_time REAL NOT NULL, update_time REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS tokens (token TEXT PRIMARY KEY, scope TEXT NOT NULL, revoked INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS tokens (
+    token TEXT PRIMARY KEY, app_id TEXT NOT NULL, scopes TEXT NOT NULL, revoked INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS grants (
     token TEXT, advertiser_id TEXT, role TEXT NOT NULL, PRIMARY KEY (token, advertiser_id));
 CREATE TABLE IF NOT EXISTS auth_codes (
-    code TEXT PRIMARY KEY, app_id TEXT NOT NULL, made_at REAL NOT NULL, used INTEGER NOT NULL);
+    code TEXT PRIMARY KEY, app_id TEXT NOT NULL, scopes TEXT NOT NULL, made_at REAL NOT NULL, used INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS ads (
+    ad_id TEXT PRIMARY KEY, advertiser_id TEXT NOT NULL, smart_plus INTEGER NOT NULL, status TEXT NOT NULL,
+    event_set_ids TEXT NOT NULL, create_time REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS incidents (
+    title TEXT PRIMARY KEY, status TEXT NOT NULL, text TEXT NOT NULL, at REAL NOT NULL);
 """
+#: Of the schema above; a file of another version can't be used.
+_VERSION = 2
 _NEW = "INSERT OR IGNORE INTO received VALUES (?, ?, ?, ?, 1, 1)"
 
 
@@ -51,11 +60,19 @@ class Store:
     """The simulator's memory. Used from one thread only: the server's loop.
 
     :param path: a file that outlives the process, or None.
+    :raises ConfigError: if another version of the simulator wrote the file.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.db = sqlite3.connect("" if path is None else path, check_same_thread=False, isolation_level=None)
         self.db.row_factory = sqlite3.Row
+        (version,) = self.db.execute("PRAGMA user_version").fetchone()
+        if self.row("SELECT 1 FROM sqlite_master") is not None and version != _VERSION:
+            self.db.close()
+            raise ConfigError(
+                "another version of the simulator wrote this state file.", where=str(path), todo="Delete it."
+            )
+        self.db.execute(f"PRAGMA user_version = {_VERSION}")
         self.db.execute("PRAGMA cache_size = -65536")
         if path is None:
             self.db.execute("PRAGMA journal_mode = MEMORY")
@@ -64,23 +81,23 @@ class Store:
             self.db.execute("PRAGMA journal_mode = WAL")
             self.db.execute("PRAGMA synchronous = NORMAL")
         self.db.executescript(_SCHEMA)
+        self._counters: dict[str, int] = {row["name"]: row["number"] for row in self.rows("SELECT * FROM counters")}
         if not self.row("SELECT 1 FROM apps"):
             self._seed()
-        self._counters: dict[str, int] = {row["name"]: row["number"] for row in self.rows("SELECT * FROM counters")}
 
     def close(self) -> None:
         self.db.close()
 
-    def row(self, query: str, *values: Any) -> sqlite3.Row | None:
+    def row(self, query: str, *values: object) -> sqlite3.Row | None:
         """The first row of a query, or None."""
-        found: sqlite3.Row | None = self.db.execute(query, values).fetchone()
-        return found
+        first: sqlite3.Row | None = self.db.execute(query, values).fetchone()
+        return first
 
-    def rows(self, query: str, *values: Any) -> Iterator[sqlite3.Row]:
+    def rows(self, query: str, *values: object) -> Iterator[sqlite3.Row]:
         """All rows of a query, as they come."""
         return self.db.execute(query, values)
 
-    def run(self, statement: str, *values: Any) -> int:
+    def run(self, statement: str, *values: object) -> int:
         """Execute a statement; returns the number of rows changed."""
         return self.db.execute(statement, values).rowcount
 
@@ -162,14 +179,38 @@ class Store:
             self.run("INSERT INTO advertisers VALUES (?, ?, 'USD', 'UTC')", advertiser_id, name)
             made = (event_set_id, advertiser_id, f"{name} tills", "Sales")
             self.run("INSERT INTO event_sets VALUES (?, ?, ?, ?, 0, 0, 0)", *made)
+            for _ in range(defaults.ADS):
+                self.add_ad(advertiser_id, [event_set_id], status="ENABLE", smart_plus=False, now=0.0)
             self.grant(defaults.ACCESS_TOKEN, advertiser_id, "ADMIN")
-        self.grant(defaults.EVENTS_TOKEN, defaults.ADVERTISER_ID, "OPERATOR", scope="events")
+        self.grant(defaults.EVENTS_TOKEN, defaults.ADVERTISER_ID, "OPERATOR", app_id="")
         self.grant(defaults.ANALYST_TOKEN, defaults.ADVERTISER_ID, "ANALYST")
 
-    def grant(self, token: str, advertiser_id: str, role: str, *, scope: str = "all") -> None:
-        """Let a token (made if new) act for an advertiser in a role."""
-        self.run("INSERT OR IGNORE INTO tokens (token, scope) VALUES (?, ?)", token, scope)
+    def grant(
+        self,
+        token: str,
+        advertiser_id: str,
+        role: str,
+        *,
+        app_id: str = defaults.APP_ID,
+        scopes: Sequence[int] = defaults.SCOPES,
+    ) -> None:
+        """Let a token (made if new) act for an advertiser in a role.
+
+        :param app_id: the developer app of a new token; empty for one that Events Manager made.
+        :param scopes: the permissions of a new token.
+        """
+        self.run("INSERT OR IGNORE INTO tokens VALUES (?, ?, ?, 0)", token, app_id, json.dumps(scopes))
         self.run("INSERT OR REPLACE INTO grants VALUES (?, ?, ?)", token, advertiser_id, role)
+
+    def add_ad(
+        self, advertiser_id: str, event_set_ids: Sequence[str], *, status: str, smart_plus: bool, now: float
+    ) -> None:
+        """Make an ad that tracks event sets."""
+        ad_id = str(7_200_000_000_000_000_000 + self.count("ads_made"))
+        self.run(
+            "INSERT INTO ads VALUES (?, ?, ?, ?, ?, ?)",
+            ad_id, advertiser_id, int(smart_plus), status, json.dumps(event_set_ids), now,
+        )  # fmt: skip
 
     def set_revoked(self, token: str, revoked: bool) -> bool:
         """Kill a token or bring it back; False if there is none such."""

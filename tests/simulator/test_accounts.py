@@ -17,6 +17,7 @@ from airflow_provider_tiktok_offline.simulator.defaults import (
     APP_SECRET,
     EVENT_SET_ID,
     EVENTS_TOKEN,
+    SCOPES,
     SECOND_ADVERTISER_ID,
 )
 from airflow_provider_tiktok_offline.simulator.server import Simulator
@@ -43,9 +44,9 @@ class _Form(HTMLParser):
             self.fields[given["name"]] = given["value"]
 
 
-def _auth_code(api: Api, **query: str) -> str:
-    asked = {"app_id": APP_ID, "redirect_uri": CALLBACK, "auto_confirm": "1"} | query
-    answer = api.http.get("/portal/auth", params=asked)
+def _auth_code(api: Api, **query: str | list[str]) -> str:
+    asked: dict[str, str | list[str]] = {"app_id": APP_ID, "redirect_uri": CALLBACK, "auto_confirm": "1"}
+    answer = api.http.get("/portal/auth", params=asked | query)
     assert answer.status_code == 302
     return parse_qs(urlsplit(answer.headers["Location"]).query)["auth_code"][0]
 
@@ -78,8 +79,35 @@ def test_an_auth_code_becomes_a_token_that_works(api: Api) -> None:
     """The token reaches the advertisers that the answer lists, and may send."""
     answer = api.post("/oauth2/access_token/", **APP, auth_code=_auth_code(api))
     assert answer["data"]["advertiser_ids"] == [ADVERTISER_ID, SECOND_ADVERTISER_ID]
-    assert all(isinstance(each, int) for each in answer["data"]["scope"])
+    assert answer["data"]["scope"] == [7224195155857866754, 7050363942434095105, 7224195155857833986, 44]
     assert api.send([make_event()], token=answer["data"]["access_token"])["code"] == 0
+
+
+@pytest.mark.parametrize(
+    ("missing", "path", "query"),
+    [
+        (7050363942434095105, "/offline/create/", {"name": "Tills", "description": "x"}),
+        (7050363942434095105, "/offline/update/", {"event_set_id": EVENT_SET_ID, "name": "Tills"}),
+        (7050363942434095105, "/offline/delete/", {"event_set_id": EVENT_SET_ID}),
+        (7224195155857833986, "/offline/get/", None),
+        (44, "/report/integrated/get/", None),
+    ],
+)
+def test_a_grant_may_be_narrower_than_asked(api: Api, missing: int, path: str, query: dict[str, Any] | None) -> None:
+    """What was not granted on the consent page is refused, and the answer lists what was."""
+    granted = [scope for scope in SCOPES if scope != missing]
+    code = _auth_code(api, scope=[str(scope) for scope in granted])
+    grant = api.post("/oauth2/access_token/", **APP, auth_code=code)["data"]
+    assert grant["scope"] == granted
+    call = api.get if query is None else api.post
+    refused = call(path, token=grant["access_token"], advertiser_id=ADVERTISER_ID, **query or {})
+    assert (refused["code"], str(missing) in refused["message"]) == (40130, True)
+
+
+def test_a_grant_without_sending_sends_nothing(api: Api) -> None:
+    """Sending is a permission like the others."""
+    grant = api.post("/oauth2/access_token/", **APP, auth_code=_auth_code(api, scope=["44"]))["data"]
+    assert api.send([make_event()], token=grant["access_token"])["code"] == 40130
 
 
 def test_advertiser_ids_can_be_left_out(api: Api) -> None:
@@ -143,6 +171,34 @@ def test_advertiser_info_takes_ids_as_json(api: Api) -> None:
     assert [each["name"] for each in answer["data"]["list"]] == [ADVERTISER_NAME]
     assert api.get("/advertiser/info/", advertiser_ids=ADVERTISER_ID)["code"] == 40002
     assert api.get("/advertiser/info/", advertiser_ids='["1"]')["code"] == 40001
+
+
+def test_advertiser_info_gives_the_fields_that_are_asked_for(api: Api) -> None:
+    """All of them if none is named; no unknown one, and no empty list of advertisers."""
+    ids = f'["{ADVERTISER_ID}"]'
+    (everything,) = api.get("/advertiser/info/", advertiser_ids=ids)["data"]["list"]
+    assert everything.keys() == {"advertiser_id", "name", "currency", "timezone", "status", "role"}
+    asked = api.get("/advertiser/info/", advertiser_ids=ids, fields='["currency", "timezone"]')
+    assert asked["data"]["list"] == [{"currency": "USD", "timezone": "UTC"}]
+    assert api.get("/advertiser/info/", advertiser_ids=ids, fields='["balanse"]')["code"] == 40002
+    assert api.get("/advertiser/info/", advertiser_ids="[]")["code"] == 40002
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/advertiser/info/", {"advertiser_ids": '["corner-shop"]'}),
+        ("/offline/get/", {"advertiser_id": "corner-shop"}),
+        ("/offline/get/", {"advertiser_id": ADVERTISER_ID, "event_set_ids": '["tills"]'}),
+        ("/ad/get/", {"advertiser_id": "corner-shop"}),
+        ("/smart_plus/ad/get/", {"advertiser_id": ADVERTISER_ID + "0"}),
+        ("/report/integrated/get/", {"advertiser_id": "corner-shop"}),
+    ],
+)
+def test_an_id_is_a_number(api: Api, path: str, query: dict[str, str]) -> None:
+    """Ids are int64 inside: anything else is an error of the parameter, not of the permission."""
+    answer = api.get(path, **query)
+    assert (answer["code"], "id" in answer["message"]) == (40002, True)
 
 
 class TestEventSets:

@@ -66,6 +66,24 @@ def test_the_sdk_reads_an_advertiser(client: sdk.ApiClient) -> None:
     assert answer["data"]["list"][0]["name"] == ADVERTISER_NAME
 
 
+def test_the_sdk_asks_for_fields_of_an_advertiser(client: sdk.ApiClient) -> None:
+    """And gets those only."""
+    answer = sdk.AccountManagementApi(client).advertiser_info([ADVERTISER_ID], ACCESS_TOKEN, fields=["currency"])
+    assert answer["data"]["list"] == [{"currency": "USD"}]
+
+
+def test_the_sdk_lists_the_ads_and_the_event_sets_they_track(client: sdk.ApiClient) -> None:
+    """With a filter and the wanted fields."""
+    answer = sdk.AdApi(client).ad_get(
+        ADVERTISER_ID,
+        ACCESS_TOKEN,
+        filtering=sdk.FilteringAdGet(primary_status="STATUS_DELIVERY_OK"),
+        fields=["tracking_offline_event_set_ids"],
+        page_size=100,
+    )
+    assert answer["data"]["list"] == [{"tracking_offline_event_set_ids": [EVENT_SET_ID]}] * 2
+
+
 def test_the_sdk_manages_event_sets(client: sdk.ApiClient) -> None:
     """Create, get, update, delete, each through its own method."""
     api = sdk.MeasurementApi(client)
@@ -114,5 +132,12 @@ def test_the_sdk_reads_a_report(client: sdk.ApiClient) -> None:
         start_date="2023-11-15",
         end_date="2023-11-15",
         page_size=10,
+        query_mode="REGULAR",
+        service_type="AUCTION",
+        order_field="offline_shopping_events",
+        order_type="DESC",
+        enable_total_metrics=True,
+        filtering=[{"field_name": "campaign_status", "filter_type": "IN", "filter_value": '["STATUS_ALL"]'}],
     )
+    assert answer["data"]["total_metrics"] == {"offline_shopping_events": "1"}
     assert json.dumps(answer["data"]["list"][0]["metrics"]) == '{"offline_shopping_events": "1"}'

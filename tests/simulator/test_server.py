@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import signal
 import socket
+import sqlite3
 from pathlib import Path
 
 import httpx
@@ -119,3 +120,14 @@ def test_it_shares_nothing_with_what_it_judges() -> None:
     for path in (PACKAGE / "simulator").glob("*.py"):
         foreign = {name for name in _imports(path) if name.startswith(own) and not name.startswith(allowed)}
         assert not foreign, path.name
+
+
+def test_a_state_file_of_another_version_is_a_clear_error(tmp_path: Path) -> None:
+    """It says which file to delete, and changes nothing in it."""
+    path = tmp_path / "old.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE tokens (token TEXT PRIMARY KEY, scope TEXT NOT NULL)")
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"old\.sqlite.*Delete it"):
+        Simulator(state=path)
+    assert path.read_bytes() == before
