@@ -36,6 +36,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.tiktok.codes import error_type, return_code
 from airflow_provider_tiktok_offline.tiktok.messages import TOP_LEVEL_FIELDS, field_path, names_permission
+from airflow_provider_tiktok_offline.tiktok.pacing import shared_pace
 
 PRODUCTION_URL: Final = "https://business-api.tiktok.com"
 SANDBOX_URL: Final = "https://sandbox-ads.tiktok.com"
@@ -93,6 +94,7 @@ class TikTokClient:
         self.base_url = _checked_url(base_url)
         self.clock = clock or system_clock()
         self._timeout = timeout
+        self._pace = shared_pace(self.base_url)
         self._urls: dict[str, httpx.URL] = {}
         self._headers = {
             "Host": httpx.URL(self.base_url).netloc.decode(),
@@ -133,17 +135,19 @@ class TikTokClient:
         return self._call("POST", "/event/track/", body=body)
 
     def post(self, path: str, payload: Mapping[str, object]) -> Answer:
-        """Call a path below ``/open_api/v1.3`` with a JSON body.
+        """Call a path below ``/open_api/v1.3`` with a JSON body, at the pace of management calls.
 
         :raises ApiError: if the answer's code is not 0.
         """
+        self._pace.wait_for_turn()
         return self._call("POST", path, body=json.dumps(payload).encode())
 
     def get(self, path: str, query: Mapping[str, str]) -> Answer:
-        """Call a path below ``/open_api/v1.3`` with a query, which no log or error shows.
+        """Call a path below ``/open_api/v1.3`` with a query, which no log or error shows, at the same pace.
 
         :raises ApiError: if the answer's code is not 0.
         """
+        self._pace.wait_for_turn()
         return self._call("GET", path, query=query)
 
     def _call(

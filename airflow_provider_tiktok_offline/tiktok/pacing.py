@@ -1,11 +1,12 @@
-"""The rate limit and the circuit breaker that all threads of one upload share."""
+"""How fast calls leave: the rate limit and circuit breaker of one upload, and the pace of management calls."""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import Protocol
 
-from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.clock import Clock, system_clock
 
 #: The rate never falls below this share of the configured one.
 _SLOWEST_SHARE = 1 / 32
@@ -119,3 +120,47 @@ class CircuitBreaker:
         with self._lock:
             if self._failures < self._threshold:
                 self._failures = 0
+
+
+class ManagementPace:
+    """Spaces out management calls, so that a process stays below TikTok's limits: 10 a second, 600 a minute.
+
+    TikTok limits every call but ``event/track`` for each developer app, names no ``Retry-After``, and suspends an app
+    that exceeds the limit of a minute for five minutes.
+    """
+
+    #: Seconds -> calls within them: a tenth below TikTok's limits, since calls arrive unevenly.
+    LIMITS = ((1.0, 9), (60.0, 540))
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._turns: deque[float] = deque(maxlen=max(calls for _, calls in self.LIMITS))
+
+    def wait_for_turn(self) -> None:
+        """Return when the next call may leave."""
+        with self._lock:
+            now = self._clock.monotonic()
+            turn = max([now, *self._turns_allowed()])
+            self._turns.append(turn)
+        if turn > now:
+            self._clock.sleep(turn - now)
+
+    def _turns_allowed(self) -> list[float]:
+        """The earliest turn that each limit allows, and the last one that was given."""
+        allowed = [self._turns[-calls] + seconds for seconds, calls in self.LIMITS if len(self._turns) >= calls]
+        return [*allowed, self._turns[-1]] if self._turns else allowed
+
+
+_PACES: dict[str, ManagementPace] = {}
+_PACES_LOCK = threading.Lock()
+
+
+def shared_pace(base_url: str) -> ManagementPace:
+    """The pace that all clients of this process share for one address.
+
+    TikTok counts by developer app. A token does not name its app, so the calls of all apps are counted together, which
+    is never too fast.
+    """
+    with _PACES_LOCK:
+        return _PACES.setdefault(base_url, ManagementPace(system_clock()))

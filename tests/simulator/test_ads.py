@@ -19,7 +19,8 @@ from tests.simulator.conftest import Api
 
 
 def _tracked(api: Api, path: str = "/ad/get/", **query: Any) -> list[list[str]]:
-    answer = api.get(path, **{"advertiser_id": ADVERTISER_ID, "page_size": 100} | query)
+    asked: dict[str, Any] = {"advertiser_id": ADVERTISER_ID, "page_size": 100}
+    answer = api.get(path, **asked | query)
     ads = answer["data"]["list"]
     if path == "/smart_plus/ad/get/":
         ads = [ad["ad_configuration"]["tracking_info"] for ad in ads]

@@ -1,4 +1,4 @@
-"""The shared rate limit and the circuit breaker, on a clock that is moved by hand."""
+"""The shared rate limit, the circuit breaker and the pace of management calls, most on a clock moved by hand."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock, system_clock
-from airflow_provider_tiktok_offline.tiktok.pacing import CircuitBreaker, RateLimit, Stopping
+from airflow_provider_tiktok_offline.errors import ThrottledError
+from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
+from airflow_provider_tiktok_offline.simulator.faults import Fault
+from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+from airflow_provider_tiktok_offline.tiktok.event_sets import list_event_sets
+from airflow_provider_tiktok_offline.tiktok.pacing import CircuitBreaker, ManagementPace, RateLimit, Stopping
+from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, RunningSimulator
+
+GET_EVENT_SETS = "/open_api/v1.3/offline/get/"
 
 
 def limit(rate: float, clock: ManualClock) -> RateLimit:
     return RateLimit(rate, clock, threading.Event())
 
 
-def seconds_for(requests: int, rate: RateLimit, clock: ManualClock) -> float:
+def seconds_for(requests: int, rate: RateLimit | ManagementPace, clock: ManualClock) -> float:
     started = clock.monotonic()
     for _ in range(requests):
         rate.wait_for_turn()
@@ -120,3 +128,66 @@ def test_an_open_circuit_stays_open() -> None:
     breaker.failed()
     breaker.answered()
     assert breaker.is_open
+
+
+def test_management_calls_stay_below_both_limits(clock: ManualClock) -> None:
+    """However many are made at once, no second has more than 9 and no minute more than 540."""
+    pace = ManagementPace(clock)
+    times = []
+    for _ in range(1200):
+        pace.wait_for_turn()
+        times.append(clock.monotonic())
+    for seconds, calls in ((1.0, 9), (60.0, 540)):
+        assert all(later - earlier >= seconds - 1e-6 for earlier, later in zip(times, times[calls:], strict=False))
+    assert times[8] == 0.0
+    assert times[-1] == pytest.approx(133, abs=2)
+
+
+def test_a_client_at_rest_waits_for_nothing(clock: ManualClock) -> None:
+    """A few calls leave at once."""
+    pace = ManagementPace(clock)
+    assert seconds_for(9, pace, clock) == 0.0
+    clock.sleep(1)
+    assert seconds_for(9, pace, clock) == 0.0
+
+
+def test_the_clients_of_a_process_share_the_pace_of_an_address(tiktok: RunningSimulator) -> None:
+    """Thirty advertisers of one app are read from several threads, and none is throttled."""
+    advertisers = [str(7_000_000_000_000_001_000 + number) for number in range(30)]
+    for number, advertiser_id in enumerate(advertisers):
+        event_set_id = str(7_000_000_000_000_002_000 + number)
+        tiktok.control.add_advertiser(
+            NewAdvertiser(advertiser_id=advertiser_id, event_set_id=event_set_id, name=f"Shop {number}")
+        )
+
+    def read(advertiser_id: str) -> int:
+        with TikTokClient(ACCESS_TOKEN, base_url=tiktok.url) as client:
+            return len(list_event_sets(client, advertiser_id))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(read, advertisers)) == [1] * 30
+    assert {request.code for request in tiktok.control.requests()} == {0}
+
+
+def test_an_app_that_was_suspended_is_waited_for(tiktok: RunningSimulator, clock: ManualClock) -> None:
+    """Other processes used up the minute: after two short waits comes one of five minutes, and then the answer."""
+    tiktok.control.add(Fault(kind="limit", path=GET_EVENT_SETS, per_second=0, count=3))
+    before = clock.monotonic()
+    with TikTokClient(ACCESS_TOKEN, base_url=tiktok.url, clock=clock) as client:
+        assert list_event_sets(client, ADVERTISER_ID)
+    assert 303 <= clock.monotonic() - before < 303 + 3 * 30
+    assert [request.code for request in tiktok.control.requests()] == [40100, 40100, 40100, 0]
+
+
+def test_the_limit_of_an_advertiser_is_told_from_that_of_the_app(tiktok: RunningSimulator, clock: ManualClock) -> None:
+    """Both are throttling, with an advice of their own."""
+    advice = []
+    for number in (40100, 40133):
+        tiktok.control.add(Fault(kind="answer", path=GET_EVENT_SETS, code=number, count=4))
+        with (
+            TikTokClient(ACCESS_TOKEN, base_url=tiktok.url, clock=clock) as client,
+            pytest.raises(ThrottledError) as caught,
+        ):
+            list_event_sets(client, ADVERTISER_ID)
+        advice.append(caught.value.todo or "")
+    assert ["developer app" in advice[0], "ad account" in advice[1]] == [True, True]
