@@ -97,6 +97,8 @@ class AdvertiserConfig(Strict):
         profile: whose rules decide what an error is; without one, the route's.
         currency: ISO 4217 code of the amounts.
         phone_region: ISO 3166 alpha-2 code of phones without a country code.
+        phone_digits: how phones without ``+`` are meant: with their country code, as dialled in ``phone_region``, or
+            either, as fits (docs/phones.md).
         time_zone: IANA name for times without an offset.
         stores: settings of single shops, by store_code.
         extensions: columns of the file that hold a setting for their row.
@@ -156,6 +158,7 @@ class AdvertiserConfig(Strict):
     profile: Literal["tiktok", "liveramp"] | None = None
     currency: Currency | None = None
     phone_region: Region | None = None
+    phone_digits: Literal["auto", "international", "national"] = "auto"
     time_zone: TimeZone = "UTC"
     stores: dict[str, StoreConfig] = Field(default_factory=dict)
     extensions: ExtensionConfig = ExtensionConfig()
@@ -277,6 +280,7 @@ class AdvertiserConfig(Strict):
             format=self._file_format(),
             currency=self.currency,
             phone_region=self.phone_region,
+            phone_digits=self.phone_digits,
             time_zone=self.time_zone,
             offset=self.offset,
             date_only_time=self.date_only_time,

@@ -95,9 +95,10 @@ def _values() -> Iterable[str]:
         f"their decimals as ISO 4217 has them: {_currencies()}."
     )
     yield (
-        "**E-mail**: trimmed and lower-cased, nothing else, then SHA-256. **Phone**: E.164 with `+`, then SHA-256; a "
-        "number must be *possible*, by libphonenumber's lengths and prefixes, not assigned. National numbers need "
-        "`phone_region`. A SHA-256 digest passes through on the direct route."
+        "**E-mail**: trimmed and lower-cased, nothing else, then SHA-256. **Phone**: E.164 with `+`, then SHA-256. "
+        "Country codes may be written with or without `+`; national numbers need `phone_region`, and `phone_digits` "
+        "says how digits without `+` are meant. How a cell is read, and which cells are left out: "
+        "[phones.md](phones.md). A SHA-256 digest passes through on the direct route."
     )
 
 

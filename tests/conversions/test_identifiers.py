@@ -16,7 +16,7 @@ from airflow_provider_tiktok_offline.conversions.identifiers.phones import phone
 from airflow_provider_tiktok_offline.conversions.text.buffers import only_digits
 from airflow_provider_tiktok_offline.conversions.text.digests import from_hex
 
-NOTHING = {"normal": None, "digest": None, "fault": None, "warning": None}
+NOTHING = {"normal": None, "digest": None, "fault": None, "warning": None, "doubt": None}
 DIGEST = hashlib.sha256(b"ann@example.com").hexdigest()
 
 

@@ -133,6 +133,7 @@ CHANGES: list[tuple[str, str, Change]] = [
     ("extensions", "extensions", ({}, {"extensions": {"currency": "Geld"}})),
     ("phone_region", "phone_region", ({}, {"phone_region": "GB"})),
     ("phone_region", "phone_region", ({}, {"phone_region": None})),
+    ("phone_digits", "phone_digits", ({}, {"phone_digits": "international"})),
     ("currency", "decimals", ({}, {"currency": "JPY"})),
     ("format.decimal", "format.decimal format.thousands",
      ({"format.thousands": ","}, {"format.decimal": ",", "format.thousands": "."})),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+#: How digits of a phone without ``+`` are meant.
+PhoneDigits = Literal["auto", "international", "national"]
 Profile = Literal["tiktok", "liveramp"]
 Severity = Literal["error", "warning", "note", "off"]
 
@@ -109,6 +111,7 @@ class ConversionSettings:
         stores: store_code -> what its rows have in common.
         format: how the file is written.
         currency, phone_region, time_zone: the advertiser's own; a store's and a row's override them.
+        phone_digits: how phones without ``+`` are meant: with country code, as dialled in the region, or either.
         offset: whether digits other than 0000 after ``Z-`` are applied.
         date_only_time: the clock part of a date without one, in the row's time zone.
         event_map: the file's category -> TikTok's event name.
@@ -138,6 +141,7 @@ class ConversionSettings:
     format: FileFormat = field(default_factory=FileFormat)
     currency: str | None = None
     phone_region: str | None = None
+    phone_digits: PhoneDigits = "auto"
     time_zone: str = "UTC"
     offset: Literal["ignore", "apply"] = "ignore"
     date_only_time: time = time(0, 0)

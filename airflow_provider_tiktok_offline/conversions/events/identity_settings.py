@@ -185,6 +185,7 @@ _PARTS: Mapping[str, tuple[_Part, ...]] = {
     ),
     "currency": (_Part("source", "decimals", lambda settings: _decimals(settings.currency)),),
     "phone_region": (_Part("source", "phone_region", lambda settings: settings.phone_region or ""),),
+    "phone_digits": (_Part("source", "phone_digits", lambda settings: settings.phone_digits),),
     "date_only_time": (_Part("event_set", "date_only_time", lambda settings: settings.date_only_time.isoformat()),),
     "event_map": (_Part("event_set", "event_map", _words), _Part("source", "event_map", _words)),
     "event_identity": (_Part("event_set", "event_identity", lambda settings: list(settings.event_identity)),),

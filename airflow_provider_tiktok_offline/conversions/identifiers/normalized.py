@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from airflow_provider_tiktok_offline.conversions.text.digests import from_hex, sha256
 
 #: The fields of a normalised cell, in order.
-FIELDS = ("normal", "digest", "fault", "warning")
+FIELDS = ("normal", "digest", "fault", "warning", "doubt")
 PLACEHOLDERS = ("n/a", "null", "none", "nan", "-")
 #: SHA-256 of nothing and of a bare ``+``: what careless exports hash. They stand for no person.
 DIGESTS_OF_NOTHING = (

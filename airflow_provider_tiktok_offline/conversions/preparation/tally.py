@@ -12,7 +12,6 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
-from airflow_provider_tiktok_offline.conversions.identifiers.phones import validity
 from airflow_provider_tiktok_offline.conversions.report.report import FIRST_LINES, NO_CURRENCY, ReportIssue, message_of
 from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, sum_units
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
@@ -29,8 +28,6 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 _WORDS = re.compile(r"[A-Za-z]{2,20}(?: [A-Za-z]{2,20}){0,2}")
 _MOST_UNKNOWN = 20
-#: Phones are held against the assigned ranges on one line in so many: it costs more than the normal form itself.
-_VALIDITY_LINES = 16
 
 _FILTERED = REASONS.index("filtered")
 
@@ -192,12 +189,12 @@ def tally_block(
 
 
 def _count_phones(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_]) -> None:
-    """Count which possible numbers are assigned ones too, on every so many lines, whatever the blocks are."""
-    looked_at = valid & (checked.lines % _VALIDITY_LINES == 0)
+    """Count the numbers of valid rows, and those of them that lie in no range that is in use."""
     for _, column in checked.phones:
-        normal = column["normal"].filter(pl.Series(looked_at)).drop_nulls()
-        tally.phones["looked_at"] += len(normal)
-        tally.phones["not_valid"] += len(normal) - int(validity.valid(normal).sum() or 0)
+        tally.phones["looked_at"] += int((column["normal"].is_not_null() & pl.Series(valid)).sum())
+        if column["doubt"].null_count() < len(column):
+            not_valid = (column["doubt"] == "phone_not_valid").fill_null(False)
+            tally.phones["not_valid"] += int((not_valid & pl.Series(valid)).sum())
 
 
 def _showable(checked: CheckedBlock, issue: Issue) -> list[str]:

@@ -70,7 +70,7 @@ class Report:
         categories: category as written -> valid rows.
         unknown_categories: unknown ones that are surely no customer's data.
         first_time, last_time: of the valid rows, seconds since 1970.
-        phones: ``looked_at``, the possible numbers of one line in 16, and ``not_valid``, those of them that are in no
+        phones: ``looked_at``, the phone numbers of all valid rows, and ``not_valid``, those of them that are in no
             assigned range: they are sent, but a large share hints at a fault.
         opt_outs: of the suppression list: entries by kind (``emails``, ``phones``, ``digests``, ``customers``), when it
             was ``written``, ``unreadable_lines`` and ``nameless_lines`` (text that could identify nobody), and
@@ -124,11 +124,11 @@ class Report:
 
     @property
     def phones_in_words(self) -> str:
-        """The share of phones that are possible but not valid; empty where none was looked at."""
+        """The share of phones that are possible but not valid; empty where there are none."""
         looked_at, not_valid = self.phones.get("looked_at", 0), self.phones.get("not_valid", 0)
         if not looked_at:
             return ""
-        return f"phones possible but not valid: {not_valid / looked_at:.1%} of {looked_at:,} looked at (1 line in 16)"
+        return f"phones possible but not valid: {not_valid / looked_at:.1%} of {looked_at:,}"
 
     @property
     def opt_outs_in_words(self) -> str:

@@ -25,9 +25,6 @@ from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identi
 )
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Hits
 from airflow_provider_tiktok_offline.conversions.identifiers.phones.phone_column import read as read_phones
-from airflow_provider_tiktok_offline.conversions.identifiers.phones.phone_column import (
-    read_by_row as read_phones_by_row,
-)
 from airflow_provider_tiktok_offline.conversions.rules import optional_cells as cell_rules
 from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, number_format, read_amounts
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
@@ -235,17 +232,12 @@ class _BlockCheck:
         if phone_columns:
             self.phone_regions = regions = self._by_row("phone_region", "region", REGIONS)
             for name in phone_columns:
-                cells = self.values[name]
-                read = (
-                    read_phones_by_row(cells, regions)
-                    if isinstance(regions, pl.Series)
-                    else read_phones(cells, regions)
-                )
+                read = read_phones(self.values[name], regions, self.settings.phone_digits)
                 phones.append((name, read.struct.unnest()))
         usable: dict[str, Flags] = {}
         blank = ~self.nothing
         for name, column in [*emails, *phones]:
-            for kind in ("fault", "warning"):
+            for kind in ("fault", "warning", "doubt"):
                 marked = column[kind]
                 if marked.null_count() < self.rows:
                     for rule in sorted(marked.drop_nulls().unique().to_list()):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from airflow_provider_tiktok_offline.conversions.identifiers import emails
 from airflow_provider_tiktok_offline.conversions.identifiers.normalized import DIGESTS_OF_NOTHING, PLACEHOLDERS
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.phone_readings import PhoneReadings, read_phones
-from airflow_provider_tiktok_offline.conversions.identifiers.phones.library import EXTENSION
+from airflow_provider_tiktok_offline.conversions.identifiers.phones.cell_text import EXTENSION
 
 #: Fewer digits identify nobody: a total, a year, a postal code.
 LEAST_DIGITS = 7

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.cells import Found, Kind, read_cells
-from airflow_provider_tiktok_offline.conversions.identifiers.phones.validity import are_valid
+from airflow_provider_tiktok_offline.conversions.identifiers.phones.number_kinds import are_valid
 from airflow_provider_tiktok_offline.errors import OptOutListError
 
 _DELIMITERS = (";", "\t", "|", ",")

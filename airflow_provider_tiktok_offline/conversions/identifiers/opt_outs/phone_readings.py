@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from airflow_provider_tiktok_offline.conversions.identifiers.phones import phone_column, plans
-from airflow_provider_tiktok_offline.conversions.identifiers.phones.library import EXTENSION, MOST_DIGITS
+from airflow_provider_tiktok_offline.conversions.identifiers.phones import phone_column
 
 Rows = NDArray[np.int64]
 
@@ -66,35 +65,9 @@ def read_phones(cells: pl.Series, regions: tuple[str | None, ...]) -> PhoneReadi
 
 
 def read_phones_of(cells: pl.Series, region: pl.Series | str | None) -> PhoneReadings:
-    """Every reading of every cell, dialled from its row's region."""
-    text = cells.str.replace(EXTENSION, "").str.strip_chars()
-    digits = text.str.replace_all(r"[^\p{Nd}+\uff0b]", "").str.replace("\uff0b", "+", literal=True)
-    plus = digits.str.contains("+", literal=True)
-    bare = pl.select(pl.when(~plus & (digits.str.len_chars() <= MOST_DIGITS)).then(digits)).to_series()
-    whole = digits.str.replace_all("+", "", literal=True)
-    code = _country_codes(region, len(cells))
-    behind_code = pl.DataFrame({"whole": whole, "code": code}).select(
-        pl.when((pl.col("code") != "") & pl.col("whole").str.starts_with(pl.col("code")))
-        .then(pl.col("whole").str.strip_prefix(pl.col("code")))
-        .alias("rest")
-    )["rest"]
-    trunk = text.str.contains(r"\(\s*0\s*\)")
-    without_trunk = pl.select(pl.when(trunk).then(text.str.replace(r"\(\s*0\s*\)", " "))).to_series()
-    national = pl.select(pl.when(~plus).then(pl.lit(code) + whole.str.strip_chars_start("0"))).to_series()
-    attempts = [
-        _numbers(cells, region),
-        _numbers("+" + bare, None),
-        _numbers("+" + bare.str.strip_prefix("00"), None),
-        _numbers(behind_code, region),
-        _numbers("+" + code + behind_code.str.strip_chars_start("0"), None),
-        _numbers(without_trunk, region),
-        _numbers("+" + pl.select(pl.when(code != "").then(national)).to_series(), None),
-    ]
-    rows = np.tile(np.arange(len(cells), dtype=np.int64), len(attempts))
-    numbers = np.concatenate(attempts)
-    sent = np.arange(len(rows)) < len(cells)
-    there = numbers > 0
-    return _ordered(rows[there], numbers[there], sent[there])
+    """Every reading of every cell, dialled from its row's region; however the row is sent, all readings count."""
+    found = phone_column.candidates(cells, region)
+    return PhoneReadings(found["row"].to_numpy(), found["number"].to_numpy(), found["sent"].to_numpy())
 
 
 def _ordered(rows: Rows, numbers: Rows, sent: NDArray[np.bool_]) -> PhoneReadings:
@@ -106,31 +79,3 @@ def _ordered(rows: Rows, numbers: Rows, sent: NDArray[np.bool_]) -> PhoneReading
     rows, numbers, sent = rows[new], numbers[new], sent[new]
     order = np.lexsort((~sent, rows))
     return PhoneReadings(rows[order], numbers[order], sent[order])
-
-
-def _country_codes(region: pl.Series | str | None, height: int) -> pl.Series:
-    def code(name: str | None) -> str:
-        known = name.strip().upper() if name else None
-        return str(plans.country_code_of(known)) if known is not None and plans.supported(known) else ""
-
-    if not isinstance(region, pl.Series):
-        return pl.Series([code(region)], dtype=pl.String).new_from_index(0, height)
-    names = region.unique().to_list()
-    codes = {name: code(name) for name in names}
-    return region.replace_strict(codes, default="", return_dtype=pl.String).fill_null("")
-
-
-def _numbers(cells: pl.Series, region: pl.Series | str | None) -> Rows:
-    """The number that would be sent for each cell; 0 where there is none."""
-    filled = np.flatnonzero(cells.is_not_null().to_numpy())
-    numbers = np.zeros(len(cells), dtype=np.int64)
-    if len(filled) == 0:
-        return numbers
-    asked = cells.gather(filled)
-    if isinstance(region, pl.Series):
-        read = phone_column.read_by_row(asked, region.gather(filled))
-    else:
-        read = phone_column.read(asked, region)
-    normal = read.struct.field("normal").str.slice(1).cast(pl.Int64, strict=False).fill_null(0)
-    numbers[filled] = normal.to_numpy()
-    return numbers

@@ -159,7 +159,9 @@ class RowIdentifiers:
                 found = join_readings([found, read_phones_of(cells, self._default_region)])
         else:
             found = read_phones_of(cells, self._regions)
-        # What is sent is what the row's own reading says.
+        # What is sent is what the row's own reading says, whatever `phone_digits` makes of it.
+        has = np.flatnonzero(sent[rows] > 0)
+        found = join_readings([found, PhoneReadings(has, sent[rows][has], np.ones(len(has), dtype=np.bool_))])
         return PhoneReadings(found.rows, found.numbers, found.numbers == sent[rows][found.rows]).at(rows)
 
     @cached_property

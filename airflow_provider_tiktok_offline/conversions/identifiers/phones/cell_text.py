@@ -6,8 +6,9 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-#: More digits than the longest number with an international prefix before it has: not a phone number.
-MOST_DIGITS = 20
+#: Digits that a cell with a phone number has: four are the shortest number, eighteen the longest one with an
+#: international prefix before it.
+LEAST_DIGITS, MOST_DIGITS = 4, 18
 
 #: How a link to a phone begins (RFC 3966), and how people write it.
 LINK = r"^tel[.:]{0,2} ?(?://)?"
@@ -22,13 +23,14 @@ EXTENSION = f"(?:{LABELLED_EXTENSION}|{BARE_EXTENSION})"
 #: What a spreadsheet makes of a number: digits lost behind an exponent, or a fraction that would be read as one more.
 SPREADSHEET = r"^[+'=]?[0-9]+(?:[.,][0-9]+)?e[+-]?[0-9]+$|^[+'=]?[0-9]{5,}\.0+$"
 #: A trunk zero in brackets, as in ``+44 (0)20``.
-ZERO_IN_BRACKETS = r"[(\[\uff08\uff3b] ?0 ?[)\]\uff09\uff3d]"
+ZERO_IN_BRACKETS = r"\(0\)|\[0\]"
 
 #: What may stand between the digits of a number: libphonenumber's punctuation, apostrophe, underscore, middle dot.
-_BETWEEN = (
-    r"\-\u2010-\u2015\u2212\u30fc\uff0d-\uff0f \u3000()\uff08\uff09\uff3b\uff3d.\[\]/~\u2053\u223c\uff5e*'\u2019_\u00b7"
-)
-_NUMBER = rf"^\++[{_BETWEEN}]*[0-9](?:[{_BETWEEN}]*[0-9])*$|^[0-9](?:[{_BETWEEN}]*[0-9])*$"
+_BETWEEN = r"\-\u2010-\u2015\u2212\u30fc\uff0d-\uff0f ().\[\]/~\u2053\u223c\uff5e*'\u2019_\u00b7"
+#: What is left of a cell with a phone number, from its first digit or plus to its last digit.
+NUMBER = rf"^\+*[{_BETWEEN}0-9]*$"
+#: Characters of other scripts that are read as ASCII ones; digits are too.
+ASCII_OF = {"\uff0b": "+", "\uff08": "(", "\uff09": ")", "\uff3b": "[", "\uff3d": "]"}
 
 
 class Written(NamedTuple):
@@ -55,21 +57,21 @@ def written_in(cell: str) -> Written | str:
     text = "".join(map(_plain, cell)).strip()
     if re.search(SPREADSHEET, text):
         return "phone_damaged"
-    base = re.sub(EXTENSION, "", re.sub(LINK, "", text))
+    whole = re.sub(LINK, "", text)
+    base = re.sub(EXTENSION, "", whole)
     if any(char.isalpha() for char in base):
         return "phone_letters"
     number = re.sub(r"^[^+0-9]+|[^0-9]+$", "", base)
-    if not re.search(_NUMBER, number):
+    if not re.search(NUMBER, number):
         return "phone_impossible"
     digits = re.sub("[^0-9]", "", number)
-    if len(digits) > MOST_DIGITS:
+    if not LEAST_DIGITS <= len(digits) <= MOST_DIGITS or not digits.strip("0"):
         return "phone_impossible"
-    shortened = base != re.sub(LINK, "", text)
-    return Written(digits, number.startswith("+"), bool(re.search(ZERO_IN_BRACKETS, base)), shortened)
+    return Written(digits, number.startswith("+"), bool(re.search(ZERO_IN_BRACKETS, base)), base != whole)
 
 
 def _plain(char: str) -> str:
-    """A character without its script: ASCII digits and plus, one kind of blank, nothing for what can't be seen."""
+    """A character without its script: an ASCII one, one kind of blank, nothing for what can't be seen."""
     if char.isascii():
         return " " if char.isspace() else char
     category = unicodedata.category(char)
@@ -79,4 +81,4 @@ def _plain(char: str) -> str:
         return ""
     if category in ("Zs", "Zl", "Zp"):
         return " "
-    return "+" if char == "\uff0b" else char
+    return ASCII_OF.get(char, char)

@@ -5,7 +5,8 @@ A cell can be read as several numbers. Which one is sent:
 1. ``+``, ``00`` or the region's own international prefix, a country code, a number of that country.
 2. The region's country code without ``+``, a number of the region.
 3. A number of the region as it is dialled there, with or without trunk prefix.
-4. Another country's code without ``+``, from ten digits on, a number of that country.
+4. Another country's code without ``+``, from ten digits on, a number of that country. Of fewer digits it is never
+   sent, but a mobile number raises the doubt whether the number that is sent is the right one.
 
 A reading counts if the number is *valid*: its digits lie in a range that is in use. Behind a trunk prefix the third
 reading comes before the first. Without a trunk prefix the first reading comes first, then mobile numbers by the
@@ -21,19 +22,22 @@ import re
 from collections.abc import Iterator
 from enum import IntEnum
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumber, PhoneNumberType, ValidationResult
 
+from airflow_provider_tiktok_offline.conversions.contract.settings import PhoneDigits
 from airflow_provider_tiktok_offline.conversions.identifiers.phones.cell_text import Written, written_in
 
-PhoneDigits = Literal["auto", "international", "national"]
-
+#: Digits of an international number, country code included: the shortest in use, and the most that E.164 allows.
+SHORTEST, LONGEST = 5, 15
 #: Digits that another country's number has at least, country code included, if it is written without ``+``.
 LEAST_FOREIGN_DIGITS = 10
 #: The reading with a zero put in front.
 ZERO_LOST = 5
+#: Reading -> the rule that says why a number may be another one.
+DOUBT_OF_READING = {4: "phone_assumed_international", ZERO_LOST: "phone_zero_lost"}
 
 
 class Kind(IntEnum):
@@ -100,8 +104,11 @@ def read(cell: str, region: str | None, phone_digits: PhoneDigits = "auto") -> R
     :param phone_digits: how digits without ``+`` are meant.
     """
     written = written_in(cell)
-    if isinstance(written, str):
-        return Reading(fault=written)
+    return Reading(fault=written) if isinstance(written, str) else read_written(written, region, phone_digits)
+
+
+def read_written(written: Written, region: str | None, phone_digits: PhoneDigits) -> Reading:
+    """Read what stands in a cell; parameters are those of :func:`read`."""
     warning = "phone_extension" if written.shortened else None
     found = _candidates(written, region, phone_digits)
     if not found or found[0].rank[0] == POSSIBLE:
@@ -110,10 +117,10 @@ def read(cell: str, region: str | None, phone_digits: PhoneDigits = "auto") -> R
     chosen = found[0]
     if chosen.rank[0] == SENDABLE:
         doubt: str | None = "phone_not_valid"
-    elif any(one.rank[0] == VALID and one.number != chosen.number for one in found):
+    elif any(one.kind >= Kind.SERVICE and one.number != chosen.number for one in found):
         doubt = "phone_two_readings"
     else:
-        doubt = {4: "phone_assumed_international", ZERO_LOST: "phone_zero_lost"}.get(chosen.reading)
+        doubt = DOUBT_OF_READING.get(chosen.reading)
     return Reading(chosen.number, warning=warning, doubt=doubt)
 
 
@@ -123,8 +130,11 @@ def candidates(cell: str, region: str | None, phone_digits: PhoneDigits = "auto"
     Parameters are those of :func:`read`.
     """
     written = written_in(cell)
-    if isinstance(written, str):
-        return []
+    return [] if isinstance(written, str) else candidates_of(written, region, phone_digits)
+
+
+def candidates_of(written: Written, region: str | None, phone_digits: PhoneDigits) -> list[str]:
+    """Every number that what stands in a cell may be; parameters are those of :func:`read`."""
     return list(dict.fromkeys(one.number for one in _candidates(written, region, phone_digits)))
 
 
@@ -136,7 +146,7 @@ def supported(region: str | None) -> str | None:
 
 def kind_of(country_code: int, national: str) -> Kind:
     """What a national number is in the country, or countries, of a code."""
-    if not national.strip("0"):
+    if not SHORTEST <= len(f"{country_code}{national}") <= LONGEST:
         return Kind.IMPOSSIBLE
     number = _number(country_code, national)
     kind = _KIND_OF_TYPE.get(phonenumbers.number_type(number), Kind.SERVICE)
@@ -148,7 +158,7 @@ def kind_of(country_code: int, national: str) -> Kind:
 
 def _number(country_code: int, national: str) -> PhoneNumber:
     number = PhoneNumber(country_code=country_code, national_number=int(national))
-    zeros = len(national) - len(national.lstrip("0"))
+    zeros = len(national) - len(national[:-1].lstrip("0") + national[-1])
     if zeros:
         number.italian_leading_zero = True
         number.number_of_leading_zeros = zeros
@@ -168,10 +178,13 @@ def _candidates(written: Written, region: str | None, phone_digits: PhoneDigits)
     def add(reading: int, code: int, rest: str, metadata: Any, order: tuple[int, ...] = ()) -> None:
         for place, national in enumerate(_national_numbers(rest, metadata, written.zero_in_brackets)):
             kind = kind_of(code, national)
-            if kind >= Kind.SERVICE:
+            rank: tuple[int, ...]
+            if reading == 4 and len(digits) < LEAST_FOREIGN_DIGITS:
+                kind, rank = (kind if kind == Kind.MOBILE else Kind.IMPOSSIBLE), (POSSIBLE, reading, place)
+            elif kind >= Kind.SERVICE:
                 rank = (VALID, _group(reading, kind, trunk=trunk), *(order or (reading,)), place)
             elif reading in (1, 3) and (as_plus or code == own_code) and not national.startswith("0"):
-                rank = (SENDABLE, reading, *order, trunk and place == 0, place)
+                rank = (SENDABLE, reading, *order, trunk and reading == 3 and place == 0, place)
             else:
                 rank = (POSSIBLE, reading, *order, place)
             if kind != Kind.IMPOSSIBLE:
@@ -183,9 +196,9 @@ def _candidates(written: Written, region: str | None, phone_digits: PhoneDigits)
             add(1, code, national, _main_metadata(code), (code != own_code, place))
     if own and not as_plus:
         if phone_digits != "national" and digits.startswith(str(own_code)):
-            add(2, own_code, digits[len(str(own_code)) :], own)
+            add(2, own_code, digits[len(str(own_code)) :], _main_metadata(own_code))
         add(3, own_code, digits, own)
-    if not as_plus and phone_digits != "national" and len(digits) >= LEAST_FOREIGN_DIGITS:
+    if not as_plus and phone_digits != "national":
         code, national = _split(digits)
         if code and code != own_code:
             add(4, code, national, _main_metadata(code))

@@ -1,16 +1,15 @@
-"""What a pattern of libphonenumber's metadata says about *all* digit strings with a given beginning and length.
+"""Patterns of libphonenumber's metadata as automata over digits.
 
-The metadata is regular expressions over digits. To decide a number by its length and first digits alone, one has to
-know whether every string with that beginning matches, none does, or it depends on the rest.
+The metadata is regular expressions over digits. Reading them digit by digit tells what *all* numbers with the same
+first digits have in common, so that millions of numbers are looked up in tables instead of matched one by one.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
-from typing import Literal
 
-Verdict = Literal["all", "none", "some"]
 States = frozenset[int]
 
 _SYMBOL = re.compile(r"\\d|\[([\d-]+)\]|\(\?:|\{(\d+)(?:,(\d+))?\}|[\d()|?$]")
@@ -18,10 +17,10 @@ _ANY = frozenset(range(10))
 
 
 class UnknownSyntaxError(ValueError):
-    """A pattern uses something that this reader does not know; its region is left to the library."""
+    """A pattern uses something that this reader does not know."""
 
 
-class Grammar:
+class DigitPattern:
     """One pattern as an automaton.
 
     :param pattern: digits, ``\\d``, ``[0-5]``, groups, ``|``, ``?``, ``{m}``, ``{m,n}`` and ``$``.
@@ -38,69 +37,41 @@ class Grammar:
         self.start = self._closed({self._alternatives(self._accept)})
         if self._position != len(self._symbols):
             raise UnknownSyntaxError(pattern)
-        self._regex = re.compile(pattern)
         self._steps: dict[tuple[States, int], States] = {}
-        self._verdicts: dict[tuple[States, int], Verdict] = {}
-        self._longer: dict[tuple[States, int], bool] = {}
-        self._beginnings: dict[str, States] = {}
 
-    def verdict(self, beginning: str, length: int) -> Verdict:
-        """Whether all, none or some of the strings of that beginning and length match as a whole."""
-        return self._verdict(self._after(beginning), length - len(beginning))
-
-    def match(self, beginning: str, length: int) -> re.Match[str] | Literal["some"] | None:
-        """How the pattern matches at the start of every such string, or ``"some"`` if that depends on the rest."""
-        left = length - len(beginning)
-        if self._goes_on(self._after(beginning), left):
-            return "some"
-        return self._regex.match(beginning + "0" * left)
-
-    def _after(self, beginning: str) -> States:
-        if not beginning:
-            return self.start
-        known = self._beginnings.get(beginning)
-        if known is None:
-            known = self._step(self._after(beginning[:-1]), int(beginning[-1]))
-            self._beginnings[beginning] = known
-        return known
-
-    def _verdict(self, states: States, left: int) -> Verdict:
-        if not states:
-            return "none"
-        if left == 0:
-            return "all" if self._accepts(states, at_end=True) else "none"
-        known = self._verdicts.get((states, left))
-        if known is None:
-            following = {self._step(states, digit) for digit in _ANY}
-            found = {self._verdict(each, left - 1) for each in following}
-            known = found.pop() if len(found) == 1 else "some"
-            self._verdicts[states, left] = known
-        return known
-
-    def _goes_on(self, states: States, left: int) -> bool:
-        """Whether a longer string, by at most so many digits, is accepted."""
-        if not states or not left:
-            return False
-        known = self._longer.get((states, left))
-        if known is None:
-            following = {self._step(states, digit) for digit in _ANY}
-            known = any(
-                self._accepts(each, at_end=left == 1) or self._goes_on(each, left - 1) for each in following if each
-            )
-            self._longer[states, left] = known
-        return known
-
-    def _accepts(self, states: States, *, at_end: bool) -> bool:
-        if self._accept in states:
-            return True
-        return at_end and self._accept in self._closed(set(states), at_end=True)
-
-    def _step(self, states: States, digit: int) -> States:
+    def step(self, states: States, digit: int) -> States:
+        """The states after one more digit; none of them if nothing can match any more."""
         known = self._steps.get((states, digit))
         if known is None:
             known = self._closed({to for state in states for digits, to in self._edges[state] if digit in digits})
             self._steps[states, digit] = known
         return known
+
+    def accepts(self, states: States, *, at_end: bool) -> bool:
+        """Whether what was read so far matches as a whole.
+
+        :param at_end: whether no more digits follow.
+        """
+        return self._accept in states or (at_end and self._accept in self._closed(set(states), at_end=True))
+
+    def texts(self) -> Iterator[str]:
+        """Every text that matches; a pattern has no repetition without end."""
+        waiting = [("", self.start)]
+        while waiting:
+            text, states = waiting.pop()
+            if self.accepts(states, at_end=True):
+                yield text
+            following = ((f"{text}{digit}", self.step(states, digit)) for digit in _ANY)
+            waiting.extend(item for item in following if item[1])
+
+    def may_match(self, beginning: str, but: str) -> bool:
+        """Whether a number that begins so may have another match than ``but``, and not an empty one, at its start."""
+        states = self.start
+        for place, digit in enumerate(beginning):
+            states = self.step(states, int(digit))
+            if self.accepts(states, at_end=False) and beginning[: place + 1] != but:
+                return True
+        return bool(states)
 
     def _closed(self, states: set[int], *, at_end: bool = False) -> States:
         waiting = list(states)
@@ -188,9 +159,9 @@ class Grammar:
 
 
 @cache
-def grammar(pattern: str) -> Grammar:
-    """The grammar of a pattern, read once."""
-    return Grammar(pattern)
+def digit_pattern(pattern: str) -> DigitPattern:
+    """The automaton of a pattern, made once."""
+    return DigitPattern(pattern)
 
 
 def _symbols(pattern: str) -> list[str]:
