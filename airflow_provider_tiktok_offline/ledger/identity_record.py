@@ -10,7 +10,7 @@ from airflow_provider_tiktok_offline.conversions.events.identity_changes import 
     compare_event_set,
     compare_source,
 )
-from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings, Kept
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import OF_FILE, IdentitySettings, Kept
 from airflow_provider_tiktok_offline.errors import LedgerVersionError
 from airflow_provider_tiktok_offline.ledger import audit, meta_document
 from airflow_provider_tiktok_offline.ledger.meta_document import Meta
@@ -35,6 +35,9 @@ def check_identity(meta: Meta, identity: IdentitySettings) -> None:
     if not changed:
         return
     what = f"settings that enter the event id were changed ({', '.join(changed)})"
+    if all(key.startswith(OF_FILE) for key in changed):
+        names = ", ".join(key.removeprefix(OF_FILE) for key in changed)
+        what = f"the file has other columns that enter the event id than the files before ({names})"
     if "recipe" in changed:
         what = f"event ids are made by recipe {identity.event_set['recipe']}, the ledger's were made by {meta.recipe}"
     raise LedgerVersionError(
@@ -63,7 +66,7 @@ def keep_identity(
         shared, own = _compared(meta, identity)
         lacked[:] = shared.added
         if identity.advertiser in meta.identity_sources:
-            lacked.extend(own.added)
+            lacked.extend(key for key in own.added if not key.startswith(OF_FILE))
         kept = _kept(meta, shared.kept, identity.advertiser, own.kept)
         return None if kept.items() <= document.items() else {**document, **kept}
 

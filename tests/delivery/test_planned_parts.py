@@ -15,7 +15,7 @@ from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normal
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
 from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-from airflow_provider_tiktok_offline.errors import LedgerDamagedError
+from airflow_provider_tiktok_offline.errors import LedgerDamagedError, LedgerVersionError
 from tests.delivery.world import World, rows
 
 
@@ -45,6 +45,19 @@ def finish(world: World, ctx: DeliveryContext, delivery_id: str) -> dict[str, in
     assert set(world.simulator.times_received().values()) == {1}
     assert len(world.simulator.event_ids()) == 10
     return found
+
+
+def test_an_export_that_loses_a_column_of_its_ids_sends_nothing(world: World) -> None:
+    """Yesterday's sales would be sent again under other ids; a column that enters no id may come and go."""
+    world.init_ledger()
+    sale = "ann@example.com,Purchase,2026-11-20T12:00:00Z-0000,10.00"
+    header = "email_1,transaction_category,transaction_timestamp,transaction_amount"
+    world.deliver(world.drop([f"{sale},order-1"], header=f"{header},order_id", name="a.csv"))
+    more = world.drop([f"{sale},order-2,New York"], header=f"{header},order_id,city", name="b.csv")
+    assert world.deliver(more).events == {"accepted": 1}
+    with pytest.raises(LedgerVersionError, match="other columns"):
+        world.deliver(world.drop([sale], header=header, name="c.csv"))
+    assert len(world.simulator.event_ids()) == 2
 
 
 def test_only_planned_events_are_sent(world: World) -> None:

@@ -113,6 +113,27 @@ def test_an_acknowledged_change_holds_for_its_advertiser(world: World) -> None:
         run(world, other)
 
 
+def test_an_export_that_loses_its_order_ids_stops(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """Its sales would have other ids. A file without rows of a kind says nothing of them."""
+    both = {"order_id": ["order_id"], "columns_with_order_id": ["order_id"], "columns_without_order_id": ["email_1"]}
+    with caplog.at_level(logging.WARNING):
+        run(world, IDENTITY.with_file({"order_id": ["order_id"], "columns_with_order_id": ["order_id"]}))
+        run(world, IDENTITY.with_file(both))
+        run(world, IDENTITY.with_file({}))
+    assert not caplog.records
+    gained = {**both, "columns_without_order_id": ["email_1", "email_2"]}
+    for changed in ({**both, "order_id": []}, gained):
+        with pytest.raises(LedgerVersionError, match="the file has other columns that enter the event id"):
+            run(world, IDENTITY.with_file(changed))
+    acknowledge_identity(
+        world.objects, EVENT_SET, settings=IDENTITY, send_from=world.clock.now() - timedelta(hours=1),
+        reason="a second e-mail", actor="cli/test", clock=world.clock,
+    )  # fmt: skip
+    run(world, IDENTITY.with_file(gained))
+    with pytest.raises(LedgerVersionError, match="columns_without_order_id"):
+        run(world, IDENTITY.with_file(both))
+
+
 def test_another_recipe_says_so(world: World) -> None:
     """There is nothing to change back."""
     with pytest.raises(LedgerVersionError, match="recipe v9, the ledger's were made by v1") as raised:

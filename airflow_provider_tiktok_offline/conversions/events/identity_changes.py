@@ -15,6 +15,7 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.columns import PROGRAMME_COLUMNS, STANDARD_EVENTS
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import (
+    OF_FILE,
     IdentitySettings,
     Kept,
     KeptValue,
@@ -63,7 +64,8 @@ _Rule = Callable[[KeptValue, KeptValue], KeptValue | None]
 
 def _compare(kept: Mapping[str, KeptValue], now: Kept, rules: Mapping[str, _Rule]) -> IdentityChange:
     changed, added = [], []
-    merged: Kept = {}
+    # A file without rows of a kind says nothing of them: what earlier files showed stays.
+    merged: Kept = {key: value for key, value in kept.items() if key.startswith(OF_FILE)}
     for key, value in now.items():
         before = kept.get(key)
         if before is None:

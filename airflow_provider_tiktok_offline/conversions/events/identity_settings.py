@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
@@ -28,6 +28,8 @@ ORDERLESS_COLUMNS = ("store_code", "product_id")
 #: Columns in the id of an order.
 ORDER_COLUMNS = ("store_code", "order_id")
 
+#: Keys of what the files of an advertiser show begin with it; the others are settings.
+OF_FILE = "file."
 #: A kept value, as JSON holds it.
 KeptValue: TypeAlias = str | list[str] | dict[str, str]
 Kept: TypeAlias = dict[str, KeptValue]
@@ -60,6 +62,12 @@ class IdentitySettings:
     event_set: Kept
     source: Kept
 
+    def with_file(self, columns: Mapping[str, list[str]]) -> IdentitySettings:
+        """The same beside the columns that entered the ids of a file, as :func:`file_columns` gives them."""
+        return IdentitySettings(
+            self.advertiser, self.event_set, {**self.source, **{OF_FILE + key: names for key, names in columns.items()}}
+        )
+
 
 def identity_settings(settings: ConversionSettings, advertiser: str) -> IdentitySettings:
     """The settings that enter an event id.
@@ -80,6 +88,23 @@ def identity_columns(settings: ConversionSettings) -> frozenset[str]:
     return frozenset(
         {*_VALUE_COLUMNS, *settings.event_identity, *ORDERLESS_COLUMNS, *ORDER_COLUMNS, *_IDENTIFIER_COLUMNS}
     )
+
+
+def file_columns(
+    settings: ConversionSettings, present: Collection[str], *, with_order: int, without_order: int
+) -> dict[str, list[str]]:
+    """Which columns entered the ids of a file: an export that loses or gains one gives its sales other ids.
+
+    :param present: the programme's columns that the file has.
+    :param with_order, without_order: valid rows of each kind; columns count where there are such rows.
+    """
+    order = ORDER_COLUMNS if settings.basket == "order" else settings.event_identity
+    columns = {"order_id": [name for name in present if name == "order_id"]}
+    if with_order:
+        columns["columns_with_order_id"] = sorted(set(order) & set(present))
+    if without_order:
+        columns["columns_without_order_id"] = sorted({*ORDERLESS_COLUMNS, *_IDENTIFIER_COLUMNS} & set(present))
+    return columns
 
 
 def canonical_event_name(event: str) -> str:

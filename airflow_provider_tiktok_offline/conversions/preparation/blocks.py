@@ -119,8 +119,11 @@ class BlockWorker:
         if requested.verdicts:
             ids = identities.event_texts().to_frame("text").select(id_bytes(pl.col("text"))).to_series()
             verdicts = block_verdicts(checked, parsed.faults, checked.lines[picked], ids, content)
+        tally = tally_block(checked, parsed.faults, parsed.without_row)
+        tally.with_order = int(np.count_nonzero(identities.with_order))
+        tally.without_order = identities.height - tally.with_order
         return BlockResult(
-            tally_block(checked, parsed.faults, parsed.without_row),
+            tally,
             self._keys(checked, identities, content, rows),
             stage(checked, rows, identities.event_texts(), content, settings) if requested.events else None,
             rejects_text(checked, parsed.faults) if requested.rejects else b"",

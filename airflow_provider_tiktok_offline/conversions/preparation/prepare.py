@@ -17,6 +17,7 @@ from airflow_provider_tiktok_offline.clock import Clock, system_clock
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.duplicates import RepeatFinder, Repeats
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import file_columns
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS, Header
 from airflow_provider_tiktok_offline.conversions.file.reader import BLOCK_BYTES, Block, FileReader
@@ -284,6 +285,7 @@ class _Pass:
 
     def _report(self, reader: FileReader, header: Header, events: int, duration: float) -> Report:
         tally = self.tally
+        columns = [*header.places, *self.settings.constants, *self.settings.format.joined]
         for finding in header.findings:
             tally.add_file_issue(finding.rule, finding.column, finding.severity, finding.message)
         return Report(
@@ -309,6 +311,9 @@ class _Pass:
             last_time=tally.last_time,
             phones=dict(sorted(tally.phones.items())),
             opt_outs=self._opt_outs(),
+            identity_columns=file_columns(
+                self.settings, columns, with_order=tally.with_order, without_order=tally.without_order
+            ),
             issues=tally.issues(),
             max_rejected_ratio=self.settings.max_rejected_ratio,
             duration_s=round(duration, 3),

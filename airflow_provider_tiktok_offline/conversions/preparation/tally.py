@@ -41,6 +41,8 @@ class Tally:
     def __init__(self) -> None:
         self.rows: Counter[int] = Counter()
         self.lines_without_row = 0
+        self.with_order = 0
+        self.without_order = 0
         self.sums: Sums = defaultdict(Counter)
         self.excluded: Counter[str] = Counter()
         self.categories: Counter[str] = Counter()
@@ -76,6 +78,8 @@ class Tally:
         """Add the tally of the next block."""
         self.rows.update(other.rows)
         self.lines_without_row += other.lines_without_row
+        self.with_order += other.with_order
+        self.without_order += other.without_order
         for row_class, sums in other.sums.items():
             self.sums[row_class].update(sums)
         self.excluded.update(other.excluded)

@@ -76,6 +76,7 @@ class Report:
             was ``written``, ``unreadable_lines`` and ``nameless_lines`` (text that could identify nobody), and
             ``rows_by_wider_reading``: suppressed rows that only another reading of a phone than the one to send has
             found. Empty without a list.
+        identity_columns: the columns that entered the file's event ids, by kind of row.
         issues: what was found, errors first.
         max_rejected_ratio: the gate.
         duration_s: how long the pass took.
@@ -103,6 +104,7 @@ class Report:
     last_time: int | None = None
     phones: Mapping[str, int] = field(default_factory=dict)
     opt_outs: Mapping[str, Any] = field(default_factory=dict)
+    identity_columns: Mapping[str, list[str]] = field(default_factory=dict)
     issues: tuple[ReportIssue, ...] = ()
     max_rejected_ratio: float = 0.05
     duration_s: float = 0.0

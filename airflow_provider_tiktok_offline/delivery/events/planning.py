@@ -15,6 +15,7 @@ from airflow_provider_tiktok_offline.errors import LedgerMissingError
 if TYPE_CHECKING:
     import polars as pl
 
+    from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
@@ -73,7 +74,7 @@ def ledger_verdicts(ctx: DeliveryContext, ledger: Ledger | None, frame: pl.DataF
 def _plan(ctx: DeliveryContext, delivery_id: str, events: Events, retry_refused: bool) -> DedupeResult:
     ledger = ctx.ledger
     ledger.use_route(ctx.config.route)
-    ledger.keep_identity(ctx.config.identity_settings(), actor=ctx.holder)
+    ledger.keep_identity(_file_identity(ctx, delivery_id), actor=ctx.holder)
     plan = ledger.dedupe(
         delivery_id,
         ((index, _keyed(ledger, events.read(index))) for index in range(len(events.parts))),
@@ -87,6 +88,15 @@ def _plan(ctx: DeliveryContext, delivery_id: str, events: Events, retry_refused:
         verdict = plan.verdicts(index)["verdict"].alias("outcome")
         counts.add(with_amounts(events.read(index)).select("value", "currency", verdict))
     return DedupeResult(delivery_id=delivery_id, events=counts.events, values=counts.values, parts=plan.parts)
+
+
+def _file_identity(ctx: DeliveryContext, delivery_id: str) -> IdentitySettings:
+    """What the file's event ids were made by: the settings, and the columns that the file had."""
+    from airflow_provider_tiktok_offline.conversions.report.report import Report
+
+    kept = ctx.objects.get(f"{ctx.folder(delivery_id)}/report.json")
+    columns = {} if kept is None else Report.from_json(kept[0]).identity_columns
+    return ctx.config.identity_settings().with_file(columns)
 
 
 def _would_plan(ctx: DeliveryContext, delivery_id: str, events: Events) -> DedupeResult:

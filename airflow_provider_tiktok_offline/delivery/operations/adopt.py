@@ -64,6 +64,7 @@ def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str) -
             size=stamp.size,
             as_of=now,
         )
+        ledger.keep_identity(ctx.config.identity_settings().with_file(report.identity_columns), actor=ctx.holder)
         events = PreparedEvents.open(parts)
         new = corrections.adopt(
             ledger, delivery_id, _frames(ledger, events), route=ctx.config.route, reason=reason, actor=ctx.holder
