@@ -43,6 +43,8 @@ class DayRecord:
             bytes leave: without it the file can't be whole at its destination.
         deliveries: ids of the deliveries in it.
         left_out: delivery id -> lines of its planned rows that could not be written.
+        suppressed: delivery id -> lines of its planned rows whose people had opted out by then. Kept only until the
+            ledger knows what was in the file: who has both would know who opted out.
         status: ``writing``, ``delivered``, ``abandoned`` (never complete) or ``rejected`` (LiveRamp refused it).
         holder: the run that writes it.
         lease_until: until when the writer counts as alive without renewing its lease.
@@ -62,6 +64,7 @@ class DayRecord:
     sha256: str | None = None
     plain_bytes: int | None = None
     left_out: dict[str, list[int]] = field(default_factory=dict)
+    suppressed: dict[str, list[int]] = field(default_factory=dict)
     bytes: int | None = None
     stored_sha256: str | None = None
     delivered_at: datetime | None = None
@@ -265,6 +268,11 @@ class FeedState:
         sha256 = _known(record)
         self._objects.create(f"{self._root}/names/{record.file_name}", sha256.encode())
         self._objects.put(self._content(record.rows, sha256), record.day.encode())
+
+    def forget_suppressed(self, record: DayRecord) -> None:
+        """Drop the lines of people who opted out, once the ledger knows what was in the file."""
+        if record.suppressed:
+            self._change(record, lambda stored: replace(stored, suppressed={}))
 
     def abandon(self, record: DayRecord) -> None:
         """Give up a file that never became complete."""

@@ -136,6 +136,7 @@ class FeedPublisher:
             day=day.isoformat(), file_name=name, uri=str(parse(self.destination.folder_uri).child(name)), rows=rows,
             sha256=file.sha256 or None, plain_bytes=file.bytes if file.sha256 else None, deliveries=deliveries,
             status="writing", holder=self.holder, lease_until=self.clock.now(), left_out=left_out(file, deliveries),
+            suppressed={one: list(lines) for one, lines in zip(deliveries, file.suppressed, strict=True) if lines},
         )  # fmt: skip
         with open_files(self.destination.folder_uri, _Regional(self.connections)) as files:
             files.check_folder(self.destination.folder_uri)

@@ -41,6 +41,7 @@ class FeedSource:
         settings: how they are read.
         lines: the lines that go into the feed file.
         sha256: digest of the stored bytes that were validated.
+        suppressed: lines left out because their people have opted out since they were planned.
         delimiter, categories: what validating found in them; None where only reading tells.
     """
 
@@ -48,6 +49,7 @@ class FeedSource:
     settings: ConversionSettings
     lines: LineSet
     sha256: str
+    suppressed: tuple[int, ...] = ()
     delimiter: str | None = None
     categories: frozenset[str] | None = None
 
@@ -104,6 +106,11 @@ class FeedFile:
         self.bytes = 0
         self.sha256 = ""
         self.unwritable = [Unwritable() for _ in sources]
+
+    @property
+    def suppressed(self) -> list[tuple[int, ...]]:
+        """For each source the lines that were left out because their people have opted out."""
+        return [one.suppressed for one in self._sources]
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes, header first.

@@ -16,7 +16,7 @@ from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normal
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
 from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-from airflow_provider_tiktok_offline.errors import FileMissingError, GuardError, OptOutListError
+from airflow_provider_tiktok_offline.errors import FileMissingError, GuardError, OptOutListError, UnsettledError
 from tests.delivery.opt_outs import OptOuts
 from tests.delivery.world import World, rows
 
@@ -125,3 +125,64 @@ def test_an_opt_out_that_comes_after_staging_is_honoured(world: World, opt_outs:
         upload(ctx, delivery_id, part)
     assert summarize(ctx, delivery_id).events == {"accepted": 4, "suppressed": 1}
     assert len(world.simulator.event_ids()) == 4
+
+
+def test_the_close_out_needs_no_list(world: World, opt_outs: OptOuts) -> None:
+    """Whoever was left out by the upload counts as suppressed, also when the list is gone by then."""
+    ctx = opt_outs.context()
+    delivery_id = validate(ctx, world.drop(rows(1, 5))).delivery_id
+    normalize_hash(ctx, delivery_id)
+    dedupe(ctx, delivery_id)
+    opt_outs.write("shopper3@example.com")
+    upload(ctx, delivery_id, 0)
+    (world.folder / "opt-outs.txt").unlink()
+    assert summarize(ctx, delivery_id).events == {"accepted": 4, "suppressed": 1}
+
+
+def test_a_list_that_is_gone_stops_the_upload(world: World, opt_outs: OptOuts) -> None:
+    """Before anything is sent; the delivery stays open and goes on once the list is back."""
+    ctx = opt_outs.context()
+    delivery_id = validate(ctx, world.drop(rows(1, 5))).delivery_id
+    normalize_hash(ctx, delivery_id)
+    dedupe(ctx, delivery_id)
+    (world.folder / "opt-outs.txt").unlink()
+    with pytest.raises(FileMissingError):
+        upload(ctx, delivery_id, 0)
+    with pytest.raises(UnsettledError, match="5 events not_sent"):
+        summarize(ctx, delivery_id)
+    assert not world.simulator.event_ids()
+    opt_outs.write("shopper3@example.com")
+    upload(ctx, delivery_id, 0)
+    assert summarize(ctx, delivery_id).events == {"accepted": 4, "suppressed": 1}
+
+
+def test_a_list_is_taken_apart_once(world: World, opt_outs: OptOuts, caplog: pytest.LogCaptureFixture) -> None:
+    """Not for each part: the list that events were staged under is recognised by its bytes."""
+    caplog.set_level("INFO", logger=load_suppression.__module__)
+    ctx = opt_outs.context()
+    delivery_id = validate(ctx, world.drop(rows(1, 2500))).delivery_id
+    normalize_hash(ctx, delivery_id)
+    read_before = caplog.text.count("Suppression list:")
+    for part in dedupe(ctx, delivery_id).parts:
+        upload(ctx, delivery_id, part)
+    assert caplog.text.count("Suppression list:") == read_before
+    assert summarize(ctx, delivery_id).events == {"accepted": 2500}
+
+
+def test_test_events_leave_out_who_opted_out(world: World, opt_outs: OptOuts) -> None:
+    """They show a real person's digest in Events Manager."""
+    ctx = opt_outs.context(mode="test", test_event_code="TEST1")
+    delivery_id = validate(ctx, world.drop(rows(1, 3))).delivery_id
+    normalize_hash(ctx, delivery_id)
+    dedupe(ctx, delivery_id)
+    opt_outs.write("shopper2@example.com")
+    assert upload(ctx, delivery_id, 0).accepted == 2
+
+
+def test_people_of_a_file_that_is_replayed_stay_out(world: World, opt_outs: OptOuts) -> None:
+    """A reopened delivery, or repaired rows in another file, are compared with the list of today."""
+    summary = world.deliver(world.drop(rows(1, 5)), opt_outs.context())
+    assert summary.events == {"accepted": 5}
+    opt_outs.write("shopper6@example.com")
+    summary = world.deliver(world.drop(rows(4, 5), name="repaired.csv"), opt_outs.context("daily/run-2"))
+    assert summary.events == {"already_sent": 2, "accepted": 2}

@@ -9,11 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
+from airflow_provider_tiktok_offline.delivery.events.later_opt_outs import lines_of_later_opt_outs
+from airflow_provider_tiktok_offline.delivery.events.outcomes import keyed_events
 from airflow_provider_tiktok_offline.delivery.events.planning import plan_again
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
+from airflow_provider_tiktok_offline.delivery.state.opted_out_events import write_opted_out
 from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult
 
 if TYPE_CHECKING:
@@ -31,11 +34,15 @@ _DELIMITERS = {"comma": ",", "tab": "\t", "pipe": "|"}
 
 @dataclass(slots=True)
 class Member:
-    """One delivery of the file: its rows, by part of its plan."""
+    """One delivery of the file: its rows, by part of its plan.
+
+    ``suppressed`` are lines that are left out of the file: their people have opted out since they were planned.
+    """
 
     state: DeliveryState
     chosen: LineSet
     parts: list[int]
+    suppressed: tuple[int, ...]
 
 
 class FeedJob:
@@ -50,21 +57,30 @@ class FeedJob:
         self._sources: list[FeedSource] = []
         self._leases: list[Lease] = []
         self._file: FeedFile | None = None
+        self._earlier = earlier
         self.members: list[Member] = []
         moment = ctx.clock.now() if earlier is None else datetime.fromisoformat(earlier.day).replace(tzinfo=UTC)
         self._oldest = ctx.oldest_event_time(moment)
 
     def add(self, state: DeliveryState, stack: ExitStack) -> None:
-        """Add a delivery's rows, and hold the delivery for as long as the stack lasts."""
+        """Add a delivery's rows, and hold the delivery for as long as the stack lasts.
+
+        :raises OptOutListError: if the list of opt-outs can't be used; of a file that was delivered it is not asked.
+        """
         from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
         from airflow_provider_tiktok_offline.liveramp.writer import FeedSource
         from airflow_provider_tiktok_offline.storage.files import open_files
 
         lease = stack.enter_context(Lease(self._ctx, state))
         files = stack.enter_context(open_files(state.uri, self._ctx.connections))
-        member = Member(state, LineSet(), list(self._ctx.ledger.plan(state.id).parts))
+        if self._earlier is not None and self._earlier.status == "delivered":
+            suppressed = tuple(self._earlier.suppressed.get(state.id, ()))
+        else:
+            suppressed = lines_of_later_opt_outs(self._ctx, state)
+        member = Member(state, LineSet(), list(self._ctx.ledger.plan(state.id).parts), suppressed)
         for part in member.parts:
-            member.chosen.add(self._rows(member, part)["line"])
+            lines = self._rows(member, part)["line"]
+            member.chosen.add(lines.filter(~lines.is_in(suppressed)))
         report = self._report_of(state)
         self._leases.append(lease)
         self.members.append(member)
@@ -74,6 +90,7 @@ class FeedJob:
                 settings=self._ctx.config.conversion_settings(),
                 lines=member.chosen,
                 sha256=state.digest,
+                suppressed=suppressed,
                 delimiter=None if report is None else _DELIMITERS[report.delimiter],
                 categories=None if report is None else frozenset(report.categories),
             )
@@ -102,13 +119,16 @@ class FeedJob:
         """Line and event key of the planned rows of a part that are not too old."""
         import polars as pl
 
-        planned = self._ctx.ledger.plan(member.state.id).part(part)
-        frame = open_events(self._ctx, member.state.id).read(part).with_row_index("row")
-        joined = frame.join(planned.select("row", "event_key"), on="row", how="inner", maintain_order="left")
+        plan = self._ctx.ledger.plan(member.state.id)
+        # By key, not by row: verdicts that were recreated under another opt-out list have other rows.
+        frame = keyed_events(self._ctx, plan, part, open_events(self._ctx, member.state.id).read(part))
+        joined = frame.join(plan.part(part).select("event_key"), on="event_key", how="semi", maintain_order="left")
         return joined.filter(pl.col("event_time") >= self._oldest).select("line", "event_key")
 
     def write_receipts(self, record: DayRecord | None, omitted: Mapping[str, list[int]]) -> None:
         """Write the receipts of a delivered file: its rows are accepted, those that could not be written refused.
+
+        Rows of people who had opted out are kept as suppressed.
 
         :param omitted: delivery id -> lines that could not be written.
         """
@@ -124,7 +144,10 @@ class FeedJob:
                 plan_again(self._ctx, member.state)
 
     def _receipts(self, member: Member, part: int, omitted: list[int], name: str | None) -> None:
-        rows = self._rows(member, part)
+        planned = self._rows(member, part)
+        opted_out = planned["line"].is_in(member.suppressed)
+        write_opted_out(self._ctx, member.state.id, part, planned.filter(opted_out)["event_key"])
+        rows = planned.filter(~opted_out)
         wrong = rows["line"].is_in(omitted)
         with self._ctx.ledger.receipts(member.state.id, part, self._ctx.holder) as receipts:
             settled = receipts.settled()

@@ -89,6 +89,8 @@ def finish_feed_file(
         feed_state.unqueue(list(results))
     for member in open_members:
         note_step(ctx, member, results[member.id])
+    if published.record is not None and published.outcome in ("delivered", "already_delivered"):
+        feed_state.forget_suppressed(published.record)
     return results
 
 

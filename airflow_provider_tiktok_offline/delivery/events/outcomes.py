@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import SETTLED
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import Events, open_events
-from airflow_provider_tiktok_offline.delivery.source.opt_out_list import opted_out
+from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression, opted_out
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.opted_out_events import read_opted_out
 from airflow_provider_tiktok_offline.delivery.state.outcome_counts import OutcomeCounts, with_amounts
@@ -155,7 +155,7 @@ def _unanswered(ctx: DeliveryContext, plan: Plan, part: int, frame: pl.DataFrame
 def _opted_out_now(ctx: DeliveryContext, events: pl.DataFrame) -> pl.Series:
     """The keys of events whose customers are on the opt-out list; none if the list can't be used."""
     try:
-        return events.filter(opted_out(ctx, events))["event_key"]
+        return events.filter(opted_out(load_suppression(ctx, accept=False), events))["event_key"]
     except TikTokOfflineError as error:
         log.warning("The opt-out list can't be used, so events that were not sent are not compared with it: %s", error)
         return events.clear()["event_key"]

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import stage_verdicts, staged_verdicts
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import contract_settings
 from airflow_provider_tiktok_offline.delivery.source.checksum_manifest import ChecksummedFile
-from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
+from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression, note_staged_under
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step
+from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import ValidateResult
 from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceededError
 
@@ -86,7 +87,10 @@ class FileCheck:
     def stage_verdicts(self, delivery_id: str) -> None:
         """Stage the verdicts of the last run where the route needs them."""
         if self._verdicts is not None:
+            parts = StagedParts(self._ctx.staging, delivery_id)
+            note_staged_under(self._ctx, parts, None)
             stage_verdicts(self._ctx, delivery_id, self._verdicts)
+            note_staged_under(self._ctx, parts, self.suppression)
 
 
 @contextmanager

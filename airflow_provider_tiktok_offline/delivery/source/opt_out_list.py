@@ -7,8 +7,10 @@ import threading
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
+from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.config.sections import SuppressionConfig
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.errors import LedgerMissingError, OptOutListError
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.files import open_files
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
 
 log = logging.getLogger(__name__)
+
+#: Beside staged events: which list they were staged under.
+_STAGED_UNDER = "opt-outs"
 
 
 def load_suppression(ctx: DeliveryContext, *, accept: bool = True) -> Suppression | None:
@@ -130,7 +135,7 @@ def _check_shrinkage(ctx: DeliveryContext, wanted: SuppressionConfig, people: Su
 
 def _remember(ctx: DeliveryContext, people: Suppression) -> None:
     """Keep count, date and a keyed digest of the list."""
-    digest = list_digest(ctx, people)
+    digest = _keyed(ctx, people.facts.sha256)
     if digest is None:
         return
     found = documents.read(ctx.objects, _path(ctx))
@@ -148,28 +153,64 @@ def _remember(ctx: DeliveryContext, people: Suppression) -> None:
         documents.swap(ctx.objects, _path(ctx), document, found[1])
 
 
-def list_digest(ctx: DeliveryContext, people: Suppression) -> str | None:
-    """A digest of the list under the ledger's secret; None where there is no ledger.
+def _keyed(ctx: DeliveryContext, sha256: str) -> str | None:
+    """A digest of a list and of how it is read, under the ledger's secret; None where there is no ledger.
 
     A bare digest of a short list could be guessed.
     """
     try:
-        return ctx.ledger.keyed_digest(f"suppression list\x1f{people.facts.sha256}")
+        return ctx.ledger.keyed_digest(f"opt-outs\x1f{__version__}\x1f{_list_settings(ctx)!r}\x1f{sha256}")
     except LedgerMissingError:
         return None
 
 
-def opted_out(ctx: DeliveryContext, frame: pl.DataFrame) -> pl.Series:
-    """Which prepared events belong to somebody who is on the suppression list now.
+def note_staged_under(ctx: DeliveryContext, parts: StagedParts, people: Suppression | None) -> None:
+    """Keep with staged events which list they were staged under.
 
-    A list may have grown since the events were staged: what waits for a retry is compared with the list of today.
+    :param people: those on the list; None where there was none, or before the events are staged anew.
+    """
+    digest = None if people is None else _keyed(ctx, people.facts.sha256)
+    parts.put(_STAGED_UNDER, (digest or "").encode())
 
-    :param frame: prepared events, with their ``email_n`` and ``phone_n`` digests.
+
+def later_opt_outs(ctx: DeliveryContext, parts: StagedParts) -> Suppression | None:
+    """The people to be left out of events that were staged before.
+
+    None where no list is configured, or where it is still the very list that the events were staged under: then nobody
+    of them is on it. That is found out without taking the list apart again.
+
+    :raises FileMissingError, OptOutListError: as :func:`load_suppression`.
+    """
+    wanted = ctx.config.suppression
+    if wanted is None:
+        return None
+    staged_under = parts.find(_STAGED_UNDER)
+    if staged_under is not None:
+        from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_text import content_digest
+
+        with open_files(wanted.uri, ctx.connections) as files:
+            _check_age(wanted, ctx.clock.now() - files.stat(wanted.uri).mtime)
+            with files.open_read(wanted.uri) as stream:
+                same = _keyed(ctx, content_digest(stream)) == staged_under.decode()
+        if same:
+            return None
+    return load_suppression(ctx)
+
+
+def opted_out(people: Suppression | None, events: pl.DataFrame) -> pl.Series:
+    """Which prepared events are of people who have opted out by now.
+
+    :param events: with their digests, and their readings where these were staged.
     :returns: one Boolean an event.
     """
     import numpy as np
     import polars as pl
 
-    suppression = load_suppression(ctx)
-    hit = np.zeros(frame.height, dtype=np.bool_) if suppression is None else suppression.find_events(frame)
+    from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import READINGS
+
+    if people is not None and events.height and READINGS not in events.columns:
+        log.warning(
+            "These events were staged without every reading of their identifiers: they are compared by digests."
+        )
+    hit = np.zeros(events.height, dtype=np.bool_) if people is None else people.find_events(events)
     return pl.Series("opted_out", hit)

@@ -1,4 +1,4 @@
-"""Events that upload left out because their customers opted out after staging: their event keys, until the close-out.
+"""Events that were left out because their customers opted out after staging: their event keys, until the close-out.
 
 With them the close-out needs no opt-out list: a list that has become stale stops sending, and nothing else.
 """

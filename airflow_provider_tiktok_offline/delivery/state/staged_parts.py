@@ -54,6 +54,11 @@ class StagedParts:
             )
         return stored[0]
 
+    def find(self, name: str) -> bytes | None:
+        """Read a small object; None if it is not there."""
+        found = self._objects.get(f"{self._folder}/{name}")
+        return None if found is None else found[0]
+
     def complete(self) -> bool:
         """Whether all parts are staged."""
         return self._objects.get(f"{self._folder}/{PARTS_MANIFEST}") is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
+from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression, note_staged_under
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep_staging
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -42,12 +42,13 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> NormalizeHashResul
     ):
         sweep_staging(ctx)
         parts.clear()
+        people = load_suppression(ctx)
         prepared = prepare.prepare(
             StoredFile(state.uri, state.size, files),
             ctx.config.conversion_settings(),
             as_of=state.as_of,
             output=parts,
-            suppression=load_suppression(ctx),
+            suppression=people,
             options=prepare.PassOptions(
                 expected_sha256=state.digest,
                 part_events=ctx.config.upload.part_events,
@@ -55,6 +56,7 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> NormalizeHashResul
                 spill_dir=spill,
             ),
         )
+    note_staged_under(ctx, parts, people)
     staged = prepared.manifest["parts"]
     result = NormalizeHashResult(
         delivery_id=delivery_id,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.outcomes import is_unchanged
-from airflow_provider_tiktok_offline.delivery.source.opt_out_list import opted_out
+from airflow_provider_tiktok_offline.delivery.source.opt_out_list import later_opt_outs, opted_out
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.opted_out_events import write_opted_out
@@ -35,6 +35,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
     :raises OutcomeUnknownError: if the outcome of some events is still unknown; calling again settles them.
     :raises ApiError: if TikTok refuses the token, the permission or the request as a whole.
     :raises CircuitOpenError: if TikTok kept failing.
+    :raises OptOutListError: if the list of people who opted out can't be used.
     """
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
@@ -47,11 +48,14 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         return UploadPartResult(delivery_id=delivery_id, part=part)
-    frame = PreparedEvents.open(StagedParts(ctx.staging, delivery_id)).read(part)
+    parts = StagedParts(ctx.staging, delivery_id)
+    frame = PreparedEvents.open(parts).read(part)
+    people = later_opt_outs(ctx, parts)
+    frame = frame.with_columns(opted_out(people, frame))
     with open_client(ctx) as client:
         if ctx.config.mode == "test":
             with Lease(ctx, state):
-                sent = _send_test_events(ctx, client, frame)
+                sent = _send_test_events(ctx, client, frame.filter(~frame["opted_out"]))
             tested = _part_result(delivery_id, part, sent)
             note_step(ctx, state, tested)
             return tested
@@ -97,9 +101,8 @@ def _outstanding(
     unsent = _planned(ctx, delivery_id, part, frame).join(over, on="event_key", how="anti", maintain_order="left")
     if unsent.is_empty():
         return unsent
-    left_out = opted_out(ctx, unsent)
-    write_opted_out(ctx, delivery_id, part, unsent.filter(left_out)["event_key"])
-    return unsent.filter(~left_out & (pl.col("event_time") >= ctx.oldest_event_time(now)))
+    write_opted_out(ctx, delivery_id, part, unsent.filter("opted_out")["event_key"])
+    return unsent.filter(~pl.col("opted_out") & (pl.col("event_time") >= ctx.oldest_event_time(now)))
 
 
 def _planned(ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFrame) -> pl.DataFrame:
