@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import Consent, ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events import duplicates
-from tests.conversions.files import HEADER, LIVERAMP, SETTINGS, check, events, found, text
+from tests.conversions.files import GOOD, HEADER, LIVERAMP, SETTINGS, check, events, found, text
 
 
 def test_returns_and_zero_amounts_are_excluded_outside_the_gate() -> None:
@@ -186,3 +187,54 @@ def test_a_duplicate_is_the_same_customer() -> None:
     report = check([same, {**same, "email_1": "bob@example.com"}, {**same, "email_1": "ANN@example.com"}])
     assert (report.rows_valid, report.rows_duplicate, report.rows_rejected) == (1, 1, 1)
     assert ("id_collision", "error") in found(report)
+
+
+BASKET = replace(SETTINGS, basket="order")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"transaction_amount": "x"},
+        {"transaction_timestamp": "yesterday"},
+        {"transaction_category": "Unheard of"},
+        {"email_1": "nobody"},
+    ],
+)
+@pytest.mark.parametrize("block_bytes", [120, 1 << 20])
+def test_an_order_with_a_rejected_row_is_held_back_as_a_whole(
+    broken: dict[str, str], block_bytes: int, tmp_path: Path
+) -> None:
+    """Half an order, once sent, can't be completed; the replay of the repaired file sends it once, whole."""
+    items = [{"order_id": "o1", "product_id": f"p{number}", "transaction_amount": "10.00"} for number in range(3)]
+    rows = [items[0], {"order_id": "o2"}, {**items[1], **broken}, items[2], {"order_id": "o1", "store_code": "s2"}]
+    rejects, repair = io.BytesIO(), io.BytesIO()
+    report = check(rows, BASKET, rejects=rejects, repair=repair, block_bytes=block_bytes)
+    assert (report.rows_valid, report.rows_rejected, report.rows_held_back, report.events) == (2, 3, 2, 2)
+    assert report.rejected_ratio == 0.2
+    issue = next(issue for issue in report.issues if issue.rule == "order_incomplete")
+    assert (issue.severity, issue.rows, issue.first_lines) == ("error", 2, (2, 5))
+    assert {line.split(b",")[0] for line in rejects.getvalue().splitlines()[1:]} == {b"2", b"4", b"5"}
+    assert [line.rpartition(b",")[2] for line in repair.getvalue().splitlines()[2:]] == [b"order_incomplete"] * 2
+    sent = events(text(rows), tmp_path / "first", BASKET)
+    repaired = repair.getvalue().decode()
+    for column, value in broken.items():
+        repaired = repaired.replace(value, {**items[1], **GOOD}[column] if column != "transaction_amount" else "10.00")
+    replayed = events(repaired, tmp_path / "second", BASKET)
+    assert set(sent.to_arrow()["event_id"].to_pylist()).isdisjoint(replayed.to_arrow()["event_id"].to_pylist())
+    assert replayed.to_arrow()["value"].to_pylist() == ["30"]
+
+
+def test_excluded_rows_do_not_make_an_order_incomplete() -> None:
+    """A return, or a line of zero, is no fault."""
+    items = [{"order_id": "o1", "product_id": f"p{number}", "transaction_amount": amount} for number, amount in
+             enumerate(["10.00", "0.00", "-2.00"])]  # fmt: skip
+    report = check(items, BASKET)
+    assert (report.rows_valid, report.rows_rejected, report.events) == (1, 0, 1)
+
+
+def test_a_collision_holds_its_order_back() -> None:
+    """It is found with the whole file only."""
+    item = {"order_id": "o1", "product_id": "p1"}
+    report = check([item, {**item, "transaction_amount": "99.00"}, {**item, "product_id": "p2"}], BASKET)
+    assert (report.rows_valid, report.rows_rejected, report.rows_held_back) == (0, 3, 2)

@@ -156,6 +156,7 @@ _ROW_RULES = (
     Rule("needs_quotes", "row", PROGRAMME_COLUMNS, "The value holds the delimiter or a quote.", _by_profile("off", "error"), "`5\" pipe, black`", "LiveRamp", "Replace the character, or use a delimiter that no value holds."),
     Rule("duplicate", "row", (), "The transaction stands in the file before.", _NOTE, "the same row twice", "programme", "Nothing: the first is taken."),
     Rule("line_repeated", "row", (), "A line of an order stands in the file more than once; only the first is sent.", _WARNING, "two equal scans at a till", "package", "If each is a sale of its own, add a column that tells them apart, as a line number, to `event_identity:`."),
+    Rule("order_incomplete", "row", (), "Another row of the order is rejected, so that the order is held back as a whole.", _ERROR, "one of three items with a broken amount, under `basket: order`", "package", "Correct the rejected row and replay the order: half an order, once sent, can't be completed.", locked=True),
     Rule("id_collision", "row", (), "Rows with the same event id differ in time, amount or customer.", _ERROR, "one order_id for two sales", "package", "Make order_id unique, or set `event_identity:`.", locked=True),
 )  # fmt: skip
 

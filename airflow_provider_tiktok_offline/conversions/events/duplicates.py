@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys, Numbers, repeated
+from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, Keys, Numbers, repeated
 from airflow_provider_tiktok_offline.conversions.rules.amounts import sum_units
 
 _PARTITION_BITS = 7
@@ -29,7 +30,8 @@ class Repeats:
 
     Attributes:
         duplicates: rows that repeat an earlier line.
-        collisions: rows with the id of an earlier line and another time or amount.
+        collisions: rows with the id of an earlier line and another time, amount or customer.
+        incomplete: rows of orders of which another row is rejected.
         repeated_amounts: lines of orders whose rows all repeat one amount.
         at_stake: what those repetitions add up to, in millionths.
         later: rows of an order behind its first.
@@ -38,6 +40,7 @@ class Repeats:
 
     duplicates: Keys
     collisions: Keys
+    incomplete: Keys
     repeated_amounts: Numbers
     at_stake: int
     later: Keys
@@ -48,6 +51,7 @@ class Repeats:
 class _Found:
     duplicates: list[Keys] = field(default_factory=list)
     collisions: list[Keys] = field(default_factory=list)
+    incomplete: list[Keys] = field(default_factory=list)
     repeated: list[Numbers] = field(default_factory=list)
     at_stake: int = 0
     later: list[Keys] = field(default_factory=list)
@@ -60,9 +64,10 @@ class RepeatFinder:
     :param directory: where partitions are put; a temporary one below it is removed by :meth:`close`.
     :param amounts: whether orders that repeat one amount are looked for.
     :param orders: whether the later rows of an order are wanted.
+    :param hold_back: whether orders of which a row is rejected are held back as a whole.
     """
 
-    def __init__(self, directory: str | Path | None, *, amounts: bool, orders: bool) -> None:
+    def __init__(self, directory: str | Path | None, *, amounts: bool, orders: bool, hold_back: bool = False) -> None:
         self._parent = directory
         self._directory: Path | None = None
         self._files: list[BinaryIO] = []
@@ -71,6 +76,13 @@ class RepeatFinder:
         self._count = 0
         self._amounts = amounts
         self._orders = orders
+        self._hold_back = hold_back
+        self._broken: list[Hashes] = []
+
+    def add_broken(self, orders: Hashes) -> None:
+        """Take the orders, as ``Keys.order`` has them, of which a row is rejected: their other rows are held back."""
+        if len(orders):
+            self._broken.append(np.unique(orders))
 
     def add(self, rows: Keys) -> None:
         """Take the valid rows of the next block."""
@@ -124,6 +136,7 @@ class RepeatFinder:
         return Repeats(
             Keys.joined(found.duplicates).by_line(),
             Keys.joined(found.collisions).by_line(),
+            Keys.joined(found.incomplete).by_line(),
             np.sort(np.concatenate([no_lines, *found.repeated])),
             found.at_stake,
             later.take(order),
@@ -144,8 +157,18 @@ class RepeatFinder:
             found.duplicates.append(candidates.take(repeats & same))
             found.collisions.append(candidates.take(repeats & ~same))
             single[np.flatnonzero(twice)[repeats]] = False
+        if self._hold_back:
+            incomplete = self._incomplete(rows, found) & single
+            found.incomplete.append(rows.take(incomplete))
+            single &= ~incomplete
         if self._amounts or self._orders:
             self._find_orders(rows, single & (rows.order != 0), found)
+
+    def _incomplete(self, rows: Keys, found: _Found) -> npt.NDArray[np.bool_]:
+        nothing = np.empty(0, dtype=np.uint64)
+        broken = np.concatenate([nothing, *self._broken, *(keys.order for keys in found.collisions)])
+        incomplete: npt.NDArray[np.bool_] = (rows.order != 0) & np.isin(rows.order, broken)
+        return incomplete
 
     def _find_orders(self, rows: Keys, looked_at: np.ndarray, found: _Found) -> None:
         several = repeated(rows.order if looked_at.all() else rows.order[looked_at])

@@ -5,7 +5,7 @@ Source: TikTok Doc ID 1771101303285761. What a row does not have is absent, neve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import polars as pl
@@ -94,6 +94,17 @@ class Identities:
     def order_numbers(self, seed: int) -> Hashes:
         """Each row's order as a number under a secret; of no meaning where it has none."""
         return hash_columns([self._frame[name] for name in ("event", *ORDER_COLUMNS)], seed)
+
+    def orders(self, events: Iterable[str]) -> pl.DataFrame:
+        """The orders of the rows that have one: ``event`` and the columns of an order's identity.
+
+        :param events: under each of them a row without a known event is listed.
+        """
+        names = ["event", *ORDER_COLUMNS]
+        orders = self._frame.select(names).filter(pl.col("order_id") != "").unique()
+        known = pl.DataFrame({"name": sorted(set(events))}).select(canonical_event(pl.col("name")).alias("name"))
+        unknown = orders.filter(pl.col("event") == "").join(known.unique(), how="cross")
+        return pl.concat([orders.filter(pl.col("event") != ""), unknown.with_columns(event="name").select(names)])
 
     def _orderless_texts(self, rows: Positions | None) -> pl.Series:
         frame = self._frame if rows is None else self._frame[rows]

@@ -56,7 +56,6 @@ class Parsed:
         quoted: whether a quote occurs.
         without_row: how many lines hold no row: blank ones, delimiters or white space alone, a lone 0x1A.
         line_breaks: whether a value holds a line break.
-        replaced: whether bytes that are no UTF-8 were replaced by U+FFFD.
     """
 
     frame: pl.DataFrame
@@ -66,7 +65,6 @@ class Parsed:
     quoted: bool = False
     without_row: int = 0
     line_breaks: bool = False
-    replaced: bool = False
 
 
 def screen(block: Block, delimiter: bytes) -> Screens:
@@ -241,7 +239,6 @@ class _OddBlock:
             self.block.quoted,
             without_row=int(empty.sum()),
             line_breaks=bool(self.block.spans),
-            replaced=replaced,
         )
 
     def _set_aside(self, rule: str, wrong: Flags) -> None:

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.event_id import content_numbers, id_bytes
-from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys, hash_columns, mix
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import ORDER_COLUMNS
+from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, Keys, hash_columns, mix
 from airflow_provider_tiktok_offline.conversions.events.staged_events import Identities, stage
 from airflow_provider_tiktok_offline.conversions.file.parsing import parse
 from airflow_provider_tiktok_offline.conversions.file.reader import Block
@@ -20,7 +21,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.rejects import reje
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import block_verdicts
 from airflow_provider_tiktok_offline.conversions.preparation.tally import Tally, tally_block
 from airflow_provider_tiktok_offline.conversions.report.report import NO_CURRENCY
-from airflow_provider_tiktok_offline.conversions.rules.checked_block import VALID, CheckedBlock
+from airflow_provider_tiktok_offline.conversions.rules.checked_block import REJECTED, VALID, CheckedBlock
 from airflow_provider_tiktok_offline.conversions.rules.row_rules import check_block
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
 from airflow_provider_tiktok_offline.errors import InputFileError
@@ -42,6 +43,7 @@ class BlockResult:
 
     tally: Tally
     keys: Keys
+    broken_orders: Hashes
     staged: pl.DataFrame | None
     rejects: bytes
     repair: list[tuple[bytes, str]]
@@ -125,11 +127,24 @@ class BlockWorker:
         return BlockResult(
             tally,
             self._keys(checked, identities, content, rows),
+            self._broken_orders(checked),
             stage(checked, rows, identities.event_texts(), content, settings) if requested.events else None,
             rejects_text(checked, parsed.faults) if requested.rejects else b"",
             rejected_lines(block, checked, parsed.faults) if requested.repair else [],
             verdicts,
         )
+
+    def _broken_orders(self, checked: CheckedBlock) -> Hashes:
+        """The orders of rejected rows, as ``Keys.order`` has them, where an order is sent as a whole.
+
+        Of a row whose category is unknown the order's event is not known either: it breaks the order under each.
+        """
+        nothing = np.empty(0, dtype=np.uint64)
+        rejected = np.flatnonzero(checked.classes == REJECTED)
+        if self._rulebook.settings.basket != "order" or not len(rejected) or "order_id" not in checked.values:
+            return nothing
+        orders = Identities(checked, rejected, self._rulebook.settings).orders(self._rulebook.events.values())
+        return mix(hash_columns([orders[name] for name in ("event", *ORDER_COLUMNS)], self._seeds[0])) | np.uint64(1)
 
     def _customers(self, checked: CheckedBlock, rows: npt.NDArray[np.int64] | None) -> npt.NDArray[np.uint64]:
         """One number a valid row for the identifiers that it carries, hashed under a secret of this run."""

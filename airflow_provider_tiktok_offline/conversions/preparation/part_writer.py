@@ -71,7 +71,7 @@ class PartWriter:
         if self._count:
             self._write(pl.concat(self._pending))
         self._pending = []
-        gone = np.sort(np.concatenate([repeats.duplicates.line, repeats.collisions.line]))
+        gone = np.sort(np.concatenate([repeats.duplicates.line, repeats.collisions.line, repeats.incomplete.line]))
         if self._baskets is not None:
             for rows in self._baskets.events(self._bounds, gone, repeats):
                 self._put(rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,7 +33,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.part_store import P
 from airflow_provider_tiktok_offline.conversions.preparation.part_writer import PartWriter
 from airflow_provider_tiktok_offline.conversions.preparation.rejects import (
     RepairWriter,
-    collisions_text,
+    lines_text,
     raw_lines,
     rejects_head,
 )
@@ -153,6 +154,7 @@ class _Sinks:
     def take(self, result: BlockResult) -> None:
         self.tally.merge(result.tally)
         self.finder.add(result.keys)
+        self.finder.add_broken(result.broken_orders)
         if self.parts is not None and result.staged is not None:
             self.parts.add(result.staged)
         if self.verdicts is not None and result.verdicts is not None:
@@ -195,7 +197,12 @@ class _Pass:
         orders = looks_for_orders(self.settings, rulebook.columns)
         later = self.settings.amount == "order" or self.settings.basket == "order"
         with ExitStack() as stack:
-            finder = RepeatFinder(options.spill_dir, amounts=orders and not later, orders=orders and later)
+            finder = RepeatFinder(
+                options.spill_dir,
+                amounts=orders and not later,
+                orders=orders and later,
+                hold_back=self.settings.basket == "order",
+            )
             stack.callback(finder.close)
             verdict_writer = None
             if verdicts is not None:
@@ -214,7 +221,7 @@ class _Pass:
             self._check_file(reader)
             repeats = finder.find()
             self._settle(repeats, worker.currencies.names, rulebook)
-            self._report_collisions(repeats, repair)
+            self._write_late(repeats, repair)
             if repair is not None:
                 repair.finish()
             if verdict_writer is not None:
@@ -248,12 +255,14 @@ class _Pass:
         for target, rows, rule in (
             (DUPLICATE, repeats.duplicates, "duplicate"),
             (REJECTED, repeats.collisions, "id_collision"),
+            (REJECTED, repeats.incomplete, "order_incomplete"),
         ):
             if len(rows):
                 self.tally.move(target, rows.units, currencies, rows.currency)
                 severity = rulebook.severity(rule)
                 if severity != "off":
                     self.tally.add_issue(rule, None, severity, rows.line)
+        self.tally.rows_held_back = len(repeats.incomplete)
         repeated = repeats.duplicates.take(repeats.duplicates.order != 0)
         severity = rulebook.severity("line_repeated")
         if len(repeated) and severity != "off":
@@ -268,20 +277,21 @@ class _Pass:
         if self.settings.amount == "order" and len(repeats.later):
             self.tally.move_value(None, repeats.later.units, currencies, repeats.later.currency)
 
-    def _report_collisions(self, repeats: Repeats, repair: RepairWriter | None) -> None:
-        lines = repeats.collisions.line
-        if not len(lines):
-            return
+    def _write_late(self, repeats: Repeats, repair: RepairWriter | None) -> None:
+        """Write the rows out that only the whole file showed to be wrong."""
+        late = {"id_collision": repeats.collisions.line, "order_incomplete": repeats.incomplete.line}
         if self.options.rejects is not None:
-            self.options.rejects.write(collisions_text(lines))
-        if repair is None:
+            for rule, lines in late.items():
+                self.options.rejects.write(lines_text(lines, rule))
+        reasons = {line: rule for rule, lines in late.items() for line in lines.tolist()}
+        if repair is None or not reasons:
             return
-        wanted = lines.tolist()
+        wanted = sorted(reasons)
         with FileReader(self.source, self.settings, block_bytes=self.options.block_bytes) as again:
             for block in again.blocks(again.read_header()):
-                last = block.first_line + block.count
-                here = {line: "id_collision" for line in wanted if block.first_line <= line < last}
-                repair.write(raw_lines(block, here))
+                low = bisect_left(wanted, block.first_line)
+                high = bisect_left(wanted, block.first_line + block.count)
+                repair.write(raw_lines(block, {line: reasons[line] for line in wanted[low:high]}))
 
     def _report(self, reader: FileReader, header: Header, events: int, duration: float) -> Report:
         tally = self.tally
@@ -301,6 +311,7 @@ class _Pass:
             rows_rejected=tally.rows[REJECTED],
             rows_duplicate=tally.rows[DUPLICATE],
             rows_excluded=tally.rows[EXCLUDED],
+            rows_held_back=tally.rows_held_back,
             lines_without_row=tally.lines_without_row + reader.lines_without_row,
             excluded=dict(sorted(tally.excluded.items())),
             values=tally.values(),

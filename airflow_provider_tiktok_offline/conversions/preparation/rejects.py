@@ -39,9 +39,9 @@ def rejects_text(checked: CheckedBlock, faults: dict[str, Positions]) -> bytes:
     return _csv(frames)
 
 
-def collisions_text(lines: Positions) -> bytes:
+def lines_text(lines: Positions, rule: str) -> bytes:
     """The lines of ``rejects.csv`` for rows that only the whole file showed to be wrong."""
-    return _csv([_frame(lines, None, "id_collision", "error")])
+    return _csv([_frame(lines, None, rule, "error")]) if len(lines) else b""
 
 
 def _frame(lines: Positions, column: str | None, rule: str, severity: str) -> pl.DataFrame:

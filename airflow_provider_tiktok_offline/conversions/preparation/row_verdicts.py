@@ -100,12 +100,16 @@ class VerdictWriter:
         lines = frame["line"].to_numpy()
         duplicate = np.isin(lines, repeats.duplicates.line)
         collision = np.isin(lines, repeats.collisions.line)
+        incomplete = np.isin(lines, repeats.incomplete.line)
         names = dict(enumerate(CLASSES))
-        final = frame.with_columns(duplicate=pl.Series(duplicate), collision=pl.Series(collision)).select(
+        final = frame.with_columns(duplicate=pl.Series(duplicate), collision=pl.Series(collision),
+                                    incomplete=pl.Series(incomplete)).select(
             "line",
-            pl.when("duplicate").then(pl.lit("duplicate")).when("collision").then(pl.lit("rejected"))
+            pl.when("duplicate").then(pl.lit("duplicate")).when(pl.col("collision") | pl.col("incomplete"))
+            .then(pl.lit("rejected"))
             .otherwise(pl.col("class").replace_strict(names, return_dtype=pl.String)).alias("class"),
             pl.when("duplicate").then(pl.lit("duplicate")).when("collision").then(pl.lit("id_collision"))
+            .when("incomplete").then(pl.lit("order_incomplete"))
             .otherwise("reason").alias("reason"),
             "event_id",
             pl.when(pl.col("event_id").is_not_null()).then("event_time").alias("event_time"),

@@ -43,6 +43,8 @@ class Tally:
         self.lines_without_row = 0
         self.with_order = 0
         self.without_order = 0
+        #: Rejected rows without a fault of their own, held back with their order.
+        self.rows_held_back = 0
         self.sums: Sums = defaultdict(Counter)
         self.excluded: Counter[str] = Counter()
         self.categories: Counter[str] = Counter()

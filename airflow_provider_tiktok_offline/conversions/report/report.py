@@ -63,6 +63,8 @@ class Report:
         as_of: the moment against which ages were checked, ISO 8601.
         rows_total: data rows; the sum of the four classes.
         rows_valid, rows_rejected, rows_duplicate, rows_excluded: rows by class.
+        rows_held_back: rejected rows without a fault of their own, of an order with another rejected row; they don't
+            enter the gate.
         lines_without_row: blank lines, lines of delimiters alone and the like; they are no rows.
         excluded: excluded rows by reason.
         values: class -> currency ("none" where no one said) -> sum of amounts.
@@ -94,6 +96,7 @@ class Report:
     rows_rejected: int
     rows_duplicate: int
     rows_excluded: int
+    rows_held_back: int = 0
     lines_without_row: int = 0
     excluded: Mapping[str, int] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -111,9 +114,9 @@ class Report:
 
     @property
     def rejected_ratio(self) -> float:
-        """Rejected rows over all rows but those of other advertisers (``filtered``)."""
+        """Rows rejected for their own fault over all rows but those of other advertisers (``filtered``)."""
         own = self.rows_total - self.excluded.get("filtered", 0)
-        return self.rows_rejected / own if own else 0.0
+        return (self.rows_rejected - self.rows_held_back) / own if own else 0.0
 
     @property
     def nothing_valid(self) -> bool:

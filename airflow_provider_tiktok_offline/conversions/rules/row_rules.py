@@ -67,6 +67,8 @@ class _BlockCheck:
         self.found: list[Issue] = []
         self.values: dict[str, pl.Series] = {}
         self.short: set[str] = set()
+        #: Whether a value can have white space around it.
+        self.trims = parsed.screens.edges or parsed.line_breaks
         self.nothing = np.zeros(self.rows, dtype=bool)
         #: Rows whose identifier cells are all blank or placeholders.
         self.anonymous = self.nothing
@@ -140,7 +142,7 @@ class _BlockCheck:
     def _columns_with_short_cells(self) -> set[str]:
         """Columns in which a placeholder can stand at all."""
         places = self.rulebook.header.places
-        short = pl.all().str.strip_chars() if self.parsed.screens.edges else pl.all()
+        short = pl.all().str.strip_chars() if self.trims else pl.all()
         found = self.parsed.frame.select(short.str.len_bytes().is_between(1, _LONGEST_PLACEHOLDER).any())
         return {name for name, place in places.items() if self.rows and found[str(place)][0]}
 
@@ -152,13 +154,14 @@ class _BlockCheck:
         if name not in self.rulebook.header.places:
             return pl.Series(name, [constant], dtype=pl.String).new_from_index(0, self.rows)
         cells = self.parsed.frame[str(self.rulebook.header.places[name])]
-        if self.parsed.screens.edges:
+        if self.trims:
             trimmed = cells.str.strip_chars()
             changed = trimmed != cells
             if changed.any():
                 self.add("white_space", name, changed)
                 cells = trimmed
-        if self.parsed.line_breaks or self.parsed.replaced or self.parsed.screens.control:
+        screens = self.parsed.screens
+        if self.parsed.line_breaks or screens.control or not screens.ascii:
             cells = self._without_odd_characters(name, cells)
         if name in EMAIL_COLUMNS or name in PHONE_COLUMNS:
             return cells
