@@ -26,7 +26,7 @@ from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
 from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.key_files import from_bytes
-from airflow_provider_tiktok_offline.ledger.settlement import rows_of
+from airflow_provider_tiktok_offline.ledger.keys_table import key_rows
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 
 EVENT_SET = "7000000000000000001"
@@ -57,7 +57,7 @@ def build(root: str, days: int, per_day: int, files_per_day: int) -> None:
                 code=pl.lit(None, pl.Int32),
                 field=pl.lit(None, pl.String),
             )
-            rows = rows_of(frame, now=clock.now(), delivery_id=f"d-{day}", route="tiktok", seq=snapshot.version + 1)
+            rows = key_rows(frame, now=clock.now(), delivery_id=f"d-{day}", route="tiktok", seq=snapshot.version + 1)
             ledger.table.append(pl.from_arrow(rows), snapshot, app_id=f"build:{day}:{start}", transaction=0)
         clock.advance(timedelta(days=1))
 

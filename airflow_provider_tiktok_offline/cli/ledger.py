@@ -112,6 +112,7 @@ def audit(
     from airflow_provider_tiktok_offline.delivery.operations.order_audit import audit_orders
     from airflow_provider_tiktok_offline.ledger import inspection
     from airflow_provider_tiktok_offline.ledger.audit import entries
+    from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
 
     context = delivery_context(advertiser_config(config, advertiser))
     if order_ids is not None:
@@ -121,7 +122,7 @@ def audit(
         show_table(counted)
         show_table(records.select("recorded_at", "delivery_id", "file_name", "route", "mode", "counts", "values"))
     else:
-        for entry in entries(context.objects, context.config.event_set_id):
+        for entry in entries(LedgerPlace(context.objects, context.config.event_set_id, context.clock)):
             typer.echo(json.dumps(entry))
 
 

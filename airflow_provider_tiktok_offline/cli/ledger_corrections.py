@@ -130,19 +130,18 @@ def acknowledge(
 ) -> None:
     """Accept that event ids are made by other settings from now on, with a cut-over."""
     from airflow_provider_tiktok_offline.ledger import corrections
+    from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
 
     cut_over = moment(send_from)
     if cut_over is None:
         raise ConfigError("is missing.", where="--send-from")
     with _live(config, advertiser) as context:
         corrections.acknowledge_identity(
-            context.objects,
-            context.config.event_set_id,
+            LedgerPlace(context.objects, context.config.event_set_id, context.clock),
             settings=context.config.identity_settings(),
             send_from=cut_over,
             reason=reason,
             actor=context.holder,
-            clock=context.clock,
         )
     output().print(f"Transactions from {cut_over:%Y-%m-%d %H:%M} UTC on are sent under the new settings")
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 
@@ -31,7 +30,7 @@ class Claim:
         epoch: changes when the claim was taken over and made anew; a plan is good for one epoch.
         files: where the keys lie.
         claimed_at: when it claimed last.
-        broken: somebody is taking it over; its holder may not send any more.
+        broken: another delivery is taking it over; its holder may not send any more.
         route: by which way it sends.
     """
 
@@ -45,8 +44,21 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimBook:
-    """All claims at one version of the document."""
+class _ClaimsDocument:
+    """The document as stored: delivery id -> its claim's other fields."""
+
+    claims: dict[str, dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimSet:
+    """All claims at one version of the document.
+
+    Attributes:
+        claims: delivery id -> its claim.
+        version: the document's version.
+        document: the document itself.
+    """
 
     claims: dict[str, Claim]
     version: str
@@ -62,52 +74,63 @@ class Claims:
     def __init__(self, objects: ObjectStore, folder: str, clock: Clock) -> None:
         self._objects = objects
         self._folder = folder
-        self.path = f"{folder}/claims.json"
+        self._path = f"{folder}/claims.json"
         self._clock = clock
+
+    @property
+    def where(self) -> str:
+        """The document's place, for messages."""
+        return f"{self._objects.uri}/{self._path}"
 
     def make(self) -> None:
         """Make the empty document."""
-        documents.create(self._objects, self.path, {"claims": {}})
+        documents.create(self._objects, self._path, {"claims": {}})
 
-    def read(self) -> ClaimBook:
+    def read(self) -> ClaimSet:
         """The claims as they stand.
 
         :raises LedgerDamagedError: if the document is missing.
         """
-        found = documents.read(self._objects, self.path)
-        if found is None:
+        stored = documents.read(self._objects, self._path)
+        if stored is None:
             raise LedgerDamagedError(
-                "the claims are missing", where=f"{self._objects.uri}/{self.path}",
+                "the claims are missing",
+                where=self.where,
                 todo="Nothing was sent. Restore the document, or rebuild the ledger (docs/operations.md).",
-            )  # fmt: skip
-        document, version = found
-        return ClaimBook({key: _claim(key, entry) for key, entry in document["claims"].items()}, version, document)
+            )
+        document, version = stored
+        entries = documents.typed(document, _ClaimsDocument, self.where).claims
+        claims = {
+            delivery_id: documents.typed({**entry, "delivery_id": delivery_id}, Claim, self.where)
+            for delivery_id, entry in entries.items()
+        }
+        return ClaimSet(claims, version, document)
 
     def keys_of(self, claim: Claim) -> pl.Series:
         """Every event key that a claim holds."""
         parts = [pl.Series("event_key", [], dtype=pl.Binary)]
         for path in claim.files:
-            content = self._objects.get(path)
-            if content is None:
+            stored = self._objects.get(path)
+            if stored is None:
                 raise LedgerDamagedError(
                     "a list of claimed events is missing", where=f"{self._objects.uri}/{path}", todo="Nothing was sent."
                 )
-            parts.append(key_files.unpack(content[0], f"{self._objects.uri}/{path}")[1])
+            parts.append(key_files.unpack(stored[0], f"{self._objects.uri}/{path}")[1])
         return pl.concat(parts)
 
     def enter(
-        self, book: ClaimBook, delivery_id: str, round_: int, keys: pl.Series, *, route: str, epoch: str | None
+        self, claims: ClaimSet, delivery_id: str, round_: int, keys: pl.Series, *, route: str, epoch: str | None
     ) -> str | None:
-        """Claim keys if nobody has written since ``book`` was read.
+        """Claim keys if nobody has written since ``claims`` was read.
 
         :param epoch: the claim's epoch so far; None for a first claim.
-        :returns: its epoch, or None where somebody else has written.
+        :returns: its epoch, or None where another writer came first.
         """
         path = f"{self._folder}/claims/{delivery_id}/{round_:04d}-{secrets.token_hex(6)}"
         now = self._clock.now().isoformat()
         self._objects.create(path, key_files.pack(keys, {"delivery_id": delivery_id, "at": now}))
         epoch = epoch or secrets.token_hex(8)
-        own = book.claims.get(delivery_id)
+        own = claims.claims.get(delivery_id)
         entry = {
             "round": round_,
             "epoch": epoch,
@@ -116,13 +139,13 @@ class Claims:
             "broken": False,
             "route": route,
         }
-        claims = {**book.document["claims"], delivery_id: entry}
-        if documents.swap(self._objects, self.path, {**book.document, "claims": claims}, book.version):
+        document = {**claims.document, "claims": {**claims.document["claims"], delivery_id: entry}}
+        if documents.swap(self._objects, self._path, document, claims.version):
             return epoch
         self._objects.delete(path)
         return None
 
-    def break_(self, claim: Claim) -> None:
+    def revoke(self, claim: Claim) -> None:
         """Forbid the claim's holder to go on sending."""
 
         def edit(document: documents.Document) -> documents.Document | None:
@@ -132,7 +155,7 @@ class Claims:
             claims = {**document["claims"], claim.delivery_id: {**entry, "broken": True}}
             return {**document, "claims": claims}
 
-        documents.change(self._objects, self.path, self._clock, edit)
+        documents.change(self._objects, self._path, self._clock, edit)
 
     def remove(self, delivery_id: str, round_: int) -> None:
         """Take a claim out, once what became of its events stands in the keys table."""
@@ -143,10 +166,10 @@ class Claims:
                 return None
             return {**document, "claims": {key: e for key, e in document["claims"].items() if key != delivery_id}}
 
-        documents.change(self._objects, self.path, self._clock, edit)
+        documents.change(self._objects, self._path, self._clock, edit)
 
     def fence(self, delivery_id: str, epoch: str) -> None:
-        """Prove that the delivery still holds what its plan says.
+        """Check that the delivery still holds the claim that its plan was made under.
 
         :raises LedgerBusyError: if another delivery took it over.
         """
@@ -156,21 +179,9 @@ class Claims:
 
 
 def taken_over(delivery_id: str) -> LedgerBusyError:
-    """What a delivery is told that no longer holds its claims."""
+    """The error of a delivery that no longer holds its claims."""
     return LedgerBusyError(
         "another delivery took over what this one had claimed, after its heartbeat had expired",
         where=delivery_id,
         todo="Nothing more was sent; run the delivery again from its dedupe step.",
-    )
-
-
-def _claim(delivery_id: str, entry: dict[str, Any]) -> Claim:
-    return Claim(
-        delivery_id=delivery_id,
-        round=entry["round"],
-        epoch=entry["epoch"],
-        files=tuple(entry["files"]),
-        claimed_at=datetime.fromisoformat(entry["claimed_at"]),
-        broken=entry["broken"],
-        route=entry["route"],
     )

@@ -1,11 +1,11 @@
-"""Which file stands where: one small state document per delivery, changed by compare-and-swap."""
+"""The state of each delivery: one small document a delivery, changed by compare-and-swap."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -18,12 +18,30 @@ Status = Literal["open", "closed", "failed", "reopened"]
 
 #: States that are fetched at once.
 _AT_ONCE = 16
-_TIMES = ("as_of", "opened_at", "updated_at", "lease_until")
 
 
 def delivery_id(advertiser: str, digest: str) -> str:
     """The id of the delivery of one file (its SHA-256, hex) for one advertiser (by name)."""
     return "d-" + hashlib.sha256(f"{advertiser}\x1f{digest.lower()}".encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredFile:
+    """The file of a delivery, and for whom and by which way it is delivered.
+
+    Attributes:
+        advertiser: the config entry's name.
+        route: ``tiktok`` or ``liveramp``.
+        digest: SHA-256 of the file's stored bytes, hex.
+        uri, file_name, size: the file.
+    """
+
+    advertiser: str
+    route: str
+    digest: str
+    uri: str
+    file_name: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +52,8 @@ class DeliveryState:
         id: see :func:`delivery_id`.
         advertiser: the config entry's name.
         route: ``tiktok`` or ``liveramp``.
-        status: open (somebody works on it), failed (its run ended unsettled), closed, reopened.
-        holder: dag and run that works on it; None where nobody does.
+        status: open (a run works on it), failed (its run ended unsettled), closed, reopened.
+        holder: dag and run that works on it; None where none does.
         lease_until: when the holder counts as dead unless it sends a heartbeat; None without a holder.
         as_of: the clock at its first validate.
         digest: SHA-256 of the file's stored bytes, hex.
@@ -61,19 +79,21 @@ class DeliveryState:
     steps: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
+    @property
+    def file(self) -> DeliveredFile:
+        """The file, and for whom and by which way it is delivered."""
+        return DeliveredFile(
+            advertiser=self.advertiser,
+            route=self.route,
+            digest=self.digest,
+            uri=self.uri,
+            file_name=self.file_name,
+            size=self.size,
+        )
+
+    def to_dict(self) -> documents.Document:
         """As JSON."""
         return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in asdict(self).items()}
-
-    @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> DeliveryState:
-        """From JSON; fields of newer packages are passed over."""
-        known = {f.name for f in fields(cls)}
-        values = {key: value for key, value in document.items() if key in known}
-        for name in _TIMES:
-            if values.get(name) is not None:
-                values[name] = datetime.fromisoformat(values[name])
-        return cls(**values)
 
 
 class Deliveries:
@@ -92,67 +112,38 @@ class Deliveries:
         """How long a holder without a heartbeat still holds."""
         return self._lease
 
-    def enter(
-        self,
-        delivery_id: str,
-        holder: str,
-        *,
-        advertiser: str,
-        route: str,
-        digest: str,
-        uri: str,
-        file_name: str,
-        size: int,
-        as_of: datetime,
-    ) -> DeliveryState:
+    def enter(self, delivery_id: str, holder: str, file: DeliveredFile, *, as_of: datetime) -> DeliveryState:
         """Open the delivery, come back to one's own, or take over one whose holder's heartbeat has expired.
 
-        A closed delivery is returned as it is. ``as_of`` counts only where the delivery is new.
+        A closed delivery is returned as it is.
 
+        :param as_of: counts only where the delivery is new.
         :raises DeliveryHeldError: while another holder is alive.
         """
-        now = self._clock.now()
-        state = DeliveryState(
-            id=delivery_id,
-            advertiser=advertiser,
-            route=route,
-            status="open",
-            holder=holder,
-            lease_until=now + self._lease,
-            as_of=as_of,
-            digest=digest.lower(),
-            uri=uri,
-            file_name=file_name,
-            size=size,
-            opened_at=now,
-            updated_at=now,
-        )
         if self._objects.get(_path(delivery_id)) is None:
-            # Markers come first: a delivery is never there without being listed.
-            self._objects.create(f"deliveries_of/{advertiser}/{delivery_id}", b"")
-            self._objects.create(f"digests/{digest.lower()}/{advertiser}", b"")
-            if documents.create(self._objects, _path(delivery_id), state.to_dict()):
+            state = self._open(delivery_id, holder, file, as_of)
+            if state is not None:
                 return state
 
         def take(document: documents.Document) -> documents.Document | None:
-            found = DeliveryState.from_dict(document)
-            if found.status == "closed":
+            state = self._state(document, delivery_id)
+            if state.status == "closed":
                 return None
-            moment = self._clock.now()
-            if alive(found, moment) and found.holder != holder:
+            now = self._clock.now()
+            if alive(state, now) and state.holder != holder:
                 raise DeliveryHeldError(
-                    f"{found.holder} works on this delivery until {found.lease_until:%Y-%m-%dT%H:%M:%SZ} or longer",
+                    f"{state.holder} works on this delivery until {state.lease_until:%Y-%m-%dT%H:%M:%SZ} or longer",
                     where=delivery_id,
                     todo="Wait for it to end, or for its heartbeat to expire; the step is tried again.",
-                    retry_after=(found.lease_until - moment).total_seconds() if found.lease_until else None,
+                    retry_after=(state.lease_until - now).total_seconds() if state.lease_until else None,
                 )
             taken = replace(
-                found, status="open", holder=holder, lease_until=moment + self._lease, uri=uri, file_name=file_name,
-                route=route, updated_at=moment,
+                state, status="open", holder=holder, lease_until=now + self._lease, uri=file.uri,
+                file_name=file.file_name, route=file.route, updated_at=now,
             )  # fmt: skip
             return {**document, **taken.to_dict()}
 
-        return DeliveryState.from_dict(documents.change(self._objects, _path(delivery_id), self._clock, take)[0])
+        return self._change(delivery_id, take)
 
     def heartbeat(self, state: DeliveryState) -> DeliveryState:
         """Say that the holder is alive.
@@ -161,32 +152,37 @@ class Deliveries:
         """
         return self.save(state)
 
-    def save(self, state: DeliveryState, **changes: Any) -> DeliveryState:
-        """Store changes of fields; ``steps`` is merged by step, so that parallel tasks of one run may save theirs.
+    def save(
+        self, state: DeliveryState, *, status: Status | None = None, steps: Mapping[str, object] | None = None
+    ) -> DeliveryState:
+        """Store a new status, or results of steps.
 
-        Leaving *open* gives the delivery up: it has no holder then.
-
+        :param status: another one than *open* gives the delivery up: it has no holder then.
+        :param steps: merged by step, so that parallel tasks of one run may save theirs.
         :raises DeliveryHeldError: if another run took the delivery over since ``state`` was read.
         """
 
         def edit(document: documents.Document) -> documents.Document:
-            found = DeliveryState.from_dict(document)
-            if found.holder != state.holder:
+            stored = self._state(document, state.id)
+            if stored.holder != state.holder:
                 raise DeliveryHeldError(
-                    f"this run no longer holds the delivery ({found.holder or 'nobody'} does)",
+                    f"this run no longer holds the delivery ({stored.holder or 'nobody'} does)",
                     where=state.id,
                     todo="Nothing was changed; run the delivery again.",
                 )
-            moment = self._clock.now()
-            merged = dict(changes)
-            if "steps" in changes:
-                merged["steps"] = {**found.steps, **changes["steps"]}
-            after = replace(found, updated_at=moment, lease_until=moment + self._lease, **merged)
+            now = self._clock.now()
+            after = replace(
+                stored,
+                status=status or stored.status,
+                steps={**stored.steps, **(steps or {})},
+                updated_at=now,
+                lease_until=now + self._lease,
+            )
             if after.status != "open":
                 after = replace(after, holder=None, lease_until=None)
             return {**document, **after.to_dict()}
 
-        return DeliveryState.from_dict(documents.change(self._objects, _path(state.id), self._clock, edit)[0])
+        return self._change(state.id, edit)
 
     def get(self, delivery_id: str) -> DeliveryState:
         """The delivery of that id.
@@ -204,8 +200,7 @@ class Deliveries:
 
     def find(self, delivery_id: str) -> DeliveryState | None:
         """The delivery of that id, or None."""
-        found = documents.read(self._objects, _path(delivery_id))
-        return None if found is None else DeliveryState.from_dict(found[0])
+        return documents.read_typed(self._objects, _path(delivery_id), DeliveryState)
 
     def by_digest(self, advertiser: str, digest: str) -> DeliveryState | None:
         """The advertiser's delivery of the file with that SHA-256, or None."""
@@ -229,21 +224,20 @@ class Deliveries:
         """
 
         def edit(document: documents.Document) -> documents.Document | None:
-            found = DeliveryState.from_dict(document)
-            moment = self._clock.now()
-            if found.status == "open" and alive(found, moment):
+            state = self._state(document, delivery_id)
+            now = self._clock.now()
+            if state.status == "open" and alive(state, now):
                 raise DeliveryHeldError(
-                    f"{found.holder} works on this delivery", where=delivery_id, todo="Wait for it to end."
+                    f"{state.holder} works on this delivery", where=delivery_id, todo="Wait for it to end."
                 )
-            if found.status == "reopened":
+            if state.status == "reopened":
                 return None
             after = replace(
-                found, status="reopened", holder=None, lease_until=None, steps={}, reason=reason,
-                updated_at=moment,
-            )  # fmt: skip
+                state, status="reopened", holder=None, lease_until=None, steps={}, reason=reason, updated_at=now
+            )
             return {**document, **after.to_dict()}
 
-        return DeliveryState.from_dict(documents.change(self._objects, _path(delivery_id), self._clock, edit)[0])
+        return self._change(delivery_id, edit)
 
     def forget(self, state: DeliveryState) -> None:
         """Remove an old delivery's state; its record stays in the ledger's records."""
@@ -251,9 +245,42 @@ class Deliveries:
         self._objects.delete(f"digests/{state.digest}/{state.advertiser}")
         self._objects.delete(f"deliveries_of/{state.advertiser}/{state.id}")
 
+    def _open(self, delivery_id: str, holder: str, file: DeliveredFile, as_of: datetime) -> DeliveryState | None:
+        """Make a new delivery; None if another run has just made it."""
+        now = self._clock.now()
+        digest = file.digest.lower()
+        state = DeliveryState(
+            id=delivery_id,
+            advertiser=file.advertiser,
+            route=file.route,
+            status="open",
+            holder=holder,
+            lease_until=now + self._lease,
+            as_of=as_of,
+            digest=digest,
+            uri=file.uri,
+            file_name=file.file_name,
+            size=file.size,
+            opened_at=now,
+            updated_at=now,
+        )
+        # Markers come first: a delivery is never there without being listed.
+        self._objects.create(f"deliveries_of/{file.advertiser}/{delivery_id}", b"")
+        self._objects.create(f"digests/{digest}/{file.advertiser}", b"")
+        return state if documents.create(self._objects, _path(delivery_id), state.to_dict()) else None
+
+    def _change(
+        self, delivery_id: str, edit: Callable[[documents.Document], documents.Document | None]
+    ) -> DeliveryState:
+        document, _ = documents.change(self._objects, _path(delivery_id), self._clock, edit)
+        return self._state(document, delivery_id)
+
+    def _state(self, document: documents.Document, delivery_id: str) -> DeliveryState:
+        return documents.typed(document, DeliveryState, f"{self._objects.uri}/{_path(delivery_id)}")
+
 
 def alive(state: DeliveryState, now: datetime) -> bool:
-    """Whether somebody holds the delivery and its heartbeat has not expired."""
+    """Whether a run holds the delivery and its heartbeat has not expired."""
     return state.holder is not None and state.lease_until is not None and now < state.lease_until
 
 

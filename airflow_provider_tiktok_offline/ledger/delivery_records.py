@@ -7,12 +7,12 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date
-from typing import Any
 
 import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
-from airflow_provider_tiktok_offline.ledger.table import CommitConflict, WitnessedTable
+from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
+from airflow_provider_tiktok_offline.ledger.table_faults import CommitConflict
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
@@ -47,7 +47,7 @@ class Records:
         self._clock = clock
         self._where = f"{objects.uri}/{path}"
 
-    def append(self, record: Mapping[str, Any]) -> None:
+    def append(self, record: Mapping[str, object]) -> None:
         """Keep one record; the same record again is kept once.
 
         :param record: by the columns' names; ``counts``, ``values`` and ``request_ids`` as mappings and lists, whatever
@@ -63,7 +63,7 @@ class Records:
             if snapshot.transaction(app_id) >= 0:
                 return
             now = self._clock.now()
-            row: dict[str, Any] = {
+            row: dict[str, object] = {
                 key: value if isinstance(value, str | None) else _json(value) for key, value in known.items()
             }
             row |= {"recorded_at": now, "day": now.date(), "details": _json(details)}
@@ -72,8 +72,8 @@ class Records:
                 self.table.append(frame, snapshot, app_id=app_id, transaction=0)
                 return
 
-    def carry(self, rows: pl.DataFrame) -> None:
-        """Take over the records of a ledger that was put aside into this empty one; done twice is done once."""
+    def copy_from(self, rows: pl.DataFrame) -> None:
+        """Copy the records of a ledger that is replaced into this empty one. Idempotent."""
         snapshot = self.table.snapshot()
         if snapshot.transaction("carry") < 0:
             with_day = rows.with_columns(day=pl.col("recorded_at").dt.date()).select(SCHEMA.keys())
@@ -93,5 +93,5 @@ class Records:
         return self.table.collect(self.table.scan(files, columns)).sort("recorded_at")
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.conversions.events.identity_changes import (
     IdentityChange,
     compare_event_set,
@@ -13,9 +12,8 @@ from airflow_provider_tiktok_offline.conversions.events.identity_changes import 
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import OF_FILE, IdentitySettings, Kept
 from airflow_provider_tiktok_offline.errors import LedgerVersionError
 from airflow_provider_tiktok_offline.ledger import audit, meta_document
-from airflow_provider_tiktok_offline.ledger.meta_document import Meta
+from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace, Meta
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +46,7 @@ def check_identity(meta: Meta, identity: IdentitySettings) -> None:
     )
 
 
-def keep_identity(
-    objects: ObjectStore, event_set_id: str, identity: IdentitySettings, clock: Clock, *, actor: str
-) -> None:
+def keep_identity(place: LedgerPlace, identity: IdentitySettings, *, actor: str) -> None:
     """Keep what the ledger does not know of the settings yet: added words and stores, settings of a later package.
 
     Settings that it lacked are audited and warned of: whether they were changed before can't be seen.
@@ -61,7 +57,7 @@ def keep_identity(
     lacked: list[str] = []
 
     def edit(document: documents.Document) -> documents.Document | None:
-        meta = meta_document.from_document(document)
+        meta = meta_document.parse(place, document)
         check_identity(meta, identity)
         shared, own = _compared(meta, identity)
         lacked[:] = shared.added
@@ -70,23 +66,25 @@ def keep_identity(
         kept = _kept(meta, shared.kept, identity.advertiser, own.kept)
         return None if kept.items() <= document.items() else {**document, **kept}
 
-    _, changed = documents.change(objects, meta_document.meta_path(event_set_id), clock, edit)
+    _, changed = documents.change(place.objects, place.meta_path, place.clock, edit)
     if not changed or not lacked:
         return
     log.warning(
         "The ledger of event set %s did not keep %s. They are kept from now on; earlier changes of them can't be seen.",
-        event_set_id, ", ".join(lacked),
+        place.event_set_id, ", ".join(lacked),
     )  # fmt: skip
     audit.note(
-        objects, event_set_id, clock, "adopt-identity",
-        reason="the ledger did not keep these settings", actor=actor,
+        place,
+        "adopt-identity",
+        reason="the ledger did not keep these settings",
+        actor=actor,
         details={"advertiser": identity.advertiser, "keys": lacked},
-    )  # fmt: skip
+    )
 
 
-def acknowledged(document: documents.Document, identity: IdentitySettings) -> documents.Document:
+def acknowledged(place: LedgerPlace, document: documents.Document, identity: IdentitySettings) -> documents.Document:
     """The ledger's own document once ids are made by these settings; other advertisers' words and stores stay."""
-    meta = meta_document.from_document(document)
+    meta = meta_document.parse(place, document)
     event_set: Kept = {}
     for key, value in identity.event_set.items():
         before = meta.identity_settings.get(key)

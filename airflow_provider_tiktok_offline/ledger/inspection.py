@@ -4,27 +4,50 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import polars as pl
 
 from airflow_provider_tiktok_offline.errors import ConfigError
-from airflow_provider_tiktok_offline.ledger.dedupe import KEYS_SCHEMA
+from airflow_provider_tiktok_offline.ledger.keys_table import KEYS_SCHEMA
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
-from airflow_provider_tiktok_offline.ledger.table import Snapshot
+from airflow_provider_tiktok_offline.ledger.snapshots import Snapshot
 
 _ROWS = [name for name in KEYS_SCHEMA if name != "day"]
 
 
-def status(ledger: Ledger) -> dict[str, Any]:
-    """What the ledger is and holds, as small JSON.
+class LedgerStatus(TypedDict):
+    """What a ledger is and holds.
 
-    ``events`` counts events by the outcome that counts now, ``rows`` every change; ``claims`` names the deliveries that
-    hold events and how many.
+    Attributes:
+        event_set_id, generation, recipe, route, send_from: of the ledger's own document.
+        version, files, rows: of the keys table; a row is a change of what is known of an event.
+        first_day, last_day: its oldest and newest partition.
+        events: outcome -> events that have it now.
+        oldest_in_doubt: the first attempt of the oldest event in doubt.
+        claims: delivery id -> events that it has claimed.
     """
+
+    event_set_id: str
+    generation: str
+    recipe: str
+    route: str | None
+    send_from: str | None
+    version: int
+    files: int
+    rows: int
+    first_day: str | None
+    last_day: str | None
+    events: dict[str, int]
+    oldest_in_doubt: str | None
+    claims: dict[str, int]
+
+
+def status(ledger: Ledger) -> LedgerStatus:
+    """What the ledger is and holds, as small JSON."""
     snapshot = ledger.table.snapshot()
     days = sorted({file.day for file in snapshot.files})
-    counted = _standing(ledger, snapshot)
+    counted = _newest_outcomes(ledger, snapshot)
     claims = ledger.claims.read().claims.values()
     return {
         "event_set_id": ledger.event_set_id,
@@ -73,14 +96,14 @@ def sent(ledger: Ledger, event_ids: pl.Series) -> pl.DataFrame:
 
 def day(ledger: Ledger, of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What was recorded on one day (UTC): events by delivery and outcome, and the delivery records."""
-    chosen = [file for file in ledger.table.snapshot().files if file.day == of.isoformat()]
+    files = [file for file in ledger.table.snapshot().files if file.day == of.isoformat()]
     counted = (
         ledger.table.collect(
-            ledger.table.scan(chosen, ["delivery_id", "route", "outcome"])
+            ledger.table.scan(files, ["delivery_id", "route", "outcome"])
             .group_by("delivery_id", "route", "outcome")
             .agg(events=pl.len())
         ).sort("delivery_id", "outcome")
-        if chosen
+        if files
         else pl.DataFrame(
             schema={"delivery_id": pl.String, "route": pl.String, "outcome": pl.String, "events": pl.UInt32}
         )
@@ -108,7 +131,7 @@ def export(ledger: Ledger, to: Path) -> int:
     return snapshot.rows
 
 
-def _standing(ledger: Ledger, snapshot: Snapshot) -> pl.DataFrame:
+def _newest_outcomes(ledger: Ledger, snapshot: Snapshot) -> pl.DataFrame:
     """``outcome``, ``events`` and their ``oldest`` first attempt, by each event's newest row.
 
     All rows are counted by outcome; only of the few events that ever had another outcome than a plain delivery the
@@ -137,11 +160,11 @@ def _standing(ledger: Ledger, snapshot: Snapshot) -> pl.DataFrame:
 
 
 def _history(ledger: Ledger, keys: pl.Series) -> pl.DataFrame:
-    chosen = ledger.table.snapshot().files
-    if not chosen:
+    """Every row of these events, oldest first."""
+    files = ledger.table.snapshot().files
+    if not files:
         return pl.DataFrame(schema={name: KEYS_SCHEMA[name] for name in _ROWS})
-    found = ledger.table.matching(chosen, keys.alias("event_key").to_frame(), _ROWS)
-    return found.sort("seq")
+    return ledger.table.matching(files, keys.alias("event_key").to_frame(), _ROWS).sort("seq")
 
 
 def _text(moment: datetime | None) -> str | None:

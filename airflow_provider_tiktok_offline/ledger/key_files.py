@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,7 @@ from airflow_provider_tiktok_offline.errors import LedgerDamagedError
 from airflow_provider_tiktok_offline.ledger.event_keys import KEY_BYTES
 
 
-def pack(keys: pl.Series, header: dict[str, Any]) -> bytes:
+def pack(keys: pl.Series, header: Mapping[str, object]) -> bytes:
     """The object that holds these keys, its length and digest in the header."""
     rows, _, ends, body = buffers(keys)
     if not (np.diff(ends) == KEY_BYTES).all():
@@ -24,35 +24,21 @@ def pack(keys: pl.Series, header: dict[str, Any]) -> bytes:
     return json.dumps(proof, sort_keys=True).encode() + b"\n" + body.tobytes()
 
 
-def read_header(content: bytes, where: str) -> dict[str, Any]:
+def read_header(content: bytes, where: str) -> Mapping[str, object]:
     """The header alone.
 
     :raises LedgerDamagedError: if the object is cut off or was changed.
     """
-    return _proven(content, where)[0]
+    return _checked(content, where)[0]
 
 
-def unpack(content: bytes, where: str) -> tuple[dict[str, Any], pl.Series]:
+def unpack(content: bytes, where: str) -> tuple[Mapping[str, object], pl.Series]:
     """Header and keys.
 
     :raises LedgerDamagedError: if the object is cut off or was changed.
     """
-    found, body = _proven(content, where)
-    return found, from_bytes(body)
-
-
-def _proven(content: bytes, where: str) -> tuple[dict[str, Any], bytes]:
-    line, _, body = content.partition(b"\n")
-    try:
-        found = json.loads(line)
-        whole = len(body) == found["keys"] * KEY_BYTES and hashlib.sha256(body).hexdigest() == found["sha256"]
-    except (ValueError, KeyError, TypeError):
-        found, whole = {}, False
-    if not whole:
-        raise LedgerDamagedError(
-            "an object of the ledger is cut off or was changed", where=where, todo="Restore it; nothing was sent."
-        )
-    return found, body
+    header, body = _checked(content, where)
+    return header, from_bytes(body)
 
 
 def from_bytes(body: bytes) -> pl.Series:
@@ -60,3 +46,18 @@ def from_bytes(body: bytes) -> pl.Series:
     count = len(body) // KEY_BYTES
     array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), count, [None, pa.py_buffer(body)])
     return pl.Series("event_key", array.cast(pa.large_binary()), dtype=pl.Binary)
+
+
+def _checked(content: bytes, where: str) -> tuple[Mapping[str, object], bytes]:
+    """Header and body, if length and digest of the body are those of the header."""
+    line, _, body = content.partition(b"\n")
+    try:
+        header = json.loads(line)
+        whole = len(body) == header["keys"] * KEY_BYTES and hashlib.sha256(body).hexdigest() == header["sha256"]
+    except (ValueError, KeyError, TypeError):
+        header, whole = {}, False
+    if not whole:
+        raise LedgerDamagedError(
+            "an object of the ledger is cut off or was changed", where=where, todo="Restore it; nothing was sent."
+        )
+    return header, body

@@ -1,4 +1,4 @@
-"""Keeping the ledger small: what is too old to matter goes, small files are merged, what nothing needs is removed."""
+"""Keeping the ledger small: forget what is too old to matter, merge small files, remove unused ones."""
 
 from __future__ import annotations
 
@@ -66,11 +66,11 @@ def expire(
 
 def compact(ledger: Ledger) -> int:
     """Merge small files of both tables and shorten their logs; how many files went."""
-    gone = 0
+    merged = 0
     for table in (ledger.table, ledger.records.table):
-        gone += table.compact()
+        merged += table.compact()
         table.trim_log()
-    return gone
+    return merged
 
 
 def vacuum(ledger: Ledger, *, retention_hours: int = _VACUUM_HOURS) -> int:

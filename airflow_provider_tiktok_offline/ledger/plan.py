@@ -8,17 +8,9 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
+from airflow_provider_tiktok_offline.ledger.outcomes import SENT_VERDICTS, VERDICTS
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
-
-#: The verdicts of an event that no delivery has tried to send: nobody else has claimed it.
-UNTRIED_VERDICTS = ("new", "own")
-#: The verdicts under which an event is sent.
-SENT_VERDICTS = (*UNTRIED_VERDICTS, "in_doubt")
-#: All verdicts, in the order they are looked at.
-VERDICTS = (
-    "accepted", "refused", "already_sent", "changed_after_sent", "expired", "held", "in_doubt_old", *SENT_VERDICTS,
-)  # fmt: skip
 
 PLAN_COLUMNS = pl.Schema(
     {
@@ -43,7 +35,8 @@ class Plan:
         counts: verdict -> events, of all events of the file.
         parts: index of each prepared part that has something to send, in order.
         events: part index -> events to send.
-        fingerprints: part index -> :func:`.keying.fingerprint` of the events the part held, where it was taken.
+        fingerprints: part index -> :func:`.event_keys.fingerprint` of the events that the part held, where it was
+            taken.
     """
 
     delivery_id: str
@@ -70,6 +63,11 @@ class Plan:
             .select("row", "event_key", "content", "first_attempt_at")
         )
 
+    def in_doubt(self, index: int) -> pl.DataFrame:
+        """The events of a part that an earlier delivery or round left in doubt, with their first attempt."""
+        doubtful = self.part(index).filter(pl.col("first_attempt_at").is_not_null())
+        return doubtful.select("event_key", "first_attempt_at")
+
     def verdicts(self, index: int) -> pl.DataFrame:
         """Every event of a prepared part with its verdict, in the part's order: :data:`PLAN_COLUMNS`."""
         path = self._files[index]
@@ -84,20 +82,37 @@ class Plan:
             ) from None
 
 
-def folder(root: str, delivery_id: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PlanDocument:
+    """A plan as stored."""
+
+    epoch: str
+    route: str
+    counts: dict[str, int]
+    events: dict[int, int]
+    files: dict[int, str]
+    fingerprints: dict[int, str] = field(default_factory=dict)
+
+
+def plan_folder(root: str, delivery_id: str) -> str:
     """Where the plans of a delivery lie."""
     return f"{root}/plans/{delivery_id}"
 
 
-def rounds(objects: ObjectStore, root: str, delivery_id: str) -> list[int]:
+def receipts_folder(root: str, plan: Plan, part: int) -> str:
+    """Where the receipts of one part of a plan lie."""
+    return f"{root}/receipts/{plan.delivery_id}/{plan.round:04d}/{part:06d}"
+
+
+def plan_rounds(objects: ObjectStore, root: str, delivery_id: str) -> list[int]:
     """The planning rounds that have a plan, in order."""
-    paths = objects.list(folder(root, delivery_id))
+    paths = objects.list(plan_folder(root, delivery_id))
     return sorted(int(path.split("/")[-2]) for path in paths if path.endswith("/manifest.json"))
 
 
 @dataclass(slots=True)
-class Draft:
-    """A plan in the making: its parts are written under names of its own, then the manifest is created, once."""
+class PlanDraft:
+    """A plan in the making: its parts are written under names of its own, then its document is created, once."""
 
     objects: ObjectStore
     root: str
@@ -111,7 +126,7 @@ class Draft:
 
     def add(self, index: int, judged: pl.DataFrame, fingerprint: str | None) -> None:
         """Write the verdicts of one prepared part, in its order."""
-        path = f"{folder(self.root, self.delivery_id)}/{self.round:04d}/{self._token}-{index:06d}.parquet"
+        path = f"{plan_folder(self.root, self.delivery_id)}/{self.round:04d}/{self._token}-{index:06d}.parquet"
         with self.objects.open_write(path) as stream:
             judged.with_row_index("row").select(PLAN_COLUMNS.keys()).write_parquet(stream)
         self._files[index] = path
@@ -122,42 +137,45 @@ class Draft:
             self._counts[verdict] += count
 
     def close(self, *, epoch: str, route: str) -> Plan:
-        """Fix the plan; if another try of the same delivery has fixed one first, it is that one."""
+        """Fix the plan; if another try of the same delivery has fixed one first, that one is returned."""
         documents.create(
             self.objects,
-            f"{folder(self.root, self.delivery_id)}/{self.round:04d}/manifest.json",
+            _path(self.root, self.delivery_id, self.round),
             {
                 "epoch": epoch,
                 "route": route,
                 "counts": self._counts,
                 "events": {str(index): count for index, count in self._events.items()},
                 "files": {str(index): path for index, path in self._files.items()},
-                "fingerprints": {str(index): found for index, found in self._fingerprints.items()},
+                "fingerprints": {str(index): text for index, text in self._fingerprints.items()},
             },
         )
-        return read(self.objects, self.root, self.delivery_id, self.round)
+        return read_plan(self.objects, self.root, self.delivery_id, self.round)
 
 
-def read(objects: ObjectStore, root: str, delivery_id: str, round_: int) -> Plan:
+def read_plan(objects: ObjectStore, root: str, delivery_id: str, round_: int) -> Plan:
     """The plan of one round.
 
     :raises LedgerDamagedError: if there is none.
     """
-    path = f"{folder(root, delivery_id)}/{round_:04d}/manifest.json"
-    found = documents.read(objects, path)
-    if found is None:
+    path = _path(root, delivery_id, round_)
+    document = documents.read_typed(objects, path, _PlanDocument)
+    if document is None:
         raise LedgerDamagedError("there is no plan", where=f"{objects.uri}/{path}", todo="Run the dedupe step first.")
-    manifest = found[0]
-    events = {int(index): count for index, count in manifest["events"].items()}
     return Plan(
         delivery_id=delivery_id,
         round=round_,
-        epoch=manifest["epoch"],
-        route=manifest["route"],
-        counts=manifest["counts"],
-        parts=tuple(index for index in sorted(events) if events[index]),
-        events=events,
-        fingerprints={int(index): found for index, found in manifest.get("fingerprints", {}).items()},
-        _files={int(index): path for index, path in manifest["files"].items()},
+        epoch=document.epoch,
+        route=document.route,
+        counts=document.counts,
+        parts=tuple(index for index in sorted(document.events) if document.events[index]),
+        events=document.events,
+        fingerprints=document.fingerprints,
+        _files=document.files,
         _objects=objects,
     )
+
+
+def _path(root: str, delivery_id: str, round_: int) -> str:
+    """The plan's document. Its name in the store is that of the first release."""
+    return f"{plan_folder(root, delivery_id)}/{round_:04d}/manifest.json"

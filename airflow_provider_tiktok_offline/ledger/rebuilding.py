@@ -4,131 +4,114 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
 from airflow_provider_tiktok_offline.ledger import audit, event_keys, meta_document
 from airflow_provider_tiktok_offline.ledger.claims import Claims
-from airflow_provider_tiktok_offline.ledger.dedupe import KEYS_SCHEMA
 from airflow_provider_tiktok_offline.ledger.delivery_records import SCHEMA as RECORDS_SCHEMA
 from airflow_provider_tiktok_offline.ledger.delivery_records import Records
+from airflow_provider_tiktok_offline.ledger.keys_table import KEYS_SCHEMA
+from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 _FIRST_GENERATION = "g0001"
 
 
-def make(
-    objects: ObjectStore, event_set_id: str, *, identity: IdentitySettings, clock: Clock, secret: bytes | None
-) -> None:
+def make(place: LedgerPlace, *, identity: IdentitySettings, secret: bytes | None) -> None:
     """Make an empty ledger unless there is one; a creation that broke off is completed.
 
+    :param secret: where a connection holds it; else one is made beside the ledger.
     :raises LedgerDamagedError: if something was recorded once and only the ledger's own document is gone.
     """
-    if objects.get(meta_document.meta_path(event_set_id)) is not None:
+    if place.objects.get(place.meta_path) is not None:
         return
-    root = meta_document.root_of(event_set_id)
     for name in ("keys", "records"):
-        table = WitnessedTable(objects, f"{root}/{_FIRST_GENERATION}/{name}", clock)
+        table = WitnessedTable(place.objects, f"{place.root}/{_FIRST_GENERATION}/{name}", place.clock)
         if table.remains() and table.commits():
             raise LedgerDamagedError(
                 "the ledger's own document is gone, but its tables say that something was sent",
-                where=f"{objects.uri}/{meta_document.meta_path(event_set_id)}",
+                where=place.uri(place.meta_path),
                 todo="Restore the document, or rebuild the ledger (docs/operations.md).",
             )
-    made_with = _secret(objects, event_set_id, secret)
-    _make_tables(objects, root, _FIRST_GENERATION, clock)
-    document = _meta(event_set_id, _FIRST_GENERATION, identity, made_with, secret, clock)
-    documents.create(objects, meta_document.meta_path(event_set_id), document)
+    documents.create(place.objects, place.meta_path, _make_generation(place, _FIRST_GENERATION, identity, secret))
 
 
 def begin_rebuild(
-    objects: ObjectStore,
-    event_set_id: str,
-    *,
-    identity: IdentitySettings,
-    clock: Clock,
-    reason: str,
-    actor: str,
-    secret: bytes | None = None,
+    place: LedgerPlace, *, identity: IdentitySettings, reason: str, actor: str, secret: bytes | None = None
 ) -> None:
-    """Put a lost or damaged ledger aside and make an empty one beside it, which nobody may send by yet.
+    """Make an empty ledger beside a lost or damaged one, by which nobody may send yet.
 
-    Open it with ``Ledger.open(..., rebuilding=True)``, adopt every file that was kept, then :func:`finish_rebuild`.
-    What is left of the old tables stays where it is. A rebuild that is under way is gone on with.
+    Open it with ``rebuilding``, adopt every file that was kept, then :func:`finish_rebuild`. The old tables stay where
+    they are. A rebuild that was begun is continued.
     """
-    path = meta_document.meta_path(event_set_id)
-    found = objects.get(path)
-    former: documents.Document = {} if found is None else documents.decode(found[0], path)
+    stored = place.objects.get(place.meta_path)
+    former: documents.Document = {} if stored is None else documents.decode(stored[0], place.meta_path)
     if former.get("rebuilding"):
         return
-    root = meta_document.root_of(event_set_id)
-    audit.note(objects, event_set_id, clock, "rebuild", reason=reason, actor=actor)
-    generation = _next_generation(objects, root)
-    made_with = _secret(objects, event_set_id, secret)
-    _make_tables(objects, root, generation, clock)
-    _carry_records(objects, root, former.get("generation", _FIRST_GENERATION), generation, clock)
-    fresh = _meta(event_set_id, generation, identity, made_with, secret, clock)
-    sources = former.get("identity_sources", {}) | fresh["identity_sources"]
+    audit.note(place, "rebuild", reason=reason, actor=actor)
+    generation = _next_generation(place)
+    made = _make_generation(place, generation, identity, secret)
+    _copy_records(place, former.get("generation", _FIRST_GENERATION), generation)
     document = {
-        **fresh,
-        "identity_sources": sources,
+        **made,
+        "identity_sources": former.get("identity_sources", {}) | made["identity_sources"],
         "rebuilding": True,
         "route": former.get("route"),
         "send_from": former.get("send_from"),
     }
-    if found is None:
-        documents.create(objects, path, document)
+    if stored is None:
+        documents.create(place.objects, place.meta_path, document)
     else:
-        documents.swap(objects, path, document, found[1])
+        documents.swap(place.objects, place.meta_path, document, stored[1])
 
 
-def finish_rebuild(objects: ObjectStore, event_set_id: str, *, clock: Clock, reason: str, actor: str) -> None:
-    """Every kept file was adopted: the ledger may be sent by again."""
+def finish_rebuild(place: LedgerPlace, *, reason: str, actor: str) -> None:
+    """Let the ledger be used again, once every kept file was adopted."""
 
     def edit(document: documents.Document) -> documents.Document:
         return {**document, "rebuilding": False}
 
-    documents.change(objects, meta_document.meta_path(event_set_id), clock, edit)
-    audit.note(objects, event_set_id, clock, "rebuild-finished", reason=reason, actor=actor)
+    documents.change(place.objects, place.meta_path, place.clock, edit)
+    audit.note(place, "rebuild-finished", reason=reason, actor=actor)
 
 
-def _meta(
-    event_set_id: str, generation: str, identity: IdentitySettings, made_with: bytes, given: bytes | None, clock: Clock
+def _make_generation(
+    place: LedgerPlace, generation: str, identity: IdentitySettings, given: bytes | None
 ) -> documents.Document:
-    secret_from = meta_document.BESIDE if given is None else meta_document.FROM_CONNECTION
-    return meta_document.new_meta(event_set_id, generation, identity, made_with, secret_from, clock)
+    """Make secret, tables and claims; the document that makes them the ledger."""
+    secret = _beside(place) if given is None else given
+    folder = f"{place.root}/{generation}"
+    WitnessedTable(place.objects, f"{folder}/keys", place.clock).create(KEYS_SCHEMA)
+    WitnessedTable(place.objects, f"{folder}/records", place.clock).create(RECORDS_SCHEMA)
+    Claims(place.objects, folder, place.clock).make()
+    secret_from: meta_document.SecretFrom = "ledger" if given is None else "connection"
+    return meta_document.new_meta(place, generation, identity, secret, secret_from)
 
 
-def _secret(objects: ObjectStore, event_set_id: str, given: bytes | None) -> bytes:
-    if given is not None:
-        return given
-    path = meta_document.secret_path(event_set_id)
-    objects.create(path, event_keys.new_secret())
-    kept = objects.get(path)
-    if kept is None or len(kept[0]) != event_keys.SECRET_BYTES:
+def _beside(place: LedgerPlace) -> bytes:
+    """The secret beside the ledger; made if there is none."""
+    place.objects.create(place.secret_path, event_keys.new_secret())
+    stored = place.objects.get(place.secret_path)
+    if stored is None or len(stored[0]) != event_keys.SECRET_BYTES:
         raise LedgerDamagedError(
-            "the ledger's secret is damaged", where=f"{objects.uri}/{path}", todo="Restore it, or remove it to rebuild."
+            "the ledger's secret is damaged",
+            where=place.uri(place.secret_path),
+            todo="Restore it, or remove it to rebuild.",
         )
-    return kept[0]
+    return stored[0]
 
 
-def _make_tables(objects: ObjectStore, root: str, generation: str, clock: Clock) -> None:
-    WitnessedTable(objects, f"{root}/{generation}/keys", clock).create(KEYS_SCHEMA)
-    WitnessedTable(objects, f"{root}/{generation}/records", clock).create(RECORDS_SCHEMA)
-    Claims(objects, f"{root}/{generation}", clock).make()
-
-
-def _carry_records(objects: ObjectStore, root: str, before: str, after: str, clock: Clock) -> None:
+def _copy_records(place: LedgerPlace, before: str, after: str) -> None:
     """Copy the delivery records over, if they can still be read."""
     with suppress(LedgerDamagedError):
-        rows = Records(objects, f"{root}/{before}/records", clock).read()
+        rows = Records(place.objects, f"{place.root}/{before}/records", place.clock).read()
         if rows.height:
-            Records(objects, f"{root}/{after}/records", clock).carry(rows)
+            Records(place.objects, f"{place.root}/{after}/records", place.clock).copy_from(rows)
 
 
-def _next_generation(objects: ObjectStore, root: str) -> str:
-    taken = {path.removeprefix(f"{root}/").partition("/")[0].partition(".")[0] for path in objects.list(root)}
-    numbers = [int(name[1:]) for name in taken if name[:1] == "g" and name[1:].isdigit()]
+def _next_generation(place: LedgerPlace) -> str:
+    names = {path.removeprefix(f"{place.root}/").partition("/")[0] for path in place.objects.list(place.root)}
+    stems = {name.partition(".")[0] for name in names}
+    numbers = [int(stem[1:]) for stem in stems if stem[:1] == "g" and stem[1:].isdigit()]
     return f"g{max(numbers, default=0) + 1:04d}"

@@ -10,19 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import polars as pl
 import pyarrow as pa
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
-from airflow_provider_tiktok_offline.ledger import plan, receipts
-from airflow_provider_tiktok_offline.ledger.dedupe import KEYS_SCHEMA
-from airflow_provider_tiktok_offline.ledger.plan import Plan
-from airflow_provider_tiktok_offline.ledger.table import CommitConflict, Snapshot, WitnessedTable
+from airflow_provider_tiktok_offline.ledger.keys_table import ARROW_SCHEMA, key_rows
+from airflow_provider_tiktok_offline.ledger.plan import Plan, plan_folder, receipts_folder
+from airflow_provider_tiktok_offline.ledger.receipt_history import read_outcomes, read_request_ids
+from airflow_provider_tiktok_offline.ledger.snapshots import Snapshot
+from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
+from airflow_provider_tiktok_offline.ledger.table_faults import CommitConflict
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
+
+#: Part index as text -> names of its receipts.
+ReceiptNames = dict[str, list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +39,7 @@ class Settlement:
         accepted, refused: with a definite answer.
         in_doubt: sent without a definite answer.
         not_sent: never left, or definitely not taken.
-        verdicts: verdict -> events, of all events of the file, as the plan found them.
+        verdicts: verdict -> events, of all events of the file, as of planning.
         request_ids: TikTok's ids of the answered requests.
     """
 
@@ -55,10 +59,17 @@ class Settlement:
         return self.in_doubt == 0 and self.not_sent == 0
 
 
-class Settler:
-    """Folds the receipts of one planning round.
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """The receipts that one settlement folds, as stored before it commits."""
 
-    :param root: the ledger's folder; ``generation`` that of its tables.
+    receipts: ReceiptNames
+
+
+class Settler:
+    """Folds the receipts of planning rounds into the keys table.
+
+    :param root: the ledger's folder.
     """
 
     def __init__(self, objects: ObjectStore, root: str, table: WitnessedTable, clock: Clock) -> None:
@@ -67,28 +78,48 @@ class Settler:
         self._table = table
         self._clock = clock
 
-    def fold(self, found: Plan) -> Snapshot:
+    def fold(self, plan: Plan) -> Snapshot:
         """Bring the keys table up to the round's receipts."""
-        app_id = f"settle:{found.delivery_id}:{found.round}"
+        app_id = f"settle:{plan.delivery_id}:{plan.round}"
         for _ in documents.attempts(self._clock, f"{self._objects.uri}/{self._table.path}"):
             with suppress(CommitConflict):
-                while (snapshot := self._folded(found, app_id)) is None:
+                while (snapshot := self._fold_once(plan, app_id)) is None:
                     pass
                 # The last commit may be that of a process that died before it advanced the witness.
                 self._table.advance(snapshot)
                 return snapshot
         raise AssertionError("attempts() ends by raising")
 
-    def _folded(self, found: Plan, app_id: str) -> Snapshot | None:
-        """One commit nearer to the present receipts; the table's state once there is nothing left to fold."""
+    def summary(self, plan: Plan) -> Settlement:
+        """Count what became of the plan."""
+        counts = {"accepted": 0, "refused": 0, "in_doubt": 0}
+        request_ids: list[str] = []
+        for part in plan.parts:
+            paths = self._objects.list(receipts_folder(self._root, plan, part))
+            outcomes = read_outcomes(self._objects, paths, plan.in_doubt(part))
+            for outcome, count in outcomes["outcome"].value_counts().iter_rows():
+                counts[outcome] += count
+            request_ids.extend(read_request_ids(self._objects, paths))
+        return Settlement(
+            delivery_id=plan.delivery_id,
+            round=plan.round,
+            planned=plan.to_send,
+            not_sent=plan.to_send - sum(counts.values()),
+            verdicts=plan.counts,
+            request_ids=tuple(request_ids),
+            **counts,
+        )
+
+    def _fold_once(self, plan: Plan, app_id: str) -> Snapshot | None:
+        """Commit what is not folded yet; the table's snapshot once there is nothing left to fold."""
         snapshot = self._table.snapshot()
         done = snapshot.transaction(app_id)
-        folded = self._intent(found, done) if done >= 0 else {str(part): [] for part in found.parts}
-        if self._present(found) == folded:
+        folded = self._intent(plan, done) if done >= 0 else {str(part): [] for part in plan.parts}
+        if self._present(plan) == folded:
             return snapshot
-        intent = self._begin(found, done + 1)
+        intent = self._begin(plan, done + 1)
         failures: list[TikTokOfflineError] = []
-        rows = self._changes(found, folded, intent, snapshot, failures)
+        rows = self._changed_rows(plan, folded, intent, snapshot, failures)
         try:
             self._table.append(rows, snapshot, app_id=app_id, transaction=done + 1)
         except TikTokOfflineError:
@@ -98,119 +129,56 @@ class Settler:
             raise
         return None
 
-    def summary(self, found: Plan) -> Settlement:
-        """Count what became of the plan."""
-        counts = {"accepted": 0, "refused": 0, "in_doubt": 0}
-        request_ids: list[str] = []
-        for part in found.parts:
-            paths = self._objects.list(receipts_folder(self._root, found, part))
-            for outcome, count in outcomes_of(self._objects, found, part, paths)["outcome"].value_counts().iter_rows():
-                counts[outcome] += count
-            request_ids.extend(receipts.read_request_ids(self._objects, paths))
-        return Settlement(
-            delivery_id=found.delivery_id,
-            round=found.round,
-            planned=found.to_send,
-            not_sent=found.to_send - sum(counts.values()),
-            verdicts=found.counts,
-            request_ids=tuple(request_ids),
-            **counts,
-        )
-
-    def _present(self, found: Plan) -> dict[str, list[str]]:
+    def _present(self, plan: Plan) -> ReceiptNames:
+        """The receipts that are there now."""
         return {
-            str(part): [
-                path.rpartition("/")[2] for path in self._objects.list(receipts_folder(self._root, found, part))
-            ]
-            for part in found.parts
+            str(part): [path.rpartition("/")[2] for path in self._objects.list(receipts_folder(self._root, plan, part))]
+            for part in plan.parts
         }
 
-    def _path(self, found: Plan, number: int) -> str:
-        return f"{plan.folder(self._root, found.delivery_id)}/{found.round:04d}/settle-{number:06d}.json"
+    def _begin(self, plan: Plan, number: int) -> ReceiptNames:
+        """Fix what settlement ``number`` folds; the first list for a number wins."""
+        documents.create(self._objects, self._intent_path(plan, number), {"receipts": self._present(plan)})
+        return self._intent(plan, number)
 
-    def _begin(self, found: Plan, number: int) -> dict[str, list[str]]:
-        documents.create(self._objects, self._path(found, number), {"receipts": self._present(found)})
-        return self._intent(found, number)
+    def _intent(self, plan: Plan, number: int) -> ReceiptNames:
+        intent = documents.read_typed(self._objects, self._intent_path(plan, number), _Intent)
+        return {} if intent is None else intent.receipts
 
-    def _intent(self, found: Plan, number: int) -> dict[str, list[str]]:
-        document = documents.read(self._objects, self._path(found, number))
-        return {} if document is None else document[0]["receipts"]
+    def _intent_path(self, plan: Plan, number: int) -> str:
+        return f"{plan_folder(self._root, plan.delivery_id)}/{plan.round:04d}/settle-{number:06d}.json"
 
-    def _changes(
+    def _changed_rows(
         self,
-        found: Plan,
-        folded: dict[str, list[str]],
-        intent: dict[str, list[str]],
+        plan: Plan,
+        folded: ReceiptNames,
+        intent: ReceiptNames,
         snapshot: Snapshot,
         failures: list[TikTokOfflineError],
-    ) -> Any:
+    ) -> pa.RecordBatchReader:
+        """The rows to append, as a stream; a fault while they are made is kept in ``failures``."""
         now = self._clock.now()
 
         def rows() -> Iterator[pa.RecordBatch]:
-            for part in found.parts:
+            for part in plan.parts:
                 try:
-                    changed = self._changed(found, part, folded.get(str(part), []), intent.get(str(part), []))
+                    changed = self._changed(plan, part, folded.get(str(part), []), intent.get(str(part), []))
                 except TikTokOfflineError as error:
                     failures.append(error)
                     raise
                 if changed.height:
-                    yield from rows_of(
-                        changed, now=now, delivery_id=found.delivery_id, route=found.route, seq=snapshot.version + 1
+                    yield from key_rows(
+                        changed, now=now, delivery_id=plan.delivery_id, route=plan.route, seq=snapshot.version + 1
                     )
 
         return pa.RecordBatchReader.from_batches(ARROW_SCHEMA, rows())
 
-    def _changed(self, found: Plan, part: int, folded: list[str], intent: list[str]) -> pl.DataFrame:
-        """The events of a part that stand otherwise after the receipts ``intent`` than after ``folded``."""
-        folder = receipts_folder(self._root, found, part)
+    def _changed(self, plan: Plan, part: int, folded: list[str], intent: list[str]) -> pl.DataFrame:
+        """The events of a part whose outcome by the receipts ``intent`` is another than by ``folded``."""
+        folder = receipts_folder(self._root, plan, part)
+        in_doubt = plan.in_doubt(part)
         before, after = (
-            outcomes_of(self._objects, found, part, [f"{folder}/{name}" for name in names])
-            for names in (folded, intent)
+            read_outcomes(self._objects, [f"{folder}/{name}" for name in names], in_doubt) for names in (folded, intent)
         )
         changed = after.join(before, on=["event_key", "outcome"], how="anti", nulls_equal=True)
-        return changed.join(found.part(part).select("event_key", "content"), on="event_key", how="left")
-
-
-def receipts_folder(root: str, found: Plan, part: int) -> str:
-    """Where the receipts of one part of a plan lie."""
-    return f"{root}/receipts/{found.delivery_id}/{found.round:04d}/{part:06d}"
-
-
-def outcomes_of(objects: ObjectStore, found: Plan, part: int, paths: list[str]) -> pl.DataFrame:
-    """What receipts say of the events of one part, those in doubt from before included."""
-    return receipts.read_outcomes(objects, paths, carried(found, part))
-
-
-def carried(found: Plan, part: int) -> pl.DataFrame:
-    """The events of a part that an earlier delivery or round left in doubt."""
-    return found.part(part).filter(pl.col("first_attempt_at").is_not_null()).select("event_key", "first_attempt_at")
-
-
-def rows_of(frame: pl.DataFrame, *, now: Any, delivery_id: str, route: str, seq: int) -> list[pa.RecordBatch]:
-    """Outcomes as rows of the keys table."""
-    full = frame.with_columns(
-        recorded_at=pl.lit(now).cast(pl.Datetime("us", "UTC")),
-        delivery_id=pl.lit(delivery_id),
-        route=pl.lit(route),
-        seq=pl.lit(seq, pl.Int64),
-        day=pl.lit(now.date()),
-    ).select(KEYS_SCHEMA.keys())
-    batches: list[pa.RecordBatch] = full.to_arrow().cast(ARROW_SCHEMA).to_batches()
-    return batches
-
-
-ARROW_SCHEMA = pa.schema(
-    [
-        ("event_key", pa.binary()),
-        ("content", pa.int64()),
-        ("outcome", pa.string()),
-        ("first_attempt_at", pa.timestamp("us", "UTC")),
-        ("recorded_at", pa.timestamp("us", "UTC")),
-        ("delivery_id", pa.string()),
-        ("route", pa.string()),
-        ("code", pa.int32()),
-        ("field", pa.string()),
-        ("seq", pa.int64()),
-        ("day", pa.date32()),
-    ]
-)
+        return changed.join(plan.part(part).select("event_key", "content"), on="event_key", how="left")

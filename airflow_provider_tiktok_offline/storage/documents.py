@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import random
 import secrets
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import msgspec
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError, LedgerDamagedError, LedgerVersionError
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
+#: A document as JSON. :func:`typed` gives its fields types.
 Document = dict[str, Any]
+_T = TypeVar("_T")
 
-#: Of every document under the state: of ledgers, claims, deliveries and feeds. A later layout names itself ``schema``.
+#: The layout of every document under the state: of ledgers, claims, deliveries and feeds. A document of a later layout
+#: carries the number as ``schema``.
 LAYOUT = 1
 #: How often a writer that lost a race reads again before it gives up.
 ATTEMPTS = 30
@@ -22,7 +27,7 @@ ATTEMPTS = 30
 _WRITER = "writer"
 
 
-def encode(document: Document) -> bytes:
+def encode(document: Mapping[str, object]) -> bytes:
     """The document as stored: JSON with sorted keys."""
     return json.dumps(document, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -38,9 +43,7 @@ def decode(content: bytes, where: str) -> Document:
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise LedgerDamagedError(
-            "a state document is damaged", where=where, todo="Restore it from a backup; nothing was sent."
-        )
+        raise _damaged(where)
     layout = document.get("schema", LAYOUT)
     if isinstance(layout, int) and layout > LAYOUT:
         raise LedgerVersionError(
@@ -51,29 +54,39 @@ def decode(content: bytes, where: str) -> Document:
     return document
 
 
+def typed(document: Mapping[str, object], kind: type[_T], where: str) -> _T:
+    """The document, or a part of it, as a dataclass or ``TypedDict``. Fields of newer packages are passed over.
+
+    :raises LedgerDamagedError: if a field is missing or has another type.
+    """
+    try:
+        return msgspec.convert(document, kind, str_keys=True)
+    except msgspec.ValidationError:
+        raise _damaged(where) from None
+
+
 def read(objects: ObjectStore, path: str) -> tuple[Document, str] | None:
     """The document and its version, or None."""
-    found = objects.get(path)
-    return None if found is None else (decode(found[0], f"{objects.uri}/{path}"), found[1])
+    stored = objects.get(path)
+    return None if stored is None else (decode(stored[0], f"{objects.uri}/{path}"), stored[1])
 
 
-def create(objects: ObjectStore, path: str, document: Document) -> bool:
-    """Write a document that is not there yet; False if somebody else's is."""
-    mine = {**document, _WRITER: secrets.token_hex(8)}
-    if objects.create(path, encode(mine)):
-        return True
-    found = read(objects, path)
-    return found is not None and found[0].get(_WRITER) == mine[_WRITER]
+def read_typed(objects: ObjectStore, path: str, kind: type[_T]) -> _T | None:
+    """The document as a dataclass or ``TypedDict``, or None; see :func:`typed`."""
+    stored = read(objects, path)
+    return None if stored is None else typed(stored[0], kind, f"{objects.uri}/{path}")
 
 
-def swap(objects: ObjectStore, path: str, document: Document, version: str) -> bool:
+def create(objects: ObjectStore, path: str, document: Mapping[str, object]) -> bool:
+    """Write a document that is not there yet; False if another writer's is there."""
+    own = {**document, _WRITER: secrets.token_hex(8)}
+    return objects.create(path, encode(own)) or _is_stored(objects, path, own)
+
+
+def swap(objects: ObjectStore, path: str, document: Mapping[str, object], version: str) -> bool:
     """Replace the document if it still has that version; False if another writer came first."""
-    mine = {**document, _WRITER: secrets.token_hex(8)}
-    if objects.replace(path, encode(mine), version):
-        return True
-    # The answer to a swap that was done may have been lost, and the client's own retry refused.
-    found = read(objects, path)
-    return found is not None and found[0].get(_WRITER) == mine[_WRITER]
+    own = {**document, _WRITER: secrets.token_hex(8)}
+    return objects.replace(path, encode(own), version) or _is_stored(objects, path, own)
 
 
 def change(
@@ -87,12 +100,12 @@ def change(
     :raises LedgerBusyError: after too many lost races.
     """
     for _ in attempts(clock, f"{objects.uri}/{path}"):
-        found = read(objects, path)
-        if found is None:
+        stored = read(objects, path)
+        if stored is None:
             raise LedgerDamagedError(
                 "a state document is missing", where=f"{objects.uri}/{path}", todo="Restore it; nothing was sent."
             )
-        before, version = found
+        before, version = stored
         after = edit(dict(before))
         if after is None:
             return before, False
@@ -104,7 +117,7 @@ def change(
 def attempts(clock: Clock, where: str) -> Iterator[int]:
     """Count the tries of an optimistic writer, with a short random wait between them.
 
-    :raises LedgerBusyError: when they are used up.
+    :raises LedgerBusyError: after :data:`ATTEMPTS` tries.
     """
     for attempt in range(ATTEMPTS):
         if attempt:
@@ -112,4 +125,16 @@ def attempts(clock: Clock, where: str) -> Iterator[int]:
         yield attempt
     raise LedgerBusyError(
         f"other writers came first {ATTEMPTS} times; nothing was written", where=where, todo="Run the step again."
+    )
+
+
+def _is_stored(objects: ObjectStore, path: str, own: Document) -> bool:
+    """Whether a refused put was done after all: its answer got lost, and the client's own retry was refused."""
+    stored = read(objects, path)
+    return stored is not None and stored[0].get(_WRITER) == own[_WRITER]
+
+
+def _damaged(where: str) -> LedgerDamagedError:
+    return LedgerDamagedError(
+        "a state document is damaged", where=where, todo="Restore it from a backup; nothing was sent."
     )

@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.dag_factory import build_dag
 from airflow_provider_tiktok_offline.glue.retry_policy import delivery_retry_policy
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 from tests.glue.airflow_world import AirflowWorld
 from tests.glue.conftest import Inbox
 from tests.servers.airflow import AirflowRunner
@@ -36,9 +37,18 @@ def test_a_delivery_that_another_run_held_is_taken_over_when_its_lease_is_over(
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     ctx = airflow_world.context("dead/run")
     ctx.deliveries.enter(
-        ctx.delivery_id(digest), "dead/run", advertiser="corner_shop", route="tiktok", digest=digest, uri=str(path),
-        file_name=path.name, size=path.stat().st_size, as_of=datetime.now(UTC),
-    )  # fmt: skip
+        ctx.delivery_id(digest),
+        "dead/run",
+        DeliveredFile(
+            advertiser="corner_shop",
+            route="tiktok",
+            digest=digest,
+            uri=str(path),
+            file_name=path.name,
+            size=path.stat().st_size,
+        ),
+        as_of=datetime.now(UTC),
+    )
     started = time.monotonic()
     run = airflow.run("errors", conf=airflow_world.stamp(path))
     assert run.tasks == {"validate": "success"}

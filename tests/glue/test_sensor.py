@@ -23,6 +23,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.file_day import file_day
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger, until_shared_look
 from tests.glue.conftest import DAY, Inbox, Run
@@ -404,9 +405,13 @@ def test_a_file_that_was_put_away_is_known_to_be_delivered(inbox: Inbox) -> None
     source_registry.remember_digest(ctx, file, as_of=now, digest="d" * 64)
     delivery_id = ctx.delivery_id("d" * 64)
     state = ctx.deliveries.enter(
-        delivery_id, "a/b", advertiser="shop", route="tiktok", digest="d" * 64, uri=file.uri, file_name=file.name,
-        size=file.size, as_of=now,
-    )  # fmt: skip
+        delivery_id,
+        "a/b",
+        DeliveredFile(
+            advertiser="shop", route="tiktok", digest="d" * 64, uri=file.uri, file_name=file.name, size=file.size
+        ),
+        as_of=now,
+    )
     ctx.deliveries.save(state, status="closed")
     path.unlink()
     found = sense(inbox, mode_="live")

@@ -18,6 +18,7 @@ from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.delivery.state import source_registry
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from tests.glue.conftest import DAY, Run
@@ -166,9 +167,13 @@ def deliver(bucket: Bucket, file: FileStamp) -> None:
     now = system_clock().now()
     source_registry.remember_digest(ctx, file, as_of=now, digest="d" * 64)
     state = ctx.deliveries.enter(
-        ctx.delivery_id("d" * 64), "a/b", advertiser="shop", route="tiktok", digest="d" * 64, uri=file.uri,
-        file_name=file.name, size=file.size, as_of=now,
-    )  # fmt: skip
+        ctx.delivery_id("d" * 64),
+        "a/b",
+        DeliveredFile(
+            advertiser="shop", route="tiktok", digest="d" * 64, uri=file.uri, file_name=file.name, size=file.size
+        ),
+        as_of=now,
+    )
     ctx.deliveries.save(state, status="closed")
 
 

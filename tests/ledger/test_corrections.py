@@ -17,6 +17,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.ledger import Ledger, audit, inspection
 from airflow_provider_tiktok_offline.ledger.corrections import adopt, mark_erroneous, reopen, resolve, switch_route
+from airflow_provider_tiktok_offline.ledger.ledger import LedgerOptions
 from airflow_provider_tiktok_offline.ledger.rebuilding import begin_rebuild, finish_rebuild
 from tests.ledger.world import EVENT_SET, IDENTITY, World, event_id
 
@@ -30,7 +31,7 @@ WHO: _Who = {"reason": "asked by the shop", "actor": "cli/test"}
 
 
 def _audited(world: World) -> list[str]:
-    return [entry["action"] for entry in audit.entries(world.objects, EVENT_SET)]
+    return [entry["action"] for entry in audit.entries(world.place)]
 
 
 def test_adopted_events_are_not_sent(world: World) -> None:
@@ -130,15 +131,17 @@ def test_lost_ledger_is_rebuilt_from_kept_files(world: World) -> None:
     world.ledger().records.append({"delivery_id": "d-1", "counts": {"accepted": 5}})
     log = [p for p in world.objects.list(f"event_sets/{EVENT_SET}/g0001/keys") if "_delta_log" in p]
     world.objects.delete(log[-1])
-    begin_rebuild(world.objects, EVENT_SET, identity=IDENTITY, clock=world.clock, **WHO)
+    begin_rebuild(world.place, identity=IDENTITY, **WHO)
     with pytest.raises(LedgerDamagedError, match="being rebuilt"):
         world.ledger()
-    ledger = Ledger.open(world.objects, EVENT_SET, identity=IDENTITY, clock=world.clock, rebuilding=True)
+    ledger = Ledger.open(
+        world.objects, EVENT_SET, identity=IDENTITY, clock=world.clock, options=LedgerOptions(rebuilding=True)
+    )
     for name, numbers in (("monday", range(5)), ("tuesday", range(5, 9))):
         keys = ledger.keys(pl.Series([event_id(n) for n in numbers]))
         frame = pl.DataFrame({"event_key": keys, "content": [b"10.00"] * len(keys), "event_time": [0] * len(keys)})
         adopt(ledger, name, [frame], route="tiktok", **WHO)
-    finish_rebuild(world.objects, EVENT_SET, clock=world.clock, **WHO)
+    finish_rebuild(world.place, **WHO)
     assert world.verdicts(range(10)) == {"already_sent": 9, "new": 1}
     assert world.ledger().records.read()["delivery_id"].to_list() == ["d-1"]
 
@@ -147,8 +150,8 @@ def test_rebuild_without_the_own_document(world: World) -> None:
     """Also a ledger whose own document is gone can be rebuilt beside its remains."""
     world.deliver("monday", range(5))
     world.objects.delete(f"event_sets/{EVENT_SET}/meta.json")
-    begin_rebuild(world.objects, EVENT_SET, identity=IDENTITY, clock=world.clock, **WHO)
-    finish_rebuild(world.objects, EVENT_SET, clock=world.clock, **WHO)
+    begin_rebuild(world.place, identity=IDENTITY, **WHO)
+    finish_rebuild(world.place, **WHO)
     assert world.ledger().meta.generation == "g0002"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerMissingError
 from airflow_provider_tiktok_offline.ledger import Deliveries, delivery_id
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 from tests.ledger.world import LEASE, World
 
 
@@ -73,9 +74,11 @@ def test_same_digest_for_two_advertisers_is_seen(world: World) -> None:
     """The guard against a file in the wrong folder finds both advertisers."""
     for advertiser in ("shop", "other"):
         world.deliveries.enter(
-            delivery_id(advertiser, "aa"), "run", advertiser=advertiser, route="tiktok", digest="aa", uri="/x",
-            file_name="x", size=1, as_of=world.clock.now(),
-        )  # fmt: skip
+            delivery_id(advertiser, "aa"),
+            "run",
+            DeliveredFile(advertiser=advertiser, route="tiktok", digest="aa", uri="/x", file_name="x", size=1),
+            as_of=world.clock.now(),
+        )
     assert world.deliveries.advertisers_of("aa") == ["other", "shop"]
     assert [state.advertiser for state in world.deliveries.list("shop")] == ["shop"]
 

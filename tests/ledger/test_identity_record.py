@@ -35,7 +35,7 @@ def run(world: World, identity: IdentitySettings) -> None:
 
 
 def kept(world: World) -> tuple[Kept, dict[str, Kept]]:
-    meta = read_meta(world.objects, EVENT_SET)
+    meta = read_meta(world.place)
     return meta.identity_settings, meta.identity_sources
 
 
@@ -58,7 +58,7 @@ def test_settings_that_the_ledger_lacks_are_kept_once(world: World, caplog: pyte
         run(world, IDENTITY)
         run(world, IDENTITY)
     assert len([record for record in caplog.records if "time_zone, phone_region" in record.getMessage()]) == 1
-    [entry] = [entry for entry in entries(world.objects, EVENT_SET) if entry["action"] == "adopt-identity"]
+    [entry] = [entry for entry in entries(world.place) if entry["action"] == "adopt-identity"]
     assert (entry["advertiser"], entry["keys"]) == ("shop", ["time_zone", "phone_region"])
     for changed, key in ((shared(time_zone="Asia/Tokyo"), "time_zone"), (own(phone_region="DE"), "phone_region")):
         with pytest.raises(LedgerVersionError, match=key):
@@ -102,12 +102,12 @@ def test_an_acknowledged_change_holds_for_its_advertiser(world: World) -> None:
     run(world, other)
     changed = own(shared(time_zone="Asia/Tokyo"), phone_region="JP")
     acknowledge_identity(
-        world.objects, EVENT_SET, settings=changed, send_from=world.clock.now() - timedelta(hours=1),
-        reason="new tills", actor="cli/test", clock=world.clock,
+        world.place, settings=changed, send_from=world.clock.now() - timedelta(hours=1),
+        reason="new tills", actor="cli/test",
     )  # fmt: skip
     run(world, changed)
     assert kept(world)[1]["other_shop"]["phone_region"] == "DE"
-    [entry] = [entry for entry in entries(world.objects, EVENT_SET) if entry["action"] == "acknowledge-identity"]
+    [entry] = [entry for entry in entries(world.place) if entry["action"] == "acknowledge-identity"]
     assert entry["changed"] == ["phone_region", "time_zone"]
     with pytest.raises(LedgerVersionError, match="time_zone"):
         run(world, other)
@@ -126,8 +126,8 @@ def test_an_export_that_loses_its_order_ids_stops(world: World, caplog: pytest.L
         with pytest.raises(LedgerVersionError, match="the file has other columns that enter the event id"):
             run(world, IDENTITY.with_file(changed))
     acknowledge_identity(
-        world.objects, EVENT_SET, settings=IDENTITY, send_from=world.clock.now() - timedelta(hours=1),
-        reason="a second e-mail", actor="cli/test", clock=world.clock,
+        world.place, settings=IDENTITY, send_from=world.clock.now() - timedelta(hours=1),
+        reason="a second e-mail", actor="cli/test",
     )  # fmt: skip
     run(world, IDENTITY.with_file(gained))
     with pytest.raises(LedgerVersionError, match="columns_without_order_id"):

@@ -21,7 +21,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.corrections import acknowledge_identity, switch_route
-from airflow_provider_tiktok_offline.ledger.ledger import RETRY_WINDOW
+from airflow_provider_tiktok_offline.ledger.outcomes import RETRY_WINDOW
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import EVENT_SET, IDENTITY, LEASE, LOOKBACK, START, World, event_id
 
@@ -82,6 +82,19 @@ def test_too_old_is_expired(world: World) -> None:
     edge = timedelta(days=28, hours=world.clock.now().hour)
     assert world.verdicts([1], age=edge) == {"new": 1}
     assert world.verdicts([1], age=edge + timedelta(seconds=1)) == {"expired": 1}
+
+
+def test_a_doubt_is_retried_for_44_hours_to_the_second(world: World) -> None:
+    """Four hours before TikTok would take the event a second time."""
+    delivery = world.enter("monday")
+    world.plan(delivery, [1])
+    world.send(delivery, [1], answer=False)
+    world.ledger().settle(delivery)
+    world.ledger().release(delivery)
+    world.clock.advance(timedelta(hours=44) - timedelta(seconds=1))
+    assert world.verdicts([1]) == {"in_doubt": 1}
+    world.clock.advance(timedelta(seconds=1))
+    assert world.verdicts([1]) == {"in_doubt_old": 1}
 
 
 def test_a_doubt_stays_a_doubt_when_it_leaves_the_lookback(world: World) -> None:
@@ -271,8 +284,8 @@ def test_changed_identity_is_refused_until_acknowledged(world: World) -> None:
     with pytest.raises(LedgerVersionError, match="basket"):
         Ledger.open(world.objects, EVENT_SET, identity=changed, clock=world.clock)
     acknowledge_identity(
-        world.objects, EVENT_SET, settings=changed, send_from=world.clock.now() - timedelta(hours=2),
-        reason="baskets from today", actor="cli/test", clock=world.clock,
+        world.place, settings=changed, send_from=world.clock.now() - timedelta(hours=2),
+        reason="baskets from today", actor="cli/test",
     )  # fmt: skip
     opened = Ledger.open(world.objects, EVENT_SET, identity=changed, clock=world.clock)
     assert opened.send_from == datetime(2026, 3, 2, 4, tzinfo=UTC)

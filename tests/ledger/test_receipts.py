@@ -11,7 +11,8 @@ import pytest
 
 from airflow_provider_tiktok_offline.clock import SystemClock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError, StorageUnavailableError
-from airflow_provider_tiktok_offline.ledger.receipts import OUTCOMES, PartReceipts
+from airflow_provider_tiktok_offline.ledger.outcomes import OUTCOMES, RETRY_WINDOW
+from airflow_provider_tiktok_offline.ledger.receipts import AttemptRules, PartReceipts
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import World
 
@@ -98,6 +99,62 @@ def test_code_and_field_stay_with_their_batch(world: World, delivery: str) -> No
     assert by_key == {keys[0]: (40002, "user.email"), keys[1]: (40062, None), keys[2]: (40062, None)}
 
 
+@pytest.mark.parametrize("looked", [True, False], ids=["after settled()", "at once"])
+def test_a_doubt_may_be_sent_again_for_44_hours_to_the_second(world: World, delivery: str, looked: bool) -> None:
+    """Whether or not anything was asked of the receipts before."""
+    keys = _keys(world, delivery)
+    world.ledger().receipts(delivery, 0, "run").attempted(keys[:1])
+    world.clock.advance(RETRY_WINDOW - timedelta(seconds=1))
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        if looked:
+            receipts.settled()
+        receipts.attempted(keys[:1])
+        world.clock.advance(timedelta(seconds=1))
+        with pytest.raises(LedgerBusyError, match="too old"):
+            receipts.attempted(keys[:1])
+        receipts.attempted(keys[1:2])
+
+
+def test_a_doubt_of_an_earlier_delivery_counts_from_its_first_attempt(world: World) -> None:
+    """What was tried under another plan is no younger for that."""
+    first = world.enter("monday")
+    world.plan(first, [1, 2])
+    world.send(first, [1, 2], answer=False)
+    world.ledger().settle(first)
+    world.ledger().release(first)
+    world.clock.advance(RETRY_WINDOW - timedelta(seconds=1))
+    second = world.enter("tuesday")
+    world.plan(second, [1, 2])
+    keys = _keys(world, second)
+    with world.ledger().receipts(second, 0, "run") as receipts:
+        receipts.attempted(keys[:1])
+        world.clock.advance(timedelta(seconds=1))
+        with pytest.raises(LedgerBusyError, match="too old"):
+            receipts.attempted(keys[1:])
+
+
+def test_an_attempt_of_the_same_try_grows_too_old_as_well(world: World, delivery: str) -> None:
+    """A step that sleeps for two days between two attempts of its own."""
+    keys = _keys(world, delivery)
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        receipts.attempted(keys[:2])
+        receipts.accepted(keys[1:2], "r1")
+        world.clock.advance(RETRY_WINDOW)
+        with pytest.raises(LedgerBusyError, match="too old"):
+            receipts.attempted(keys[:1])
+
+
+def test_what_is_known_to_have_arrived_is_recorded_at_any_age(world: World, delivery: str) -> None:
+    """A feed file that lies at its destination: nothing is sent again."""
+    keys = _keys(world, delivery)
+    world.ledger().receipts(delivery, 0, "run").attempted(keys[:1])
+    world.clock.advance(timedelta(days=5))
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        receipts.left_before(keys[:1])
+        receipts.accepted(keys[:1], "feed.csv")
+    assert _outcomes(world, delivery) == {keys[0]: "accepted"}
+
+
 def test_a_try_that_slept_too_long_may_not_send(world: World, delivery: str) -> None:
     """What was young enough to be tried again when the receipts were read may be too old when it is sent."""
     keys = _keys(world, delivery)
@@ -113,9 +170,7 @@ def test_a_try_that_slept_too_long_may_not_send(world: World, delivery: str) -> 
 def test_answers_are_durable_within_five_seconds_though_nothing_more_happens(objects: ObjectStore) -> None:
     """The last answer before a silence is flushed in the background."""
     empty = pl.DataFrame(schema={"event_key": pl.Binary, "first_attempt_at": pl.Datetime("us", "UTC")})
-    receipts = PartReceipts(
-        objects, "r", "run", clock=SystemClock(), fence=lambda: None, carried=empty, retry_window=timedelta(hours=44)
-    )
+    receipts = PartReceipts(objects, "r", "run", SystemClock(), AttemptRules(fence=lambda: None, in_doubt=empty))
     key = pl.Series([b"k" * 16])
     receipts.attempted(key)
     receipts.accepted(key, "r1")
@@ -130,9 +185,7 @@ def test_a_store_that_refuses_is_told_to_the_sender(objects: ObjectStore) -> Non
     """A receipt that can't be written stops the sending, and is written when the store is back."""
     empty = pl.DataFrame(schema={"event_key": pl.Binary, "first_attempt_at": pl.Datetime("us", "UTC")})
     objects.put("r", b"a file where the folder should be")
-    receipts = PartReceipts(
-        objects, "r", "run", clock=SystemClock(), fence=lambda: None, carried=empty, retry_window=timedelta(hours=44)
-    )
+    receipts = PartReceipts(objects, "r", "run", SystemClock(), AttemptRules(fence=lambda: None, in_doubt=empty))
     with pytest.raises(StorageUnavailableError):
         receipts.attempted(pl.Series([b"k" * 16]))
     receipts.accepted(pl.Series([b"k" * 16]), "r1")

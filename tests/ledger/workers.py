@@ -14,6 +14,8 @@ from airflow_provider_tiktok_offline.clock import SystemClock
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerBusyError
 from airflow_provider_tiktok_offline.ledger import Deliveries, Ledger, delivery_id
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
+from airflow_provider_tiktok_offline.ledger.ledger import LedgerOptions
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import EVENT_SET, IDENTITY, LOOKBACK, event_id
@@ -56,10 +58,14 @@ def deliver(
     while time.monotonic() < end:
         try:
             state = deliveries.enter(
-                delivery, f"run-{name}", advertiser="shop", route="tiktok", digest=name, uri=f"/{name}",
-                file_name=name, size=1, as_of=clock.now(),
-            )  # fmt: skip
-            ledger = Ledger.open(objects, EVENT_SET, identity=IDENTITY, clock=clock, deliveries=deliveries)
+                delivery,
+                f"run-{name}",
+                DeliveredFile(advertiser="shop", route="tiktok", digest=name, uri=f"/{name}", file_name=name, size=1),
+                as_of=clock.now(),
+            )
+            ledger = Ledger.open(
+                objects, EVENT_SET, identity=IDENTITY, clock=clock, options=LedgerOptions(deliveries=deliveries)
+            )
             keys = ledger.keys(pl.Series([event_id(number) for number in numbers]))
             frame = pl.DataFrame(
                 {

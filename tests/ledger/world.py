@@ -12,6 +12,9 @@ import polars as pl
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
 from airflow_provider_tiktok_offline.ledger import Deliveries, Ledger, delivery_id
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
+from airflow_provider_tiktok_offline.ledger.ledger import LedgerOptions
+from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
 from airflow_provider_tiktok_offline.ledger.plan import Plan
 from airflow_provider_tiktok_offline.ledger.settlement import Settlement
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
@@ -45,9 +48,20 @@ class World:
         self.deliveries = Deliveries(objects, self.clock, LEASE)
         self.reached: Counter[int] = Counter()
 
+    @property
+    def place(self) -> LedgerPlace:
+        """Where the ledger lies."""
+        return LedgerPlace(self.objects, EVENT_SET, self.clock)
+
     def ledger(self) -> Ledger:
         """The ledger as a fresh process opens it."""
-        return Ledger.open(self.objects, EVENT_SET, identity=IDENTITY, clock=self.clock, deliveries=self.deliveries)
+        return Ledger.open(
+            self.objects,
+            EVENT_SET,
+            identity=IDENTITY,
+            clock=self.clock,
+            options=LedgerOptions(deliveries=self.deliveries),
+        )
 
     def frame(
         self, numbers: Sequence[int], *, age: timedelta = timedelta(hours=1), amount: str = "10.00"
@@ -67,9 +81,13 @@ class World:
         """Open the delivery of a file of that name."""
         delivery = delivery_id("shop", name)
         self.deliveries.enter(
-            delivery, holder, advertiser="shop", route=route, digest=name, uri=f"/in/{name}.csv",
-            file_name=f"{name}.csv", size=1, as_of=self.clock.now(),
-        )  # fmt: skip
+            delivery,
+            holder,
+            DeliveredFile(
+                advertiser="shop", route=route, digest=name, uri=f"/in/{name}.csv", file_name=f"{name}.csv", size=1
+            ),
+            as_of=self.clock.now(),
+        )
         return delivery
 
     def plan(self, delivery: str, numbers: Sequence[int], **options: Unpack[Options]) -> Plan:

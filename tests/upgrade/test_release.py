@@ -26,7 +26,7 @@ from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import InputFileError, LedgerVersionError
 from airflow_provider_tiktok_offline.ledger.corrections import acknowledge_identity
-from airflow_provider_tiktok_offline.ledger.meta_document import read_meta
+from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace, read_meta
 from tests.delivery.world import NOW, World, rows
 from tests.fixtures.make_release import HERE, SECOND_RUN, contexts, feed_rows
 from tests.servers.simulator import RunningSimulator, simulator
@@ -74,14 +74,14 @@ class Old:
     def acknowledge(self, route: str) -> None:
         """Accept another recipe of event ids, as docs/upgrading.md says, if the release had one."""
         ctx = self.context("set-up", route)
-        if read_meta(ctx.objects, ctx.config.event_set_id).recipe == RECIPE:
+        place = LedgerPlace(ctx.objects, ctx.config.event_set_id, self.clock)
+        if read_meta(place).recipe == RECIPE:
             return
         with pytest.raises(LedgerVersionError, match="ledger acknowledge"):
             _ = ctx.ledger
         acknowledge_identity(
-            ctx.objects, ctx.config.event_set_id, settings=ctx.config.identity_settings(), send_from=CUT_OVER,
-            reason="upgrade", actor="cli/test", clock=self.clock,
-        )  # fmt: skip
+            place, settings=ctx.config.identity_settings(), send_from=CUT_OVER, reason="upgrade", actor="cli/test"
+        )
 
     def open_delivery(self) -> str:
         """The delivery that was stopped half-way."""

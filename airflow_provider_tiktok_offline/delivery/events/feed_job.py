@@ -157,7 +157,7 @@ class FeedJob:
                 fresh = keys.filter(~keys.is_in(known.implode()))
                 if not len(fresh):
                     continue
-                receipts.attempted(fresh)
+                receipts.left_before(fresh)
                 if refused:
                     receipts.refused(fresh, None, "needs quotes", None)
                 else:

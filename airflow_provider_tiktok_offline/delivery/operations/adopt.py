@@ -12,6 +12,7 @@ from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFi
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.step_results import AdoptResult
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,12 +57,14 @@ def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str) -
         state = ctx.deliveries.enter(
             delivery_id,
             ctx.holder,
-            advertiser=ctx.config.name,
-            route=ctx.config.route,
-            digest=report.sha256,
-            uri=uri,
-            file_name=report.file,
-            size=stamp.size,
+            DeliveredFile(
+                advertiser=ctx.config.name,
+                route=ctx.config.route,
+                digest=report.sha256,
+                uri=uri,
+                file_name=report.file,
+                size=stamp.size,
+            ),
             as_of=now,
         )
         ledger.keep_identity(ctx.config.identity_settings().with_file(report.identity_columns), actor=ctx.holder)
@@ -90,34 +93,26 @@ def rebuild_ledger(
     :param on_adopted: called with the result of each file.
     :raises ConfigError: without a file.
     """
-    from airflow_provider_tiktok_offline.ledger.ledger import Ledger
+    from airflow_provider_tiktok_offline.ledger.ledger import Ledger, LedgerOptions
+    from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
     from airflow_provider_tiktok_offline.ledger.rebuilding import begin_rebuild, finish_rebuild
 
     if not uris:
         raise ConfigError("a ledger is rebuilt from files.", todo="Name every file that was delivered.")
-    event_set_id = ctx.config.event_set_id
+    place = LedgerPlace(ctx.objects, ctx.config.event_set_id, ctx.clock)
     identity = ctx.config.identity_settings()
-    begin_rebuild(
-        ctx.objects,
-        event_set_id,
-        identity=identity,
-        clock=ctx.clock,
-        reason=reason,
-        actor=ctx.holder,
-        secret=ctx.ledger_secret,
-    )
+    begin_rebuild(place, identity=identity, reason=reason, actor=ctx.holder, secret=ctx.ledger_secret)
     ledger = Ledger.open(
         ctx.objects,
-        event_set_id,
+        place.event_set_id,
         identity=identity,
         clock=ctx.clock,
         secret=ctx.ledger_secret,
-        deliveries=ctx.deliveries,
-        rebuilding=True,
+        options=LedgerOptions(deliveries=ctx.deliveries, rebuilding=True),
     )
     for uri in uris:
         on_adopted(adopt_file(ctx, ledger, uri, reason=reason))
-    finish_rebuild(ctx.objects, event_set_id, clock=ctx.clock, reason=reason, actor=ctx.holder)
+    finish_rebuild(place, reason=reason, actor=ctx.holder)
 
 
 def _frames(ledger: Ledger, events: PreparedEvents) -> Iterator[pl.DataFrame]:

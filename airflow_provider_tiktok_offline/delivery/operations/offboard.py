@@ -41,7 +41,7 @@ def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> Offboar
     from airflow_provider_tiktok_offline.delivery.events.feed_setup import feed_name
     from airflow_provider_tiktok_offline.ledger import audit
     from airflow_provider_tiktok_offline.ledger.deliveries import alive
-    from airflow_provider_tiktok_offline.ledger.meta_document import root_of
+    from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
 
     name, event_set_id = ctx.config.name, ctx.config.event_set_id
     states = ctx.deliveries.list(name)
@@ -52,9 +52,8 @@ def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> Offboar
                 where=f"{name}, delivery {state.id}",
                 todo="Pause its DAG, let it end, and try again.",
             )
-    audit.note(
-        ctx.objects, event_set_id, ctx.clock, "offboard", reason=reason, actor=ctx.holder, details={"name": name}
-    )
+    place = LedgerPlace(ctx.objects, event_set_id, ctx.clock)
+    audit.note(place, "offboard", reason=reason, actor=ctx.holder, details={"name": name})
     objects = 0
     for state in states:
         StagedParts(ctx.staging, state.id).clear()
@@ -64,11 +63,10 @@ def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> Offboar
         objects += ctx.objects.delete_all(f"liveramp/{feed_name(ctx)}")
     if with_ledger:
         # The ledger's own document goes first: without it nothing is sent, whatever else is left.
-        root = root_of(event_set_id)
-        ctx.objects.delete(f"{root}/meta.json")
-        ctx.objects.delete(f"{root}/secret")
-        for path in ctx.objects.list(root):
-            if not _is_record(path.removeprefix(f"{root}/")):
+        ctx.objects.delete(place.meta_path)
+        ctx.objects.delete(place.secret_path)
+        for path in ctx.objects.list(place.root):
+            if not _is_record(path.removeprefix(f"{place.root}/")):
                 ctx.objects.delete(path)
                 objects += 1
     return OffboardResult(deliveries=len(states), objects=objects, ledger=with_ledger)

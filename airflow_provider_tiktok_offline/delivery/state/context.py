@@ -87,7 +87,7 @@ class DeliveryContext:
 
         :raises LedgerMissingError: if it was never made.
         """
-        from airflow_provider_tiktok_offline.ledger.ledger import Ledger
+        from airflow_provider_tiktok_offline.ledger.ledger import Ledger, LedgerOptions
 
         return Ledger.open(
             self.objects,
@@ -95,8 +95,9 @@ class DeliveryContext:
             identity=self.config.identity_settings(),
             clock=self.clock,
             secret=self.ledger_secret,
-            deliveries=self.deliveries,
-            retry_window=timedelta(hours=self.config.upload.retry_hours),
+            options=LedgerOptions(
+                deliveries=self.deliveries, retry_window=timedelta(hours=self.config.upload.retry_hours)
+            ),
         )
 
     @cached_property

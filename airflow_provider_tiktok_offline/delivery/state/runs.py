@@ -34,17 +34,7 @@ def resume(ctx: DeliveryContext, delivery_id: str) -> DeliveryState:
     state = ctx.deliveries.get(delivery_id)
     if state.status == "closed":
         return state
-    return ctx.deliveries.enter(
-        delivery_id,
-        ctx.holder,
-        advertiser=state.advertiser,
-        route=state.route,
-        digest=state.digest,
-        uri=state.uri,
-        file_name=state.file_name,
-        size=state.size,
-        as_of=state.as_of,
-    )
+    return ctx.deliveries.enter(delivery_id, ctx.holder, state.file, as_of=state.as_of)
 
 
 def note_step(ctx: DeliveryContext, state: DeliveryState, result: StepResult) -> None:

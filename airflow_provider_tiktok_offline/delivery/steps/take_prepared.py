@@ -15,6 +15,7 @@ from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery, n
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import PARTS_MANIFEST, StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import NormalizeHashResult, ValidateResult
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
@@ -47,12 +48,14 @@ def take_prepared(ctx: DeliveryContext, directory: Path) -> ValidateResult:
     state = ctx.deliveries.enter(
         ctx.delivery_id(manifest["sha256"]),
         ctx.holder,
-        advertiser=ctx.config.name,
-        route=ctx.config.route,
-        digest=manifest["sha256"],
-        uri=str(directory.absolute()),
-        file_name=manifest["file"],
-        size=manifest["size"],
+        DeliveredFile(
+            advertiser=ctx.config.name,
+            route=ctx.config.route,
+            digest=manifest["sha256"],
+            uri=str(directory.absolute()),
+            file_name=manifest["file"],
+            size=manifest["size"],
+        ),
         as_of=datetime.fromisoformat(manifest["as_of"]),
     )
     note_delivery(ctx, state.id)

@@ -94,9 +94,11 @@ def _outstanding(
     """
     import polars as pl
 
+    from airflow_provider_tiktok_offline.ledger.outcomes import may_be_retried
+
     now = ctx.clock.now()
     in_doubt = pl.col("outcome") == "in_doubt"
-    stale = in_doubt & (pl.col("first_attempt_at") < now - ctx.ledger.retry_window)
+    stale = in_doubt & ~may_be_retried(now, ctx.ledger.retry_window)
     over = settled.filter(~in_doubt | stale).select("event_key")
     unsent = _planned(ctx, delivery_id, part, frame).join(over, on="event_key", how="anti", maintain_order="left")
     if unsent.is_empty():

@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery
 from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, ValidateResult
 from airflow_provider_tiktok_offline.errors import InputFileError
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
 __all__ = ["validate"]
@@ -50,12 +51,14 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: dateti
         state = ctx.deliveries.enter(
             delivery_id,
             ctx.holder,
-            advertiser=ctx.config.name,
-            route=ctx.config.route,
-            digest=report.sha256,
-            uri=seen.uri,
-            file_name=check.source.name,
-            size=seen.size,
+            DeliveredFile(
+                advertiser=ctx.config.name,
+                route=ctx.config.route,
+                digest=report.sha256,
+                uri=seen.uri,
+                file_name=check.source.name,
+                size=seen.size,
+            ),
             as_of=moment,
         )
         note_delivery(ctx, delivery_id)
