@@ -40,6 +40,7 @@ types: $(STAMP)  ## mypy, strict
 
 imports: $(STAMP)  ## who may import whom: docs/architecture.md
 	$(VENV)/bin/lint-imports
+	$(PY) scripts/import_graph.py
 
 bench: needs-deployment $(STAMP)  ## the benchmarks of docs/benchmarks.md (an hour); ARGS=--small for a short look
 	for f in prepare broken identifiers upload ledger sftp factory deployment; do [ ! -f benchmarks/$$f.py ] || $(PY) -m benchmarks.$$f $(ARGS) || exit 1; done

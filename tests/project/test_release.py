@@ -39,3 +39,9 @@ def test_a_page_names_files_that_exist(name: str) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in re.findall(r"`make ([a-z ]+?)(?: [A-Z].*?)?`", text):
         assert set(line.split()) <= targets, line
+
+
+def test_the_image_is_built_from_all_that_a_build_needs() -> None:
+    """.dockerignore lets in what pyproject.toml names: the package, example DAGs, page, licence and build hook."""
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {"airflow_provider_tiktok_offline", "dags", "README.md", "LICENSE", "NOTICE", "hatch_build.py"} <= let_in
