@@ -63,7 +63,7 @@ def login(
     from airflow_provider_tiktok_offline.tiktok.callback import CallbackServer
     from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
     from airflow_provider_tiktok_offline.tiktok.grant_connection import GrantConnection
-    from airflow_provider_tiktok_offline.tiktok.oauth import auth_code_of, authorization, exchange
+    from airflow_provider_tiktok_offline.tiktok.oauth import auth_code_of, authorization, exchange, missing_scopes
 
     developer_app = _app(app_id)
     base_url = api_url or PRODUCTION_URL
@@ -82,6 +82,9 @@ def login(
             code = callback.wait(asked, wait)
     with TikTokClient(None, base_url=base_url) as client:
         grant = exchange(client, developer_app, code)
+    if missing := missing_scopes(grant):
+        messages().print(f"The grant lacks the permission to {'; '.join(missing)}.", style="yellow")
+        messages().print("What needs it fails. Start again, and confirm it on TikTok's page.")
     with TikTokClient(grant.access_token, base_url=base_url) as client:
         show_advertisers(client, developer_app)
     if token_store is not None:

@@ -1,4 +1,4 @@
-"""What a grant reaches, and what it lacks: for ``auth check``, the doctor and the connection form's *Test*."""
+"""Checks what a grant reaches and what it lacks: for ``auth check``, the doctor and the connection form's *Test*."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from airflow_provider_tiktok_offline.errors import ApiError, CallerError, CredentialsError
+from airflow_provider_tiktok_offline.tiktok.ads import event_set_use
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
-from airflow_provider_tiktok_offline.tiktok.codes import BAD_TOKEN_CODES
+from airflow_provider_tiktok_offline.tiktok.codes import BAD_TOKEN_CODES, SCOPE_NOT_AUTHORIZED
 from airflow_provider_tiktok_offline.tiktok.event_sets import EventSet, list_event_sets, update_event_set
-from airflow_provider_tiktok_offline.tiktok.oauth import Advertiser, App, list_advertisers
+from airflow_provider_tiktok_offline.tiktok.oauth import (
+    READ_EVENT_SETS,
+    SCOPES,
+    WRITE_EVENT_SETS,
+    Advertiser,
+    App,
+    list_advertisers,
+)
 
 Status = Literal["ok", "warning", "failed"]
 
@@ -18,13 +26,13 @@ _ROLE = "The grant's user must be Admin or Operator of the ad account."
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        subject: ``access token``, ``advertiser``, ``event set``, ``auto-tracking`` or ``role``.
-        status: how it stands.
-        text: what was found.
-        todo: what to do, where something is to be done.
+        subject: ``access token``, ``advertiser``, ``event set``, ``auto-tracking``, ``ads`` or ``role``.
+        status: the result.
+        text: the result in words.
+        todo: what to do, if something has to be done.
     """
 
     subject: str
@@ -41,9 +49,9 @@ class CheckResult:
     """All findings.
 
     Attributes:
-        findings: in the order they were looked at.
+        findings: in the order of the checks.
         advertisers: the ad accounts that the grant reaches, where the app was given.
-        event_set: the event set, if it was seen.
+        event_set: the event set, if it was read.
     """
 
     findings: tuple[Finding, ...]
@@ -52,7 +60,7 @@ class CheckResult:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing stands in the way of sending, as far as can be known without sending."""
+        """Whether no check failed. Only sending shows whether the token may send."""
         return not any(finding.status == "failed" for finding in self.findings)
 
     def __str__(self) -> str:
@@ -67,9 +75,9 @@ def check(
     app: App | None = None,
     prove_role: bool = False,
 ) -> CheckResult:
-    """Look at what the client's token reaches.
+    """Check what the client's token reaches.
 
-    :param advertiser_id: the ad account that is meant to be reached.
+    :param advertiser_id: the ad account that the token should reach.
     :param event_set_id: its event set.
     :param app: the developer app; with it the ad accounts are listed.
     :param prove_role: write the event set's own name and switch back into it, which only an Admin or Operator may.
@@ -80,6 +88,8 @@ def check(
         checking.look_at_advertisers(app, advertiser_id)
     if advertiser_id is not None and not checking.token_is_bad:
         checking.look_at_event_set(advertiser_id, event_set_id)
+        if checking.event_set is not None:
+            checking.look_at_ads(checking.event_set)
         if prove_role and checking.event_set is not None:
             checking.look_at_role(checking.event_set)
     if not checking.findings:
@@ -122,16 +132,18 @@ class _Checking:
     def look_at_event_set(self, advertiser_id: str, event_set_id: str | None) -> None:
         wanted = [] if event_set_id is None else [event_set_id]
         try:
-            found = list_event_sets(self._client, advertiser_id, event_set_ids=wanted)
+            listed = list_event_sets(self._client, advertiser_id, event_set_ids=wanted)
         except ApiError as error:
-            self._explain(error, "event set", f"the event sets of advertiser {advertiser_id} can't be read")
+            self._explain(
+                error, "event set", f"the event sets of advertiser {advertiser_id} can't be read", READ_EVENT_SETS
+            )
             return
         if not any(finding.subject == "access token" for finding in self.findings):
             self.add("access token", "ok", f"reads the event sets of advertiser {advertiser_id}.")
         if event_set_id is None:
-            self.add("event set", "ok", f"advertiser {advertiser_id} has {len(found)}.")
+            self.add("event set", "ok", f"advertiser {advertiser_id} has {len(listed)}.")
             return
-        self.event_set = next((each for each in found if each.event_set_id == event_set_id), None)
+        self.event_set = next((each for each in listed if each.event_set_id == event_set_id), None)
         if self.event_set is None:
             self.add(
                 "event set",
@@ -145,9 +157,29 @@ class _Checking:
             self.add("auto-tracking", "ok", "on.")
         else:
             self.add(
-                "auto-tracking", "warning", "off: campaigns use the event set only where they name it.",
+                "auto-tracking", "warning", "off: ads made later track the event set only if they name it.",
                 "Switch it on: tiktok-offline event-sets auto-tracking.",
             )  # fmt: skip
+
+    def look_at_ads(self, event_set: EventSet) -> None:
+        try:
+            use = event_set_use(self._client, event_set.advertiser_id, event_set.event_set_id)
+        except ApiError as error:
+            code = "" if error.code is None else f" (code {error.code})"
+            self.add("ads", "warning", f"the ads can't be read{code}: it is unknown whether one tracks the event set.")
+            return
+        if not use.active:
+            self.add("ads", "ok", "no ad is active.")
+            return
+        text = f"{use.tracking} of {use.active} active ads track this event set."
+        if use.tracking:
+            self.add("ads", "ok", text)
+            return
+        self.add(
+            "ads", "failed", f"{text} TikTok attributes nothing to them.",
+            "Add the event set to the ads in Ads Manager, under Tracking. Auto-tracking reaches only ads that are made"
+            " after it was switched on.",
+        )  # fmt: skip
 
     def look_at_role(self, event_set: EventSet) -> None:
         try:
@@ -159,18 +191,28 @@ class _Checking:
                 auto_tracking=event_set.auto_tracking,
             )
         except CallerError as error:
-            self.add("role", "failed", f"the grant may not write to the event set (code {error.code}).", _ROLE)
+            if error.code == SCOPE_NOT_AUTHORIZED:
+                self._explain(error, "role", "the role can't be checked", WRITE_EVENT_SETS)
+            else:
+                self.add("role", "failed", f"the grant may not write to the event set (code {error.code}).", _ROLE)
         except ApiError as error:
-            self._explain(error, "role", "the role can't be proven")
+            self._explain(error, "role", "the role can't be checked")
         else:
             self.add("role", "ok", "Admin or Operator.")
 
-    def _explain(self, error: ApiError, subject: str, text: str) -> None:
+    def _explain(self, error: ApiError, subject: str, text: str, scope: int | None = None) -> None:
         if isinstance(error, CredentialsError) and error.code in (None, *BAD_TOKEN_CODES):
             self.token_is_bad = True
             self.add("access token", "failed", f"{error.what}", error.todo or "")
         elif error.retryable:
             self.add(subject, "failed", f"{text}: TikTok did not answer ({type(error).__name__}).", "Try again later.")
+        elif error.code == SCOPE_NOT_AUTHORIZED and scope is not None:
+            self.add(
+                subject,
+                "warning",
+                f"{text}: the grant lacks the permission to {SCOPES[scope]} ({scope}).",
+                "Start the grant again and confirm it with this permission: tiktok-offline auth login.",
+            )
         elif error.code == 40001:
             self.add(
                 subject,

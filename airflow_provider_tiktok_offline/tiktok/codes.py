@@ -155,6 +155,9 @@ RANGES: tuple[tuple[range, Kind, str], ...] = (
     (range(61000, 62000), "throttle", ""),
 )
 
+#: The grant lacks a permission that the call needs.
+SCOPE_NOT_AUTHORIZED = 40130
+
 #: The codes that mean a bad token. 40106 is not among them: such a token may be good for another ad account.
 BAD_TOKEN_CODES: frozenset[int] = frozenset({40102, 40104, 40105})
 

@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from urllib.parse import parse_qs, urlencode
 
 import msgspec
@@ -67,6 +68,25 @@ class Grant:
     def from_json(cls, content: bytes) -> Grant:
         """The inverse of :meth:`to_json`."""
         return msgspec.json.decode(content, type=cls)
+
+
+#: Permissions that this package needs, by TikTok's ids.
+SEND_EVENTS, WRITE_EVENT_SETS, READ_EVENT_SETS, READ_REPORTS = (
+    7224195155857866754, 7050363942434095105, 7224195155857833986, 44,
+)  # fmt: skip
+SCOPES: Mapping[int, str] = MappingProxyType(
+    {
+        SEND_EVENTS: "send events",
+        WRITE_EVENT_SETS: "create, update and delete offline event sets",
+        READ_EVENT_SETS: "read offline event sets",
+        READ_REPORTS: "read reports",
+    }
+)
+
+
+def missing_scopes(grant: Grant) -> list[str]:
+    """The permissions that a grant lacks, in words; empty if TikTok did not say what was granted."""
+    return [f"{label} ({scope})" for scope, label in SCOPES.items() if grant.scope and scope not in grant.scope]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.simulator.defaults import ANALYST_TOKEN, EVENTS_TOKEN
 from airflow_provider_tiktok_offline.storage.objects import open_objects
-from airflow_provider_tiktok_offline.tiktok.oauth import Grant
+from airflow_provider_tiktok_offline.tiktok.oauth import SEND_EVENTS, Grant
 from airflow_provider_tiktok_offline.tiktok.token_store import ObjectTokenStore
 from tests.cli.conftest import Cli
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, APP_ID, APP_SECRET, EVENT_SET_ID, RunningSimulator
@@ -110,6 +110,17 @@ def test_login_takes_the_address_of_somebody_elses_browser(cli: Cli, tiktok: Run
     assert EVENT_SET_ID in cli.done(
         "event-sets", "list", *account, TIKTOK_ACCESS_TOKEN="", AIRFLOW_CONN_TIKTOK_DEFAULT=connection
     )
+
+
+def test_login_names_the_permissions_that_were_not_granted(cli: Cli, tiktok: RunningSimulator) -> None:
+    """The admin may grant less than the app asks for: sign-in goes through and says what is missing."""
+    args = ("--port", "0", "--no-browser")
+    _, errors, code = _login(cli, tiktok, *args, confirm=lambda it: _confirm(f"{it}&scope={SEND_EVENTS}") and "")
+    assert code == 0, errors
+    said = " ".join(errors.split())
+    assert "lacks the permission to create, update and delete offline event sets (7050363942434095105)" in said
+    assert "read reports (44)" in said
+    assert "send events" not in said
 
 
 def test_login_refuses_a_redirect_of_another_try(cli: Cli, tiktok: RunningSimulator) -> None:

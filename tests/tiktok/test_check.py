@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.simulator.ads import NewAds
+from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
 from airflow_provider_tiktok_offline.simulator.defaults import ANALYST_TOKEN, EVENTS_TOKEN, SECOND_EVENT_SET_ID
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from airflow_provider_tiktok_offline.tiktok.check import CheckResult, check
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
-from airflow_provider_tiktok_offline.tiktok.event_sets import list_event_sets, update_event_set
-from airflow_provider_tiktok_offline.tiktok.oauth import App
+from airflow_provider_tiktok_offline.tiktok.event_sets import create_event_set, list_event_sets, update_event_set
+from airflow_provider_tiktok_offline.tiktok.oauth import READ_EVENT_SETS, SEND_EVENTS, WRITE_EVENT_SETS, App
 from tests.servers.simulator import ADVERTISER_ID, APP_ID, APP_SECRET, EVENT_SET_ID, RunningSimulator
 from tests.tiktok.scripted import Reply, code, in_turn, scripted
 
@@ -31,7 +33,9 @@ def test_a_good_grant_is_good(tiktok: RunningSimulator, client: TikTokClient) ->
     update_event_set(client, ADVERTISER_ID, EVENT_SET_ID, auto_tracking=True)
     found = check(client, advertiser_id=ADVERTISER_ID, event_set_id=EVENT_SET_ID, app=APP, prove_role=True)
     assert found.ok
-    assert statuses(found) == dict.fromkeys(("access token", "advertiser", "event set", "auto-tracking", "role"), "ok")
+    subjects = ("access token", "advertiser", "event set", "auto-tracking", "ads", "role")
+    assert statuses(found) == dict.fromkeys(subjects, "ok")
+    assert "2 of 2 active ads track this event set" in str(found)
     assert ADVERTISER_ID in [each.advertiser_id for each in found.advertisers]
     assert found.event_set is not None
     assert found.event_set.event_set_id == EVENT_SET_ID
@@ -123,6 +127,55 @@ def test_a_switched_off_tracking_is_a_warning(tiktok: RunningSimulator, client: 
     found = check(client, advertiser_id=ADVERTISER_ID, event_set_id=EVENT_SET_ID)
     assert found.ok
     assert statuses(found)["auto-tracking"] == "warning"
+
+
+def test_an_event_set_that_no_active_ad_tracks_is_an_error(tiktok: RunningSimulator, client: TikTokClient) -> None:
+    """Nothing would be attributed; auto-tracking that is switched on afterwards helps none of the ads."""
+    event_set_id = create_event_set(client, ADVERTISER_ID, "Tills")
+    tiktok.control.add_ads(NewAds(advertiser_id=ADVERTISER_ID, number=12, smart_plus=True))
+    tiktok.control.add_ads(NewAds(advertiser_id=ADVERTISER_ID, status="DISABLE", event_set_ids=[event_set_id]))
+    update_event_set(client, ADVERTISER_ID, event_set_id, auto_tracking=True)
+    found = check(client, advertiser_id=ADVERTISER_ID, event_set_id=event_set_id)
+    assert (found.ok, statuses(found)["ads"], statuses(found)["auto-tracking"]) == (False, "failed", "ok")
+    assert "0 of 14 active ads track this event set" in str(found)
+    assert "Auto-tracking reaches only ads that are made after" in str(found)
+
+
+def test_one_smart_plus_ad_that_tracks_the_event_set_is_enough(tiktok: RunningSimulator, client: TikTokClient) -> None:
+    """Its event sets are in another place of the answer; more than a page of ads is read."""
+    event_set_id = create_event_set(client, ADVERTISER_ID, "Tills")
+    tiktok.control.add_ads(NewAds(advertiser_id=ADVERTISER_ID, number=150, smart_plus=True))
+    tiktok.control.add_ads(NewAds(advertiser_id=ADVERTISER_ID, smart_plus=True, event_set_ids=[event_set_id]))
+    found = check(client, advertiser_id=ADVERTISER_ID, event_set_id=event_set_id)
+    assert statuses(found)["ads"] == "ok"
+    assert "1 of 153 active ads track this event set" in str(found)
+
+
+def test_without_an_active_ad_there_is_nothing_to_correct(tiktok: RunningSimulator, client: TikTokClient) -> None:
+    """A campaign may start later: information, not an error."""
+    tiktok.control.add_advertiser(
+        NewAdvertiser(advertiser_id="7000000000000000777", event_set_id="7000000000000000888", name="New shop")
+    )
+    found = check(client, advertiser_id="7000000000000000777", event_set_id="7000000000000000888")
+    assert (found.ok, statuses(found)["ads"], "no ad is active" in str(found)) == (True, "ok", True)
+
+
+def test_ads_that_can_not_be_read_are_a_warning(tiktok: RunningSimulator, client: TikTokClient) -> None:
+    """An app may lack that permission, and send all the same."""
+    tiktok.control.add(Fault(kind="answer", path="/open_api/v1.3/ad/get/", code=40001, count=None))
+    found = check(client, advertiser_id=ADVERTISER_ID, event_set_id=EVENT_SET_ID)
+    assert (found.ok, statuses(found)["ads"], "40001" in str(found)) == (True, "warning", True)
+
+
+def test_a_permission_that_the_grant_lacks_is_named(tiktok: RunningSimulator, clock: ManualClock) -> None:
+    """By its words and its number: reading event sets is not needed for sending, so it is a warning."""
+    tiktok.control.grant("narrow", ADVERTISER_ID, scopes=[SEND_EVENTS])
+    found = checked(tiktok, "narrow", clock)
+    assert (found.ok, statuses(found)["event set"]) == (True, "warning")
+    assert f"read offline event sets ({READ_EVENT_SETS})" in str(found)
+    tiktok.control.grant("reader", ADVERTISER_ID, scopes=[SEND_EVENTS, READ_EVENT_SETS])
+    found = checked(tiktok, "reader", clock, prove_role=True)
+    assert f"update and delete offline event sets ({WRITE_EVENT_SETS})" in str(found)
 
 
 def test_a_service_that_does_not_answer_is_told(tiktok: RunningSimulator, clock: ManualClock) -> None:
