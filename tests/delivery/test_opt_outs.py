@@ -186,3 +186,29 @@ def test_people_of_a_file_that_is_replayed_stay_out(world: World, opt_outs: OptO
     opt_outs.write("shopper6@example.com")
     summary = world.deliver(world.drop(rows(4, 5), name="repaired.csv"), opt_outs.context("daily/run-2"))
     assert summary.events == {"already_sent": 2, "accepted": 2}
+
+
+def test_nothing_of_a_list_is_left_anywhere(world: World, opt_outs: OptOuts, caplog: pytest.LogCaptureFixture) -> None:
+    """No entry, no digest of one and no beginning of a digest: in state, reports, results, messages and logs."""
+    caplog.set_level("DEBUG")
+    entries = ("shopper3@example.com", "+12125550199", "gone.for.good@example.org")
+    opt_outs.write(*entries, "Total: 1")
+    ctx = opt_outs.context()
+    stamp = world.drop([*rows(1, 5), "late@example.com,CompletePayment,2026-11-20T12:00:00Z-0000,1.00,,o9,s"])
+    delivery_id = validate(ctx, stamp).delivery_id
+    normalize_hash(ctx, delivery_id)
+    dedupe(ctx, delivery_id)
+    opt_outs.write(*entries, "late@example.com", "bob@")
+    with pytest.raises(OptOutListError) as stopped:
+        upload(ctx, delivery_id, 0)
+    opt_outs.write(*entries, "late@example.com")
+    upload(ctx, delivery_id, 0)
+    summary = summarize(ctx, delivery_id)
+    assert summary.events == {"accepted": 4, "suppressed": 1}
+    kept = [path.read_bytes() for path in (world.folder / "state").rglob("*") if path.is_file()]
+    said = [str(stopped.value).encode(), caplog.text.encode(), repr(summary).encode()]
+    for entry in (*entries, "late@example.com", "bob@"):
+        for form in (entry, entry.strip("+")):
+            digest = hashlib.sha256(form.encode())
+            for trace in (form.encode(), digest.digest()[:8], digest.hexdigest()[:16].encode()):
+                assert not [content for content in (*kept, *said) if trace in content]
