@@ -160,9 +160,13 @@ class RowIdentifiers:
         else:
             found = read_phones_of(cells, self._regions)
         # What is sent is what the row's own reading says, whatever `phone_digits` makes of it.
-        has = np.flatnonzero(sent[rows] > 0)
-        found = join_readings([found, PhoneReadings(has, sent[rows][has], np.ones(len(has), dtype=np.bool_))])
-        return PhoneReadings(found.rows, found.numbers, found.numbers == sent[rows][found.rows]).at(rows)
+        sent = sent[rows]
+        is_sent = found.numbers == sent[found.rows]
+        missing = sent > 0
+        missing[found.rows[is_sent]] = False
+        more = np.flatnonzero(missing)
+        own = PhoneReadings(more, sent[more], np.ones(len(more), dtype=np.bool_))
+        return join_readings([PhoneReadings(found.rows, found.numbers, is_sent), own]).at(rows)
 
     @cached_property
     def _torn(self) -> Flags | bool:
