@@ -64,14 +64,24 @@ class DigitPattern:
             following = ((f"{text}{digit}", self.step(states, digit)) for digit in _ANY)
             waiting.extend(item for item in following if item[1])
 
-    def may_match(self, beginning: str, but: str) -> bool:
-        """Whether a number that begins so may have another match than ``but``, and not an empty one, at its start."""
-        states = self.start
-        for place, digit in enumerate(beginning):
-            states = self.step(states, int(digit))
-            if self.accepts(states, at_end=False) and beginning[: place + 1] != but:
-                return True
-        return bool(states)
+    def may_match(self, digits: int, but: str) -> list[bool]:
+        """Whether numbers that begin so may have another match than ``but``, and not an empty one, at their start.
+
+        :return: one answer for each beginning of so many digits, in order.
+        """
+        return self._may_match(self.start, "", digits, but)
+
+    def _may_match(self, states: States, text: str, left: int, but: str) -> list[bool]:
+        if not states or not left:
+            return [bool(states)] * 10**left
+        found = []
+        for digit in range(10):
+            after, longer = self.step(states, digit), f"{text}{digit}"
+            if self.accepts(after, at_end=False) and longer != but:
+                found += [True] * 10 ** (left - 1)
+            else:
+                found += self._may_match(after, longer, left - 1, but)
+        return found
 
     def _closed(self, states: set[int], *, at_end: bool = False) -> States:
         waiting = list(states)

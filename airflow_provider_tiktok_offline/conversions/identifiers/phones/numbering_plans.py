@@ -169,8 +169,7 @@ def _plan(metadata: PhoneMetadata | None, international: set[str]) -> NumberingP
 def _may_have_prefix(prefix: str, trunk: str) -> Flags:
     if prefix in ("", trunk):
         return np.zeros(10**START, np.bool_)
-    pattern = digit_pattern(prefix)
-    return np.array([pattern.may_match(f"{key:0{START}}", but=trunk) for key in range(10**START)])
+    return np.array(digit_pattern(prefix).may_match(START, but=trunk))
 
 
 def _may_be_international(prefixes: set[str]) -> Flags:
@@ -184,22 +183,43 @@ def _may_be_international(prefixes: set[str]) -> Flags:
 #: How many first digits of an international number tell whether something may have to be taken out of it, and what.
 BEHIND_DIGITS = 5
 ZERO_BEHIND, PREFIX_BEHIND = 1, 2
+_UNKNOWN = 255
+
+
+class _BehindCountryCode:
+    """What may stand behind a country code, by first digits; worked out for the country codes that occur."""
+
+    def __init__(self) -> None:
+        is_code = np.repeat(country_codes() > 0, 10 ** (BEHIND_DIGITS - START))
+        self._flags = np.where(is_code, _UNKNOWN, 0).astype(np.uint8)
+
+    def look_up(self, first: Whole) -> NDArray[np.uint8]:
+        """``ZERO_BEHIND`` and ``PREFIX_BEHIND`` for the first digits of numbers."""
+        found: NDArray[np.uint8] = self._flags[first]
+        unknown = found == _UNKNOWN
+        if unknown.any():
+            for code in np.unique(country_codes()[first[unknown] // 10 ** (BEHIND_DIGITS - START)]).tolist():
+                digits = BEHIND_DIGITS - len(str(code))
+                self._flags[code * 10**digits : (code + 1) * 10**digits] = _flags_behind(code, digits)
+            found = self._flags[first]
+        return found
+
+
+def _flags_behind(code: int, digits: int) -> NDArray[np.uint8]:
+    plan = plan_of_code(code)
+    keys = np.arange(10**digits)
+    flags = np.where(keys < 10 ** (digits - 1), ZERO_BEHIND, 0).astype(np.uint8)
+    if plan.trunk:
+        flags[_begin_alike(keys, digits, plan.trunk)] |= PREFIX_BEHIND
+    starts = plan.may_have_prefix.reshape(10 ** min(digits, START), -1).max(axis=1)
+    flags[np.repeat(starts, 10 ** max(digits - START, 0))] |= PREFIX_BEHIND
+    return flags
 
 
 @cache
-def behind_country_code() -> NDArray[np.uint8]:
-    """First five digits of an international number -> whether a zero or a prefix may stand behind its country code."""
-    found = np.zeros(10**BEHIND_DIGITS, dtype=np.uint8)
-    for code in np.unique(country_codes()).tolist()[1:]:
-        plan, digits = plan_of_code(code), BEHIND_DIGITS - len(str(code))
-        keys = np.arange(10**digits)
-        flags = np.where(keys < 10 ** (digits - 1), ZERO_BEHIND, 0).astype(np.uint8)
-        if plan.trunk:
-            flags[_begin_alike(keys, digits, plan.trunk)] |= PREFIX_BEHIND
-        starts = plan.may_have_prefix.reshape(10 ** min(digits, START), -1).max(axis=1)
-        flags[np.repeat(starts, 10 ** max(digits - START, 0))] |= PREFIX_BEHIND
-        found[code * 10**digits : (code + 1) * 10**digits] = flags
-    return found
+def behind_country_code() -> _BehindCountryCode:
+    """What may have to be taken out behind a country code: a zero in brackets, a trunk prefix, a carrier's code."""
+    return _BehindCountryCode()
 
 
 def _begin_alike(keys: Whole, digits: int, text: str) -> Flags:

@@ -202,7 +202,7 @@ class _Column:
         self._offer_with_code(how, codes, cells.numbers, cells.digits, rows, 0, cells.digits)
         if cells.digits < BEHIND_DIGITS:
             return
-        behind = behind_country_code()[cells.first(BEHIND_DIGITS)]
+        behind = behind_country_code().look_up(cells.first(BEHIND_DIGITS))
         removable = behind & PREFIX_BEHIND > 0
         if cells.zero is not None:
             removable |= (behind & ZERO_BEHIND > 0) & cells.zero
