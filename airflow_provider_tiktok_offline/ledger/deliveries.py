@@ -99,7 +99,7 @@ class DeliveryState:
 class Deliveries:
     """The deliveries under one ``state_uri``.
 
-    :param lease_seconds: how long a holder without a heartbeat still holds.
+    :param lease_seconds: how long a holder counts as alive after its last heartbeat.
     """
 
     def __init__(self, objects: ObjectStore, clock: Clock, lease_seconds: float = 300) -> None:

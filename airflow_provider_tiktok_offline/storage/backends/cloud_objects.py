@@ -7,12 +7,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from airflow_provider_tiktok_offline.errors import FileMissingError, StorageError
 from airflow_provider_tiktok_offline.storage.backends.cloud_faults import cloud_fault
 from airflow_provider_tiktok_offline.storage.backends.cloud_options import CloudOptions
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+    from obstore import ObjectMeta, PutMode, ReadableFile, UpdateVersion, WritableFile
 
 _READ_BUFFER = 1 << 20
 
@@ -49,10 +53,14 @@ class CloudObjects(ObjectStore):
 
     def replace(self, path: str, content: bytes, version: str) -> bool:
         e_tag, _, generation = version.partition("\x1f")
-        named = {"e_tag": e_tag, "version": generation}
-        return self._put(path, content, {key: value for key, value in named.items() if value})
+        stored: UpdateVersion = {}
+        if e_tag:
+            stored["e_tag"] = e_tag
+        if generation:
+            stored["version"] = generation
+        return self._put(path, content, stored)
 
-    def _put(self, path: str, content: bytes, mode: Any) -> bool:
+    def _put(self, path: str, content: bytes, mode: PutMode) -> bool:
         import obstore
         from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 
@@ -146,12 +154,12 @@ def _attributes(path: str) -> dict[str, str]:
     return {"Content-Type": "text/html; charset=utf-8"} if path.endswith(".html") else {}
 
 
-def _version(meta: Any) -> str:
+def _version(meta: ObjectMeta) -> str:
     return f"{meta['e_tag'] or ''}\x1f{meta['version'] or ''}"
 
 
 class _RawReader(io.RawIOBase):
-    def __init__(self, objects: CloudObjects, reader: Any, path: str) -> None:
+    def __init__(self, objects: CloudObjects, reader: ReadableFile, path: str) -> None:
         self._objects = objects
         self._reader = reader
         self._path = path
@@ -162,7 +170,7 @@ class _RawReader(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         from obstore.exceptions import BaseError
 
         view = memoryview(buffer).cast("B")
@@ -183,7 +191,7 @@ class _RawReader(io.RawIOBase):
 class _RawWriter(io.RawIOBase):
     abandoned = False
 
-    def __init__(self, objects: CloudObjects, writer: Any, path: str) -> None:
+    def __init__(self, objects: CloudObjects, writer: WritableFile, path: str) -> None:
         self._objects = objects
         self._writer = writer
         self._path = path
@@ -191,11 +199,11 @@ class _RawWriter(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, content: Any) -> int:
+    def write(self, content: ReadableBuffer) -> int:
         from obstore.exceptions import BaseError
 
         if self.abandoned:
-            return len(content)
+            return memoryview(content).nbytes
         try:
             return int(self._writer.write(bytes(content)))
         except (BaseError, OSError) as error:

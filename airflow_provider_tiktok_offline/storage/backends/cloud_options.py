@@ -6,13 +6,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, GCSStore, RetryConfig, S3Store
+
 #: How long one call may try before the step fails and is tried again by Airflow.
-_RETRY: dict[str, Any] = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
+_RETRY: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +36,13 @@ class CloudOptions:
     storage_options: dict[str, str] = field(repr=False)
     plain_http: bool = False
 
-    def store(self, prefix: str) -> Any:
+    def store(self, prefix: str) -> GCSStore | S3Store:
         """The ``obstore`` store of that prefix."""
         from obstore.store import GCSStore, S3Store
 
         kind = S3Store if self.scheme == "s3" else GCSStore
-        client: Any = {"allow_http": self.plain_http, "timeout": timedelta(seconds=60)}
-        retry: Any = _RETRY
-        return kind(self.bucket, prefix=prefix or None, client_options=client, retry_config=retry, **self.config)
+        client: ClientConfig = {"allow_http": self.plain_http, "timeout": timedelta(seconds=60)}
+        return kind(self.bucket, prefix=prefix or None, client_options=client, retry_config=_RETRY, **self.config)
 
 
 def s3_options(bucket: str, connection: Connection | None) -> CloudOptions:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import (
@@ -23,6 +23,10 @@ from airflow_provider_tiktok_offline.storage.backends.cloud_options import Cloud
 from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import GCSStore, S3Store
 
 #: A file up to this size is put in one request under a condition; a larger one in parts, after a look.
 _ONE_REQUEST = 64 * 1024 * 1024
@@ -41,16 +45,15 @@ class BucketFiles:
     :param options: how a bucket is reached.
     """
 
-    def __init__(self, options: Any) -> None:
+    def __init__(self, options: Callable[[str], CloudOptions]) -> None:
         self._options = options
-        self._stores: dict[str, tuple[Any, CloudObjects]] = {}
+        self._stores: dict[str, tuple[GCSStore | S3Store, CloudObjects]] = {}
 
-    def _store(self, location: Location) -> tuple[Any, CloudObjects]:
-        found = self._stores.get(location.bucket)
-        if found is None:
-            options: CloudOptions = self._options(location.bucket)
-            found = self._stores[location.bucket] = (options.store(""), CloudObjects(options, ""))
-        return found
+    def _store(self, location: Location) -> tuple[GCSStore | S3Store, CloudObjects]:
+        if location.bucket not in self._stores:
+            options = self._options(location.bucket)
+            self._stores[location.bucket] = (options.store(""), CloudObjects(options, ""))
+        return self._stores[location.bucket]
 
     def list(self, directory_uri: str) -> list[FileStamp]:
         import obstore
@@ -173,7 +176,7 @@ class _Sent:
         return content
 
 
-def _stamp(location: Location, meta: Any) -> FileStamp:
+def _stamp(location: Location, meta: ObjectMeta) -> FileStamp:
     version = (meta.get("e_tag") or "").strip('"') or None
     return FileStamp(str(location), int(meta["size"]), meta["last_modified"].astimezone(UTC), version)
 

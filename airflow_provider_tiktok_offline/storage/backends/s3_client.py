@@ -17,13 +17,16 @@ login, password                                 access key id and secret (or ``a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: boto3 makes its clients at run time: they have no types.
+S3Client: TypeAlias = Any
 
 _CONFIG: dict[str, Any] = {
     "retries": {"mode": "standard", "max_attempts": 4},
@@ -33,7 +36,7 @@ _CONFIG: dict[str, Any] = {
 }
 
 
-def s3_client(connection: Connection | None) -> Any:
+def s3_client(connection: Connection | None) -> S3Client:
     """The client; nothing is sent yet.
 
     :raises ConfigError: if boto3 is not installed or the connection names an unknown profile.
@@ -69,7 +72,7 @@ def s3_client(connection: Connection | None) -> Any:
     return session.client("s3", **options)
 
 
-def _assuming(session: Any, role_arn: str, kwargs: dict[str, Any]) -> Any:
+def _assuming(session: Any, role_arn: str, kwargs: dict[str, object]) -> Any:
     """A session of the role, whose credentials renew themselves: an upload may take longer than an hour."""
     import boto3
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import (
@@ -24,10 +24,13 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
     TikTokOfflineError,
 )
-from airflow_provider_tiktok_offline.storage.backends.s3_client import s3_client
+from airflow_provider_tiktok_offline.storage.backends.s3_client import S3Client, s3_client
 from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 #: Bytes of one part; S3 takes 10,000 of them, so 160 GB.
 PART_BYTES = 16 * 1024 * 1024
@@ -51,7 +54,7 @@ def open_s3(connection: Connection | None) -> Iterator[S3Files]:
 class S3Files:
     """:class:`~..protocols.RemoteFiles` in S3. A file appears when its last byte has arrived, or not at all."""
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: S3Client) -> None:
         self._client = client
 
     def list(self, directory_uri: str) -> list[FileStamp]:
@@ -250,7 +253,7 @@ def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes
 class _ReadStream(io.RawIOBase):
     """One object as a stream; a broken connection goes on where it stopped, with the same version only."""
 
-    def __init__(self, client: Any, location: Location) -> None:
+    def __init__(self, client: S3Client, location: Location) -> None:
         self._client = client
         self._location = location
         self._version: str | None = None
@@ -278,7 +281,7 @@ class _ReadStream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         from botocore.exceptions import BotoCoreError
 
         view = memoryview(buffer).cast("B")

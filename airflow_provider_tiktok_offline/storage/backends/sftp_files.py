@@ -6,7 +6,7 @@ import contextlib
 import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import asyncssh
 
@@ -24,6 +24,7 @@ from airflow_provider_tiktok_offline.errors import (
 from airflow_provider_tiktok_offline.storage.backends.sftp_streams import (
     BLOCK,
     ReadStream,
+    RemoteHandle,
     open_handle,
     pipeline,
     read_block,
@@ -143,7 +144,7 @@ class SftpFiles:
         mode = "wb" if ours else "xb"
         written = 0
         resumes = _RESUMES if source is not None else 0
-        handle: Any = None
+        handle: RemoteHandle | None = None
         while True:
             try:
                 handle = self._session.run(open_handle(self._session.client, path, mode), uri)
@@ -231,7 +232,7 @@ class SftpFiles:
                 "the server does not let a file be renamed.", where=str(target), todo="Set temporary_name: false."
             ) from None
 
-    def _verified(self, target: Location, attrs: Any, written: int) -> FileStamp:
+    def _verified(self, target: Location, attrs: asyncssh.SFTPAttrs, written: int) -> FileStamp:
         """The file under its final name; as it was last seen, if the server took it away as soon as it was closed."""
         try:
             stamp = self.stat(str(target))
@@ -241,7 +242,7 @@ class SftpFiles:
             raise StorageUnavailableError(f"the server holds {stamp.size} bytes of {written} sent.", where=stamp.uri)
         return stamp
 
-    def _clean_up(self, path: str, uri: str, fault: BaseException, handle: Any) -> None:
+    def _clean_up(self, path: str, uri: str, fault: BaseException, handle: RemoteHandle | None) -> None:
         """Remove what a failed write left, over a new session if the old one is lost."""
         try:
             if handle is not None and not self._session.lost:
@@ -265,5 +266,5 @@ def part_of(target: Location) -> Location:
     return target.directory.child(f".{target.name}.part")
 
 
-def _stamp(location: Location, attrs: Any) -> FileStamp:
+def _stamp(location: Location, attrs: asyncssh.SFTPAttrs) -> FileStamp:
     return FileStamp(str(location), int(attrs.size or 0), from_epoch(float(attrs.mtime or 0)))

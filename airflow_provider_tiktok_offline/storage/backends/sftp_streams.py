@@ -7,12 +7,15 @@ import io
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Protocol, cast
 
 import asyncssh
 
 from airflow_provider_tiktok_offline.errors import StorageError
 from airflow_provider_tiktok_offline.storage.backends.ssh_session import Session
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 #: Bytes of one request, if the server allows as many (OpenSSH: 255 KiB).
 BLOCK = 256 * 1024
@@ -22,10 +25,26 @@ _SAFE_BLOCK = 32 * 1024
 _WINDOW = 4 * 1024 * 1024
 
 
+class RemoteHandle(Protocol):
+    """An open file of asyncssh, for bytes."""
+
+    async def read(self, size: int, offset: int) -> bytes:
+        """At most so many bytes from a place on; none at the end of the file."""
+
+    async def write(self, data: bytes, offset: int) -> int:
+        """Write all bytes at a place."""
+
+    async def stat(self) -> asyncssh.SFTPAttrs:
+        """The open file's attributes."""
+
+    async def close(self) -> None:
+        """Close it."""
+
+
 class ReadStream(io.RawIOBase):
     """A remote file as a sequential stream, read ahead by up to the window."""
 
-    def __init__(self, session: Session, handle: Any, where: str) -> None:
+    def __init__(self, session: Session, handle: RemoteHandle, where: str) -> None:
         self._session = session
         self._handle = handle
         self._where = where
@@ -39,11 +58,12 @@ class ReadStream(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int:
+    def readinto(self, buffer: WriteableBuffer) -> int:
         if not self._rest and not self._ended:
             self._fetch()
-        count = min(len(buffer), len(self._rest))
-        buffer[:count] = self._rest[:count]
+        view = memoryview(buffer).cast("B")
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
         self._rest = self._rest[count:]
         return count
 
@@ -65,12 +85,12 @@ class ReadStream(io.RawIOBase):
         super().close()
 
 
-async def open_handle(client: asyncssh.SFTPClient, path: str, mode: str) -> Any:
+async def open_handle(client: asyncssh.SFTPClient, path: str, mode: str) -> RemoteHandle:
     """A handle for bytes whose every read and write is one request: the pipelines here keep several under way."""
-    return await client.open(path, mode, encoding=None, block_size=0)
+    return cast(RemoteHandle, await client.open(path, mode, encoding=None, block_size=0))
 
 
-async def read_block(handle: Any, offset: int, size: int) -> bytes:
+async def read_block(handle: RemoteHandle, offset: int, size: int) -> bytes:
     """One block, whole unless the file ends in it; a server may answer with less than was asked for."""
     block: bytes = await handle.read(size, offset)
     if not block or len(block) == size:
@@ -85,7 +105,9 @@ async def read_block(handle: Any, offset: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def pipeline(session: Session, handle: Any, chunks: Iterable[bytes], where: str, start: int = 0) -> Iterator[int]:
+def pipeline(
+    session: Session, handle: RemoteHandle, chunks: Iterable[bytes], where: str, start: int = 0
+) -> Iterator[int]:
     """Write chunks with several requests under way.
 
     :param start: the byte at which the first chunk belongs.

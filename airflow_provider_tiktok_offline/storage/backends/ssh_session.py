@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Never, TypeVar
 
 import asyncssh
 
@@ -35,7 +35,7 @@ class LoopThread:
             self.loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
         self.loop.close()
 
-    def submit(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
+    def submit(self, work: Coroutine[object, Never, _T]) -> Future[_T]:
         return asyncio.run_coroutine_threadsafe(work, self.loop)
 
 
@@ -57,7 +57,7 @@ class Session:
         self.lost = False
 
     def disconnect(self) -> None:
-        """Let go of the server, whatever state the connection is in."""
+        """Close the connection, whatever state it is in."""
         connection, self._connection = self._connection, None
         if connection is not None:
             self._loop.submit(close_connection(connection)).result()
@@ -74,10 +74,10 @@ class Session:
             await close_connection(connection)
             raise
 
-    def submit(self, work: Coroutine[Any, Any, _T]) -> Future[_T]:
+    def submit(self, work: Coroutine[object, Never, _T]) -> Future[_T]:
         return self._loop.submit(work)
 
-    def run(self, work: Coroutine[Any, Any, _T], where: str, *, unsupported: bool = False) -> _T:
+    def run(self, work: Coroutine[object, Never, _T], where: str, *, unsupported: bool = False) -> _T:
         """Wait for one piece of work."""
         return self.wait(self.submit(work), where, unsupported=unsupported)
 
