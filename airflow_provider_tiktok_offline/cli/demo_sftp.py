@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class DemoSftp:
         port: on 127.0.0.1.
         host_key: its public key, to be pinned.
         client_key: path of the private key that it lets in.
-        listed: is set when somebody has looked into a folder.
+        listed: is set when somebody has looked into a folder to its end.
     """
 
     port: int
@@ -49,9 +49,11 @@ def sftp_server(root: Path, keys: Path) -> Iterator[DemoSftp]:
         def __init__(self, channel: Any) -> None:
             super().__init__(channel, chroot=str(root).encode())
 
-        def scandir(self, path: bytes) -> Any:
+        async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+            # Told at the listing's end: a file that is renamed while asyncssh lists is an error to its client.
+            async for name in super().scandir(path):
+                yield name
             listed.set()
-            return super().scandir(path)
 
     async def start() -> Any:
         return await asyncssh.listen(
