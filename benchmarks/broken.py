@@ -97,12 +97,12 @@ def _seconds(folder: Path, file: str) -> float:
 
 def main() -> None:
     """Measure and print."""
-    from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+    from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 
     rows, rounds = (20_000, 1) if "--small" in sys.argv else (200_000, 3)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_sample(folder / "clean.csv", rows, as_of=AS_OF, identifiers="both", seed=1)
+        write_sample(folder / "clean.csv", rows, as_of=AS_OF, seed=1, form=SampleForm(identifiers="both"))
         prepare(folder, "clean.csv")
         worst = 0.0
         for kind in [*KINDS, "fields too many"]:

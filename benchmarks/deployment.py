@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 from scripts.smoke import Airflow
 from tests.deployment.compose import ROOT
 from tests.deployment.native import Deployment, deployment
@@ -91,7 +91,7 @@ def write_dags(running: Deployment, folder: Path) -> None:
 def deliver(running: Deployment, number: int, rows: int, local: Path) -> Run:
     """Start a run, let it wait, let its file arrive, and time what follows."""
     airflow = running.airflow
-    write_sample(local, rows, as_of=datetime.now(UTC), seed=number, identifiers="both")
+    write_sample(local, rows, as_of=datetime.now(UTC), seed=number, form=SampleForm(identifiers="both"))
     day = (datetime.now(UTC) - timedelta(days=number + 1)).date()
     before = running.api.control.summary().events_received
     run_id = airflow.trigger(_DAG, file_day=day)

@@ -64,11 +64,11 @@ _CONTENDERS = {"bare": bare, "validate": validate, "prepare": prepare, "pandas":
 
 def write_files(folder: Path, rows: int, long_rows: int) -> None:
     """A clean file, a tenth of it, one in which every row is broken, and a long one."""
-    from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+    from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 
     for name, count in ((_CLEAN, rows), (_TENTH, rows // 10), (_LONG, long_rows)):
         if count:
-            write_sample(folder / name, count, as_of=AS_OF, identifiers="both", seed=1)
+            write_sample(folder / name, count, as_of=AS_OF, seed=1, form=SampleForm(identifiers="both"))
     with (folder / _CLEAN).open() as clean, (folder / _BROKEN).open("w") as broken:
         broken.write(clean.readline())
         broken.writelines(

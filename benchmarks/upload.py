@@ -79,11 +79,11 @@ def write_parts(folder: Path, events: int) -> str:
     from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
     from airflow_provider_tiktok_offline.delivery.steps.validate import validate
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
-    from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+    from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 
     file = folder / _SOURCE
-    write_sample(file, events, as_of=_NOW, identifiers="both", seed=1)
+    write_sample(file, events, as_of=_NOW, seed=1, form=SampleForm(identifiers="both"))
     ctx = _context(folder / _READY)
     Ledger.init(ctx.objects, _EVENT_SET, identity=ctx.config.identity_settings(), clock=ctx.clock)
     found = file.stat()

@@ -22,7 +22,7 @@ from typing import Any
 
 import asyncssh
 
-from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 
 #: States after which a run does not change any more.
 _ENDED = ("success", "failed")
@@ -176,7 +176,9 @@ def smoke(
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder) / "sample.csv"
         # Another seed each time: what was sent before would not be sent again.
-        write_sample(local, rows, as_of=datetime.now(UTC), seed=time.time_ns() % 2**31, identifiers="both")
+        write_sample(
+            local, rows, as_of=datetime.now(UTC), seed=time.time_ns() % 2**31, form=SampleForm(identifiers="both")
+        )
         inbox.put(local, remote)
     arrived = time.monotonic()
     say(f"{rows} rows lie at {remote}")

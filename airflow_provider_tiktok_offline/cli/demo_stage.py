@@ -175,9 +175,11 @@ class Stage:
         return held
 
     def _write_sample(self) -> None:
-        from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+        from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 
-        write_sample(self.sample, self.rows, as_of=self.clock.now(), bad_ratio=0.04, seed=7, phones="written")
+        write_sample(
+            self.sample, self.rows, as_of=self.clock.now(), bad_ratio=0.04, seed=7, form=SampleForm(phones="written")
+        )
 
     def _deliver(self, content: bytes) -> None:
         """Put the day's file in place as a careful sender does: under another name first."""

@@ -54,7 +54,7 @@ def sample(
 ) -> None:
     """Write a realistic conversion file without real people."""
     from airflow_provider_tiktok_offline.clock import system_clock
-    from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+    from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 
     must_be_new(file, overwrite)
     made = write_sample(
@@ -63,7 +63,7 @@ def sample(
         as_of=(moment(as_of) or system_clock().now()).astimezone(UTC),
         bad_ratio=bad_ratio,
         seed=seed,
-        days=days,
+        form=SampleForm(days=days),
     )
     output().print(f"{file}: {made.rows} rows, {made.faults.height} of them with a fault, {made.size} bytes")
 

@@ -18,7 +18,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.part_store import D
 from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.onboarding.proposal import Proposal
-from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 
 
 def invented_events(proposal: Proposal, *, currency: str | None, as_of: datetime, count: int = 3) -> list[str]:
@@ -31,7 +31,7 @@ def invented_events(proposal: Proposal, *, currency: str | None, as_of: datetime
     columns = [name for name in PROGRAMME_COLUMNS if name in targets]
     every = set() if proposal.name_of("transaction_category") else set(STANDARD_EVENTS)
     content = io.BytesIO()
-    write_sample(content, count, as_of=as_of, columns=columns, identifiers="both")
+    write_sample(content, count, as_of=as_of, form=SampleForm(columns=columns, identifiers="both"))
     with tempfile.TemporaryDirectory(prefix="tiktok-offline-") as name:
         path = Path(name, "invented.csv")
         path.write_bytes(content.getvalue())

@@ -41,25 +41,51 @@ _BRANDS = ("Nordlicht", "Fernweh", "Talsohle")
 _EVENTS = ("CompletePayment",) * 8 + ("Contact", "Subscribe")
 
 
+#: Ten columns, both identifiers, about 107 bytes a row.
+SAMPLE_COLUMNS = (
+    "state",
+    "email_1",
+    "transaction_category",
+    "transaction_timestamp",
+    "transaction_amount",
+    "phone_1",
+    "order_id",
+    "store_code",
+    "quantity",
+    "product_id",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleForm:
+    """How a sample looks.
+
+    Attributes:
+        columns: the header, in this order; the required ones must be there.
+        delimiter: None for what the path's type asks for, a comma in a stream.
+        identifiers: whether every row has an e-mail and a phone, or some lack one of them.
+        phones: digits only, or the ways in which people write them (for the ``tiktok`` profile).
+        days: how many days the transactions spread over.
+    """
+
+    columns: Sequence[str] = SAMPLE_COLUMNS
+    delimiter: Literal[",", "\t", "|"] | None = None
+    identifiers: Literal["both", "some"] = "some"
+    phones: Literal["digits", "written"] = "digits"
+    days: int = 7
+
+
 def rows(
-    random: np.random.Generator,
-    count: int,
-    *,
-    first: int,
-    seed: int,
-    as_of: datetime,
-    days: int,
-    columns: Sequence[str],
-    identifiers: Literal["both", "some"],
-    phones: Literal["digits", "written"],
+    random: np.random.Generator, count: int, *, first: int, seed: int, as_of: datetime, form: SampleForm
 ) -> pl.DataFrame:
     """Rows ``first`` and following of the sample, every cell as text."""
-    draw = _Draw(random, count, first, seed, int(as_of.timestamp()), days)
+    draw = _Draw(random, count, first, seed, int(as_of.timestamp()), form.days)
+    columns = form.columns
     frame = pl.DataFrame({name: _COLUMNS[name](draw) for name in columns})
-    if phones == "written":
+    if form.phones == "written":
         written = pl.select(draw.written_phone()).to_series()
         frame = frame.with_columns(written.alias(name) for name in columns if name in ("phone_1", "phone_2"))
-    if identifiers == "some" and "phone_1" in columns:
+    if form.identifiers == "some" and "phone_1" in columns:
         share = pl.Series(random.random(count, dtype=np.float32))
         frame = frame.with_columns(
             pl.when(share < 0.06).then(pl.lit("")).otherwise("email_1").alias("email_1"),

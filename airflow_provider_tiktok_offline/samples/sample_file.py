@@ -7,12 +7,12 @@ The same arguments make the same bytes.
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 import polars as pl
@@ -25,22 +25,11 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
 )
 from airflow_provider_tiktok_offline.conversions.contract.settings import Profile
 from airflow_provider_tiktok_offline.samples import invented_rows, seeded_faults
+from airflow_provider_tiktok_offline.samples.invented_rows import SAMPLE_COLUMNS as SAMPLE_COLUMNS
+from airflow_provider_tiktok_offline.samples.invented_rows import SampleForm as SampleForm
 
 __all__ = ["SAMPLE_COLUMNS", "Sample", "write_sample"]
 
-#: Ten columns, both identifiers, about 107 bytes a row.
-SAMPLE_COLUMNS = (
-    "state",
-    "email_1",
-    "transaction_category",
-    "transaction_timestamp",
-    "transaction_amount",
-    "phone_1",
-    "order_id",
-    "store_code",
-    "quantity",
-    "product_id",
-)
 _CHUNK_ROWS = 250_000
 
 
@@ -83,34 +72,28 @@ def write_sample(
     as_of: datetime,
     bad_ratio: float = 0.0,
     seed: int = 0,
-    days: int = 7,
-    columns: Sequence[str] = SAMPLE_COLUMNS,
-    delimiter: Literal[",", "\t", "|"] | None = None,
-    identifiers: Literal["both", "some"] = "some",
-    phones: Literal["digits", "written"] = "digits",
+    form: SampleForm | None = None,
 ) -> Sample:
     """Write a conversion file of invented transactions in the United States.
 
     :param target: path (``.gz`` behind it compresses), or an open binary stream.
     :param rows: data rows.
-    :param as_of: transactions lie in the ``days`` before this moment.
+    :param as_of: transactions lie in the days before this moment.
     :param bad_ratio: share of rows with a fault, one a row, all kinds in equal numbers.
     :param seed: another seed, other transactions.
-    :param days: how many days the transactions spread over.
-    :param columns: the header, in this order; the required ones must be there.
-    :param delimiter: None for what the path's type asks for, a comma in a stream.
-    :param identifiers: whether every row has an e-mail and a phone, or some lack one of them.
-    :param phones: digits only, or the ways in which people write them (for the ``tiktok`` profile).
+    :param form: how the file looks.
     :return: counts and the place of every fault.
     :raises ValueError: a column is not the programme's, or a required one is missing.
     """
+    form = form or SampleForm()
+    columns = form.columns
     unknown = set(columns) - set(PROGRAMME_COLUMNS)
     missing = set(REQUIRED_COLUMNS) - set(columns)
     if unknown or missing:
         raise ValueError(f"not the programme's columns: {sorted(unknown)}; required and missing: {sorted(missing)}")
     if not 0 <= bad_ratio <= 1:
         raise ValueError(f"bad_ratio is a share between 0 and 1, not {bad_ratio}")
-    mark = delimiter or _delimiter_of(target)
+    mark = form.delimiter or _delimiter_of(target)
     rules = seeded_faults.rules_for(columns)
     header = (mark.join(columns) + "\n").encode()
     size, line, faults = len(header), 2, []
@@ -124,10 +107,7 @@ def write_sample(
                 first=first,
                 seed=seed,
                 as_of=as_of,
-                days=days,
-                columns=columns,
-                identifiers=identifiers,
-                phones=phones,
+                form=form,
             )
             chunk = seeded_faults.spoil(random, frame, rules, bad_ratio, as_of=as_of, delimiter=mark)
             content = chunk.to_bytes()

@@ -12,7 +12,7 @@ from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFi
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
 from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
-from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 from tests.cli.sales import entry
 
 AS_OF = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -21,7 +21,7 @@ AS_OF = datetime(2026, 11, 22, 12, tzinfo=UTC)
 def test_the_recount_comes_to_the_events_of_the_package(tmp_path: Path) -> None:
     """The sample of the demo, with every kind of fault."""
     sample = tmp_path / "sample.csv"
-    write_sample(sample, 10_000, as_of=AS_OF, bad_ratio=0.04, seed=7, phones="written")
+    write_sample(sample, 10_000, as_of=AS_OF, bad_ratio=0.04, seed=7, form=SampleForm(phones="written"))
     settings = AdvertiserConfig.model_validate(entry(tmp_path)).conversion_settings()
     parts = DirectoryParts(tmp_path / "parts")
     report = prepare(LocalFile(sample), settings, as_of=AS_OF, output=parts).report

@@ -21,7 +21,7 @@ import yaml
 from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.delivery.operations.feed_files import accept_feed, make_sample
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS, write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS, SampleForm, write_sample
 from tests.deployment.compose import ROOT
 from tests.deployment.native import WORKERS, Deployment, deployment, left_running
 from tests.deployment.processes import clock_off
@@ -150,7 +150,7 @@ class Week:
             file = write_file(local, [*(purchase.number for purchase in before), *fresh], self.newest)
         else:
             seed = len(self.files[name]) * 100 + NAMES.index(name)
-            write_sample(local, self.rows, as_of=self.newest, seed=seed, identifiers="both")
+            write_sample(local, self.rows, as_of=self.newest, seed=seed, form=SampleForm(identifiers="both"))
             file = ConversionFile(local, (), self.rows, 0, 0)
         if name == "night_kiosk":
             self.deployment.store.write(SOURCE_BUCKET, local.name, local.read_bytes())

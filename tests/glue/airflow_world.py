@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.ledger import Ledger
-from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from tests.servers.airflow import AirflowHome, AirflowRunner
 from tests.servers.mail import Mailbox
@@ -125,7 +125,9 @@ class AirflowWorld:
     def write(self, name: str, rows: int = 200, *, bad_ratio: float = 0.0, seed: int = 1) -> Path:
         """A file in the inbox."""
         path = self.inbox / name
-        write_sample(path, rows, as_of=datetime.now(UTC), seed=seed, identifiers="both", bad_ratio=bad_ratio)
+        write_sample(
+            path, rows, as_of=datetime.now(UTC), seed=seed, bad_ratio=bad_ratio, form=SampleForm(identifiers="both")
+        )
         return path
 
     def stamp(self, path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
 from airflow_provider_tiktok_offline.operators.conversions import ValidateConversionFileOperator
 from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
-from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from tests.glue.conftest import Inbox, Run
 from tests.servers.s3 import s3_server
@@ -30,7 +30,7 @@ def _reports(add_connection: Callable[[Connection], None]) -> Iterator[str]:
 
 def task(inbox: Inbox, **settings: object) -> ValidateConversionFileOperator:
     path = inbox.folder / "sales_20261121.csv"
-    write_sample(path, 20, as_of=datetime.now(UTC), seed=1, identifiers="both")
+    write_sample(path, 20, as_of=datetime.now(UTC), seed=1, form=SampleForm(identifiers="both"))
     path.write_text(path.read_text() + "nonsense\n")
     found = path.stat()
     stamp = FileStamp(f"sftp://sftp_shop@{path}", found.st_size, from_epoch(int(found.st_mtime)))

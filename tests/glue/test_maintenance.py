@@ -14,7 +14,7 @@ from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normal
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
 from airflow_provider_tiktok_offline.operators.maintenance import DoctorOperator
-from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 from tests.delivery.conftest import running_simulator, world  # noqa: F401 - fixtures
 from tests.delivery.world import World, rows
 from tests.glue.airflow_world import AirflowWorld
@@ -29,7 +29,7 @@ def test_the_example_dag_keeps_up_every_advertiser(airflow_world: AirflowWorld, 
     ctx = airflow_world.context(name="told_shop")
     ctx.clock = SystemClock(timedelta(hours=-80))
     path = airflow_world.folder / "abandoned.csv"
-    write_sample(path, 50, as_of=datetime.now(UTC) - timedelta(hours=80), seed=5, identifiers="both")
+    write_sample(path, 50, as_of=datetime.now(UTC) - timedelta(hours=80), seed=5, form=SampleForm(identifiers="both"))
     normalize_hash(ctx, validate(ctx, airflow_world.stamp(path)).delivery_id)
     assert ctx.staging.list("")
     run = airflow.run("tiktok_offline_maintenance")

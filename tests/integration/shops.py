@@ -18,7 +18,7 @@ from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.ledger import Ledger
-from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 from tests.servers.airflow import AirflowHome, AirflowRunner
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, EVENT_SET_ID, RunningSimulator
 from tests.servers.sshd import StaticConnections
@@ -99,7 +99,9 @@ class Shops:
     def write(self, name: str, *, seed: int, bad_ratio: float = 0) -> Path:
         """A file of 300 rows; without a ratio of bad ones all are good."""
         file = self.inbox / name
-        write_sample(file, 300, as_of=datetime.now(UTC), seed=seed, identifiers="both", bad_ratio=bad_ratio)
+        write_sample(
+            file, 300, as_of=datetime.now(UTC), seed=seed, bad_ratio=bad_ratio, form=SampleForm(identifiers="both")
+        )
         return file
 
     def environment(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ from airflow_provider_tiktok_offline.cli.demo_recount import Recount, recount
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.ledger import Ledger
-from airflow_provider_tiktok_offline.samples.sample_file import write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from tests.servers.airflow import AirflowHome, AirflowRunner, airflow_environment
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, EVENT_SET_ID, RunningSimulator, simulator
@@ -86,7 +86,9 @@ class Deployment:
 
     def write_file(self, rows: int) -> None:
         """The day's file: bad rows of every kind among good ones."""
-        write_sample(self.sample, rows, as_of=datetime.now(UTC), bad_ratio=0.05, seed=11, phones="written")
+        write_sample(
+            self.sample, rows, as_of=datetime.now(UTC), bad_ratio=0.05, seed=11, form=SampleForm(phones="written")
+        )
         part = self.inbox / ".part"
         shutil.copy(self.sample, part)
         part.replace(self.inbox / f"conversions_{DAY:%Y%m%d}.csv")

@@ -17,23 +17,21 @@ import pytest
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
 from airflow_provider_tiktok_offline.conversions.contract.columns import PROGRAMME_COLUMNS
-from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS, Sample, write_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS, Sample, SampleForm, write_sample
 
 AS_OF = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-class _Options(TypedDict, total=False):
-    seed: int
-    bad_ratio: float
+class _Form(TypedDict, total=False):
     days: int
     identifiers: Literal["both", "some"]
     phones: Literal["digits", "written"]
     columns: Sequence[str]
 
 
-def sample(rows: int, **options: Unpack[_Options]) -> tuple[bytes, Sample]:
+def sample(rows: int, *, seed: int = 0, bad_ratio: float = 0, **form: Unpack[_Form]) -> tuple[bytes, Sample]:
     stream = io.BytesIO()
-    written = write_sample(stream, rows, as_of=AS_OF, **options)
+    written = write_sample(stream, rows, as_of=AS_OF, seed=seed, bad_ratio=bad_ratio, form=SampleForm(**form))
     return stream.getvalue(), written
 
 
