@@ -1,4 +1,6 @@
-"""The mail that notifies LiveRamp's technical account specialist of an upload (seed, "Upload the File").
+"""The mail that notifies LiveRamp's technical account specialist of an upload.
+
+Source: the programme's page, "Upload the File".
 
 It states the file and its counts, and no value of a customer.
 """

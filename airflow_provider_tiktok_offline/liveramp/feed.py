@@ -21,7 +21,7 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import Conver
 from airflow_provider_tiktok_offline.errors import FeedError
 from airflow_provider_tiktok_offline.storage.documents import Document
 
-#: Fewest rows of a file (seed, "Send Conversion Data to LiveRamp"; LiveRamp, "Product Limits and Guidelines").
+#: Fewest rows of a file (the programme's page, "Send Conversion Data to LiveRamp"; LiveRamp, "Product Limits").
 LEAST_ROWS = 25
 DELIMITER_NAMES = {",": "comma", "\t": "tab", "|": "pipe"}
 _SUPPORT = "Open a LiveRamp support case before the format changes, then make a new sample and accept it."

@@ -1,6 +1,6 @@
 """The sample file that sets a feed up: at least 25 rows, required values in each, every category that will be used.
 
-Source: seed, "Send Conversion Data to LiveRamp": placeholder data is allowed.
+Source: the programme's page, "Send Conversion Data to LiveRamp". Placeholder data is allowed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
 VALUED_COLUMNS = tuple(column.name for column in COLUMNS if column.value_required)
 #: One of them must have a value in each row.
 IDENTIFIERS = ("email_1", "phone_1")
-#: What stands in a placeholder row; nobody's: RFC 2606's domain and the 555-01xx numbers kept for fiction.
+#: The values of a placeholder row. They belong to no person: RFC 2606's domain, and 555-01xx numbers for fiction.
 _PLACEHOLDERS = {
     "first_name": "Sample", "last_name": "Customer", "address_1": "1 Example Street", "address_2": "", "city": "Town",
     "state": "CA", "zip": "90001", "email_2": "", "email_3": "", "email_4": "", "phone_2": "", "store_code": "store-1",
@@ -42,7 +42,7 @@ _PLACEHOLDERS = {
 def placeholder_sample(
     columns: tuple[str, ...], delimiter: str, categories: Iterable[str], *, now: datetime, rows: int = LEAST_ROWS
 ) -> bytes:
-    """A sample file of made-up rows.
+    """A sample file of placeholder rows.
 
     :param columns: the headers the feed will have.
     :param categories: every category that will ever be used.
@@ -118,7 +118,7 @@ def _choose(source: FeedSource, wanted: set[str], rows: int) -> tuple[tuple[str,
 
 
 class _Bytes:
-    """A sample file in memory."""
+    """A sample file that is in memory."""
 
     def __init__(self, content: bytes, name: str) -> None:
         self._content = content
@@ -130,7 +130,7 @@ class _Bytes:
 
 
 def accept_sample(content: bytes, *, file_name: str, name: str, advertiser: str, now: datetime) -> Feed:
-    """Make a feed's contract from the sample file that LiveRamp set it up with.
+    """Make a feed's contract from the sample file with which LiveRamp set the feed up.
 
     :param content: the file's bytes.
     :param file_name: its name, whose extension says its type.

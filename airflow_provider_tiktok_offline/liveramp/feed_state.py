@@ -90,7 +90,7 @@ class FeedState:
 
     :param objects: the store at ``state_uri``.
     :param feed: the feed's name.
-    :param lease_seconds: how long a writer without a sign of life counts as alive.
+    :param lease_seconds: how long a writer counts as alive without renewing its lease.
     """
 
     def __init__(self, objects: ObjectStore, feed: str, clock: Clock, *, lease_seconds: float = 300) -> None:
@@ -214,13 +214,13 @@ class FeedState:
             raise DayTakenError(
                 f"a file was delivered on {record.day} already; LiveRamp takes one a day.",
                 where=f"feed {self._feed}",
-                todo="It goes out with the next day's file.",
+                todo="The rows are sent with the next day's file.",
             )
 
     def take_over(self, record: DayRecord, holder: str) -> DayRecord:
         """Become the writer of a file whose writer has died.
 
-        :raises DeliveryHeldError: if it is alive after all, or somebody else was first.
+        :raises DeliveryHeldError: if the writer is alive, or another run was faster.
         """
         if record.holder != holder and self._clock.now() < record.lease_until:
             raise DeliveryHeldError(

@@ -28,8 +28,8 @@ from airflow_provider_tiktok_offline.storage.uris import parse
 
 PublishOutcome = Literal["delivered", "already_delivered", "nothing_new", "queued", "carried_over"]
 
-#: Seconds between two signs of life while a file is written.
-_SIGN_OF_LIFE = 30.0
+#: Seconds between two renewals of the lease while a file is written.
+_RENEWAL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +67,12 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What became of a feed file.
+    """The result for a feed file.
 
     Attributes:
         outcome: ``delivered``; ``already_delivered`` (the same content lies there: nothing was written);
-            ``nothing_new`` (no row is left); ``queued`` (another file went out today) or ``carried_over`` (too few
-            rows): it goes out
-            with the next file.
+            ``nothing_new`` (no row is left); ``queued`` (another file was delivered today) or ``carried_over`` (too few
+            rows): the rows are delivered with the next file.
         record: the day's file, where there is one.
     """
 
@@ -225,10 +224,10 @@ def left_out(file: FeedFile, deliveries: tuple[str, ...]) -> dict[str, list[int]
 
 
 def _landed(files: RemoteFiles, record: DayRecord, destination: Destination) -> FileStamp | None:
-    """The file at the destination if an earlier try of it is whole there: its answer was lost, not the file.
+    """The file at the destination, if an earlier try left all of it there and only the answer was lost.
 
-    Of an encrypted file that was written under its final name bit by bit this can't be told: then None. Nor is a file
-    whole whose digest was never noted.
+    None for an encrypted file that was written in pieces under its final name, since that can't be told; and for a file
+    whose digest was never recorded.
     """
     if record.sha256 is None:
         return None
@@ -247,10 +246,10 @@ def _landed(files: RemoteFiles, record: DayRecord, destination: Destination) -> 
 
 
 class _Writing:
-    """One attempt at the day's file: notes that its writer is alive, and what the file is as soon as that is known.
+    """One attempt at the day's file: renews the lease, and records the file's digest as soon as it is known.
 
     Attributes:
-        record: as last noted.
+        record: as last stored.
     """
 
     def __init__(self, file: FeedFile, record: DayRecord, feed_state: FeedState, clock: Clock) -> None:
@@ -259,7 +258,7 @@ class _Writing:
         self._feed_state = feed_state
         self._clock = clock
         self._last = clock.monotonic()
-        # Encrypting takes the chunks in a thread of its own.
+        # Encryption reads the chunks in a thread of its own.
         self._lock = threading.Lock()
 
     def chunks(self) -> Iterator[bytes]:
@@ -283,7 +282,7 @@ class _Writing:
         """Called often; renews the lease now and then."""
         with self._lock:
             now = self._clock.monotonic()
-            if now - self._last >= _SIGN_OF_LIFE:
+            if now - self._last >= _RENEWAL_SECONDS:
                 self._last = now
                 self._feed_state.keep(self.record)
 
@@ -291,7 +290,7 @@ class _Writing:
 class _Stored:
     """The feed file as it is stored: a stream, or a private temporary file.
 
-    Its digest is known once it was sent; of a plain file it is the plaintext's.
+    Its digest is known after it was sent; for a plain file it is the digest of the plaintext.
     """
 
     def __init__(self, writing: _Writing, destination: Destination, staged: BinaryIO | None = None) -> None:
@@ -333,7 +332,7 @@ class _Stored:
 
 @contextmanager
 def _stored(writing: _Writing, destination: Destination) -> Iterator[_Stored]:
-    """The stream; or, where asked for, a private temporary file that is gone afterwards, whatever happens."""
+    """The stream, or a private temporary file that is deleted afterwards in any case."""
     if destination.staged:
         with tempfile.TemporaryFile(prefix="tiktok-offline-feed-") as staged:
             yield _Stored(writing, destination, staged)
@@ -342,7 +341,7 @@ def _stored(writing: _Writing, destination: Destination) -> Iterator[_Stored]:
 
 
 class _Regional:
-    """Connections whose host and port may come from LiveRamp's region."""
+    """Connections that take host and port from LiveRamp's region."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

@@ -1,6 +1,6 @@
-"""The feed file as one stream: the chosen lines of one or several source files in the form the feed was set up with.
+"""Writes the feed file as one stream: the chosen lines of one or several source files, in the feed's form.
 
-What comes out is UTF-8 without a byte order mark, rectangular, without a quote, one line end ``\\n`` a row. A value
+The output is UTF-8 without a byte order mark, rectangular, without a quote, one line end ``\\n`` a row. A value
 that would need a quote can't be written: its row is left out and named by line and column.
 """
 
@@ -87,7 +87,7 @@ class Unwritable:
 
 
 class FeedFile:
-    """The feed file's plaintext. It can be streamed more than once: the same bytes each time, checked the first time.
+    """The feed file's plaintext. It can be streamed repeatedly, with the same bytes; it is checked the first time.
 
     ``rows``, ``bytes``, ``sha256`` and ``unwritable`` (by source, in order) are those of the last complete stream.
 
@@ -118,7 +118,7 @@ class FeedFile:
         :raises FeedError: if a source no longer has the form of the feed.
         :raises FileChangedError: if a source's bytes are not those that were validated; raised before the last chunk.
         """
-        # The same lines of sources whose digests are held against those validated: known since the first run.
+        # The sources' digests are compared with those validated, so the digest of the first run stays right.
         known = bool(self.sha256)
         total = rows = 0
         unwritable = [Unwritable() for _ in self._sources]
@@ -160,7 +160,7 @@ class FeedFile:
         return sum(len(one.lines) for one in self._sources) if all(map(self._known, self._sources)) else None
 
     def measure(self) -> None:
-        """Run through the stream without keeping it, for the digest and the counts."""
+        """Read the stream without keeping it, for the digest and the counts."""
         for _ in self.chunks():
             pass
 
@@ -363,7 +363,7 @@ class _Layout:
 
 
 def _lines_of(data: bytes, chosen: npt.NDArray[np.bool_]) -> bytes:
-    """Only the chosen lines: cut out in runs, since mostly a few lines in many are left out, or taken."""
+    """Only the chosen lines, cut out in runs: mostly few of many lines are left out, or chosen."""
     ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE) + 1
     starts = np.concatenate([np.zeros(1, dtype=np.int64), ends])
     turns = np.flatnonzero(np.diff(chosen, prepend=False, append=False))

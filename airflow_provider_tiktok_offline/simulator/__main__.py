@@ -1,6 +1,6 @@
-"""``python -m airflow_provider_tiktok_offline.simulator``: the simulator without the command line's dress.
+"""``python -m airflow_provider_tiktok_offline.simulator``: the simulator as a bare process.
 
-Its first line of output is its URL, printed once it answers.
+The first line of its output is its URL, printed as soon as it answers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""TikTok's way of answering: HTTP 200, and a ``code`` in the body that says what happened."""
+"""The form of TikTok's answers: HTTP 200, and a ``code`` in the body that says what happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults that a test asks for: which request they hit, and what happens to it."""
+"""Scripted faults: which request they hit, and what happens to it."""
 
 from __future__ import annotations
 

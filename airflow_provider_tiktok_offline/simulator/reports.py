@@ -1,4 +1,4 @@
-"""``GET /report/integrated/get/``: what was attributed, computed from the events held.
+"""``GET /report/integrated/get/``: what was attributed, computed from the accepted events.
 
 An event is attributed to one of the ads that track its event set, chosen by the event's id; if no ad tracks the set,
 the event is not attributed. Days are those of the ad account's time zone.

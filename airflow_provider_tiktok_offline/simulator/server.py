@@ -1,4 +1,4 @@
-"""Starting and stopping the simulator: in a thread of this process, or as a process of its own."""
+"""Starts and stops the simulator, in a thread of this process or as a process of its own."""
 
 from __future__ import annotations
 

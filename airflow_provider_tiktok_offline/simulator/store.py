@@ -1,7 +1,7 @@
-"""What the simulator took and whom it knows, in one SQLite database.
+"""The simulator's events and accounts, in one SQLite database.
 
-Without a path the database is SQLite's private temporary one: it spills to an unnamed file when it outgrows the cache,
-so that a million events cost disk and not memory, and vanishes with the process.
+Without a path it is SQLite's private temporary database: it spills to an unnamed file when it outgrows the cache, so
+that a million events cost disk and not memory, and it is deleted when the process ends.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Store:
         return first
 
     def rows(self, query: str, *values: object) -> Iterator[sqlite3.Row]:
-        """All rows of a query, as they come."""
+        """The rows of a query, one after the other."""
         return self.db.execute(query, values)
 
     def run(self, statement: str, *values: object) -> int:

@@ -58,7 +58,7 @@ class CallbackServer:
         """
         if not self._arrived.wait(timeout):
             raise GrantError(
-                f"nobody confirmed within {timeout:.0f} seconds.",
+                f"no admin confirmed within {timeout:.0f} seconds.",
                 todo="Start again; if the browser runs on another machine, use --paste.",
             )
         return auth_code_of(self._url, authorization.state)
@@ -76,7 +76,7 @@ def _handler(server: CallbackServer) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             if urlsplit(self.path).path != PATH:
-                self._show(404, "Not here", "This address only takes TikTok's redirect.")
+                self._show(404, "Not here", "This address serves TikTok's redirect only.")
                 return
             server.take(self.path)
             self._show(200, "Received", "Go back to the terminal: it says whether the authorisation was complete.")

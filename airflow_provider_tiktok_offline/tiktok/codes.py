@@ -120,7 +120,7 @@ _ROWS: tuple[tuple[int, str, Kind, str], ...] = (
     (40133, "advertiser_frequency_limited", "throttle", "The limit of this ad account: other tools may use it too."),
     (40200, "general_task_error", "caller", _ASK_TIKTOK),
     (40201, "task_not_ready", "unavailable", "TikTok is still working on it: try again later."),
-    (40202, "write_conflict", "fault", "Somebody else wrote at the same moment; the call is retried."),
+    (40202, "write_conflict", "fault", "Another client wrote at the same moment; the call is retried."),
     (40300, "advertiser_not_exist", "caller", "Check advertiser_id."),
     (40301, "advertiser_role_error", "caller", "Check advertiser_id: TikTok can't match this ad account."),
     (40400, "route_not_found", "caller", "Check the API URL of the connection."),

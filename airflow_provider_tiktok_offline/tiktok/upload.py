@@ -184,7 +184,7 @@ class Upload:
         if not self._any_accepted:
             if self._out:
                 return False
-            self._judge_first_batch()
+            self._check_first_batch()
             self._before_first_batch = (self._unconfirmed, len(self._held))
         buffer = self._current_buffer() if self._stopped_by is None else None
         if buffer is None:
@@ -285,7 +285,7 @@ class Upload:
             self._unflushed_since = self._clock.monotonic()
         self._report_progress()
 
-    def _judge_first_batch(self) -> None:
+    def _check_first_batch(self) -> None:
         """Stop if a batch was split into single events and none was good."""
         doubtful, held = (
             now - before

@@ -1,4 +1,4 @@
-"""Fixtures of the TikTok room: a simulator, a clock that does not wait, and events to send."""
+"""Fixtures of the tests of tiktok: a simulator, a clock that does not wait, and events to send."""
 
 from __future__ import annotations
 

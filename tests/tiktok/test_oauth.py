@@ -153,7 +153,7 @@ def test_the_callback_listens_on_loopback_only() -> None:
 
 def test_nobody_confirming_ends_in_a_clear_error() -> None:
     """The command line does not hang for ever."""
-    with CallbackServer() as server, pytest.raises(GrantError, match="nobody confirmed within 0 seconds"):
+    with CallbackServer() as server, pytest.raises(GrantError, match="no admin confirmed within 0 seconds"):
         server.wait(authorization("1", server.redirect_uri), timeout=0.05)
 
 
