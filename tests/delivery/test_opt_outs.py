@@ -212,3 +212,17 @@ def test_nothing_of_a_list_is_left_anywhere(world: World, opt_outs: OptOuts, cap
             digest = hashlib.sha256(form.encode())
             for trace in (form.encode(), digest.digest()[:8], digest.hexdigest()[:16].encode()):
                 assert not [content for content in (*kept, *said) if trace in content]
+
+
+def test_parts_without_readings_are_compared_by_digests_and_the_log_says_so(
+    world: World, opt_outs: OptOuts, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that an earlier release staged, or that were staged before a list was configured."""
+    before = world.context()
+    delivery_id = validate(before, world.drop(rows(1, 5))).delivery_id
+    normalize_hash(before, delivery_id)
+    dedupe(before, delivery_id)
+    opt_outs.write("shopper3@example.com")
+    upload(opt_outs.context(), delivery_id, 0)
+    assert "they are compared by digests" in caplog.text
+    assert summarize(opt_outs.context(), delivery_id).events == {"accepted": 4, "suppressed": 1}
