@@ -45,9 +45,17 @@ class DeliveryTask:
 
     config: str | None
     advertiser: str | None
-    settings: AdvertiserConfig | Mapping[str, Any] | None
+    settings: AdvertiserConfig | Mapping[str, object] | None
     #: Where a browser reads the report of what this task works on.
     report_link: str | None = None
+
+    def name_advertiser(
+        self, config: str | None, advertiser: str | None, settings: AdvertiserConfig | Mapping[str, object] | None
+    ) -> None:
+        """Keep what ``__init__`` was given to find the advertiser's settings by."""
+        self.config = config
+        self.advertiser = advertiser
+        self.settings = settings
 
     def advertiser_config(self) -> AdvertiserConfig:
         """The advertiser's typed settings.

@@ -1,33 +1,33 @@
-"""Which error is tried again when, on Airflow versions that have retry policies (3.3).
+"""The retry policy of every task of a delivery, on Airflow versions that have retry policies (3.3).
 
-Elsewhere the same errors end the task or are tried again after the task's own ``retry_delay``:
-:func:`~airflow_provider_tiktok_offline.delivery_task.task_errors` fails at once what no retry can help.
+On older versions the same errors fail the task or are retried after the task's own ``retry_delay``:
+:func:`~airflow_provider_tiktok_offline.glue.delivery_task.task_errors` fails at once what no retry can mend.
 """
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from datetime import timedelta
-from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 
-#: After the moment that an error names: its clock and the scheduler's may differ a little.
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+#: Added to the moment that an error names: its clock and the scheduler's may differ a little.
 _MARGIN = timedelta(seconds=1)
 
-
-@cache
-def delivery_retry_policy() -> Any:
-    """The policy of every task of a delivery; None where Airflow has no retry policies."""
-    try:
-        from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
-    except (ImportError, AttributeError):
-        return None
+try:
+    from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
+except (ImportError, AttributeError):  # Airflow before 3.3
+    DELIVERY_RETRY_POLICY = None
+else:
 
     class DeliveryRetryPolicy(RetryPolicy):
-        """Waits as long as the error says: for a lease to expire, or for what ``Retry-After`` asked.
+        """Waits as long as the error says: until a lease has expired, or for the time that ``Retry-After`` names.
 
-        An error that no retry can help fails at once, and any other keeps the task's own delay.
+        An error that no retry can mend fails the task at once; any other keeps the task's own delay.
         """
 
         def evaluate(
@@ -35,27 +35,25 @@ def delivery_retry_policy() -> Any:
             exception: BaseException,
             try_number: int,  # noqa: ARG002 - Airflow's signature
             max_tries: int,  # noqa: ARG002
-            context: Any = None,  # noqa: ARG002
-        ) -> Any:
+            context: Context | None = None,  # noqa: ARG002
+        ) -> RetryDecision:
             if not isinstance(exception, TikTokOfflineError):
                 return RetryDecision.default()
             kind = type(exception).__name__
             if not exception.retryable:
-                return RetryDecision.fail(reason=f"{kind} stays as it is until somebody acts")
+                return RetryDecision.fail(reason=f"{kind}: a retry meets the same error")
             if exception.retry_after is None:
                 return RetryDecision.default()
             delay = timedelta(seconds=exception.retry_after) + _MARGIN
-            return RetryDecision.retry(delay, reason=f"{kind} may be over in {exception.retry_after:.0f} s")
+            return RetryDecision.retry(delay, reason=f"{kind}: the next try is due in {exception.retry_after:.0f} s")
 
-        def serialize(self) -> dict[str, Any]:
+        def serialize(self) -> dict[str, str]:
             return {"__type": type(self).__name__}
 
-    return DeliveryRetryPolicy()
+    DELIVERY_RETRY_POLICY = DeliveryRetryPolicy()
 
 
-def with_retry_policy(options: dict[str, Any]) -> dict[str, Any]:
-    """An operator's arguments with this policy, unless they name one or Airflow has none."""
-    policy = delivery_retry_policy()
-    if policy is None or options.get("retry_policy") is not None:
-        return options
-    return {**options, "retry_policy": policy}
+def use_retry_policy(options: MutableMapping[str, object]) -> None:
+    """Add the delivery's retry policy to an operator's arguments, unless they name one or Airflow has none."""
+    if DELIVERY_RETRY_POLICY is not None and options.get("retry_policy") is None:
+        options["retry_policy"] = DELIVERY_RETRY_POLICY

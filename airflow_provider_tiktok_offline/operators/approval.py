@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.standard.exceptions import HITLRejectException
@@ -11,13 +11,16 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
-from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
+from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.operators.base import delivery_ids
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["ApproveDeliveryOperator"]
 
 
-class ApproveDeliveryOperator(DeliveryTask, ApprovalOperator):
+class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
     """Pass at once if no guard is breached; else wait until somebody approves or rejects in Airflow.
 
     Stands between ``normalize_hash`` and ``dedupe`` where ``guards.on_breach`` is ``approve``. What is approved is kept
@@ -34,18 +37,17 @@ class ApproveDeliveryOperator(DeliveryTask, ApprovalOperator):
     def __init__(
         self,
         *,
-        deliveries: Any,
+        deliveries: object,
         config: str | None = None,
         advertiser: str | None = None,
-        settings: AdvertiserConfig | Mapping[str, Any] | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
         subject: str = "A conversion file breaches a guard",
         **kwargs: Any,
     ) -> None:
-        super().__init__(subject=subject, fail_on_reject=True, **with_retry_policy(kwargs))
+        use_retry_policy(kwargs)
+        super().__init__(subject=subject, fail_on_reject=True, **kwargs)
+        self.name_advertiser(config, advertiser, settings)
         self.deliveries = deliveries
-        self.config = config
-        self.advertiser = advertiser
-        self.settings = settings
 
     def execute(self, context: Any) -> Any:
         found = self._breaches(context)

@@ -1,9 +1,13 @@
-"""The base of the operators that run one step of a delivery."""
+"""The bases of the operators that run one step of a delivery.
+
+Each operator has one ``__init__`` of its own and names the advertiser's arguments in it. Airflow applies its defaults
+once more for every further ``__init__`` in the class hierarchy, which costs more than all the rest of an operator.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -11,38 +15,51 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.glue.lineage import Traced
-from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
-
-_Result = TypeVar("_Result")
+from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 
 
-class DeliveryOperator(DeliveryTask, Traced, BaseOperator):
-    """An operator that runs one step of a delivery.
+class DeliveryOperator(BaseOperator, DeliveryTask, Traced):
+    """An operator that runs one step of a delivery."""
 
+    template_fields: Sequence[str] = ("config", "advertiser")
+    ui_color = "#e8f4f3"
+
+
+class DeliveriesOperator(DeliveryOperator):
+    """An operator that runs one step for each delivery that the step before returned.
+
+    :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
     :param advertiser: the entry's name. (templated)
     :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
     """
 
-    template_fields: Sequence[str] = ("config", "advertiser")
-    ui_color = "#e8f4f3"
+    template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "deliveries")
 
     def __init__(
         self,
         *,
+        deliveries: object,
         config: str | None = None,
         advertiser: str | None = None,
-        settings: AdvertiserConfig | Mapping[str, Any] | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**with_retry_policy(kwargs))
-        self.config = config
-        self.advertiser = advertiser
-        self.settings = settings
+        use_retry_policy(kwargs)
+        super().__init__(**kwargs)
+        self.name_advertiser(config, advertiser, settings)
+        self.deliveries = deliveries
+
+    def delivery_ids(self) -> list[str]:
+        """The ids in ``deliveries``, each once, in order."""
+        return delivery_ids(self.deliveries)
 
 
 def delivery_ids(given: object) -> list[str]:
-    """The delivery ids in what a step before handed over: an id, a step's result, or a list of either."""
+    """The delivery ids in what a step before returned: an id, a step's result, or a list of either.
+
+    :raises ConfigError: if it is something else.
+    """
     match given:
         case None:
             return []
@@ -57,8 +74,3 @@ def delivery_ids(given: object) -> list[str]:
         case Sequence():
             return list(dict.fromkeys(one for item in given for one in delivery_ids(item)))
     raise ConfigError(f"a delivery is named by a string, not by {type(given).__name__}.", where="deliveries")
-
-
-def each(ids: Sequence[str], step: Callable[[str], _Result]) -> list[_Result]:
-    """Run a step for each delivery, in order; the first error ends it and a retry starts over, which costs nothing."""
-    return [step(one) for one in ids]

@@ -1,14 +1,19 @@
-"""The steps that need no network but the file's own: validate, normalize and hash, dedupe."""
+"""The steps between a conversion file and the events to send: validate, normalize and hash, dedupe."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.lineage import at
+from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.links import FileReportLink
-from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
+from airflow_provider_tiktok_offline.operators.base import DeliveriesOperator, DeliveryOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["DedupeOperator", "NormalizeHashOperator", "ValidateConversionFileOperator"]
 
@@ -19,20 +24,33 @@ class ValidateConversionFileOperator(DeliveryOperator):
     Returns ``{"deliveries": [...]}``: one result a file, with ``delivery_id``, the counts of rows by class and
     ``report_uri``. A file that was delivered before is a no-op and its result says ``closed``.
 
-    Alone in somebody else's DAG it is a quality gate: give it a path or URI, and an advertiser with ``mode: dry_run``.
+    Alone in another DAG it is a quality gate: give it a path or URI, and an advertiser with ``mode: dry_run``.
 
     :param files: the sensor's result, its ``files``, one stamp (``uri``, ``size``, ``mtime``), or the path or URI of a
         file as it stands now. (templated)
+    :param config: path of advertisers.yaml, as the worker sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
     """
 
     template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "files")
     operator_extra_links = (FileReportLink(),)
 
-    def __init__(self, *, files: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        files: object,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        use_retry_policy(kwargs)
         super().__init__(**kwargs)
+        self.name_advertiser(config, advertiser, settings)
         self.files = files
 
-    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
         from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
@@ -51,58 +69,45 @@ class ValidateConversionFileOperator(DeliveryOperator):
             return {"deliveries": results}
 
 
-class NormalizeHashOperator(DeliveryOperator):
+class NormalizeHashOperator(DeliveriesOperator):
     """Normalise and hash the valid rows into staged parts that hold no plaintext identifier.
 
     Returns ``{"deliveries": [...]}``, one result a delivery with ``events`` and ``parts``.
-
-    :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
     """
 
-    template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "deliveries")
-
-    def __init__(self, *, deliveries: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.deliveries = deliveries
-
-    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 
         with self.step("normalize_hash", context) as ctx:
-            results = each(delivery_ids(self.deliveries), lambda one: normalize_hash(ctx, one))
+            results = [normalize_hash(ctx, delivery_id) for delivery_id in self.delivery_ids()]
             for result in results:
                 staged = [] if result.manifest_uri is None else [at(result.manifest_uri, result.events)]
                 self.trace(read=[at(ctx.deliveries.get(result.delivery_id).uri)], written=staged)
         return {"deliveries": [result.to_dict() for result in results]}
 
 
-class DedupeOperator(DeliveryOperator):
+class DedupeOperator(DeliveriesOperator):
     """Ask the ledger which events are new, claim them, and write the delivery's plan.
 
     Returns the parts that hold something to send, as ``[{"delivery_id": ..., "part": 0}, ...]``: map
     :class:`~airflow_provider_tiktok_offline.operators.tiktok.TikTokUploadOperator` over it. The counts are
     the XCom ``counts``.
-
-    :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
     """
 
-    template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "deliveries")
-
-    def __init__(self, *, deliveries: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.deliveries = deliveries
-
-    def execute(self, context: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def execute(self, context: Context) -> list[dict[str, Any]]:
         from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 
         with self.step("dedupe", context) as ctx:
-            results = each(delivery_ids(self.deliveries), lambda one: dedupe(ctx, one))
+            results = [dedupe(ctx, delivery_id) for delivery_id in self.delivery_ids()]
         context["ti"].xcom_push(key="counts", value=[result.to_dict() for result in results])
         return [{"delivery_id": result.delivery_id, "part": part} for result in results for part in result.parts]
 
 
 def stamps(given: object) -> list[Mapping[str, Any] | str]:
-    """The stamps in what a sensor handed over: its result, a list of stamps, or one stamp; a URI stays as it is."""
+    """The stamps in what a sensor returned: its result, a list of stamps, or one stamp; a URI stays as it is.
+
+    :raises ConfigError: if it is something else.
+    """
     match given:
         case {"files": inner}:
             return stamps(inner)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.glue.lineage import at
-from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, delivery_ids, each
+from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
+from airflow_provider_tiktok_offline.operators.base import DeliveriesOperator, DeliveryOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["LiveRampDeliveryOperator", "WriteLiveRampFileOperator"]
 
 
-class LiveRampDeliveryOperator(DeliveryOperator):
+class LiveRampDeliveryOperator(DeliveriesOperator):
     """Deliver the day's feed file to LiveRamp: the rows that are new, in one stream from source to destination.
 
     Run again after any fault, it ends in one whole file; the same content is never delivered twice, and never more than
@@ -22,21 +27,13 @@ class LiveRampDeliveryOperator(DeliveryOperator):
     task is skipped.
 
     Returns ``{"deliveries": [...]}``, one result a delivery with ``outcome``, ``file_name``, ``rows`` and ``sha256``.
-
-    :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
     """
 
-    template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "deliveries")
-
-    def __init__(self, *, deliveries: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.deliveries = deliveries
-
-    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 
         with self.step("deliver", context) as ctx:
-            results = each(delivery_ids(self.deliveries), lambda one: deliver(ctx, one))
+            results = [deliver(ctx, delivery_id) for delivery_id in self.delivery_ids()]
             for result in results:
                 fed = [] if result.uri is None else [at(result.uri, result.rows)]
                 self.trace(read=[at(ctx.deliveries.get(result.delivery_id).uri)], written=fed)
@@ -56,16 +53,30 @@ class WriteLiveRampFileOperator(DeliveryOperator):
 
     :param uri: the conversion file. (templated)
     :param to: a path on the worker. (templated)
+    :param config: path of advertisers.yaml, as the worker sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
     """
 
     template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "uri", "to")
 
-    def __init__(self, *, uri: str, to: str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        uri: str,
+        to: str,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        use_retry_policy(kwargs)
         super().__init__(**kwargs)
+        self.name_advertiser(config, advertiser, settings)
         self.uri = uri
         self.to = to
 
-    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.operations.feed_files import write_file
 
         with self.step("write_file", context) as ctx:

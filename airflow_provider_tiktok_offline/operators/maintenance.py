@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["DoctorOperator", "LedgerMaintenanceOperator"]
 
 #: A mapped task's name in the UI.
-_BY_ADVERTISER = "{{ task.advertiser_config().name }}"
+_BY_ADVERTISER = "{{ task.advertiser or task.advertiser_config().name }}"
 
 
 class LedgerMaintenanceOperator(DeliveryOperator):
     """Forget what is older than the retention, merge small files, and remove what abandoned runs left behind.
 
-    Safe beside a delivery of the same advertiser. Returns what went, by name.
+    Safe beside a delivery of the same advertiser. Returns what was removed, by name.
+
+    :param config: path of advertisers.yaml, as the worker sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
     """
 
-    def __init__(self, *, map_index_template: str | None = _BY_ADVERTISER, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        map_index_template: str | None = _BY_ADVERTISER,
+        **kwargs: Any,
+    ) -> None:
+        use_retry_policy(kwargs)
         super().__init__(map_index_template=map_index_template, **kwargs)
+        self.name_advertiser(config, advertiser, settings)
 
-    def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
+    def execute(self, context: Context) -> dict[str, int]:
         from airflow_provider_tiktok_offline.delivery.operations.maintenance import maintain
 
         with self.step("maintenance", context) as ctx:
@@ -39,15 +58,27 @@ class DoctorOperator(DeliveryOperator):
     Each finding is a line in the log, with what to do. Returns the findings by status.
 
     :param prove_role: write the event set's own name back, which only the right role may.
+    :param config: path of advertisers.yaml, as the worker sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
     """
 
     def __init__(
-        self, *, prove_role: bool = False, map_index_template: str | None = _BY_ADVERTISER, **kwargs: Any
+        self,
+        *,
+        prove_role: bool = False,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        map_index_template: str | None = _BY_ADVERTISER,
+        **kwargs: Any,
     ) -> None:
+        use_retry_policy(kwargs)
         super().__init__(map_index_template=map_index_template, **kwargs)
+        self.name_advertiser(config, advertiser, settings)
         self.prove_role = prove_role
 
-    def execute(self, context: Mapping[str, Any]) -> dict[str, int]:
+    def execute(self, context: Context) -> dict[str, int]:
         from airflow_provider_tiktok_offline.delivery.operations.doctor import doctor
 
         with self.step("doctor", context) as ctx:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRule
 
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import UnsettledError
 from airflow_provider_tiktok_offline.glue.lineage import at, event_set
 from airflow_provider_tiktok_offline.glue.metrics import count_delivery
+from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["DeliverySummaryOperator"]
 
@@ -26,14 +31,28 @@ class DeliverySummaryOperator(DeliveryOperator):
 
     Returns ``{"deliveries": [...]}``, one result a delivery with its counts; each asset in ``outlets`` gets an
     event with the same counts.
+
+    :param config: path of advertisers.yaml, as the worker sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
     """
 
     operator_extra_links = (FileReportLink(), EventsManagerLink())
 
-    def __init__(self, *, trigger_rule: str = TriggerRule.ALL_DONE, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        trigger_rule: str = TriggerRule.ALL_DONE,
+        **kwargs: Any,
+    ) -> None:
+        use_retry_policy(kwargs)
         super().__init__(trigger_rule=trigger_rule, **kwargs)
+        self.name_advertiser(config, advertiser, settings)
 
-    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 
         failed = self._failed_before(context)
@@ -57,7 +76,7 @@ class DeliverySummaryOperator(DeliveryOperator):
             context["outlet_events"][asset].extra = {"deliveries": [_counts(result) for result in results]}
         return {"deliveries": results}
 
-    def _failed_before(self, context: Mapping[str, Any]) -> list[str]:
+    def _failed_before(self, context: Context) -> list[str]:
         run = context["dag_run"]
         before = self._tasks_before()
         if not before:

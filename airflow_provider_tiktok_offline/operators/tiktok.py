@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.glue.delivery_task import task_errors
 from airflow_provider_tiktok_offline.glue.lineage import at, event_set
-from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
+from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.links import EventsManagerLink
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["TikTokOfflineEventSetOperator", "TikTokUploadOperator"]
 
@@ -26,6 +30,9 @@ class TikTokUploadOperator(DeliveryOperator):
     Returns the counts of the part: ``accepted``, ``refused``, ``unconfirmed``.
 
     :param part: ``{"delivery_id": ..., "part": 0}``. (templated)
+    :param config: path of advertisers.yaml, as the worker sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
     """
 
     template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "part")
@@ -35,13 +42,18 @@ class TikTokUploadOperator(DeliveryOperator):
         self,
         *,
         part: Mapping[str, Any],
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
         map_index_template: str | None = "{{ task.part['delivery_id'] }} part {{ task.part['part'] }}",
         **kwargs: Any,
     ) -> None:
+        use_retry_policy(kwargs)
         super().__init__(map_index_template=map_index_template, **kwargs)
+        self.name_advertiser(config, advertiser, settings)
         self.part = part
 
-    def execute(self, context: Mapping[str, Any]) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any]:
         from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 
         with self.step("upload", context) as ctx:
@@ -75,13 +87,14 @@ class TikTokOfflineEventSetOperator(BaseOperator):
         tiktok_conn_id: str = "tiktok_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**with_retry_policy(kwargs))
+        use_retry_policy(kwargs)
+        super().__init__(**kwargs)
         self.advertiser_id = advertiser_id
         self.name = name
         self.auto_tracking = auto_tracking
         self.tiktok_conn_id = tiktok_conn_id
 
-    def execute(self, context: Mapping[str, Any]) -> str:  # noqa: ARG002 - Airflow's signature
+    def execute(self, context: Context) -> str:  # noqa: ARG002 - Airflow's signature
         from airflow_provider_tiktok_offline.hooks.tiktok import TikTokHook
         from airflow_provider_tiktok_offline.tiktok.event_sets import ensure_event_set
 

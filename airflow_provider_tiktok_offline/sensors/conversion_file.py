@@ -20,12 +20,12 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.glue.file_day import file_day
-from airflow_provider_tiktok_offline.glue.retry_policy import with_retry_policy
+from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 
 __all__ = ["ConversionFileSensor"]
 
 
-class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
+class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     """Wait until the day's conversion file is there and complete; SFTP, S3, other object stores and local disk.
 
     Both modes return the same: ``{"day": "2026-11-21", "files": [{"uri": ..., "size": ..., "mtime": ...}],
@@ -65,7 +65,8 @@ class ConversionFileSensor(DeliveryTask, BaseSensorOperator):
     ) -> None:
         given = {"poke_interval": poke_interval, "timeout": timeout}
         kwargs.update({name: value for name, value in given.items() if value is not None})
-        super().__init__(**with_retry_policy(kwargs))
+        use_retry_policy(kwargs)
+        super().__init__(**kwargs)
         self.config = config
         self.advertiser = advertiser
         self.settings = settings

@@ -144,3 +144,9 @@ class AirflowWorld:
         with sqlite3.connect(self.airflow.database) as database:
             found = database.execute("SELECT task_id, try_number FROM task_instance WHERE run_id = ?", (run_id,))
             return dict(found.fetchall())
+
+    def states(self, dag_id: str) -> list[str | None]:
+        """The states of a DAG's task instances, in all runs."""
+        with sqlite3.connect(self.airflow.database) as database:
+            found = database.execute("SELECT state FROM task_instance WHERE dag_id = ?", (dag_id,))
+            return [state for (state,) in found.fetchall()]

@@ -20,7 +20,7 @@ PUBLIC = {
     "clock": {"Clock", "ManualClock", "SystemClock", "system_clock"},
     "config": {"AdvertiserConfig", "BrokenEntry", "LoadedConfig", "load_config"},
     "connections": {"Connection", "Connections"},
-    "dag_factory": {"BrokenAdvertisersError", "build_dag", "build_dags"},
+    "dag_factory": {"BrokenAdvertisersError", "build_dag", "build_dags", "raise_broken_advertisers"},
     "delivery.source.source_file": {"stamp_of"},
     "delivery.steps.validate": {"validate"},
     "get_provider_info": {"get_provider_info"},
