@@ -11,7 +11,9 @@ from airflow_provider_tiktok_offline.config import load_config
 from airflow_provider_tiktok_offline.operators.maintenance import DoctorOperator, LedgerMaintenanceOperator
 
 CONFIG = str(Path(__file__).parent / "advertisers.yaml")
-ADVERTISERS = sorted(load_config(CONFIG).advertisers)
+LOADED = load_config(CONFIG)
+ADVERTISERS = sorted(LOADED.advertisers)
+BROKEN = sorted({fault.entry for fault in LOADED.broken})
 
 with DAG(
     "tiktok_offline_maintenance",
@@ -19,7 +21,7 @@ with DAG(
 ### Upkeep
 
 - **doctor** looks at token, role, event set, source, host key, stores, ledger and clock of each advertiser, and fails
-  with what to do before the morning's delivery would.
+  with what to do before the morning's delivery would. For an entry that is broken it fails with the fault.
 - **maintenance** forgets what is older than `ledger.retention_days` and `ledger.record_months`, merges the ledger's
   small files, and removes staged parts that a run abandoned.
 
@@ -33,7 +35,7 @@ Both are safe beside a delivery and send nothing.
     tags=["tiktok", "offline-conversions"],
 ) as dag:
     # [START howto_doctor]
-    doctor = DoctorOperator.partial(task_id="doctor", config=CONFIG).expand(advertiser=ADVERTISERS)
+    doctor = DoctorOperator.partial(task_id="doctor", config=CONFIG).expand(advertiser=ADVERTISERS + BROKEN)
     # [END howto_doctor]
 
     # [START howto_ledger_maintenance]

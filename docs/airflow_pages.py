@@ -37,6 +37,8 @@ def airflow_reference() -> str:
         *_function("taskflow", "delivery_step"),
         "",
         *_function("dag_factory", "build_dags"),
+        "",
+        *_function("dag_factory", "raise_broken_advertisers"),
     ]
     lines += ["", "## Errors", "", *_errors()]
     return "\n".join(lines) + "\n"

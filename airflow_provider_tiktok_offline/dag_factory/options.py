@@ -1,12 +1,15 @@
-"""What the factory gives the tasks of an advertiser's DAG."""
+"""The arguments that the factory gives an advertiser's DAG and its tasks."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from airflow import __version__ as airflow_version
-from airflow.providers.common.compat.sdk import Asset
+from airflow.providers.common.compat.sdk import Asset, conf
+from airflow.sdk import timezone
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.notifications.delivery import (
@@ -16,16 +19,34 @@ from airflow_provider_tiktok_offline.notifications.delivery import (
     StaleFeedNotifier,
 )
 from airflow_provider_tiktok_offline.notifications.liveramp import LiveRampConfirmationNotifier
+from airflow_provider_tiktok_offline.timetables import data_intervals
 
 #: Of the DAG's id and of its asset's name, before the advertiser's.
 PREFIX = "tiktok_offline__"
-#: Each wait twice the one before: a switch in Airflow 3.1, a factor since.
-_DOUBLED: Any = True if airflow_version.startswith("3.1.") else 2.0
+_TAGS = ("tiktok", "offline-conversions")
+#: Each wait is twice the one before: a switch in Airflow 3.1, a factor since.
+_DOUBLED = True if airflow_version.startswith("3.1.") else 2.0
 _LONGEST_RETRY_DELAY = timedelta(minutes=30)
+
+# Many advertisers share a schedule, a time zone and a first day; neither object is ever changed.
+_timetable = cache(data_intervals)
+
+
+def dag_options(config: AdvertiserConfig) -> dict[str, Any]:
+    """The arguments of the DAG itself."""
+    return {
+        "description": f"Offline conversions of {config.name}, by way of {config.route}",
+        "schedule": None if config.schedule is None else _timetable(config.schedule, config.time_zone),
+        "start_date": _start(config.start_date, config.zone),
+        "catchup": False,
+        "max_active_runs": 1,
+        "tags": [*_TAGS, config.route, config.mode, *config.tags],
+        **_deployment_options(),
+    }
 
 
 def common_options(config: AdvertiserConfig) -> dict[str, Any]:
-    """What each task is given."""
+    """The arguments that every task has."""
     return {
         "settings": config,
         "owner": config.owner,
@@ -39,25 +60,42 @@ def common_options(config: AdvertiserConfig) -> dict[str, Any]:
 
 
 def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
-    """What single tasks are given of this advertiser."""
-    told: tuple[str, ...] = () if config.notifications is None else config.notifications.events
-    gate = [GateBreachedNotifier(settings=config)] if "gate" in told else []
-    confirmed = (
+    """The arguments that only some tasks have, by task id."""
+    events: tuple[str, ...] = () if config.notifications is None else config.notifications.events
+    gate = [GateBreachedNotifier(settings=config)] if "gate" in events else []
+    confirmation = (
         [LiveRampConfirmationNotifier(settings=config)] if config.liveramp and config.liveramp.confirm_to else []
     )
     return {
         "wait_for_file": {
             "poke_interval": float(config.source.poke_seconds),
             "timeout": float(config.source.timeout_seconds),
-            "on_stale_callback": StaleFeedNotifier(settings=config) if "stale" in told else None,
+            "on_stale_callback": StaleFeedNotifier(settings=config) if "stale" in events else None,
         },
         "validate": {"on_failure_callback": gate},
         "dedupe": {"on_failure_callback": gate},
-        "deliver": {"on_success_callback": confirmed},
+        "upload": {} if config.pool is None else {"pool": config.pool},
+        "deliver": {"on_success_callback": confirmation},
         "summary": {
-            # Without a URI of its own: looking one over makes Airflow load every provider, at each parse.
+            # Without a URI of its own: for one, Airflow would load every provider at each parse.
             "outlets": [Asset(PREFIX + config.name)],
-            "on_success_callback": [DeliverySucceededNotifier(settings=config)] if "success" in told else [],
-            "on_failure_callback": [DeliveryFailedNotifier(settings=config)] if "failure" in told else [],
+            "on_success_callback": [DeliverySucceededNotifier(settings=config)] if "success" in events else [],
+            "on_failure_callback": [DeliveryFailedNotifier(settings=config)] if "failure" in events else [],
         },
     }
+
+
+@cache
+def _deployment_options() -> dict[str, Any]:
+    """Airflow's own settings that it would look up for each DAG."""
+    return {
+        "disable_bundle_versioning": conf.getboolean("dag_processor", "disable_bundle_versioning"),
+        "max_active_tasks": conf.getint("core", "max_active_tasks_per_dag"),
+        "max_consecutive_failed_dag_runs": conf.getint("core", "max_consecutive_failed_dag_runs_per_dag"),
+    }
+
+
+@cache
+def _start(day: date, zone: ZoneInfo) -> datetime:
+    """Midnight, as the kind of datetime that Airflow would make of it for each DAG."""
+    return timezone.coerce_datetime(datetime(day.year, day.month, day.day, tzinfo=zone))

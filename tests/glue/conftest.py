@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -20,6 +20,9 @@ from tests.servers.simulator import simulator
 from tests.servers.sink import sink
 from tests.servers.sshd import Sshd, sshd
 from tests.servers.statsd import statsd
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 #: The day whose file the runs of these tests are for.
 DAY = "2026-11-21"
@@ -36,9 +39,9 @@ class Run:
     run_after: datetime = datetime(2026, 11, 22, tzinfo=UTC)
     params: dict[str, Any] = field(default_factory=dict)
 
-    def context(self) -> dict[str, Any]:
+    def context(self) -> Context:
         """What ``execute`` gets."""
-        return {"dag_run": self, "params": self.params}
+        return cast("Context", {"dag_run": self, "params": self.params})
 
 
 @pytest.fixture(scope="session", name="server")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,10 @@ import yaml
 from airflow.dag_processing.processor import _serialize_dags
 from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 
-from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.dag_factory.factory import _like, build_dag, build_dags
+from airflow_provider_tiktok_offline.dag_factory import BrokenAdvertisersError, build_dags, raise_broken_advertisers
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
-from tests.servers.airflow_versions import DagBag, DagSerialization, dag_bag
+from tests.servers.airflow_versions import DagBag, dag_bag
 
 DAG_FILE = """
 from airflow_provider_tiktok_offline.dag_factory import build_dags
@@ -101,16 +101,26 @@ def test_timetable_does_not_depend_on_the_deployment(parse: Parse, monkeypatch: 
     assert "DataInterval" in both[0]["__type"]
 
 
-def test_broken_entry_is_an_import_error_and_the_others_stay(parse: Parse) -> None:
-    """The error names file, entry and key, and stands under the configuration's name, not the DAG file's."""
+def test_a_broken_entry_has_no_dag_and_the_others_have_theirs(parse: Parse, caplog: pytest.LogCaptureFixture) -> None:
+    """The DAG file itself has no error; its log names file, entry and key of each fault."""
     bad = advertiser("broken", colour="red") | {"advertiser_id": 7}
     _, serialised, errors = parse(advertiser("whole"), bad)
     assert set(serialised) == {"tiktok_offline__whole"}
-    [(place, text)] = errors.items()
-    assert Path(place).name == "advertisers.yaml"
-    assert "advertisers.yaml" in text
-    assert "entry broken, key advertiser_id" in text
-    assert "entry broken, key colour" in text
+    assert not errors
+    assert "entry broken, key advertiser_id" in caplog.text
+    assert "entry broken, key colour" in caplog.text
+
+
+def test_broken_entries_are_raised_in_a_file_of_their_own(tmp_path: Path) -> None:
+    """The error holds every fault, each with file, line, entry and key; without a fault nothing is raised."""
+    namespace = {"__file__": str(tmp_path / "broken_advertisers.py")}
+    path = tmp_path / "advertisers.yaml"
+    path.write_text(yaml.safe_dump({"advertisers": [advertiser("whole"), advertiser("broken", colour="red")]}))
+    with pytest.raises(BrokenAdvertisersError, match=r"advertisers\.yaml:\d+, entry broken, key colour") as caught:
+        raise_broken_advertisers(namespace, "advertisers.yaml")
+    assert [fault.key for fault in caught.value.broken] == ["colour"]
+    path.write_text(yaml.safe_dump({"advertisers": [advertiser("whole")]}))
+    raise_broken_advertisers(namespace, "advertisers.yaml")
 
 
 def test_unreadable_configuration_is_the_dag_files_error(parse: Parse, tmp_path: Path) -> None:
@@ -188,50 +198,10 @@ def test_a_person_is_asked_where_the_guards_say_so(parse: Parse) -> None:
     assert not bag.dags["tiktok_offline__garden_centre"].has_task("approve")
 
 
-@pytest.mark.parametrize("route", ["tiktok", "liveramp"])
-def test_copied_dags_are_what_building_them_gives(route: str) -> None:
-    """The DAGs of a full parse, most of them copies of a pattern, serialise to the same bytes as DAGs built singly."""
-    extra: dict[str, Any] = {} if route == "tiktok" else {"liveramp": {"destination": "/uploads"}}
-    first = AdvertiserConfig.model_validate(advertiser("first", route=route, **extra))
-    told = {"email": ["ana@shop.example"], "events": ["success", "failure", "gate", "stale"]}
-    if route == "liveramp":
-        extra = {"liveramp": {"destination": "/uploads", "confirm_to": ["specialist@liveramp.example"]}}
-    other = AdvertiserConfig.model_validate(
-        advertiser(
-            "other",
-            route=route,
-            owner="ana",
-            retries=7,
-            start_date="2026-03-01",
-            schedule="5 4 * * *",
-            notifications=told,
-            **extra,
-        )
-        | {"source": {"path": "/other/*.csv", "poke_seconds": 7, "timeout_seconds": 70}}
-    )
-    patterns: dict[str, Any] = {}
-    copied = [_like(patterns, config) for config in (first, other)][1]
-    built = build_dag(other)
-    assert DagSerialization.to_dict(copied) == DagSerialization.to_dict(built)
-    for task_id, task in copied.task_dict.items():
-        twin = built.task_dict[task_id]
-        settings = _settings(task)
-        assert settings is other
-        for kind in ("on_success_callback", "on_failure_callback"):
-            assert _told(task, kind) == _told(twin, kind)
-        assert task.upstream_task_ids == twin.upstream_task_ids
-        assert task.dag is copied
-    # The pattern is as it was.
-    assert DagSerialization.to_dict(patterns[route]) == DagSerialization.to_dict(build_dag(first))
-
-
-def _settings(task: Any) -> Any:
-    return task.partial_kwargs["settings"] if task.is_mapped else task.settings
-
-
-def _told(task: Any, kind: str) -> list[tuple[type, Any]]:
-    """Who is told, and of which advertiser."""
-    return [(type(one), one.settings) for one in getattr(task, kind) or []]
+def test_collecting_garbage_goes_on_after_a_parse(parse: Parse) -> None:
+    """The factory pauses it only while it makes the DAGs."""
+    parse(advertiser("shop"))
+    assert gc.isenabled()
 
 
 def test_notifications_become_callbacks(parse: Parse) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.clock import SystemClock
@@ -20,6 +23,7 @@ from tests.delivery.world import World, rows
 from tests.glue.airflow_world import AirflowWorld
 from tests.glue.conftest import Inbox, Run
 from tests.servers.airflow import AirflowRunner
+from tests.servers.airflow_versions import dag_bag
 
 
 @pytest.mark.airflow
@@ -44,6 +48,20 @@ def test_the_doctor_fails_and_says_what_to_do(inbox: Inbox, add_connection: Any)
     """A missing connection is named with the key that asks for it, and the task does not try again."""
     task = DoctorOperator(task_id="doctor", settings=inbox.settings(mode_="live"))
     with pytest.raises(AirflowFailException, match="tiktok_conn_id: tiktok_default is missing"):
+        task.execute(Run().context())
+
+
+def test_the_doctor_of_a_broken_entry_fails_with_its_fault(inbox: Inbox, tmp_path: Path) -> None:
+    """The example DAG looks at every entry; one whose settings can't be read is named with its key."""
+    shutil.copy(Path(__file__).parents[2] / "dags" / "tiktok_offline_maintenance.py", tmp_path)
+    whole = inbox.settings().model_dump(mode="json", exclude_unset=True)
+    entries = [whole, {**whole, "name": "broken", "colour": "red"}]
+    (tmp_path / "advertisers.yaml").write_text(yaml.safe_dump({"advertisers": entries}))
+    bag = dag_bag(tmp_path, bundle=tmp_path)
+    doctor: Any = bag.dags["tiktok_offline_maintenance"].get_task("doctor")
+    assert doctor.expand_input.value == {"advertiser": ["shop", "broken"]}
+    task = DoctorOperator(task_id="doctor", config=doctor.partial_kwargs["config"], advertiser="broken")
+    with pytest.raises(AirflowFailException, match="entry broken, key colour"):
         task.execute(Run().context())
 
 
