@@ -15,7 +15,7 @@ from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.operators.base import delivery_ids
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    pass
 
 __all__ = ["ApproveDeliveryOperator"]
 
