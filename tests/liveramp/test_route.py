@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -294,3 +295,29 @@ def test_an_unusable_file_is_named(office: Office) -> None:
     with pytest.raises(InputFileError) as caught:
         office.run("daily/1", [stamp])
     assert "person1" not in str(caught.value)
+
+
+def test_a_customer_who_opts_out_between_plan_and_retry_is_left_out(office: Office) -> None:
+    """The file is validated again with the list of now: the other rows go out once, and are known to be sent."""
+    opt_outs = office.folder / "opt-outs.txt"
+    changes = {"suppression": {"uri": str(opt_outs)}}
+
+    def opted_out(*lines: str) -> None:
+        opt_outs.write_text("".join(f"{line}\n" for line in lines))
+        now = office.clock.now().timestamp()
+        os.utime(opt_outs, (now, now))
+
+    rows = [row(number) for number in range(30)]
+    stamp = office.drop("a.psv", rows)
+    opted_out("nobody@example.com")
+    ctx = office.context("daily/1", **changes)
+    dedupe(ctx, validate(ctx, stamp).delivery_id)
+    opted_out("nobody@example.com", rows[0][0])
+    (told,) = office.run("daily/1", [stamp], **changes)
+    assert (told.outcome, told.rows) == ("delivered", 29)
+    assert ctx.deliveries.get(told.delivery_id).status == "closed"
+    office.clock.advance(timedelta(days=1))
+    opted_out("nobody@example.com", rows[0][0])
+    office.run("daily/2", [office.drop("b.psv", [*rows[::-1], row(30)])], **changes)
+    arrived = [line for lines in office.delivered().values() for line in lines]
+    assert sorted(arrived) == sorted(_lines(range(1, 31)))

@@ -190,9 +190,11 @@ def _with_events(ctx: DeliveryContext, state: DeliveryState, summary: DeliverySu
 def _events_total(state: DeliveryState) -> int | None:
     """Events that the file gave; None while that is not known."""
     if state.route == "liveramp":
-        # A feed file has a row an event, and nothing is prepared.
-        validated = ValidateResult.of(state)
-        return None if validated is None else validated.rows_valid
+        # A feed file has a row an event, and nothing is prepared. Fewer rows than planned may be valid by now.
+        validated, planned = ValidateResult.of(state), DedupeResult.of(state)
+        if validated is None:
+            return None
+        return max(validated.rows_valid, 0 if planned is None else sum(planned.events.values()))
     staged = NormalizeHashResult.of(state)
     return None if staged is None else staged.events
 
