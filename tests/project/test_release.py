@@ -45,3 +45,13 @@ def test_the_image_is_built_from_all_that_a_build_needs() -> None:
     """.dockerignore lets in what pyproject.toml names: the package, example DAGs, page, licence and build hook."""
     let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert {"airflow_provider_tiktok_offline", "dags", "README.md", "LICENSE", "NOTICE", "hatch_build.py"} <= let_in
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_links_to_the_glossary_lead_somewhere(page: Path) -> None:
+    """Each word that a page links is defined, and no link is left over."""
+    text = page.read_text(encoding="utf-8")
+    defined = set(re.findall(r'<a id="([a-z-]+)">', (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")))
+    assert set(re.findall(r"glossary\.md#([a-z-]+)", text)) <= defined
+    for label in re.findall(r"^\[([a-z ]+)\]: glossary", text, re.MULTILINE):
+        assert text.count(f"[{label}]") > 1, f"{label} is defined at the page's end and not used"
