@@ -15,10 +15,8 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
     PHONE_COLUMNS,
     REGIONS,
 )
-from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
 from airflow_provider_tiktok_offline.conversions.file.parsing import Parsed
 from airflow_provider_tiktok_offline.conversions.identifiers.emails import read as read_emails
-from airflow_provider_tiktok_offline.conversions.identifiers.normalized import PLACEHOLDERS
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import (
     IdentifierColumn,
     RowIdentifiers,
@@ -26,7 +24,8 @@ from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identi
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Hits
 from airflow_provider_tiktok_offline.conversions.identifiers.phones.phone_column import read as read_phones
 from airflow_provider_tiktok_offline.conversions.rules import optional_cells as cell_rules
-from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, number_format, read_amounts
+from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, read_amounts
+from airflow_provider_tiktok_offline.conversions.rules.block_cells import PATTERNED, BlockCells
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     EXCLUDED,
     REASONS,
@@ -38,17 +37,10 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     Issue,
     Numbers,
 )
-from airflow_provider_tiktok_offline.conversions.rules.rulebook import NOT_SENT, Rulebook
+from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
 from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
 
 _DAY = 86_400
-_LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
-#: Columns whose own pattern tells placeholders from values.
-_WITH_OWN_RULES = frozenset(
-    {*EMAIL_COLUMNS, *PHONE_COLUMNS, "transaction_category", "transaction_timestamp", "transaction_amount"}
-)
-_ODD_CHARACTERS = (("encoding", "\N{REPLACEMENT CHARACTER}"), ("control_character", r"[\x00-\x08\x0b-\x1f\x7f]"))
-_PATTERNED = frozenset({"state", "zip", "quantity", "product_price"})
 
 
 def check_block(rulebook: Rulebook, parsed: Parsed) -> CheckedBlock:
@@ -56,42 +48,13 @@ def check_block(rulebook: Rulebook, parsed: Parsed) -> CheckedBlock:
     return _BlockCheck(rulebook, parsed).result()
 
 
-class _BlockCheck:
+class _BlockCheck(BlockCells):
     """One block on its way through the rules."""
 
-    def __init__(self, rulebook: Rulebook, parsed: Parsed) -> None:
-        self.rulebook = rulebook
-        self.settings = rulebook.settings
-        self.parsed = parsed
-        self.rows = parsed.frame.height
-        self.found: list[Issue] = []
-        self.values: dict[str, pl.Series] = {}
-        self.short: set[str] = set()
-        #: Whether a value can have white space around it.
-        self.trims = parsed.screens.edges or parsed.line_breaks
-        self.nothing = np.zeros(self.rows, dtype=bool)
-        #: Rows whose identifier cells are all blank or placeholders.
-        self.anonymous = self.nothing
-        self.numbers = number_format(self.settings.format)
-        self.phone_regions: pl.Series | str | None = None
-
-    def add(self, rule: str, column: str | None, wrong: Flags | pl.Series, severity: Severity | None = None) -> None:
-        severity = severity or self.rulebook.severity(rule, column)
-        if severity == "off":
-            return
-        flags = wrong.to_numpy() if isinstance(wrong, pl.Series) else wrong
-        if flags.any():
-            self.found.append(
-                Issue(rule, None if column is None else self.rulebook.label(column), severity, np.flatnonzero(flags))
-            )
-
-    def other(self, name: str) -> pl.Series:
-        return self.parsed.frame[str(self.rulebook.header.others[name])].str.strip_chars()
-
     def result(self) -> CheckedBlock:
-        self.short = self._columns_with_short_cells()
+        self.short = self.columns_with_short_cells()
         for name in self.rulebook.columns:
-            self.values[name] = self._cells(name)
+            self.values[name] = self.cells(name)
         filtered, no_consent = self._filtered(), self._without_consent()
         emails, phones = self._identifiers()
         events = self._category()
@@ -138,79 +101,6 @@ class _BlockCheck:
         for issue in self.found:
             issue.rows = issue.rows[~excluded[issue.rows]]
         return [issue for issue in self.found if len(issue.rows)]
-
-    def _columns_with_short_cells(self) -> set[str]:
-        """Columns in which a placeholder can stand at all."""
-        places = self.rulebook.header.places
-        short = pl.all().str.strip_chars() if self.trims else pl.all()
-        found = self.parsed.frame.select(short.str.len_bytes().is_between(1, _LONGEST_PLACEHOLDER).any())
-        return {name for name, place in places.items() if self.rows and found[str(place)][0]}
-
-    def _cells(self, name: str) -> pl.Series:
-        """A programme column, trimmed, placeholders blanked."""
-        constant = self.settings.constants.get(name)
-        if name in self.settings.format.joined:
-            return self._joined(name)
-        if name not in self.rulebook.header.places:
-            return pl.Series(name, [constant], dtype=pl.String).new_from_index(0, self.rows)
-        cells = self.parsed.frame[str(self.rulebook.header.places[name])]
-        if self.trims:
-            trimmed = cells.str.strip_chars()
-            changed = trimmed != cells
-            if changed.any():
-                self.add("white_space", name, changed)
-                cells = trimmed
-        screens = self.parsed.screens
-        if self.parsed.line_breaks or screens.control or not screens.ascii:
-            cells = self._without_odd_characters(name, cells)
-        if name in EMAIL_COLUMNS or name in PHONE_COLUMNS:
-            return cells
-        if name not in self.short or name in _PATTERNED:
-            return cells
-        return self._without_placeholders(name, cells)
-
-    def _without_odd_characters(self, name: str, cells: pl.Series) -> pl.Series:
-        """Line breaks, bytes that are no UTF-8 and control characters: they cost what their column is worth.
-
-        Identifiers, category, time and amount have rules of their own, which such a cell breaks.
-        """
-        breaks = cells.str.contains("[\\r\\n]")
-        if breaks.any():
-            self.add("line_break", name, breaks)
-            cells = cells.str.replace_all(r"[ \t]*[\r\n]+[ \t]*", " ")
-        if self.settings.profile == "liveramp" or name in _WITH_OWN_RULES or name in NOT_SENT:
-            return cells
-        for rule, pattern in _ODD_CHARACTERS:
-            wrong = cells.str.contains(pattern)
-            if wrong.any():
-                identity = name in self.settings.event_identity
-                self.add(rule, name, wrong, "error" if identity else "warning")
-                cells = cell_rules.blank_where(cells, wrong)
-        return cells
-
-    def _joined(self, name: str) -> pl.Series:
-        """The cells of several columns of the file, joined by a blank."""
-        parts = pl.DataFrame([self.other(column).alias(column) for column in self.settings.format.joined[name]])
-        joined = parts.select(pl.concat_str(pl.all(), separator=" ").str.strip_chars().alias(name)).to_series()
-        return self._without_placeholders(name, joined)
-
-    def _without_placeholders(self, name: str, cells: pl.Series) -> pl.Series:
-        suspicious = cells.str.starts_with("n") | cells.str.starts_with("N") | cells.str.starts_with("-")
-        if not suspicious.any():
-            return cells
-        rows = (suspicious & (cells.str.len_bytes() <= _LONGEST_PLACEHOLDER)).arg_true()
-        short = cells.gather(rows)
-        blanked = rows.filter(short.str.to_lowercase().is_in(PLACEHOLDERS))
-        if not len(blanked):
-            return cells
-        wrong = self.nothing.copy()
-        wrong[blanked.to_numpy()] = True
-        if name in ("first_name", "last_name"):
-            self.add("placeholder_name", name, wrong)
-            return cells
-        if name not in ("transaction_category", "transaction_timestamp", "transaction_amount"):
-            self.add("placeholder", name, wrong)
-        return cells.scatter(blanked, "")
 
     def _filtered(self) -> Flags:
         filtered = self.nothing.copy()
@@ -383,8 +273,8 @@ class _BlockCheck:
                 if name in ("quantity", "product_price") and wrong.any():
                     values[name] = cell_rules.plain_numbers(values[name], wrong, self.numbers)
                     wrong = cell_rules.breaks_pattern(values[name], name)
-                if name in _PATTERNED and wrong.any():
-                    values[name] = self._without_placeholders(name, values[name])
+                if name in PATTERNED and wrong.any():
+                    values[name] = self.without_placeholders(name, values[name])
                     wrong &= values[name] != ""
                 if wrong.any():
                     self.add(rule, name, wrong)

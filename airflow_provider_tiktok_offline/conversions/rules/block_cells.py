@@ -1,0 +1,139 @@
+"""The cells of a block's columns: trimmed, joined, without placeholders and odd characters; faults are noted."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from airflow_provider_tiktok_offline.conversions.contract.columns import EMAIL_COLUMNS, PHONE_COLUMNS
+from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
+from airflow_provider_tiktok_offline.conversions.file.parsing import Parsed
+from airflow_provider_tiktok_offline.conversions.identifiers.normalized import PLACEHOLDERS
+from airflow_provider_tiktok_offline.conversions.rules import optional_cells as cell_rules
+from airflow_provider_tiktok_offline.conversions.rules.amounts import number_format
+from airflow_provider_tiktok_offline.conversions.rules.checked_block import Flags, Issue
+from airflow_provider_tiktok_offline.conversions.rules.rulebook import NOT_SENT, Rulebook
+
+_LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
+#: Columns whose faulty cells break a rule of their own.
+_WITH_OWN_RULES = frozenset(
+    {*EMAIL_COLUMNS, *PHONE_COLUMNS, "transaction_category", "transaction_timestamp", "transaction_amount"}
+)
+_ODD_CHARACTERS = (("encoding", "\N{REPLACEMENT CHARACTER}"), ("control_character", r"[\x00-\x08\x0b-\x1f\x7f]"))
+#: Columns whose own pattern tells placeholders from values.
+PATTERNED = frozenset({"state", "zip", "quantity", "product_price"})
+
+
+class BlockCells:
+    """The cells of one block under one advertiser's rules, with the issues found on the way.
+
+    Attributes:
+        found: issues, in the order in which they were noted.
+        values: what each column holds once read.
+        nothing: a flag for each row, none set.
+    """
+
+    def __init__(self, rulebook: Rulebook, parsed: Parsed) -> None:
+        self.rulebook = rulebook
+        self.settings = rulebook.settings
+        self.parsed = parsed
+        self.rows = parsed.frame.height
+        self.found: list[Issue] = []
+        self.values: dict[str, pl.Series] = {}
+        self.short: set[str] = set()
+        #: Whether a value can have white space around it.
+        self.trims = parsed.screens.edges or parsed.line_breaks
+        self.nothing = np.zeros(self.rows, dtype=bool)
+        #: Rows whose identifier cells are all blank or placeholders.
+        self.anonymous = self.nothing
+        self.numbers = number_format(self.settings.format)
+        self.phone_regions: pl.Series | str | None = None
+
+    def add(self, rule: str, column: str | None, wrong: Flags | pl.Series, severity: Severity | None = None) -> None:
+        """Note the rows that break a rule, unless it is off."""
+        severity = severity or self.rulebook.severity(rule, column)
+        if severity == "off":
+            return
+        flags = wrong.to_numpy() if isinstance(wrong, pl.Series) else wrong
+        if flags.any():
+            self.found.append(
+                Issue(rule, None if column is None else self.rulebook.label(column), severity, np.flatnonzero(flags))
+            )
+
+    def other(self, name: str) -> pl.Series:
+        """A column of the file that is none of the programme's, trimmed."""
+        return self.parsed.frame[str(self.rulebook.header.others[name])].str.strip_chars()
+
+    def columns_with_short_cells(self) -> set[str]:
+        """Columns in which a placeholder can stand at all."""
+        places = self.rulebook.header.places
+        short = pl.all().str.strip_chars() if self.trims else pl.all()
+        found = self.parsed.frame.select(short.str.len_bytes().is_between(1, _LONGEST_PLACEHOLDER).any())
+        return {name for name, place in places.items() if self.rows and found[str(place)][0]}
+
+    def cells(self, name: str) -> pl.Series:
+        """A programme column, trimmed, placeholders blanked."""
+        constant = self.settings.constants.get(name)
+        if name in self.settings.format.joined:
+            return self._joined(name)
+        if name not in self.rulebook.header.places:
+            return pl.Series(name, [constant], dtype=pl.String).new_from_index(0, self.rows)
+        cells = self.parsed.frame[str(self.rulebook.header.places[name])]
+        if self.trims:
+            trimmed = cells.str.strip_chars()
+            changed = trimmed != cells
+            if changed.any():
+                self.add("white_space", name, changed)
+                cells = trimmed
+        screens = self.parsed.screens
+        if self.parsed.line_breaks or screens.control or not screens.ascii:
+            cells = self._without_odd_characters(name, cells)
+        if name in EMAIL_COLUMNS or name in PHONE_COLUMNS:
+            return cells
+        if name not in self.short or name in PATTERNED:
+            return cells
+        return self.without_placeholders(name, cells)
+
+    def _without_odd_characters(self, name: str, cells: pl.Series) -> pl.Series:
+        """Line breaks, bytes that are no UTF-8 and control characters: they cost what their column is worth.
+
+        Identifiers, category, time and amount have rules of their own, which such a cell breaks.
+        """
+        breaks = cells.str.contains("[\\r\\n]")
+        if breaks.any():
+            self.add("line_break", name, breaks)
+            cells = cells.str.replace_all(r"[ \t]*[\r\n]+[ \t]*", " ")
+        if self.settings.profile == "liveramp" or name in _WITH_OWN_RULES or name in NOT_SENT:
+            return cells
+        for rule, pattern in _ODD_CHARACTERS:
+            wrong = cells.str.contains(pattern)
+            if wrong.any():
+                identity = name in self.settings.event_identity
+                self.add(rule, name, wrong, "error" if identity else "warning")
+                cells = cell_rules.blank_where(cells, wrong)
+        return cells
+
+    def _joined(self, name: str) -> pl.Series:
+        """The cells of several columns of the file, joined by a blank."""
+        parts = pl.DataFrame([self.other(column).alias(column) for column in self.settings.format.joined[name]])
+        joined = parts.select(pl.concat_str(pl.all(), separator=" ").str.strip_chars().alias(name)).to_series()
+        return self.without_placeholders(name, joined)
+
+    def without_placeholders(self, name: str, cells: pl.Series) -> pl.Series:
+        """The cells, blank where a placeholder stands; in a name it is noted and kept."""
+        suspicious = cells.str.starts_with("n") | cells.str.starts_with("N") | cells.str.starts_with("-")
+        if not suspicious.any():
+            return cells
+        rows = (suspicious & (cells.str.len_bytes() <= _LONGEST_PLACEHOLDER)).arg_true()
+        short = cells.gather(rows)
+        blanked = rows.filter(short.str.to_lowercase().is_in(PLACEHOLDERS))
+        if not len(blanked):
+            return cells
+        wrong = self.nothing.copy()
+        wrong[blanked.to_numpy()] = True
+        if name in ("first_name", "last_name"):
+            self.add("placeholder_name", name, wrong)
+            return cells
+        if name not in ("transaction_category", "transaction_timestamp", "transaction_amount"):
+            self.add("placeholder", name, wrong)
+        return cells.scatter(blanked, "")
