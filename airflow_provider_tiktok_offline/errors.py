@@ -20,7 +20,7 @@
     │   ├── LedgerMissingError         never made: ``tiktok-offline ledger init``
     │   ├── LedgerDamagedError         not what was last committed: nothing is sent
     │   ├── LedgerVersionError         written by a newer package, or by other identity settings
-    │   ├── LedgerBusyError            somebody else committed first, again and again (retryable)
+    │   ├── LedgerBusyError            other writers committed first each time (retryable)
     │   └── DeliveryHeldError          another run works on this delivery (retryable)
     ├── ApiError                       TikTok answered with an error: code, request id, batch
     │   ├── ThrottledError             (retryable)

@@ -121,7 +121,7 @@ class Claims:
     def enter(
         self, claims: ClaimSet, delivery_id: str, round_: int, keys: pl.Series, *, route: str, epoch: str | None
     ) -> str | None:
-        """Claim keys if nobody has written since ``claims`` was read.
+        """Claim keys if no other writer came since ``claims`` was read.
 
         :param epoch: the claim's epoch so far; None for a first claim.
         :returns: its epoch, or None where another writer came first.

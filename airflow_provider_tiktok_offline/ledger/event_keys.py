@@ -24,10 +24,10 @@ def new_secret() -> bytes:
 def secret_from_text(text: str) -> bytes:
     """The secret that a connection's password stands for: 64 hex digits as they are, other texts hashed."""
     try:
-        found = bytes.fromhex(text)
+        secret = bytes.fromhex(text)
     except ValueError:
-        found = b""
-    return found if len(found) == SECRET_BYTES else hashlib.sha256(text.encode()).digest()
+        secret = b""
+    return secret if len(secret) == SECRET_BYTES else hashlib.sha256(text.encode()).digest()
 
 
 def check_of(secret: bytes) -> str:
@@ -52,10 +52,10 @@ def fingerprint(secret: bytes, event_ids: pl.Series) -> str:
     Keyed, since a part may hold a single event: its bare digest would be its event id's.
     """
     _, _, ends, characters = buffers(event_ids)
-    found = hmac.new(secret, b"event ids of a part\x1f", "sha256")
-    found.update(ends.data)
-    found.update(characters.data)
-    return found.hexdigest()
+    digest = hmac.new(secret, b"event ids of a part\x1f", "sha256")
+    digest.update(ends.data)
+    digest.update(characters.data)
+    return digest.hexdigest()
 
 
 def content_keys(secret: bytes, frame: pl.DataFrame) -> pl.Series:

@@ -39,7 +39,7 @@ class LedgerOptions:
     Attributes:
         deliveries: the deliveries under the same ``state_uri``; None for those with the usual lease.
         retry_window: how long after its first attempt an event in doubt may be sent again.
-        rebuilding: open one whose rebuild is under way, which nobody else may.
+        rebuilding: open a ledger whose rebuild is under way; only the rebuild may.
     """
 
     deliveries: Deliveries | None = None

@@ -13,7 +13,7 @@ RETRY_WINDOW = timedelta(hours=44)
 #: or in doubt and declared sent by a person. An event that was ``released`` may be sent.
 SENT_OUTCOMES = ("accepted", "adopted", "assumed")
 
-#: The verdicts of an event that no delivery has tried to send: nobody else has claimed it.
+#: The verdicts of an event that no delivery has tried to send, and no other delivery has claimed.
 UNTRIED_VERDICTS = ("new", "own")
 #: The verdicts under which an event is sent.
 SENT_VERDICTS = (*UNTRIED_VERDICTS, "in_doubt")

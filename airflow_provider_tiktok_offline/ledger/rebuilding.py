@@ -40,7 +40,7 @@ def make(place: LedgerPlace, *, identity: IdentitySettings, secret: bytes | None
 def begin_rebuild(
     place: LedgerPlace, *, identity: IdentitySettings, reason: str, actor: str, secret: bytes | None = None
 ) -> None:
-    """Make an empty ledger beside a lost or damaged one, by which nobody may send yet.
+    """Make an empty ledger beside a lost or damaged one, by which nothing may be sent yet.
 
     Open it with ``rebuilding``, adopt every file that was kept, then :func:`finish_rebuild`. The old tables stay where
     they are. A rebuild that was begun is continued.

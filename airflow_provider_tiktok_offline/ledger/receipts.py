@@ -1,7 +1,7 @@
 """Receipts: what became of each event, as small immutable objects that are durable while the upload goes.
 
 An attempt is recorded before its request leaves; answers are buffered and flushed at most every five seconds. An
-event without a definite answer is in doubt from its first attempt that nobody took back.
+event without a definite answer is in doubt from its first attempt that was not taken back.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import polars as pl
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError, TikTokOfflineError
 from airflow_provider_tiktok_offline.storage.backends.cloud_faults import cloud_fault
 
-#: Words of the libraries' messages by which a failing connection or store is told from a damaged table.
+#: Words of the libraries' messages that distinguish a failing connection or store from a damaged table.
 _TRANSPORT = ("error sending request", "Generic S3 error", "Generic GCS error", "403 Forbidden", "401 Unauthorized",
               "NoSuchBucket", "status code: 5")  # fmt: skip
 

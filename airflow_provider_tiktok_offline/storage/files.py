@@ -17,7 +17,7 @@ def open_files(uri: str, connections: Connections) -> Iterator[RemoteFiles]:
     :param uri: any file or folder of the store.
     :raises HostKeyError: at once, if an SFTP server is not the one that was pinned.
     :raises StorageDeniedError: at once, if credentials are refused.
-    :raises StorageUnavailableError: if nobody answers.
+    :raises StorageUnavailableError: if the server does not answer.
     """
     location = parse(uri)
     if location.scheme == "file":

@@ -69,7 +69,7 @@ class CloudObjects(ObjectStore):
         except (AlreadyExistsError, PreconditionError):
             return False
         except (BaseError, OSError) as error:
-            # S3 answers 409 where two conditional puts meet: nobody's fault, and not written.
+            # S3 answers 409 where two conditional puts meet; this one was not written.
             if mode != "overwrite" and "409 Conflict" in str(error):
                 return False
             raise self._translated(error, path) from None

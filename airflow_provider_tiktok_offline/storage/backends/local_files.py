@@ -27,7 +27,7 @@ class LocalFiles:
 
     def list(self, directory_uri: str) -> list[FileStamp]:
         folder = _path(directory_uri)
-        found = []
+        stamps = []
         with _faults(directory_uri), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
@@ -35,8 +35,8 @@ class LocalFiles:
                 with contextlib.suppress(FileNotFoundError):
                     status = entry.stat()
                     if modes.S_ISREG(status.st_mode):
-                        found.append(FileStamp(f"{folder}/{entry.name}", status.st_size, from_epoch(status.st_mtime)))
-        return sorted(found, key=lambda stamp: stamp.uri)
+                        stamps.append(FileStamp(f"{folder}/{entry.name}", status.st_size, from_epoch(status.st_mtime)))
+        return sorted(stamps, key=lambda stamp: stamp.uri)
 
     def stat(self, uri: str) -> FileStamp:
         path = _path(uri)

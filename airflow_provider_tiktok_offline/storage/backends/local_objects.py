@@ -1,4 +1,4 @@
-"""Objects in a local directory: writes are whole or absent, files are for their owner's eyes alone."""
+"""Objects in a local directory: written whole or not at all, readable by their owner alone."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class LocalObjects(ObjectStore):
             stream.write(content)
             _to_disk(stream)
             with self._locked():
-                found = self.get(path)
-                if found is None or found[1] != version:
+                stored = self.get(path)
+                if stored is None or stored[1] != version:
                     return False
                 temporary.replace(target)
             _directory_to_disk(target.parent)
@@ -88,17 +88,17 @@ class LocalObjects(ObjectStore):
         return sorted(self.sizes(prefix))
 
     def sizes(self, prefix: str) -> dict[str, int]:
-        found = {}
+        sizes = {}
         for folder, _, names in os.walk(self._root / prefix):
             for name in names:
                 if name == _LOCK or name.startswith(_TEMPORARY):
                     continue
                 file = Path(folder) / name
                 try:
-                    found[file.relative_to(self._root).as_posix()] = file.stat().st_size
+                    sizes[file.relative_to(self._root).as_posix()] = file.stat().st_size
                 except FileNotFoundError:
                     continue
-        return found
+        return sizes
 
     def open_read(self, path: str) -> BinaryIO:
         try:

@@ -17,18 +17,15 @@ login, password                                 access key id and secret (or ``a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-#: boto3 makes its clients at run time: they have no types.
+#: boto3 makes clients and sessions at run time: they have no types.
 S3Client: TypeAlias = Any
 
-_CONFIG: dict[str, Any] = {
+_CONFIG: dict[str, object] = {
     "retries": {"mode": "standard", "max_attempts": 4},
     "connect_timeout": 15,
     "read_timeout": 60,
@@ -66,21 +63,20 @@ def s3_client(connection: Connection | None) -> S3Client:
         raise ConfigError("the AWS profile is not configured on this machine.", where=connection.conn_id) from None
     if extra.get("role_arn"):
         session = _assuming(session, str(extra["role_arn"]), dict(extra.get("assume_role_kwargs") or {}))
-    options: dict[str, Any] = {"config": config, "endpoint_url": endpoint}
+    options: dict[str, object] = {"config": config, "endpoint_url": endpoint}
     if extra.get("verify") is not None:
         options["verify"] = extra["verify"]
     return session.client("s3", **options)
 
 
-def _assuming(session: Any, role_arn: str, kwargs: dict[str, object]) -> Any:
+def _assuming(session: S3Client, role_arn: str, kwargs: dict[str, object]) -> S3Client:
     """A session of the role, whose credentials renew themselves: an upload may take longer than an hour."""
     import boto3
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
     from botocore.session import get_session
 
     core = session._session
-    create: Callable[..., Any] = core.create_client
-    fetcher = AssumeRoleCredentialFetcher(create, session.get_credentials(), role_arn, extra_args=kwargs)
+    fetcher = AssumeRoleCredentialFetcher(core.create_client, session.get_credentials(), role_arn, extra_args=kwargs)
     inner = get_session()
     inner._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
     return boto3.session.Session(botocore_session=inner, region_name=session.region_name)

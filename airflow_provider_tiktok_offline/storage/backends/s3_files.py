@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC
-from typing import TYPE_CHECKING, Any, BinaryIO
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, NotRequired, TypedDict
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import (
@@ -31,6 +32,7 @@ from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+    from botocore.exceptions import ClientError
 
 #: Bytes of one part; S3 takes 10,000 of them, so 160 GB.
 PART_BYTES = 16 * 1024 * 1024
@@ -51,6 +53,14 @@ def open_s3(connection: Connection | None) -> Iterator[S3Files]:
         client.close()
 
 
+class _Part(TypedDict):
+    """One part of an upload, as named in requests to S3."""
+
+    PartNumber: int
+    ChecksumSHA256: str
+    ETag: NotRequired[str]
+
+
 class S3Files:
     """:class:`~..protocols.RemoteFiles` in S3. A file appears when its last byte has arrived, or not at all."""
 
@@ -60,7 +70,7 @@ class S3Files:
     def list(self, directory_uri: str) -> list[FileStamp]:
         folder = parse(directory_uri)
         prefix = f"{folder.path.rstrip('/')}/" if folder.path.strip("/") else ""
-        found = []
+        stamps = []
         with _faults(directory_uri):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=folder.bucket, Prefix=prefix, Delimiter="/"
@@ -69,7 +79,7 @@ class S3Files:
                 for entry in page.get("Contents", []):
                     name = entry["Key"][len(prefix) :]
                     if name and not name.startswith("."):
-                        found.append(
+                        stamps.append(
                             FileStamp(
                                 str(folder.child(name)),
                                 int(entry["Size"]),
@@ -77,7 +87,7 @@ class S3Files:
                                 entry["ETag"].strip('"'),
                             )
                         )
-        return sorted(found, key=lambda stamp: stamp.uri)
+        return sorted(stamps, key=lambda stamp: stamp.uri)
 
     def stat(self, uri: str) -> FileStamp:
         location = parse(uri)
@@ -157,14 +167,14 @@ class S3Files:
         where = {"Bucket": target.bucket, "Key": target.path}
         with _faults(str(target)):
             upload = self._client.create_multipart_upload(ChecksumAlgorithm="SHA256", **where)["UploadId"]
-        done: list[dict[str, Any]] = []
+        done: list[_Part] = []
         digests = b""
         total = 0
-        ahead: deque[tuple[Future[Any], dict[str, Any], int]] = deque()
+        in_flight: deque[tuple[Future[S3Client], _Part, int]] = deque()
 
         def settle() -> None:
             nonlocal total
-            future, part, size = ahead.popleft()
+            future, part, size = in_flight.popleft()
             part["ETag"] = future.result()["ETag"]
             done.append(part)
             total += size
@@ -177,14 +187,12 @@ class S3Files:
                 for number, content in enumerate(parts, 1):
                     digest = hashlib.sha256(content).digest()
                     digests += digest
-                    part: dict[str, Any] = {"PartNumber": number, "ChecksumSHA256": base64.b64encode(digest).decode()}
-                    ahead.append(
-                        (pool.submit(self._client.upload_part, UploadId=upload, Body=content, **part, **where), part,
-                         len(content))
-                    )  # fmt: skip
-                    if len(ahead) >= _PARTS_UNDER_WAY:
+                    part: _Part = {"PartNumber": number, "ChecksumSHA256": base64.b64encode(digest).decode()}
+                    send = partial(self._client.upload_part, UploadId=upload, Body=content, **part, **where)
+                    in_flight.append((pool.submit(send), part, len(content)))
+                    if len(in_flight) >= _PARTS_UNDER_WAY:
                         settle()
-                while ahead:
+                while in_flight:
                     settle()
                 try:
                     with _faults(str(target)):
@@ -260,7 +268,7 @@ class _ReadStream(io.RawIOBase):
         self._done = 0
         self._size = 0
         self._tries = 3
-        self._body: Any = None
+        self._body: S3Client = None
 
     def start(self) -> None:
         """Ask for the rest of the object."""
@@ -330,7 +338,7 @@ def _faults(where: str) -> Iterator[None]:
         raise StorageUnavailableError(f"the bucket can't be reached ({type(error).__name__}).", where=where) from error
 
 
-def _fault(error: Any, where: str) -> TikTokOfflineError:
+def _fault(error: ClientError, where: str) -> TikTokOfflineError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchBucket":

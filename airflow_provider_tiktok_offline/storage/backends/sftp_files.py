@@ -47,7 +47,7 @@ def open_sftp(connection: Connection) -> Iterator[SftpFiles]:
 
     :raises HostKeyError: if the server is unknown or not the one that was pinned.
     :raises StorageDeniedError: if password or key is refused.
-    :raises StorageUnavailableError: if nobody answers.
+    :raises StorageUnavailableError: if the server does not answer.
     """
     options = ssh_options(connection)
     with LoopThread() as loop:
@@ -68,12 +68,12 @@ class SftpFiles:
     def list(self, directory_uri: str) -> list[FileStamp]:
         folder = parse(directory_uri)
         names = self._session.run(self._session.client.readdir(folder.path), directory_uri)
-        found = []
+        stamps = []
         for name in names:
             text, attrs = str(name.filename), name.attrs
             if not text.startswith(".") and attrs.type == asyncssh.FILEXFER_TYPE_REGULAR:
-                found.append(_stamp(folder.child(text), attrs))
-        return sorted(found, key=lambda stamp: stamp.uri)
+                stamps.append(_stamp(folder.child(text), attrs))
+        return sorted(stamps, key=lambda stamp: stamp.uri)
 
     def stat(self, uri: str) -> FileStamp:
         location = parse(uri)
@@ -203,10 +203,10 @@ class SftpFiles:
     def _free_bytes(self, target: Location) -> int | None:
         """Free bytes where the file should lie; None if the server does not say."""
         try:
-            found = self._session.run(self._session.client.statvfs(target.directory.path), str(target))
+            volume = self._session.run(self._session.client.statvfs(target.directory.path), str(target))
         except TikTokOfflineError:
             return None
-        return int(found.bavail * found.frsize)
+        return int(volume.bavail * volume.frsize)
 
     def _refuse_existing(self, uri: str) -> None:
         if self._session.run(self._session.client.exists(parse(uri).path), uri):

@@ -51,7 +51,7 @@ class ReadStream(io.RawIOBase):
         # A request larger than the server's limit would need a second one for its tail.
         self._block = min(BLOCK, session.client.limits.max_read_len or _SAFE_BLOCK)
         self._next = 0
-        self._ahead: deque[Future[bytes]] = deque()
+        self._in_flight: deque[Future[bytes]] = deque()
         self._rest = memoryview(b"")
         self._ended = False
 
@@ -68,18 +68,18 @@ class ReadStream(io.RawIOBase):
         return count
 
     def _fetch(self) -> None:
-        while len(self._ahead) * self._block < _WINDOW:
-            self._ahead.append(self._session.submit(read_block(self._handle, self._next, self._block)))
+        while len(self._in_flight) * self._block < _WINDOW:
+            self._in_flight.append(self._session.submit(read_block(self._handle, self._next, self._block)))
             self._next += self._block
-        block = self._session.wait(self._ahead.popleft(), self._where)
+        block = self._session.wait(self._in_flight.popleft(), self._where)
         self._rest = memoryview(block)
         self._ended = len(block) < self._block
 
     def close(self) -> None:
         if not self.closed:
-            for future in self._ahead:
+            for future in self._in_flight:
                 future.cancel()
-            self._ahead.clear()
+            self._in_flight.clear()
             with contextlib.suppress(StorageError):
                 self._session.run(self._handle.close(), self._where)
         super().close()
@@ -114,23 +114,23 @@ def pipeline(
     :returns: again and again the byte up to which the server has acknowledged everything.
     """
     block = min(BLOCK, session.client.limits.max_write_len or _SAFE_BLOCK)
-    ahead: deque[tuple[Future[int], int]] = deque()
+    in_flight: deque[tuple[Future[int], int]] = deque()
     offset = start
     try:
         for chunk in chunks:
             view = memoryview(chunk)
             for at in range(0, len(view), block):
                 piece = bytes(view[at : at + block])
-                ahead.append((session.submit(handle.write(piece, offset)), offset + len(piece)))
+                in_flight.append((session.submit(handle.write(piece, offset)), offset + len(piece)))
                 offset += len(piece)
-                if len(ahead) * block >= _WINDOW:
-                    future, done = ahead.popleft()
+                if len(in_flight) * block >= _WINDOW:
+                    future, done = in_flight.popleft()
                     session.wait(future, where)
                     yield done
-        while ahead:
-            future, done = ahead.popleft()
+        while in_flight:
+            future, done = in_flight.popleft()
             session.wait(future, where)
             yield done
     finally:
-        for future, _ in ahead:
+        for future, _ in in_flight:
             future.cancel()

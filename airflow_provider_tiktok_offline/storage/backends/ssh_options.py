@@ -20,7 +20,7 @@ from __future__ import annotations
 import base64
 import binascii
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncssh
 
@@ -38,17 +38,19 @@ _HOST_KEY_ALGORITHMS = (
     "ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
     "rsa-sha2-512", "rsa-sha2-256", "ssh-rsa",
 )  # fmt: skip
-_NO_KEYS: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+_NO_KEYS: tuple[list[str], list[str], list[str]] = ([], [], [])
+#: Keyword arguments for ``asyncssh.connect``.
+SshOptions: TypeAlias = dict[str, Any]
 
 
-def ssh_options(connection: Connection) -> dict[str, Any]:
+def ssh_options(connection: Connection) -> SshOptions:
     """Keyword arguments for ``asyncssh.connect``.
 
     :raises ConfigError: if a setting can't be used; the message names it and never shows it.
     """
     if not connection.host:
         raise ConfigError("the connection has no host.", where=connection.conn_id)
-    options: dict[str, Any] = {
+    options: SshOptions = {
         "host": connection.host,
         "port": connection.port or 22,
         "known_hosts": _known_hosts(connection),
@@ -76,7 +78,7 @@ def ssh_options(connection: Connection) -> dict[str, Any]:
     return options
 
 
-def _known_hosts(connection: Connection) -> Any:
+def _known_hosts(connection: Connection) -> object:
     host_key = connection.extra.get("host_key")
     switch = connection.extra.get("no_host_key_check", connection.extra.get("ignore_hostkey_verification"))
     unchecked = str(switch).lower() == "true"
@@ -103,7 +105,7 @@ def _known_hosts(connection: Connection) -> Any:
         raise ConfigError("the known_hosts file can't be read.", where=f"{connection.conn_id}, {path}") from None
 
 
-def _public_key(connection: Connection, text: str) -> Any:
+def _public_key(connection: Connection, text: str) -> asyncssh.SSHKey:
     parts = text.split()
     try:
         if len(parts) < 2:
@@ -119,7 +121,7 @@ def _public_key(connection: Connection, text: str) -> Any:
         ) from None
 
 
-def _client_keys(connection: Connection) -> list[Any] | None:
+def _client_keys(connection: Connection) -> list[asyncssh.SSHKey] | None:
     text = connection.extra.get("private_key")
     file = connection.extra.get("key_file")
     if text and file:

@@ -7,11 +7,12 @@ import contextlib
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from typing import Any, Never, TypeVar
+from typing import Never, TypeVar
 
 import asyncssh
 
 from airflow_provider_tiktok_offline.storage.backends.ssh_faults import is_cut, ssh_fault
+from airflow_provider_tiktok_offline.storage.backends.ssh_options import SshOptions
 
 _T = TypeVar("_T")
 
@@ -42,7 +43,7 @@ class LoopThread:
 class Session:
     """One login: the connection, its SFTP channel, and the loop that they live on."""
 
-    def __init__(self, loop: LoopThread, options: dict[str, Any], conn_id: str) -> None:
+    def __init__(self, loop: LoopThread, options: SshOptions, conn_id: str) -> None:
         self._loop = loop
         self._options = options
         self._conn_id = conn_id
