@@ -1,5 +1,8 @@
-"""The steps of one delivery, one function each; an operator and a CLI command call the same function.
+"""Deliveries: one file for one advertiser, from validation to close-out.
 
-Every step takes a :class:`~airflow_provider_tiktok_offline.delivery.context.DeliveryContext`, may be killed at any
-instant and called again, and returns a small dict that JSON can carry: URIs, counts and fingerprints, never rows.
+Operators and commands call the same functions. The floors: ``state`` (what is kept of a delivery), ``source`` (the
+conversion file), ``events`` (validation, planning, guards, feed files, outcomes), ``steps`` (one function each; a step
+imports no step), ``sequences`` (the order of each route's steps), ``operations`` (what a person or a maintenance task
+does). A step may be killed at any instant and called again; it returns a frozen result of URIs, counts and
+fingerprints, never rows.
 """

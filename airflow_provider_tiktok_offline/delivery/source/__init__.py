@@ -1,1 +1,1 @@
-"""The day's conversion file: found, read, kept or moved; and the opt-out list."""
+"""The day's conversion file: finding, reading and retaining it; and the opt-out list."""

@@ -18,7 +18,7 @@ class Swept:
     """What one sweep removed.
 
     Attributes:
-        staged: deliveries whose staged parts went.
+        staged: deliveries whose staged parts were removed.
         notes: notes about files and runs.
     """
 
@@ -34,8 +34,8 @@ def sweep(ctx: DeliveryContext) -> Swept:
 def sweep_staging(ctx: DeliveryContext) -> int:
     """Remove staged parts of deliveries that are closed, or untouched for ``ledger.staging_hours``.
 
-    Parts hold digests of customers' e-mails and phones: they go when their file is closed, and those of a run that
-    nobody took up again go here. ``normalize_hash`` makes them again if they are wanted after all. Called before each
+    Parts hold digests of customers' e-mails and phones. They are removed when their delivery closes; those of an
+    abandoned run are removed here, and ``normalize_hash`` makes them again if they are needed. Called before each
     file is staged, so it needs no maintenance task.
 
     :returns: of how many deliveries.
@@ -44,7 +44,7 @@ def sweep_staging(ctx: DeliveryContext) -> int:
     swept = 0
     for delivery_id in {path.partition("/")[0] for path in ctx.staging.list("")}:
         state = ctx.deliveries.find(delivery_id)
-        # Folders without a state of this advertiser are not ours to judge: staging may be shared.
+        # Staging may be shared: other advertisers' folders are left alone.
         if state is None or state.advertiser != ctx.config.name:
             continue
         if state.status == "closed" or state.updated_at < oldest:

@@ -25,11 +25,11 @@ Progress = Callable[[str, int, int | None], None]
 
 
 def unmasked(secret: str) -> None:
-    """Where no log masks secrets."""
+    """Does nothing: no log masks secrets here."""
 
 
 def silent(step: str, done: int, total: int | None) -> None:
-    """Progress that nobody watches."""
+    """Does nothing: nobody watches the progress."""
 
 
 @dataclass(kw_only=True)
@@ -42,8 +42,8 @@ class DeliveryContext:
         holder: who works on the delivery: ``dag_id/run_id`` under Airflow, ``cli/<host>/<user>`` in a terminal. The
             same holder re-enters its own delivery; another waits until the heartbeat has expired.
         clock: the source of the time.
-        progress: told how far a step is.
-        mask: told every secret that was fetched otherwise than as a connection's password, so that logs hide it.
+        progress: called with the progress of a step.
+        mask: called with every secret that is not a connection's password, so that logs hide it.
         api_url: another base URL of TikTok's API than the connection's.
     """
 
