@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,34 @@ from airflow_provider_tiktok_offline.conversions.preparation.part_store import P
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 
 MANIFEST_VERSION = 1
+
+
+class PartEntry(TypedDict):
+    """A part in the manifest: its object, how many events it holds, and the list of rows that are none."""
+
+    name: str
+    events: int
+    leave_out: str | None
+
+
+class Manifest(TypedDict):
+    """The content of ``manifest.json``."""
+
+    version: int
+    package: str
+    recipe: str
+    file: str
+    sha256: str
+    size: int
+    as_of: str
+    profile: str
+    basket: str
+    amount: str
+    send_fields: list[str]
+    settings: str
+    rows: int
+    events: int
+    parts: list[PartEntry]
 
 
 class PartWriter:
@@ -36,7 +64,7 @@ class PartWriter:
         self._pending: list[pl.DataFrame] = []
         self._count = 0
         self._bounds: list[tuple[int, int]] = []
-        self._parts: list[dict[str, Any]] = []
+        self._parts: list[PartEntry] = []
         self._baskets = Baskets(spill_dir, settings.amount) if settings.basket == "order" else None
 
     def add(self, staged: pl.DataFrame) -> None:
@@ -83,7 +111,7 @@ class PartWriter:
             if len(left_out) or len(valueless):
                 self._put_list(part, left_out, valueless)
 
-    def _put_list(self, part: dict[str, Any], left_out: np.ndarray, valueless: np.ndarray) -> None:
+    def _put_list(self, part: PartEntry, left_out: np.ndarray, valueless: np.ndarray) -> None:
         name = part["name"].replace("part-", "leave-out-")
         lists = pl.concat(
             [
@@ -96,7 +124,7 @@ class PartWriter:
         part["leave_out"] = name
         part["events"] -= len(left_out)
 
-    def manifest(self, report: Report) -> dict[str, Any]:
+    def manifest(self, report: Report) -> Manifest:
         """What ``manifest.json`` holds."""
         return {
             "version": MANIFEST_VERSION,

@@ -30,7 +30,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.blocks import (
     looks_for_orders,
 )
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
-from airflow_provider_tiktok_offline.conversions.preparation.part_writer import PartWriter
+from airflow_provider_tiktok_offline.conversions.preparation.part_writer import Manifest, PartWriter
 from airflow_provider_tiktok_offline.conversions.preparation.rejects import (
     RepairWriter,
     lines_text,
@@ -86,7 +86,7 @@ class Prepared:
         report: the report of the pass.
     """
 
-    manifest: dict[str, Any]
+    manifest: Manifest
     report: Report
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import Conver
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
 from airflow_provider_tiktok_offline.conversions.events.staged_events import finished, to_json
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
-from airflow_provider_tiktok_offline.conversions.preparation.part_writer import MANIFEST_VERSION
+from airflow_provider_tiktok_offline.conversions.preparation.part_writer import MANIFEST_VERSION, Manifest
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 from airflow_provider_tiktok_offline.errors import InputFileError
 
@@ -42,7 +42,7 @@ class PreparedEvents:
     :param manifest: what ``manifest.json`` says.
     """
 
-    def __init__(self, parts: PartStore, manifest: dict[str, Any]) -> None:
+    def __init__(self, parts: PartStore, manifest: Manifest) -> None:
         self._store = parts
         self.manifest = manifest
         self.parts = [PartInfo(part["name"], part["events"]) for part in manifest["parts"]]
@@ -54,7 +54,7 @@ class PreparedEvents:
         :raises InputFileError: there is no manifest (the preparation did not end), or it is a newer package's.
         """
         try:
-            manifest = json.loads(parts.get("manifest.json"))
+            manifest: Manifest = json.loads(parts.get("manifest.json"))
         except (FileNotFoundError, KeyError) as error:
             raise InputFileError(
                 "no manifest.json: nothing was prepared here, or not to the end.", todo="Prepare the file again."
