@@ -23,6 +23,7 @@ TESTS = (
     "tests/glue",
     "tests/integration/test_daily_dag.py",
     "tests/integration/test_example_dags.py",
+    "tests/cli/test_demo.py",
 )
 
 

@@ -1,4 +1,4 @@
-"""Runs of one DAG in this process, each announced and reported as a line of JSON: ``python -m ... DAG_FILE DAG_ID``.
+"""Runs of one DAG in this process, each announced and reported as a line of JSON: ``python -m ... DAG_FILE``.
 
 For each line ``{"logical_date": ..., "conf": {...}}`` on standard input it answers with a line on standard output that
 begins with ``@@run@@``. Everything else that is written is Airflow's log.
@@ -7,7 +7,9 @@ begins with ``@@run@@``. Everything else that is written is Airflow's log.
 from __future__ import annotations
 
 import json
+import runpy
 import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -16,24 +18,20 @@ MARK = "@@run@@"
 
 def main() -> None:
     """Read requests until there are no more."""
-    dag_file, dag_id = sys.argv[1:]
+    [dag_file] = sys.argv[1:]
     # The part of Airflow that takes longest to import; there is time for it while the database is made.
-    import airflow.api_fastapi.execution_api.app  # noqa: F401
-    from airflow.dag_processing.dagbag import DagBag
+    with suppress(ImportError):
+        import airflow.api_fastapi.execution_api.app  # noqa: F401
 
-    bag = DagBag(dag_file, bundle_name="dags-folder")
-    if bag.import_errors:
-        raise SystemExit(json.dumps(bag.import_errors))
+    dag = runpy.run_path(dag_file)["dag"]
     for line in sys.stdin:
         wanted = json.loads(line)
-        run = bag.dags[dag_id].test(
-            logical_date=datetime.fromisoformat(wanted["logical_date"]), run_conf=wanted["conf"]
-        )
-        sys.stdout.write(f"\n{MARK}{json.dumps(_told(run))}\n")
+        run = dag.test(logical_date=datetime.fromisoformat(wanted["logical_date"]), run_conf=wanted["conf"])
+        sys.stdout.write(f"\n{MARK}{json.dumps(_result(run))}\n")
         sys.stdout.flush()
 
 
-def _told(run: Any) -> dict[str, Any]:
+def _result(run: Any) -> dict[str, Any]:
     tasks = []
     for instance in run.get_task_instances():
         seconds = None if instance.end_date is None else (instance.end_date - instance.start_date).total_seconds()

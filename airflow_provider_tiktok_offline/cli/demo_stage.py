@@ -5,32 +5,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_tiktok_offline.cli.demo_children import ChildProcess, DemoError, run_to_end
 from airflow_provider_tiktok_offline.cli.demo_runs import MARK
 from airflow_provider_tiktok_offline.clock import SystemClock, system_clock
-from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.cli.demo_sftp import DemoSftp
 
+#: Seconds until the sensor's first look at the latest.
+_LONGEST_WAIT = 300
 DAG_ID = "tiktok_offline_daily"
 ADVERTISER = "corner_shop"
 _PACKAGE = "airflow_provider_tiktok_offline"
-
-
-class DemoError(TikTokOfflineError):
-    """The demo did not show what it claims."""
-
-    exit_code = 1
 
 
 @dataclass
@@ -87,17 +82,19 @@ class Stage:
             self.tell("Writing a sample file, starting an SFTP server and the simulator")
             self._write_sample()
             server = stack.enter_context(sftp_server(self.served, self.place / "keys"))
-            self.api_url = stack.enter_context(_simulator())
+            self.api_url = stack.enter_context(_simulator(self.place / "simulator.log")).answer()
             self._write_dag()
             self._make_ledger()
             environment = {**os.environ, **self._airflow(), **self._connections(server)}
-            with (self.place / "airflow.log").open("w") as log:
-                self.tell("Making Airflow's database (SQLite)")
-                airflow = stack.enter_context(_Runs(self.dags / f"{DAG_ID}.py", environment, log))
-                _checked([sys.executable, "-m", "airflow", "db", "migrate"], environment, log)
-                runs = [self._first_run(airflow, server), self._run(airflow, "The same day again")]
-                self._export_again()
-                runs.append(self._run(airflow, "The same rows, exported again in another order"))
+            self.tell("Making Airflow's database (SQLite)")
+            command = [sys.executable, "-m", f"{_PACKAGE}.cli.demo_runs", str(self.dags / f"{DAG_ID}.py")]
+            log = self.place / "airflow.log"
+            airflow = stack.enter_context(ChildProcess("Airflow", command, log, mark=MARK, environment=environment))
+            migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
+            run_to_end("airflow db migrate", migrate, self.place / "migrate.log", environment=environment)
+            runs = [self._first_run(airflow, server), self._run(airflow, "The same day again")]
+            self._export_again()
+            runs.append(self._run(airflow, "The same rows, exported again in another order"))
             self.held = self._read_back()
         return runs
 
@@ -135,32 +132,34 @@ class Stage:
         shutil.copy(found, kept)
         return kept
 
-    def _first_run(self, airflow: _Runs, server: DemoSftp) -> DemoRun:
+    def _first_run(self, airflow: ChildProcess, server: DemoSftp) -> DemoRun:
         self.tell("Airflow waits for the day's file")
         airflow.ask(self._request(0))
-        if not server.listed.wait(120):
-            raise DemoError("the sensor never looked into the SFTP folder.", todo=f"See {self._log_kept()}.")
+        deadline = self.clock.monotonic() + _LONGEST_WAIT
+        while not server.listed.wait(0.5):
+            airflow.check()
+            if self.clock.monotonic() > deadline:
+                raise DemoError("the sensor never looked into the SFTP folder.", todo=f"See {self._log_kept()}.")
         self._deliver(self.sample.read_bytes())
         self.tell("The file has come: validate, normalise and hash, dedupe, upload")
         return self._ended("The file arrives while Airflow waits", airflow.answer())
 
-    def _run(self, airflow: _Runs, title: str) -> DemoRun:
+    def _run(self, airflow: ChildProcess, title: str) -> DemoRun:
         self.tell(f"Another run: {title.lower()}")
         airflow.ask(self._request(1 if "day" in title else 2))
         return self._ended(title, airflow.answer())
 
-    def _request(self, number: int) -> dict[str, Any]:
+    def _request(self, number: int) -> str:
         moment = self.clock.now().replace(microsecond=number)
-        return {"logical_date": moment.isoformat(), "conf": {"file_day": self.day.isoformat()}}
+        return json.dumps({"logical_date": moment.isoformat(), "conf": {"file_day": self.day.isoformat()}})
 
-    def _ended(self, title: str, answer: dict[str, Any] | None) -> DemoRun:
+    def _ended(self, title: str, answer: str) -> DemoRun:
         from airflow_provider_tiktok_offline.simulator.client import Control
 
-        if answer is None:
-            raise DemoError("Airflow ended before the run did.", todo=f"See {self._log_kept()}.")
+        run = json.loads(answer.removeprefix(MARK))
         control = Control(self.api_url)
         requests = sum(1 for request in control.requests() if request.path.rstrip("/").endswith("event/track"))
-        return DemoRun(title, answer["state"], answer["tasks"], sum(1 for _ in control.events()), requests)
+        return DemoRun(title, run["state"], run["tasks"], sum(1 for _ in control.events()), requests)
 
     def _read_back(self) -> dict[str, dict[str, Any]]:
         from decimal import Decimal
@@ -274,59 +273,7 @@ def _example_dag() -> Path:
     return next(place / f"{DAG_ID}.py" for place in places if (place / f"{DAG_ID}.py").exists())
 
 
-@contextmanager
-def _simulator() -> Iterator[str]:
-    """The simulator in a process of its own; gives its URL."""
+def _simulator(log: Path) -> ChildProcess:
+    """The simulator in a process of its own; its first answer is its URL."""
     command = [sys.executable, "-m", f"{_PACKAGE}.simulator", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            url = next(iter(process.stdout or ()), "").strip()
-            if not url:
-                raise DemoError(f"the simulator ended with exit code {process.wait()}.")
-            yield url
-        finally:
-            process.terminate()
-
-
-class _Runs:
-    """A process that runs a DAG when asked; what Airflow writes goes to the log."""
-
-    def __init__(self, dag_file: Path, environment: dict[str, str], log: IO[str]) -> None:
-        self._log = log
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{_PACKAGE}.cli.demo_runs", str(dag_file), DAG_ID],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def __enter__(self) -> _Runs:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def ask(self, request: dict[str, Any]) -> None:
-        """Start a run."""
-        if self._process.stdin is not None:
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-
-    def answer(self) -> dict[str, Any] | None:
-        """How the run ended; None if the process ended first."""
-        for line in self._process.stdout or ():
-            if line.startswith(MARK):
-                answer: dict[str, Any] = json.loads(line.removeprefix(MARK))
-                return answer
-            self._log.write(line)
-            self._log.flush()
-        return None
-
-
-def _checked(command: list[str], environment: dict[str, str], log: IO[str]) -> None:
-    ended = subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
-    if ended.returncode:
-        raise DemoError(f"Airflow's database could not be made (exit code {ended.returncode}).")
+    return ChildProcess("the simulator", command, log, mark="http://")
