@@ -63,7 +63,7 @@ def _imported() -> set[str]:
     found = set()
     for module in modules:
         top, *rest = module.split(".")
-        if top in sys.stdlib_module_names or top == PACKAGE:
+        if top in sys.stdlib_module_names or top in (PACKAGE, "_typeshed"):  # the type checker's own
             continue
         if module.startswith("airflow.providers."):
             found.add(_provider(rest[1:]))

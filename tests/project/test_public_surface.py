@@ -26,7 +26,7 @@ PUBLIC = {
     "get_provider_info": {"get_provider_info"},
     "hooks.sftp": {"ConversionFileSFTPHook"},
     "hooks.tiktok": {"TikTokHook"},
-    "ledger": {"Deliveries", "DeliveryState", "Ledger", "delivery_id"},
+    "ledger": {"DeliveredFile", "Deliveries", "DeliveryState", "Ledger", "delivery_id"},
     "links": {"EventsManagerLink", "FileReportLink"},
     "notifications.delivery": {
         "DeliveryFailedNotifier",
