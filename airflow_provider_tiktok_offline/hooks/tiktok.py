@@ -53,6 +53,11 @@ class TikTokHook(BaseHook):
 
         try:
             extra = AirflowConnections().get(self.tiktok_conn_id).extra
+            if not extra.get("advertiser_id") and app_of(extra) is None:
+                return (
+                    False,
+                    "The access token was not looked at: add an advertiser id, or the app's id and secret.",
+                )
             with self.get_conn() as client:
                 found = check(
                     client,

@@ -150,6 +150,15 @@ class TestTikTokHook:
         assert works, text
         assert "2 ad account(s)" in text
 
+    def test_a_token_that_nobody_looked_at_is_no_success(
+        self, connection: Connection, add_connection: AddConnection
+    ) -> None:
+        """Without an ad account and without the app there is nothing to ask TikTok for; the form asks for one."""
+        add_connection(replace(connection, extra={}))
+        works, text = TikTokHook("tiktok_shop").test_connection()
+        assert not works
+        assert "advertiser id" in text
+
     def test_bad_token(self, connection: Connection, add_connection: AddConnection) -> None:
         """A token that TikTok doesn't know fails the test, and isn't repeated."""
         add_connection(replace(connection, password="not-a-token-of-anybody"))

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -97,11 +98,12 @@ def s3_server() -> Iterator[S3Server]:
     :raises RuntimeError: if it does not answer in time.
     """
     port = _free_port()
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, after the process
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.servers.s3_process", str(port)],
         cwd=Path(__file__).parents[2],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
         env={**os.environ, "AWS_EC2_METADATA_DISABLED": "true"},
     )
     try:
@@ -112,7 +114,9 @@ def s3_server() -> Iterator[S3Server]:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
                     break
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"moto's server did not start (exit code {process.poll()})")
+                log.seek(0)
+                said = log.read().decode(errors="replace")[-2000:]
+                raise RuntimeError(f"moto's server did not start (exit code {process.poll()}): {said}")
             time.sleep(0.05)
         yield S3Server(endpoint=f"http://127.0.0.1:{port}")
     finally:
@@ -122,3 +126,4 @@ def s3_server() -> Iterator[S3Server]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        log.close()
