@@ -1,3 +1,3 @@
 """TikTok offline conversions for Apache Airflow: one conversion file a day, each transaction delivered once."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from airflow.providers_manager import ProvidersManager
 
+from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.get_provider_info import get_provider_info
 
 _SCHEMAS = Path(airflow.__file__).parent
@@ -32,7 +33,7 @@ def test_fits_the_schema_that_airflow_reads_at_run_time(info: dict[str, Any]) ->
 def test_fits_the_stricter_schema_of_provider_files(info: dict[str, Any]) -> None:
     """Keys that the first schema lets pass and Airflow then ignores, such as snake_case ones, are caught here."""
     schema = json.loads((_SCHEMAS / "provider.yaml.schema.json").read_text())
-    whole = {**info, "state": "ready", "source-date-epoch": 0, "versions": ["0.1.0"]}
+    whole = {**info, "state": "ready", "source-date-epoch": 0, "versions": [__version__]}
     jsonschema.validate(whole, schema)
 
 
