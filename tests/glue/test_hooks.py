@@ -19,9 +19,11 @@ from airflow_provider_tiktok_offline.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
 from airflow_provider_tiktok_offline.hooks.sftp import ConversionFileSFTPHook
 from airflow_provider_tiktok_offline.hooks.tiktok import TikTokHook
 from airflow_provider_tiktok_offline.operators.tiktok import TikTokOfflineEventSetOperator
+from airflow_provider_tiktok_offline.storage.files import open_files
 from tests.glue.conftest import Inbox, Run
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, APP_ID, APP_SECRET, RunningSimulator, simulator
 
@@ -90,6 +92,24 @@ class TestConversionFileSFTPHook:
             hook.stat_file(str(inbox.folder / "nothing.csv"))
         with pytest.raises(FileMissingError):
             hook.list_files(str(inbox.folder / "nowhere"))
+
+    def test_a_relative_path_is_refused(self, hook: ConversionFileSFTPHook, inbox: Inbox) -> None:
+        """Files are named by URIs, which have no login folder."""
+        before = inbox.server.logins()
+        with pytest.raises(ConfigError, match="absolute"):
+            hook.list_files("outgoing")
+        assert inbox.server.logins() == before
+
+    def test_reads_the_connection_as_operators_do(self, inbox: Inbox, add_connection: AddConnection) -> None:
+        """A connection that the operators refuse is refused here, in the same words."""
+        real = inbox.server.connection("sftp_shop")
+        both = replace(real, extra={**real.extra, "no_host_key_check": "true"})
+        add_connection(both)
+        with pytest.raises(ConfigError) as by_operators, open_files("sftp://sftp_shop@/", AirflowConnections()):
+            pass
+        with pytest.raises(ConfigError) as by_hook:
+            ConversionFileSFTPHook("sftp_shop").list_files(str(inbox.folder))
+        assert str(by_hook.value) == str(by_operators.value)
 
     def test_wrong_host_key_fails_at_once(
         self, hook: ConversionFileSFTPHook, inbox: Inbox, add_connection: AddConnection, tmp_path: Path

@@ -20,6 +20,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 NOT_IMPORTED = {
     "apache-airflow-providers-amazon": "gives Airflow the form of aws connections, and its deployments have it",
     "apache-airflow-providers-google": "gives Airflow the form of google_cloud_platform connections",
+    "apache-airflow-providers-sftp": "gives Airflow the type and the form of sftp connections",
 }
 #: Imported and not declared: an own distribution of what is declared, which pins it.
 BROUGHT_BY = {
@@ -29,7 +30,6 @@ BROUGHT_BY = {
     "sqlalchemy": "apache-airflow",
     "apache-airflow-task-sdk": "apache-airflow",
     "apache-airflow-core": "apache-airflow",
-    "paramiko": "apache-airflow-providers-sftp",
     "pydantic-core": "pydantic",
 }
 #: Providers of a deployment that uses them: a notifier or a lineage extractor is imported only there.
