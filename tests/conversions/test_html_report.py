@@ -11,6 +11,7 @@ import pytest
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
 from airflow_provider_tiktok_offline.conversions.report.html_report import html
 from airflow_provider_tiktok_offline.conversions.report.report import Report, ReportIssue
+from tests.conversions.files import SETTINGS, check, text
 
 REPORT = Report(
     file="sales_2026-11-22.csv",
@@ -172,3 +173,13 @@ def test_empty_report_is_a_page() -> None:
         categories={}, first_time=None, last_time=None, issues=(ReportIssue("of_tomorrow", "error", None, 0),),
     )  # fmt: skip
     assert Page(html(empty, summary={"events": {}})).says("of_tomorrow")
+
+
+def test_what_the_counts_by_class_do_not_show_is_said() -> None:
+    """Rows held back with their order, lines without a row, and why rows became fewer events."""
+    items = [{"order_id": "o1", "product_id": f"p{number}"} for number in range(3)]
+    broken = [{"order_id": "o2", "product_id": "p1"}, {"order_id": "o2", "product_id": "p2", "email_1": "nobody"}]
+    page = html(check(text([*items, *broken]) + "\n,,,,,,,,,\n", replace(SETTINGS, basket="order")))
+    assert "1 rejected row without a fault" in page
+    assert "2 lines without a row" in page
+    assert "3 valid rows make 1 event" in page

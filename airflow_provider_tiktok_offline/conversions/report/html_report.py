@@ -103,7 +103,26 @@ def _rows(report: Report) -> str:
         "What became of the rows",
         _stack([(name, name, rows) for name, rows in counts.items()], report.rows_total),
         _table(("Class", "Rows", "Share", "Value", "Meaning"), table, "outcomes"),
+        *(f"<p class='lead'>{text}</p>" for text in _beside_the_rows(report)),
     )
+
+
+def _beside_the_rows(report: Report) -> list[str]:
+    """What the counts by class do not show."""
+    texts = []
+    if report.rows_held_back:
+        texts.append(
+            f"{_number_of(report.rows_held_back, 'rejected row')} without a fault: held back with an order of which "
+            "another row is rejected. They do not count against the limit."
+        )
+    if report.lines_without_row:
+        texts.append(f"{_number_of(report.lines_without_row, 'line')} without a row: blank, or delimiters alone.")
+    if report.events and report.events != report.rows_valid:
+        texts.append(
+            f"{_number_of(report.rows_valid, 'valid row')} make {_number_of(report.events, 'event')}: the rows of an "
+            "order are one event."
+        )
+    return texts
 
 
 def _events(summary: Mapping[str, Any]) -> str:
@@ -266,8 +285,12 @@ def _percent(count: int, total: int) -> str:
     return f"{share:.2f} %" if share < 10 or share > 99 else f"{share:.1f} %"
 
 
+def _number_of(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing} was" if number == 1 else f"{number:,} {thing}s were"
+    return f"{_number_of(number, thing)} {'was' if number == 1 else 'were'}"
 
 
 def _sentence(words: str) -> str:
