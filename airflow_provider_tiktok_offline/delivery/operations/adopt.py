@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
+    from airflow_provider_tiktok_offline.conversions.report.report import Report
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
 
@@ -54,19 +55,8 @@ def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str) -
             ),
         ).report
         delivery_id = ctx.delivery_id(report.sha256)
-        state = ctx.deliveries.enter(
-            delivery_id,
-            ctx.holder,
-            DeliveredFile(
-                advertiser=ctx.config.name,
-                route=ctx.config.route,
-                digest=report.sha256,
-                uri=uri,
-                file_name=report.file,
-                size=stamp.size,
-            ),
-            as_of=now,
-        )
+        file = _delivered_file(ctx, uri, stamp.size, report)
+        state = ctx.deliveries.enter(delivery_id, ctx.holder, file, as_of=now)
         ledger.keep_identity(ctx.config.identity_settings().with_file(report.identity_columns), actor=ctx.holder)
         events = PreparedEvents.open(parts)
         new = corrections.adopt(
@@ -113,6 +103,17 @@ def rebuild_ledger(
     for uri in uris:
         on_adopted(adopt_file(ctx, ledger, uri, reason=reason))
     finish_rebuild(place, reason=reason, actor=ctx.holder)
+
+
+def _delivered_file(ctx: DeliveryContext, uri: str, size: int, report: Report) -> DeliveredFile:
+    return DeliveredFile(
+        advertiser=ctx.config.name,
+        route=ctx.config.route,
+        digest=report.sha256,
+        uri=uri,
+        file_name=report.file,
+        size=size,
+    )
 
 
 def _frames(ledger: Ledger, events: PreparedEvents) -> Iterator[pl.DataFrame]:
