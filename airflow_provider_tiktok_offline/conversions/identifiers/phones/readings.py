@@ -199,7 +199,7 @@ class _Column:
         if not cells.digits > START:
             return
         codes = country_codes()[cells.first(START)]
-        self._offer_with_code(how, codes, cells.numbers, cells.digits, rows, 0, cells.digits)
+        self._offer_with_code(how, codes, cells, rows, 0, cells.digits)
         if cells.digits < BEHIND_DIGITS:
             return
         behind = behind_country_code().look_up(cells.first(BEHIND_DIGITS))
@@ -216,15 +216,18 @@ class _Column:
                     whole = national.numbers + code * POWERS[national.digits]
                     of_rows = _of(rows, of_code[national.rows])
                     same = np.full(len(whole), code)
-                    self._offer_with_code(how, same, whole, length, of_rows, national.place, cells.digits)
+                    self._offer_with_code(how, same, Digits(whole, length), of_rows, national.place, cells.digits)
 
     def _offer_with_code(
-        self, how: _CountryCode, codes: Whole, numbers: Whole, length: int, rows: Rows | None, place: int, written: int
+        self, how: _CountryCode, codes: Whole, whole: Digits, rows: Rows | None, place: int, written: int
     ) -> None:
         """Offer numbers with a country code.
 
+        :param whole: the numbers, country code included.
+        :param place: place of the national prefix that was left out, in the order of preference.
         :param written: how many digits the cells have, which decides whether foreign numbers may be sent.
         """
+        numbers, length = whole.numbers, whole.digits
         found = kinds(numbers, length)
         if not how.marked:
             at = np.flatnonzero(found >= self._taker.least)
