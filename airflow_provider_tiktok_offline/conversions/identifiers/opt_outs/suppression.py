@@ -41,6 +41,26 @@ class Hits:
     wider: Flags
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedIdentifiers:
+    """What is kept of the different entries of a list.
+
+    Attributes:
+        email_hashes, email_prefixes: hashes of the e-mails, and the first eight bytes of their SHA-256.
+        phones: numbers as they would be sent.
+        other_phones: numbers that the phones may mean as well.
+        digests: the first eight bytes of the digests.
+        customers: column -> hashes of the customer numbers, and the first eight bytes of their SHA-256.
+    """
+
+    email_hashes: Numbers
+    email_prefixes: Numbers
+    phones: NDArray[np.int64]
+    other_phones: NDArray[np.int64]
+    digests: Numbers
+    customers: Mapping[str, tuple[Numbers, Numbers]]
+
+
 class Suppression:
     """The people on a list.
 
@@ -50,25 +70,15 @@ class Suppression:
     :param facts: what is told of the list.
     """
 
-    def __init__(
-        self,
-        *,
-        facts: ListFacts,
-        email_hashes: Numbers,
-        email_prefixes: Numbers,
-        phones: NDArray[np.int64],
-        other_phones: NDArray[np.int64],
-        digests: Numbers,
-        customers: Mapping[str, tuple[Numbers, Numbers]],
-    ) -> None:
+    def __init__(self, facts: ListFacts, listed: ListedIdentifiers) -> None:
         self.facts = facts
-        self._emails = NumberSet(email_hashes)
-        self._phones, self._other_phones = (NumberSet(spread(numbers)) for numbers in (phones, other_phones))
-        self._phone_numbers = (phones, other_phones)
-        self._email_prefixes = email_prefixes
-        self._digests = digests
-        self._customers = {name: NumberSet(hashes) for name, (hashes, _) in customers.items()}
-        self._customer_prefixes = [of_digests for _, of_digests in customers.values()]
+        self._emails = NumberSet(listed.email_hashes)
+        self._phone_numbers = (listed.phones, listed.other_phones)
+        self._phones, self._other_phones = (NumberSet(spread(numbers)) for numbers in self._phone_numbers)
+        self._email_prefixes = listed.email_prefixes
+        self._digests = listed.digests
+        self._customers = {name: NumberSet(hashes) for name, (hashes, _) in listed.customers.items()}
+        self._customer_prefixes = [of_digests for _, of_digests in listed.customers.values()]
 
     def written_at(self, written: datetime) -> Suppression:
         """The same people, of a list that was written at another time."""
@@ -180,8 +190,7 @@ class SuppressionBuilder:
 
     def build(self, facts: ListFacts) -> Suppression:
         """The people on the list."""
-        return Suppression(
-            facts=facts,
+        listed = ListedIdentifiers(
             email_hashes=_different(self._email_hashes),
             email_prefixes=_different(self._email_prefixes),
             phones=_different(self._phones),
@@ -192,6 +201,7 @@ class SuppressionBuilder:
                 for name, (hashes, of_digests) in self._customers.items()
             },
         )
+        return Suppression(facts, listed)
 
 
 def _different(parts: Sequence[NDArray[_Number]]) -> NDArray[_Number]:
