@@ -10,7 +10,13 @@ import typer
 
 from airflow_provider_tiktok_offline.cli.accounts import AdvertiserId, open_account
 from airflow_provider_tiktok_offline.cli.environment_connections import TOKEN_VARIABLE
-from airflow_provider_tiktok_offline.cli.grants import add_to_airflow, keep, show_advertisers, show_findings
+from airflow_provider_tiktok_offline.cli.grants import (
+    add_to_airflow,
+    keep,
+    show_advertisers,
+    show_connection,
+    show_findings,
+)
 from airflow_provider_tiktok_offline.cli.options import (
     Advertiser,
     ApiUrl,
@@ -94,16 +100,7 @@ def login(
         add_to_airflow(connection.to_import_file())
         output().print(f"Connection {conn_id} is in Airflow.")
         return
-    shown = output()
-    shown.print("The connection as JSON, as URI, and as a command:", style="bold")
-    for text in (
-        connection.to_json(show_secrets=show_secrets),
-        connection.to_uri(show_secrets=show_secrets),
-        connection.to_command(show_secrets=show_secrets),
-    ):
-        shown.print(text)
-    if not show_secrets:
-        messages().print("Token and secret are hidden; --show-secrets prints them, --add adds the connection.")
+    show_connection(connection, show_secrets=show_secrets)
 
 
 @app.command(

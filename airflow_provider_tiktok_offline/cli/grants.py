@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.cli.running import output
+from airflow_provider_tiktok_offline.cli.running import messages, output
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.check import Finding
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+    from airflow_provider_tiktok_offline.tiktok.grant_connection import GrantConnection
     from airflow_provider_tiktok_offline.tiktok.oauth import App, Grant
 
 
@@ -39,6 +40,20 @@ def show_advertisers(client: TikTokClient, developer_app: App) -> None:
     console.print(f"The token reaches {len(found)} ad account(s):")
     for one in found:
         console.print(f"  {one.advertiser_id}  {one.name}")
+
+
+def show_connection(connection: GrantConnection, *, show_secrets: bool) -> None:
+    """The Airflow connection of a grant, in each form that Airflow takes."""
+    console = output()
+    console.print("The connection as JSON, as URI, and as a command:", style="bold")
+    for text in (
+        connection.to_json(show_secrets=show_secrets),
+        connection.to_uri(show_secrets=show_secrets),
+        connection.to_command(show_secrets=show_secrets),
+    ):
+        console.print(text)
+    if not show_secrets:
+        messages().print("Token and secret are hidden; --show-secrets prints them, --add adds the connection.")
 
 
 def keep(uri: str, grant: Grant) -> None:
