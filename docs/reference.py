@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ _NOTE = "<!-- Written by docs/reference.py from the code; change it there. -->\n
 def cli_reference() -> str:
     """docs/cli.md."""
     root: Any = typer.main.get_command(app)
+    commands = _commands(root, "")
+    shared = _shared_options(commands)
     lines = [
         _NOTE,
         "# The command line",
@@ -34,12 +37,20 @@ def cli_reference() -> str:
         "`AIRFLOW_CONN_<ID>` as JSON or URI. TikTok's access token is taken from `TIKTOK_ACCESS_TOKEN`, the app's",
         "secret for `auth` from `TIKTOK_APP_SECRET`. `TIKTOK_OFFLINE_DEBUG=1` is the same as `--debug`.",
         "",
-        "| command | what it does |",
+        "## Options of several commands",
+        "",
+        "| option | meaning |",
         "|---|---|",
-        *(f"| [`{path}`](#{_anchor(path)}) | {_first_line(command)} |" for path, command in _commands(root, "")),
+        *(f"| {option} | {meaning} |" for option, meaning in shared),
+        "",
+        "A command takes those of them that its `--help` lists, which also shows examples.",
     ]
-    for path, command in _commands(root, ""):
-        lines += ["", *_command(path, command)]
+    groups: dict[str, list[tuple[str, Any]]] = {}
+    for path, command in commands:
+        groups.setdefault(path.split(" ")[0] if " " in path else "", []).append((path, command))
+    for group in sorted(groups):
+        lines += ["", f"## {group or 'Files, deliveries and checks'}", "", "| command | what it does | own options |"]
+        lines += ["|---|---|---|", *(_command(path, command, shared) for path, command in groups[group])]
     return "\n".join(lines) + "\n"
 
 
@@ -159,25 +170,33 @@ def _commands(command: Any, path: str) -> list[tuple[str, Any]]:
     return found
 
 
-def _command(path: str, command: Any) -> list[str]:
+def _options(command: Any) -> list[Any]:
+    return [one for one in command.params if one.param_type_name == "option"]
+
+
+#: An option that so many commands have is explained once.
+_SEVERAL = 3
+
+
+def _shared_options(commands: list[tuple[str, Any]]) -> list[tuple[str, str]]:
+    """Options that several commands have with the same meaning, as (option, meaning)."""
+    counts = Counter((_option(one), _text(one)) for _, command in commands for one in _options(command))
+    return sorted(option for option, count in counts.items() if count >= _SEVERAL)
+
+
+def _command(path: str, command: Any, shared: list[tuple[str, str]]) -> str:
+    """A row of the table: synopsis, first sentence, and the options that only this command has."""
     arguments = [one for one in command.params if one.param_type_name == "argument"]
-    options = [one for one in command.params if one.param_type_name == "option"]
     shown = " ".join(_argument(one) if one.required else f"[{_argument(one)}]" for one in arguments)
-    lines = [f"## {path}", "", f"`tiktok-offline {path}{' ' + shown if shown else ''} [OPTIONS]`", "", *_help(command)]
-    if arguments or options:
-        lines += ["", "| | |", "|---|---|"]
-        lines += [f"| `{_cell(_argument(one))}` | {_meaning(one)} |" for one in arguments]
-        lines += [f"| {_option(one)} | {_meaning(one)} |" for one in options]
-    if command.epilog:
-        shown_lines = [one.removeprefix("$ ") for one in command.epilog.split("\n\n")[1:]]
-        lines += ["", "```shell", *shown_lines, "```"]
-    return lines
+    own = [one for one in _options(command) if (_option(one), _text(one)) not in shared]
+    options = "<br>".join(f"{_option(one)} {_meaning(one)}" for one in own)
+    return f"| `{_cell(f'{path} {shown}'.strip())}` | {_first_line(command)} | {options} |"
 
 
 def _argument(argument: Any) -> str:
     name = (argument.metavar or argument.name).upper()
     name = name.strip("[]{}")
-    return f"{name}..." if argument.nargs == -1 else name
+    return f"{name.rstrip('.')}..." if argument.nargs == -1 else name
 
 
 def _option(option: Any) -> str:
@@ -195,6 +214,10 @@ def _meaning(parameter: Any) -> str:
     if default in (None, False, (), []) or callable(default):
         return _cell(text)
     return _cell(f"{text} Default: `{default}`.".strip())
+
+
+def _text(parameter: Any) -> str:
+    return _cell(getattr(parameter, "help", None) or "")
 
 
 def _help(command: Any) -> list[str]:
