@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import yaml
 
@@ -18,10 +18,13 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 KeyPath: TypeAlias = tuple[str | int, ...]
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^{}]*))?\})")
-_Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+if TYPE_CHECKING:
+    from yaml import SafeLoader as _Base
+else:
+    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Base):  # type: ignore[misc]
+class _Loader(_Base):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
@@ -67,7 +70,7 @@ class Document:
     """
 
     file: str
-    value: Any = None
+    value: object = None
     problems: list[Problem] = field(default_factory=list)
     _root: yaml.Node | None = None
 
@@ -125,7 +128,7 @@ class _Builder:
         self._environ = environ
         self._open: set[int] = set()
 
-    def build(self, node: yaml.Node, path: KeyPath) -> Any:
+    def build(self, node: yaml.Node, path: KeyPath) -> object:
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if id(node) in self._open:
@@ -139,9 +142,9 @@ class _Builder:
         finally:
             self._open.discard(id(node))
 
-    def _mapping(self, node: yaml.Node, path: KeyPath) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        merged: dict[str, Any] = {}
+    def _mapping(self, node: yaml.Node, path: KeyPath) -> dict[str, object]:
+        found: dict[str, object] = {}
+        merged: dict[str, object] = {}
         for key_node, value_node in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 value = self.build(value_node, path)
@@ -161,7 +164,7 @@ class _Builder:
             found[key] = self.build(value_node, (*path, key))
         return {**merged, **found}
 
-    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
         text: str = node.value
         match kind:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,7 +15,7 @@ from airflow_provider_tiktok_offline.config.fields import MISFIT
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 
 
-def explain(error: ValidationError, entry: Mapping[str, Any]) -> list[tuple[KeyPath, str]]:
+def explain(error: ValidationError, entry: Mapping[str, object]) -> list[tuple[KeyPath, str]]:
     """Each finding as the path of its key within the entry and one message.
 
     :param entry: what was validated.
@@ -29,7 +29,7 @@ def explain(error: ValidationError, entry: Mapping[str, Any]) -> list[tuple[KeyP
     return [(key, _joined(messages)) for key, messages in found.items()]
 
 
-def _explained(detail: ErrorDetails, entry: Mapping[str, Any]) -> tuple[KeyPath, str]:
+def _explained(detail: ErrorDetails, entry: Mapping[str, object]) -> tuple[KeyPath, str]:
     kind, key = detail["type"], _path(detail["loc"], entry)
     if kind == MISFIT:
         return (*key, *str(detail["ctx"]["key"]).split(".")), detail["msg"]
@@ -48,7 +48,7 @@ def _explained(detail: ErrorDetails, entry: Mapping[str, Any]) -> tuple[KeyPath,
     return key, re.sub(r"^(Value error, |Input )", "", detail["msg"]).replace("should be", "must be")
 
 
-def _path(location: tuple[str | int, ...], entry: Any) -> KeyPath:
+def _path(location: tuple[str | int, ...], entry: object) -> KeyPath:
     """The part of pydantic's location that the entry really has; the rest names branches of a union."""
     path: list[str | int] = []
     here = entry
@@ -93,7 +93,7 @@ def _sections(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[
     return found
 
 
-def _model_of(annotation: Any) -> type[BaseModel] | None:
+def _model_of(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((found for part in get_args(annotation) if (found := _model_of(part)) is not None), None)

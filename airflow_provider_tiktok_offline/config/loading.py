@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -127,7 +126,7 @@ def load_config(
     return loaded
 
 
-def parse_advertiser(settings: Mapping[str, Any], *, where: str) -> AdvertiserConfig:
+def parse_advertiser(settings: Mapping[str, object], *, where: str) -> AdvertiserConfig:
     """One advertiser's settings that stand in code instead of a file.
 
     :param where: where, for the message.
@@ -150,12 +149,12 @@ class _Reading:
         shared: Document | None = None
         if len(documents) > 1:
             shared = next((one for one in documents if Path(one.file).name == SHARED_DEFAULTS), None)
-        entries: list[tuple[Document, int, str, Mapping[str, Any]]] = []
+        entries: list[tuple[Document, int, str, Mapping[str, object]]] = []
         for document in documents:
             entries += self._entries(document)
         for document, index, name, _entry in entries:
             self._places.setdefault(name, []).append((document, index))
-        merged: dict[str, dict[str, Any]] = {}
+        merged: dict[str, dict[str, object]] = {}
         for document, index, name, entry in entries:
             if self._only is not None and name not in self._only:
                 continue
@@ -164,7 +163,7 @@ class _Reading:
             self._entry(document, index, name, deep_merge(merged[document.file], entry), shared)
         self._live_once()
 
-    def _entries(self, document: Document) -> list[tuple[Document, int, str, Mapping[str, Any]]]:
+    def _entries(self, document: Document) -> list[tuple[Document, int, str, Mapping[str, object]]]:
         """The file's entries, after a look at the file as a whole."""
         value = document.value
         if not isinstance(value, dict):
@@ -186,7 +185,7 @@ class _Reading:
         if not isinstance(advertisers, list):
             self._fault(document, WHOLE_FILE, ("advertisers",), "must be a list, one advertiser after each dash")
             return []
-        found: list[tuple[Document, int, str, Mapping[str, Any]]] = []
+        found: list[tuple[Document, int, str, Mapping[str, object]]] = []
         for index, entry in enumerate(advertisers):
             if not isinstance(entry, dict):
                 self._fault(document, f"advertisers[{index}]", ("advertisers", index), "must be a mapping")
@@ -195,7 +194,9 @@ class _Reading:
             found.append((document, index, name if isinstance(name, str) else f"advertisers[{index}]", entry))
         return found
 
-    def _entry(self, document: Document, index: int, name: str, entry: dict[str, Any], shared: Document | None) -> None:
+    def _entry(
+        self, document: Document, index: int, name: str, entry: dict[str, object], shared: Document | None
+    ) -> None:
         top: KeyPath = ("advertisers", index)
         places = self._places[name]
         if len(places) > 1:
@@ -264,7 +265,7 @@ class _Reading:
         return fault
 
 
-def _defaults(document: Document | None) -> dict[str, Any]:
+def _defaults(document: Document | None) -> dict[str, object]:
     value = document.value if document is not None else None
     defaults = value.get("defaults") if isinstance(value, dict) else None
     return defaults if isinstance(defaults, dict) else {}

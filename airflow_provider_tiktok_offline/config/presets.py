@@ -6,11 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TypedDict
 
 import yaml
 
 _NEEDED = frozenset({"transaction_timestamp", "transaction_amount"})
+
+
+class PresetEntry(TypedDict, total=False):
+    """The settings of a preset that the package itself looks at; it holds other keys of an advertiser's entry too.
+
+    Attributes:
+        columns: the file's column -> the package's.
+        extensions: what an extra column stands for -> the file's column.
+    """
+
+    columns: dict[str, str]
+    extensions: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +43,15 @@ class Preset:
     documented: str
     amount: str
     header: tuple[str, ...]
-    entry: Mapping[str, Any]
+    entry: PresetEntry
+
+
+class _PresetFile(TypedDict):
+    title: str
+    documented: str
+    amount: str
+    header: list[str]
+    entry: PresetEntry
 
 
 @cache
@@ -46,7 +66,7 @@ def presets() -> dict[str, Preset]:
     return found
 
 
-def _preset(name: str, content: Mapping[str, Any]) -> Preset:
+def _preset(name: str, content: _PresetFile) -> Preset:
     return Preset(
         name,
         content["title"],
@@ -63,7 +83,7 @@ def recognised(header: tuple[str, ...]) -> Preset | None:
     return max(fitting, key=lambda preset: len(preset.header), default=None)
 
 
-def deep_merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def deep_merge(base: Mapping[str, object], over: Mapping[str, object]) -> dict[str, object]:
     """``base`` with the keys of ``over``; mappings on both sides are merged, anything else is replaced."""
     merged = dict(base)
     for key, value in over.items():
@@ -78,7 +98,7 @@ def optional_columns(name: str) -> frozenset[str]:
     return frozenset(column for column, target in columns.items() if target not in _NEEDED)
 
 
-def with_preset(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+def with_preset(entry: Mapping[str, object]) -> Mapping[str, object]:
     """An advertiser's entry on top of the settings of its preset, if it names one that there is."""
     written = entry.get("format")
     name = written.get("preset") if isinstance(written, Mapping) else None

@@ -5,18 +5,21 @@ from __future__ import annotations
 import inspect
 import re
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+
+if TYPE_CHECKING:
+    from pydantic.json_schema import JsonSchemaValue
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 #: A value from the environment may stand for a number, a choice or a switch.
 _REFERENCE = {"type": "string", "pattern": r"\$\{"}
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema() -> JsonSchemaValue:
     """The JSON Schema of ``advertisers.yaml``."""
     schema = AdvertiserConfig.model_json_schema()
     definitions = {name: _described(name, part) for name, part in schema.pop("$defs").items()}
@@ -67,13 +70,13 @@ def _models_below(model: type[BaseModel]) -> list[type[BaseModel]]:
     return found
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _models_below(annotation)
     return [found for part in getattr(annotation, "__args__", ()) for found in _models_in(part)]
 
 
-def _described(name: str, part: dict[str, Any]) -> dict[str, Any]:
+def _described(name: str, part: JsonSchemaValue) -> JsonSchemaValue:
     model = section_models()[name]
     texts = descriptions(model)
     properties = {
@@ -84,7 +87,7 @@ def _described(name: str, part: dict[str, Any]) -> dict[str, Any]:
     return {**part, "properties": properties, "description": summary}
 
 
-def _or_reference(value: dict[str, Any]) -> dict[str, Any]:
+def _or_reference(value: JsonSchemaValue) -> JsonSchemaValue:
     """The same value, or a reference to the environment where that would not be a string anyway."""
     value = {key: part for key, part in value.items() if key != "title"}
     if "anyOf" in value:
