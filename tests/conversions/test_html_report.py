@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
-from airflow_provider_tiktok_offline.conversions.report.html_report import html
+from airflow_provider_tiktok_offline.conversions.report.html_report import EventsSummary, html
 from airflow_provider_tiktok_offline.conversions.report.report import Report, ReportIssue
 from tests.conversions.files import SETTINGS, check, text
 
@@ -40,7 +40,7 @@ REPORT = Report(
     ),
     duration_s=1.25,
 )
-SUMMARY = {
+SUMMARY: EventsSummary = {
     "delivery_id": "d-0123456789abcdef01234567",
     "advertiser": "northwind",
     "mode": "live",
@@ -140,7 +140,7 @@ def test_cells_are_escaped() -> None:
         ),
     ],
 )
-def test_verdict_comes_first(changes: dict[str, object], summary: dict[str, object] | None, words: str) -> None:
+def test_verdict_comes_first(changes: dict[str, object], summary: EventsSummary | None, words: str) -> None:
     """One sentence at the top says how it stands."""
     assert Page(html(replace(REPORT, **changes), summary=summary)).says(words)  # type: ignore[arg-type]
 

@@ -7,8 +7,6 @@ header: two stray quotes don't swallow the rows between them.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -73,7 +71,7 @@ class Scan:
         flags: Flags = ((self._quotes_before[last + 1] - self._quotes_before[first]) & 1).astype(bool)
         return flags
 
-    def _between(self, by_parity: list[Any], first: Positions, last: Positions) -> Positions:
+    def _between(self, by_parity: list[Positions], first: Positions, last: Positions) -> Positions:
         even_start = (self._quotes_before[first] & 1) == 0
         even, odd = by_parity
         counted: Positions = np.where(even_start, even[last + 1] - even[first], odd[last + 1] - odd[first])

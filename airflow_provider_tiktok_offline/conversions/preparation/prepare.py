@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from airflow_provider_tiktok_offline.clock import Clock, system_clock
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
@@ -22,6 +22,7 @@ from airflow_provider_tiktok_offline.conversions.events.identity_settings import
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS, Header
 from airflow_provider_tiktok_offline.conversions.file.reader import BLOCK_BYTES, Block, FileReader
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import OptOutFacts
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
 from airflow_provider_tiktok_offline.conversions.preparation.blocks import (
     BlockResult,
@@ -330,10 +331,10 @@ class _Pass:
             duration_s=round(duration, 3),
         )
 
-    def _opt_outs(self) -> dict[str, Any]:
+    def _opt_outs(self) -> OptOutFacts:
         if self.suppression is None:
             return {}
-        return self.suppression.facts.to_dict() | {"rows_by_wider_reading": self.tally.widely_opted_out}
+        return {**self.suppression.facts.to_dict(), "rows_by_wider_reading": self.tally.widely_opted_out}
 
 
 def _check_blocks(blocks: Iterator[Block], worker: BlockWorker, sinks: _Sinks) -> None:

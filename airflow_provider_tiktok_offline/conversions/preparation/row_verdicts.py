@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import polars as pl
@@ -75,7 +75,7 @@ class VerdictWriter:
     def __init__(self, sink: BinaryIO, directory: str | Path | None) -> None:
         self._sink = sink
         self._waiting = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115
-        self._writer: Any = None
+        self._writer: pa.RecordBatchFileWriter | None = None
 
     def add(self, verdicts: pl.DataFrame) -> None:
         table = verdicts.to_arrow(compat_level=pl.CompatLevel.oldest())

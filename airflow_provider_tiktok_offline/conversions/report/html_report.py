@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
-from typing import Any
+from typing import TypedDict
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import OUTCOMES
@@ -31,7 +31,26 @@ _SEVERITIES = {
 _DELIMITERS = {",": "comma", "\t": "tab", "|": "pipe"}
 
 
-def html(report: Report, *, summary: Mapping[str, Any] | None = None) -> str:
+class EventsSummary(TypedDict, total=False):
+    """What became of a delivery, as the page says it.
+
+    Attributes:
+        advertiser, delivery_id: whose delivery it is.
+        mode: ``live``, ``test`` or ``dry_run``.
+        events: outcome -> events.
+        values: outcome -> currency -> sum.
+        open: what is not finished; empty if nothing is.
+    """
+
+    advertiser: str
+    delivery_id: str
+    mode: str
+    events: Mapping[str, int]
+    values: Mapping[str, Mapping[str, str]]
+    open: str
+
+
+def html(report: Report, *, summary: EventsSummary | None = None) -> str:
     """The page of one file.
 
     :param report: what the pass over the file found.
@@ -52,7 +71,7 @@ def html(report: Report, *, summary: Mapping[str, Any] | None = None) -> str:
     )
 
 
-def _head(report: Report, summary: Mapping[str, Any] | None) -> str:
+def _head(report: Report, summary: EventsSummary | None) -> str:
     if report.gate_exceeded:
         state, words = (
             "bad",
@@ -125,7 +144,7 @@ def _beside_the_rows(report: Report) -> list[str]:
     return texts
 
 
-def _events(summary: Mapping[str, Any]) -> str:
+def _events(summary: EventsSummary) -> str:
     counts = {name: int(rows) for name, rows in summary["events"].items()}
     total = sum(counts.values())
     values = summary.get("values") or {}
@@ -233,7 +252,7 @@ def _content(report: Report) -> str:
     )
 
 
-def _about(report: Report, summary: Mapping[str, Any] | None) -> str:
+def _about(report: Report, summary: EventsSummary | None) -> str:
     facts: Iterable[tuple[str, str]] = (
         ("Ages as of", report.as_of),
         ("Rules of", {"tiktok": "TikTok, direct", "liveramp": "LiveRamp"}.get(report.profile, report.profile)),

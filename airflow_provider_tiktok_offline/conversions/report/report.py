@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
-from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import Entries
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import Entries, OptOutFacts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +106,7 @@ class Report:
     first_time: int | None = None
     last_time: int | None = None
     phones: Mapping[str, int] = field(default_factory=dict)
-    opt_outs: Mapping[str, Any] = field(default_factory=dict)
+    opt_outs: OptOutFacts = field(default_factory=OptOutFacts)
     identity_columns: Mapping[str, list[str]] = field(default_factory=dict)
     issues: tuple[ReportIssue, ...] = ()
     max_rejected_ratio: float = 0.05
@@ -140,16 +140,18 @@ class Report:
         """What was read of the suppression list, and the rows only a wider reading has found; empty without one."""
         if not self.opt_outs:
             return ""
-        entries = Entries(**{kind: self.opt_outs[kind] for kind in ("emails", "phones", "digests", "customers")})
+        facts = self.opt_outs
+        entries = Entries(
+            emails=facts["emails"], phones=facts["phones"], digests=facts["digests"], customers=facts["customers"]
+        )
         text = f"suppression list: {entries}"
-        if self.opt_outs["written"]:
-            text += f", written {self.opt_outs['written'][:16].replace('T', ' ')} UTC"
-        for key, said in (
-            ("unreadable_lines", "not understood, though it may identify a person: {} line"),
-            ("nameless_lines", "other text: {} line"),
-            ("rows_by_wider_reading", "suppressed by a wider reading of an identifier: {} row"),
+        if facts["written"]:
+            text += f", written {facts['written'][:16].replace('T', ' ')} UTC"
+        for count, said in (
+            (facts["unreadable_lines"], "not understood, though it may identify a person: {} line"),
+            (facts["nameless_lines"], "other text: {} line"),
+            (facts["rows_by_wider_reading"], "suppressed by a wider reading of an identifier: {} row"),
         ):
-            count = self.opt_outs[key]
             if count:
                 text += f"; {said.format(f'{count:,}')}{'' if count == 1 else 's'}"
         return text
@@ -173,7 +175,7 @@ class Report:
             f"max_rejected_ratio {self.max_rejected_ratio:.1%} allows"
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain lists, dictionaries and numbers."""
         content = asdict(self)
         content["rejected_ratio"] = round(self.rejected_ratio, 6)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import SETTLED
@@ -33,6 +33,7 @@ from airflow_provider_tiktok_offline.delivery.state.step_results import (
 from airflow_provider_tiktok_offline.errors import EventsHeldError, TikTokOfflineError, UnsettledError
 
 if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.conversions.report.html_report import EventsSummary
     from airflow_provider_tiktok_offline.conversions.report.report import Report
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
@@ -225,7 +226,7 @@ def _publish(ctx: DeliveryContext, report: Report, summary: DeliverySummary) -> 
     """Write the report's page again, now with what became of the events."""
     from airflow_provider_tiktok_offline.conversions.report.html_report import html
 
-    page = html(report, summary=summary.to_dict())
+    page = html(report, summary=cast("EventsSummary", summary.to_dict()))
     ctx.objects.put(f"{ctx.folder(summary.delivery_id)}/report.html", page.encode())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,26 @@ class Entries:
         return ", ".join(said) or "no entry"
 
 
+class OptOutFacts(TypedDict, total=False):
+    """What a report says of a list; empty where there is none.
+
+    Attributes:
+        emails, phones, digests, customers: entries of each kind.
+        written: when it was written, ISO 8601; None where that is not known.
+        unreadable_lines, nameless_lines: lines that were passed over.
+        rows_by_wider_reading: rows that only a wider reading of an identifier has found.
+    """
+
+    emails: int
+    phones: int
+    digests: int
+    customers: int
+    written: str | None
+    unreadable_lines: int
+    nameless_lines: int
+    rows_by_wider_reading: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFacts:
     """What is told of a list that was read.
@@ -89,7 +109,7 @@ class ListFacts:
             said.append(f"other text: {self.nameless}")
         return "; ".join(said)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> OptOutFacts:
         """Plain values, for the report."""
         return {
             "emails": self.entries.emails,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,8 +200,10 @@ class _Ranges:
     def __init__(self, country_code: int, length: int) -> None:
         self.country_code = country_code
         names = COUNTRY_CODE_TO_REGION_CODE[country_code]
-        metadata: list[Any] = [PhoneMetadata.metadata_for_region_or_calling_code(country_code, one) for one in names]
-        possible = length in metadata[0].general_desc.possible_length
+        found = (PhoneMetadata.metadata_for_region_or_calling_code(country_code, one) for one in names)
+        metadata = [one for one in found if one is not None]
+        general = metadata[0].general_desc
+        possible = general is not None and length in general.possible_length
         self._none = Kind.POSSIBLE if possible else Kind.IMPOSSIBLE
         self._regions = [_region(one, length, alone=len(metadata) == 1) for one in metadata]
         self._ids: dict[tuple[_RegionState, ...], int] = {}
@@ -284,7 +286,7 @@ class _Ranges:
         return int(self._none)
 
 
-def _region(metadata: Any, length: int, *, alone: bool) -> _Region:
+def _region(metadata: PhoneMetadata, length: int, *, alone: bool) -> _Region:
     def united(names: tuple[str, ...]) -> str | None:
         described = (getattr(metadata, name) for name in names)
         patterns = [

@@ -22,7 +22,7 @@ import re
 from collections.abc import Iterator
 from enum import IntEnum
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumber, PhoneNumberType, ValidationResult
@@ -169,13 +169,13 @@ def _candidates(written: Written, region: str | None, phone_digits: PhoneDigits)
     """All numbers that a cell may stand for, by rank."""
     digits = written.digits
     own = _metadata(region) if region else None
-    own_code = own.country_code if own else 0
+    own_code = (own.country_code or 0) if own else 0
     leads_with_zero = digits.startswith("0")
     as_plus = written.plus or (phone_digits == "international" and not leads_with_zero)
     trunk = bool(own and own.national_prefix and digits.startswith(own.national_prefix) and not as_plus)
     found: list[Candidate] = []
 
-    def add(reading: int, code: int, rest: str, metadata: Any, order: tuple[int, ...] = ()) -> None:
+    def add(reading: int, code: int, rest: str, metadata: PhoneMetadata, order: tuple[int, ...] = ()) -> None:
         for place, national in enumerate(_national_numbers(rest, metadata, written.zero_in_brackets)):
             kind = kind_of(code, national)
             rank: tuple[int, ...]
@@ -218,7 +218,7 @@ def _group(reading: int, kind: Kind, *, trunk: bool) -> int:
     return 2 if kind == Kind.MOBILE else 3
 
 
-def _international(digits: str, own: Any, plus: bool) -> Iterator[tuple[int, str]]:
+def _international(digits: str, own: PhoneMetadata | None, plus: bool) -> Iterator[tuple[int, str]]:
     """What stands behind ``+`` or an international prefix, with the place of the prefix in the order of preference.
 
     Behind ``+`` a prefix is looked for only where no country code follows.
@@ -242,7 +242,7 @@ def _split(digits: str) -> tuple[int, str]:
     return 0, digits
 
 
-def _national_numbers(rest: str, metadata: Any, zero_in_brackets: bool) -> list[str]:
+def _national_numbers(rest: str, metadata: PhoneMetadata, zero_in_brackets: bool) -> list[str]:
     """A number as it stands, without its trunk prefix, and without whatever else is dialled before it there."""
     found = [rest]
     trunk = metadata.national_prefix
@@ -254,7 +254,7 @@ def _national_numbers(rest: str, metadata: Any, zero_in_brackets: bool) -> list[
     return [national for national in dict.fromkeys(found) if national]
 
 
-def _without_prefix(rest: str, metadata: Any) -> str:
+def _without_prefix(rest: str, metadata: PhoneMetadata) -> str:
     """A number without the prefixes, carrier codes and so on of its country, as libphonenumber takes them away."""
     pattern, rule = metadata.national_prefix_for_parsing, metadata.national_prefix_transform_rule
     match = re.match(pattern, rest) if pattern else None
@@ -266,11 +266,11 @@ def _without_prefix(rest: str, metadata: Any) -> str:
 
 
 @cache
-def _metadata(region: str) -> Any:
+def _metadata(region: str) -> PhoneMetadata | None:
     return PhoneMetadata.metadata_for_region(region, None)
 
 
 @cache
-def _main_metadata(country_code: int) -> Any:
+def _main_metadata(country_code: int) -> PhoneMetadata:
     region = COUNTRY_CODE_TO_REGION_CODE[country_code][0]
-    return PhoneMetadata.metadata_for_region_or_calling_code(country_code, region)
+    return cast("PhoneMetadata", PhoneMetadata.metadata_for_region_or_calling_code(country_code, region))
