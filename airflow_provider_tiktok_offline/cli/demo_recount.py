@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 import phonenumbers
 
@@ -29,6 +29,25 @@ _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}")
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})(Z-\d{4}|Z|\+00:00)")
 
 
+class Properties(TypedDict, total=False):
+    """What was bought; what a row does not say is left out."""
+
+    value: Decimal
+    currency: str
+    order_id: str
+    shop_id: str
+
+
+class Event(TypedDict):
+    """An event as TikTok has to hold it; ``user`` is the kind of identifier -> its digests."""
+
+    event: str
+    event_time: int
+    event_id: str
+    user: dict[str, list[str]]
+    properties: Properties
+
+
 @dataclass
 class Recount:
     """What was found.
@@ -38,7 +57,7 @@ class Recount:
         classes: rows by class: valid, rejected, duplicate, excluded.
     """
 
-    events: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: dict[str, Event] = field(default_factory=dict)
     classes: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(("valid", "rejected", "duplicate", "excluded"), 0)
     )
@@ -72,7 +91,7 @@ def recount(path: Path, *, as_of: datetime, lookback_days: int = 28) -> Recount:
     return found
 
 
-def _content(event: dict[str, Any]) -> tuple[int, Decimal]:
+def _content(event: Event) -> tuple[int, Decimal]:
     return event["event_time"], event["properties"]["value"]
 
 
@@ -89,7 +108,7 @@ def _rows(content: bytes) -> Iterator[list[str] | None]:
         yield cells
 
 
-def _event(row: dict[str, str]) -> dict[str, Any] | None:
+def _event(row: dict[str, str]) -> Event | None:
     """The event of one row; None if the row breaks a rule that costs it."""
     if any("\x00" in row[name] or "\ufffd" in row[name] for name in row.keys() - _NOT_SENT):
         return None
@@ -125,7 +144,7 @@ def _event(row: dict[str, str]) -> dict[str, Any] | None:
         "event_time": epoch,
         "event_id": "v2-" + hashlib.sha256(identity.encode()).hexdigest()[:32],
         "user": user,
-        "properties": {key: one for key, one in properties.items() if one != ""},
+        "properties": cast("Properties", {key: one for key, one in properties.items() if one != ""}),
     }
 
 

@@ -11,9 +11,28 @@ import runpy
 import sys
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
 
 MARK = "@@run@@"
+
+
+class TaskEnd(TypedDict):
+    """How a task instance ended, and how long it took; None if it never ran."""
+
+    task_id: str
+    map_index: int
+    state: str
+    seconds: float | None
+
+
+class RunEnd(TypedDict):
+    """How a run ended."""
+
+    state: str
+    tasks: list[TaskEnd]
 
 
 def main() -> None:
@@ -31,10 +50,11 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def _result(run: Any) -> dict[str, Any]:
-    tasks = []
+def _result(run: DagRun) -> RunEnd:
+    tasks: list[TaskEnd] = []
     for instance in run.get_task_instances():
-        seconds = None if instance.end_date is None else (instance.end_date - instance.start_date).total_seconds()
+        start, end = instance.start_date, instance.end_date
+        seconds = None if start is None or end is None else (end - start).total_seconds()
         tasks.append(
             {
                 "task_id": instance.task_id,

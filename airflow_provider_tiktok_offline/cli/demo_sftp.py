@@ -9,11 +9,12 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import asyncssh
 
 USER = "shop"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def sftp_server(root: Path, keys: Path) -> Iterator[DemoSftp]:
     listed = threading.Event()
 
     class Files(asyncssh.SFTPServer):
-        def __init__(self, channel: Any) -> None:
+        def __init__(self, channel: asyncssh.SSHServerChannel[bytes]) -> None:
             super().__init__(channel, chroot=str(root).encode())
 
         async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
@@ -55,7 +56,7 @@ def sftp_server(root: Path, keys: Path) -> Iterator[DemoSftp]:
                 yield name
             listed.set()
 
-    async def start() -> Any:
+    async def start() -> asyncssh.SSHAcceptor:
         return await asyncssh.listen(
             "127.0.0.1",
             0,
@@ -79,5 +80,5 @@ def sftp_server(root: Path, keys: Path) -> Iterator[DemoSftp]:
         loop.close()
 
 
-def _wait(future: Future[Any]) -> Any:
+def _wait(future: Future[_T]) -> _T:
     return future.result(timeout=30)

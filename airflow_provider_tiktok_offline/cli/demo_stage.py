@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline.cli.demo_children import ChildProcess, DemoError, run_to_end
-from airflow_provider_tiktok_offline.cli.demo_runs import MARK
+from airflow_provider_tiktok_offline.cli.demo_runs import MARK, TaskEnd
 from airflow_provider_tiktok_offline.clock import SystemClock, system_clock
 
 if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.cli.demo_recount import Event
     from airflow_provider_tiktok_offline.cli.demo_sftp import DemoSftp
 
 #: Seconds until the sensor's first look at the latest.
@@ -42,7 +43,7 @@ class DemoRun:
 
     title: str
     state: str
-    tasks: list[dict[str, Any]]
+    tasks: list[TaskEnd]
     taken: int
     requests: int
 
@@ -161,7 +162,7 @@ class Stage:
         requests = sum(1 for request in control.requests() if request.path.rstrip("/").endswith("event/track"))
         return DemoRun(title, run["state"], run["tasks"], sum(1 for _ in control.events()), requests)
 
-    def _read_back(self) -> dict[str, dict[str, Any]]:
+    def _read_back(self) -> dict[str, Event]:
         from decimal import Decimal
 
         from airflow_provider_tiktok_offline.simulator.client import Control

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -31,7 +32,7 @@ def tell(console: Console, stage: Stage, runs: list[DemoRun]) -> None:
     console.print(f"Report for people: {stage.report()}", soft_wrap=True)
 
 
-def _rows(rows: dict[str, Any]) -> Table:
+def _rows(rows: Mapping[str, int]) -> Table:
     table = Table(title="The file", title_justify="left", show_header=False)
     for label, name in (
         ("rows", "rows_total"),

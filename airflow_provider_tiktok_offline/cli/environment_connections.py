@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_provider_tiktok_offline.connections import Connection
@@ -13,6 +13,15 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 
 TOKEN_VARIABLE = "TIKTOK_ACCESS_TOKEN"  # noqa: S105 - its name
 PREFIX = "AIRFLOW_CONN_"
+
+
+class _Fields(TypedDict, total=False):
+    conn_type: str
+    host: str | None
+    port: int | None
+    login: str | None
+    password: str | None
+    extra: dict[str, object]
 
 
 class EnvironmentConnections:
@@ -52,7 +61,7 @@ class EnvironmentConnections:
         return Connection(conn_id=conn_id, **fields)
 
 
-def _parsed(variable: str, text: str) -> dict[str, Any]:
+def _parsed(variable: str, text: str) -> _Fields:
     try:
         return _from_json(text) if text.lstrip().startswith("{") else _from_uri(text)
     except (ValueError, TypeError, AttributeError):
@@ -62,7 +71,7 @@ def _parsed(variable: str, text: str) -> dict[str, Any]:
         ) from None
 
 
-def _from_json(text: str) -> dict[str, Any]:
+def _from_json(text: str) -> _Fields:
     found = json.loads(text)
     extra = found.get("extra") or {}
     if isinstance(extra, str):
@@ -78,7 +87,7 @@ def _from_json(text: str) -> dict[str, Any]:
     }
 
 
-def _from_uri(text: str) -> dict[str, Any]:
+def _from_uri(text: str) -> _Fields:
     """Airflow's reading of a URI: ``type://login:password@host:port/?key=value``, or ``type://https://host``."""
     kind, separator, rest = text.partition("://")
     if not separator:
