@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import NotRequired, TypedDict, cast
+
+
+class _Values(TypedDict):
+    uri: str
+    size: int
+    mtime: str
+    version: NotRequired[str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +36,16 @@ class FileStamp:
         """The file's name without its folder."""
         return self.uri.rpartition("/")[2]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values for XCom and JSON."""
         return {"uri": self.uri, "size": self.size, "mtime": self.mtime.isoformat(), "version": self.version}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> FileStamp:
+    def from_dict(cls, values: Mapping[str, object]) -> FileStamp:
         """The inverse of :meth:`to_dict`."""
-        mtime = datetime.fromisoformat(values["mtime"]).astimezone(UTC)
-        return cls(uri=values["uri"], size=int(values["size"]), mtime=mtime, version=values.get("version"))
+        stamp = cast("_Values", values)
+        mtime = datetime.fromisoformat(stamp["mtime"]).astimezone(UTC)
+        return cls(uri=stamp["uri"], size=int(stamp["size"]), mtime=mtime, version=stamp.get("version"))
 
 
 def from_epoch(seconds: float) -> datetime:

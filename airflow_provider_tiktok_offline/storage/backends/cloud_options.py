@@ -50,7 +50,7 @@ def s3_options(bucket: str, connection: Connection | None) -> CloudOptions:
 
     :raises ConfigError: for a connection that names a role or profile to assume.
     """
-    config: dict[str, Any] = {}
+    config: dict[str, object] = {}
     plain_http = False
     if connection is not None:
         extra = connection.extra
@@ -84,7 +84,7 @@ def gcs_options(bucket: str, connection: Connection | None) -> CloudOptions:
 
     A ``gs_base_url`` in the key, as object store clients write it, names an emulator or a private endpoint.
     """
-    config: dict[str, Any] = {}
+    config: dict[str, str] = {}
     plain_http = False
     if connection is not None:
         keyfile = connection.extra.get("keyfile_dict")
