@@ -84,5 +84,5 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
-def _modules(integration: str, *modules: str) -> dict[str, Any]:
+def _modules(integration: str, *modules: str) -> dict[str, object]:
     return {"integration-name": integration, "python-modules": [f"{_PACKAGE}.{module}" for module in modules]}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import TaskInstanceKey
+    from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
+
+    from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 
 __all__ = ["EventsManagerLink", "FileReportLink"]
 
@@ -25,7 +27,7 @@ class FileReportLink(BaseOperatorLink):
 
     name = "Conversion file report"
 
-    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
         return getattr(operator, "report_link", None) or ""
 
 
@@ -34,5 +36,5 @@ class EventsManagerLink(BaseOperatorLink):
 
     name = "TikTok Events Manager"
 
-    def get_link(self, operator: Any, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
-        return EVENTS_MANAGER.format(advertiser_id=operator.advertiser_config().advertiser_id)
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
+        return EVENTS_MANAGER.format(advertiser_id=cast("DeliveryTask", operator).advertiser_config().advertiser_id)

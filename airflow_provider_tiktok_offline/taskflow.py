@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import get_current_context
 
@@ -32,7 +32,7 @@ __all__ = ["delivery_step"]
 
 class _Step(DeliveryTask):
     def __init__(
-        self, config: str | None, advertiser: str | None, settings: AdvertiserConfig | Mapping[str, Any] | None
+        self, config: str | None, advertiser: str | None, settings: AdvertiserConfig | Mapping[str, object] | None
     ) -> None:
         self.config = config
         self.advertiser = advertiser
@@ -45,7 +45,7 @@ def delivery_step(
     *,
     config: str | None = None,
     advertiser: str | None = None,
-    settings: AdvertiserConfig | Mapping[str, Any] | None = None,
+    settings: AdvertiserConfig | Mapping[str, object] | None = None,
 ) -> Iterator[DeliveryContext]:
     """What a step is given, with Airflow's connections and held by the run that is at work.
 
@@ -56,5 +56,5 @@ def delivery_step(
     :param advertiser: the entry's name.
     :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
     """
-    with _Step(config, advertiser, settings).step(name, cast("Any", get_current_context())) as ctx:
+    with _Step(config, advertiser, settings).step(name, get_current_context()) as ctx:
         yield ctx

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
 from airflow.sdk.log import mask_secret
@@ -24,6 +24,8 @@ from airflow_provider_tiktok_offline.glue.report_pages import page_link
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext, Progress
 
 #: Executors whose tasks run on the scheduler's own machine.
@@ -78,7 +80,7 @@ class DeliveryTask:
 
         return load_config(self.config, only=[self.advertiser]).advertiser(self.advertiser)
 
-    def delivery_context(self, context: Mapping[str, Any]) -> DeliveryContext:
+    def delivery_context(self, context: Context) -> DeliveryContext:
         """The step's view of the advertiser, with Airflow's connections, held by this DAG run."""
         from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
         from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
@@ -97,7 +99,7 @@ class DeliveryTask:
         )
 
     @contextmanager
-    def step(self, name: str, context: Mapping[str, Any]) -> Iterator[DeliveryContext]:
+    def step(self, name: str, context: Context) -> Iterator[DeliveryContext]:
         """What a step is given; its errors end the task by their type, and its time is measured.
 
         :param name: the step's, in the metrics.
@@ -108,7 +110,7 @@ class DeliveryTask:
                 yield ctx
 
     @contextmanager
-    def showing_report(self, ctx: DeliveryContext, context: Mapping[str, Any]) -> Iterator[None]:
+    def showing_report(self, ctx: DeliveryContext, context: Context) -> Iterator[None]:
         """Link the report of the run's (first) delivery when the block is through, or stopped over what is in it."""
         try:
             yield
@@ -117,7 +119,7 @@ class DeliveryTask:
             raise
         self._show_report(ctx, context)
 
-    def _show_report(self, ctx: DeliveryContext, context: Mapping[str, Any]) -> None:
+    def _show_report(self, ctx: DeliveryContext, context: Context) -> None:
         from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 
         try:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 #: The DAG parameter that names the file's day, as 2026-11-21.
 DAY_PARAM = "file_day"
 
 
-def file_day(config: AdvertiserConfig, context: Mapping[str, Any], given: str | None = None) -> date:
+def file_day(config: AdvertiserConfig, context: Context, given: str | None = None) -> date:
     """The day whose file this run is for (``{{ ds }}`` is undefined in runs without a logical date).
 
     :param given: the day itself, as 2026-11-21; else the DAG parameter ``file_day``.

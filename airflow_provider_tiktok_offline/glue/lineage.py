@@ -6,11 +6,15 @@ A file on an SFTP server is named by its connection's id, since the server's own
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
+    from openlineage.client.event_v2 import Dataset as OpenLineageDataset
+    from openlineage.client.facet_v2 import OutputDatasetFacet, RunFacet
+
     from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 
 
@@ -51,7 +55,10 @@ class Traced:
         traced: list[tuple[list[Place], list[Place]]] = self.__dict__.setdefault("_traced", [])
         traced.append((read or [], written or []))
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - Airflow's signature
+    def get_openlineage_facets_on_complete(
+        self,
+        task_instance: object,  # noqa: ARG002 - Airflow's signature
+    ) -> OperatorLineage[OpenLineageDataset, RunFacet]:
         """OpenLineage's view of the task.
 
         It is asked in a forked child of the task's process, where Polars would hang: only what :meth:`trace` was told
@@ -64,12 +71,12 @@ class Traced:
         )
         from airflow.providers.openlineage.extractors import OperatorLineage
 
-        inputs: dict[Place, Any] = {}
-        outputs: dict[Place, Any] = {}
+        inputs: dict[Place, Dataset] = {}
+        outputs: dict[Place, Dataset] = {}
         for read, written in self.__dict__.get("_traced", []):
             inputs |= {place: Dataset(place.namespace, place.name) for place in read}
             for place in written:
-                facets: Any = {}
+                facets: dict[str, OutputDatasetFacet] = {}
                 if place.rows is not None:
                     facets["outputStatistics"] = OutputStatisticsOutputDatasetFacet(rowCount=place.rows)
                 outputs[place] = OutputDataset(place.namespace, place.name, outputFacets=facets)

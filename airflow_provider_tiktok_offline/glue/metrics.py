@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import Stats
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary
 
 _PREFIX = "tiktok_offline"
 _CLASSES = ("total", "valid", "rejected", "duplicate", "excluded")
@@ -35,19 +38,18 @@ def measured(step: str, config: AdvertiserConfig) -> Iterator[None]:
         Stats.timing(f"{_PREFIX}.{step}.duration", took, tags=_tags(config))
 
 
-def count_delivery(config: AdvertiserConfig, result: Mapping[str, Any]) -> None:
+def count_delivery(config: AdvertiserConfig, summary: DeliverySummary) -> None:
     """Count the rows and events of a delivery that was closed just now; one that was closed before counts no more.
 
-    :param result: what ``summary`` returns of it.
+    :param summary: what became of it.
     """
-    if result.get("already_closed") or result.get("waiting"):
+    if summary.already_closed or summary.waiting:
         return
     tags = _tags(config)
     Stats.incr(f"{_PREFIX}.deliveries", tags=tags)
-    rows = result.get("rows", {})
     for name in _CLASSES:
-        _count(f"rows.{name}", rows.get(f"rows_{name}", 0), tags)
-    for outcome, count in result.get("events", {}).items():
+        _count(f"rows.{name}", getattr(summary.rows, f"rows_{name}"), tags)
+    for outcome, count in summary.events.items():
         _count(f"events.{outcome}", count, tags)
 
 

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import AirflowPlugin, conf
+
+if TYPE_CHECKING:
+    from airflow.sdk.types import RuntimeTaskInstanceProtocol
+    from fastapi import FastAPI
+    from starlette.types import Receive, Scope, Send
 
 _PREFIX = "/tiktok-offline"
 _XCOM_KEY = "conversion_file_report"
@@ -24,7 +29,7 @@ _HEADERS = {
 }
 
 
-def page_link(ti: Any, state_uri: str, path: str) -> str:
+def page_link(ti: RuntimeTaskInstanceProtocol, state_uri: str, path: str) -> str:
     """The page of a task's report; where the report lies is kept among the task's XComs.
 
     :param ti: the running task instance.
@@ -55,7 +60,7 @@ def _report(dag_id: str, run_id: str, task_id: str, map_index: int) -> bytes | N
 
 
 @functools.cache
-def _app() -> Any:
+def _app() -> FastAPI:
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import requires_access_dag
     from fastapi import Depends, FastAPI
@@ -86,7 +91,7 @@ def _app() -> Any:
 class _Reports:
     """The app, made at its first request: plugins are loaded by every one of Airflow's processes."""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await _app()(scope, receive, send)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import BaseNotifier
 from asgiref.sync import sync_to_async
@@ -15,6 +15,8 @@ from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 
 if TYPE_CHECKING:
     from datetime import date
+
+    from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_tiktok_offline.delivery.operations.notices import Event, Notice
 
@@ -41,15 +43,15 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         *,
         config: str | None = None,
         advertiser: str | None = None,
-        settings: AdvertiserConfig | Mapping[str, Any] | None = None,
-        context: Any = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        context: Context | None = None,
     ) -> None:
         super().__init__(context)
         self.config = config
         self.advertiser = advertiser
         self.settings = settings
 
-    def notify(self, context: Any) -> None:
+    def notify(self, context: Context) -> None:
         told = self._notice(context)
         if told is None:
             return
@@ -61,7 +63,7 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
                 failed.append(error)
         self._raise_first(failed)
 
-    async def async_notify(self, context: Any) -> None:
+    async def async_notify(self, context: Context) -> None:
         told = await sync_to_async(self._notice)(context)
         if told is None:
             return
@@ -77,7 +79,7 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         """Whether this is told of a task that ended with that error; None where none is known."""
         return True
 
-    def _notice(self, context: Any) -> Notice | None:
+    def _notice(self, context: Context) -> Notice | None:
         from airflow_provider_tiktok_offline.delivery.operations.notices import notice
 
         error = _own_error(context.get("exception"))
@@ -88,10 +90,10 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         ctx = self.delivery_context(_with_run(context))
         return notice(ctx, self.event, reason=_reason(context, error), day=self._day(context))
 
-    def _day(self, context: Any) -> date | None:  # noqa: ARG002 - some kinds know it
+    def _day(self, context: Context) -> date | None:  # noqa: ARG002 - some kinds know it
         return None
 
-    def _channels(self, told: Notice) -> Iterator[Any]:
+    def _channels(self, told: Notice) -> Iterator[BaseNotifier]:
         wanted = self.advertiser_config().notifications
         if wanted is None:
             return
@@ -151,19 +153,18 @@ class StaleFeedNotifier(DeliveryNotifier):
 
     event = "stale"
 
-    def _notice(self, context: Any) -> Notice | None:
+    def _notice(self, context: Context) -> Notice | None:
         from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 
         if deliveries_of_run(self.delivery_context(_with_run(context))):
             return None
         return super()._notice(context)
 
-    def _day(self, context: Any) -> date | None:
-        found: date | None = context.get("file_day")
-        return found
+    def _day(self, context: Context) -> date | None:
+        return cast("date | None", context.get("file_day"))
 
 
-async def _told(channel: Any, context: Any) -> None:
+async def _told(channel: BaseNotifier, context: Context) -> None:
     """Let a channel tell; the ones of older providers can't in an event loop, so a thread does it."""
     try:
         await channel.async_notify(context)
@@ -178,7 +179,7 @@ def _own_error(error: object) -> BaseException | None:
     return error if isinstance(error, BaseException) else None
 
 
-def _reason(context: Any, error: BaseException | None) -> str | None:
+def _reason(context: Context, error: BaseException | None) -> str | None:
     if isinstance(error, TikTokOfflineError):
         return str(error)
     if error is not None:
@@ -187,12 +188,10 @@ def _reason(context: Any, error: BaseException | None) -> str | None:
     return "the deadline is over" if context.get("deadline") else None
 
 
-def _with_run(context: Any) -> Any:
+def _with_run(context: Context) -> Context:
     """A deadline gives the run as plain values."""
-    run = context["dag_run"]
+    run: object = context["dag_run"]
     if isinstance(run, Mapping):
-        return {
-            **context,
-            "dag_run": SimpleNamespace(dag_id=run["dag_id"], run_id=run.get("dag_run_id") or run["run_id"]),
-        }
+        named = SimpleNamespace(dag_id=run["dag_id"], run_id=run.get("dag_run_id") or run["run_id"])
+        return cast("Context", {**context, "dag_run": named})
     return context

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseNotifier
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["LiveRampConfirmationNotifier"]
 
@@ -32,7 +35,7 @@ class LiveRampConfirmationNotifier(DeliveryTask, BaseNotifier):
         *,
         config: str | None = None,
         advertiser: str | None = None,
-        settings: AdvertiserConfig | Mapping[str, Any] | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
         smtp_conn_id: str = "smtp_default",
     ) -> None:
         super().__init__()
@@ -41,7 +44,7 @@ class LiveRampConfirmationNotifier(DeliveryTask, BaseNotifier):
         self.settings = settings
         self.smtp_conn_id = smtp_conn_id
 
-    def notify(self, context: Any) -> None:
+    def notify(self, context: Context) -> None:
         from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
         from airflow_provider_tiktok_offline.delivery.events.feed_setup import feed_name, open_feed_state

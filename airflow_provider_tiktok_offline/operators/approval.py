@@ -15,7 +15,7 @@ from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.operators.base import delivery_ids
 
 if TYPE_CHECKING:
-    pass
+    from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["ApproveDeliveryOperator"]
 
@@ -49,7 +49,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         self.name_advertiser(config, advertiser, settings)
         self.deliveries = deliveries
 
-    def execute(self, context: Any) -> Any:
+    def execute(self, context: Context) -> object:
         found = self._breaches(context)
         if not found:
             return {"deliveries": self._ids()}
@@ -57,7 +57,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         self.body = "\n".join([*lines, "", "Approve to send it all the same; reject to send nothing."])
         return super().execute(context)
 
-    def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+    def execute_complete(self, context: Context, event: dict[str, object]) -> dict[str, list[str]]:
         from airflow_provider_tiktok_offline.delivery.events.guards import approve
 
         try:
@@ -74,7 +74,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
     def _ids(self) -> list[str]:
         return delivery_ids(self.deliveries)
 
-    def _breaches(self, context: Any) -> dict[str, tuple[str, ...]]:
+    def _breaches(self, context: Context) -> dict[str, tuple[str, ...]]:
         from airflow_provider_tiktok_offline.delivery.events.guards import breaches
 
         with task_errors():

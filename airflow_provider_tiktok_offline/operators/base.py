@@ -7,7 +7,7 @@ once more for every further ``__init__`` in the class hierarchy, which costs mor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -16,6 +16,18 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.glue.lineage import Traced
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
+
+
+class PlannedPart(TypedDict):
+    """A part of a delivery's plan that holds something to send.
+
+    Attributes:
+        delivery_id: the delivery.
+        part: the part's number.
+    """
+
+    delivery_id: str
+    part: int
 
 
 class DeliveryOperator(BaseOperator, DeliveryTask, Traced):

@@ -10,7 +10,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.links import FileReportLink
-from airflow_provider_tiktok_offline.operators.base import DeliveriesOperator, DeliveryOperator
+from airflow_provider_tiktok_offline.operators.base import DeliveriesOperator, DeliveryOperator, PlannedPart
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -50,7 +50,7 @@ class ValidateConversionFileOperator(DeliveryOperator):
         self.name_advertiser(config, advertiser, settings)
         self.files = files
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, object]:
         from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
         from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
@@ -75,7 +75,7 @@ class NormalizeHashOperator(DeliveriesOperator):
     Returns ``{"deliveries": [...]}``, one result a delivery with ``events`` and ``parts``.
     """
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, object]:
         from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 
         with self.step("normalize_hash", context) as ctx:
@@ -94,7 +94,7 @@ class DedupeOperator(DeliveriesOperator):
     the XCom ``counts``.
     """
 
-    def execute(self, context: Context) -> list[dict[str, Any]]:
+    def execute(self, context: Context) -> list[PlannedPart]:
         from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 
         with self.step("dedupe", context) as ctx:
@@ -103,7 +103,7 @@ class DedupeOperator(DeliveriesOperator):
         return [{"delivery_id": result.delivery_id, "part": part} for result in results for part in result.parts]
 
 
-def stamps(given: object) -> list[Mapping[str, Any] | str]:
+def stamps(given: object) -> list[Mapping[str, object] | str]:
     """The stamps in what a sensor returned: its result, a list of stamps, or one stamp; a URI stays as it is.
 
     :raises ConfigError: if it is something else.

@@ -29,7 +29,7 @@ class LiveRampDeliveryOperator(DeliveriesOperator):
     Returns ``{"deliveries": [...]}``, one result a delivery with ``outcome``, ``file_name``, ``rows`` and ``sha256``.
     """
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, object]:
         from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 
         with self.step("deliver", context) as ctx:
@@ -76,7 +76,7 @@ class WriteLiveRampFileOperator(DeliveryOperator):
         self.uri = uri
         self.to = to
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, int | str]:
         from airflow_provider_tiktok_offline.delivery.operations.feed_files import write_file
 
         with self.step("write_file", context) as ctx:

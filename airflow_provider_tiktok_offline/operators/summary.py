@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRule
 
@@ -17,6 +17,7 @@ from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from pydantic import JsonValue
 
 __all__ = ["DeliverySummaryOperator"]
 
@@ -52,7 +53,7 @@ class DeliverySummaryOperator(DeliveryOperator):
         super().__init__(trigger_rule=trigger_rule, **kwargs)
         self.name_advertiser(config, advertiser, settings)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, object]:
         from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 
         failed = self._failed_before(context)
@@ -61,7 +62,7 @@ class DeliverySummaryOperator(DeliveryOperator):
             results = [summary.to_dict() for summary in summaries]
             for summary, result in zip(summaries, results, strict=True):
                 self.log.info("%s", _counts(result))
-                count_delivery(ctx.config, result)
+                count_delivery(ctx.config, summary)
                 reached = [event_set(ctx.config, summary.events.get("accepted", 0))]
                 self.trace(read=[at(summary.file)], written=reached if ctx.config.route == "tiktok" else [])
             if failed:
@@ -96,9 +97,10 @@ class DeliverySummaryOperator(DeliveryOperator):
         return sorted(seen)
 
 
-def _counts(result: Mapping[str, Any]) -> dict[str, Any]:
+def _counts(result: Mapping[str, object]) -> dict[str, JsonValue]:
     """What an asset event says of a delivered file."""
-    return {name: result.get(name) for name in ("delivery_id", "file", "digest", "mode", "rows", "events", "values")}
+    names = ("delivery_id", "file", "digest", "mode", "rows", "events", "values")
+    return {name: cast("JsonValue", result.get(name)) for name in names}
 
 
 def _of_task(states: Mapping[str, str | None], task_id: str) -> Iterator[str | None]:

@@ -12,7 +12,7 @@ from airflow_provider_tiktok_offline.glue.delivery_task import task_errors
 from airflow_provider_tiktok_offline.glue.lineage import at, event_set
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.links import EventsManagerLink
-from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
+from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, PlannedPart
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -41,7 +41,7 @@ class TikTokUploadOperator(DeliveryOperator):
     def __init__(
         self,
         *,
-        part: Mapping[str, Any],
+        part: PlannedPart,
         config: str | None = None,
         advertiser: str | None = None,
         settings: AdvertiserConfig | Mapping[str, object] | None = None,
@@ -53,7 +53,7 @@ class TikTokUploadOperator(DeliveryOperator):
         self.name_advertiser(config, advertiser, settings)
         self.part = part
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, object]:
         from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 
         with self.step("upload", context) as ctx:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -21,6 +21,9 @@ from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["ConversionFileSensor"]
 
@@ -55,12 +58,12 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         *,
         config: str | None = None,
         advertiser: str | None = None,
-        settings: AdvertiserConfig | Mapping[str, Any] | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
         day: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poke_interval: float | timedelta | None = None,
         timeout: float | timedelta | None = None,
-        on_stale_callback: Callable[[Any], object] | None = None,
+        on_stale_callback: Callable[[Context], object] | None = None,
         **kwargs: Any,
     ) -> None:
         given = {"poke_interval": poke_interval, "timeout": timeout}
@@ -76,7 +79,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         self._from_config = [name for name, value in given.items() if value is None]
         self._pending: list[Mapping[str, object]] | None = None
 
-    def execute(self, context: Mapping[str, Any]) -> Any:
+    def execute(self, context: Context) -> object:
         with task_errors():
             source = self.advertiser_config().source
             if "poke_interval" in self._from_config:
@@ -86,7 +89,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             self._skip_closed_day(context)
         if not self.deferrable:
             try:
-                return super().execute(cast("Any", context))
+                return super().execute(context)
             except AirflowSensorTimeout as late:
                 self._missing(late, context)
         # One look here first: a trigger that fires at once may overtake the scheduler (apache/airflow#66374).
@@ -95,7 +98,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             return found.xcom_value
         return self._wait(context, until=system_clock().now() + timedelta(seconds=self.timeout))
 
-    def _wait(self, context: Mapping[str, Any], *, until: datetime) -> Any:
+    def _wait(self, context: Context, *, until: datetime) -> object:
         """Go on in the triggerer."""
         from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger
 
@@ -114,7 +117,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             timeout=max(until - now, timedelta(0)),
         )
 
-    def poke(self, context: Mapping[str, Any]) -> PokeReturnValue:
+    def poke(self, context: Context) -> PokeReturnValue:
         """Look once: one connection, one listing."""
         from airflow_provider_tiktok_offline.delivery.source.find_file import find
         from airflow_provider_tiktok_offline.delivery.state.poll_state import read_poll_state, write_poll_state
@@ -146,10 +149,10 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
 
     def execute_complete(
         self,
-        context: Mapping[str, Any],
-        event: Mapping[str, Any],
+        context: Context,
+        event: Mapping[str, object],
         until: str | None = None,
-    ) -> dict[str, Any]:
+    ) -> dict[str, object]:
         """Take over from the trigger.
 
         :param event: ``status`` (found, stale or error) and what was found, or the error's type and message.
@@ -157,26 +160,26 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         """
         if event["status"] == "stale":
             self._tell_stale(context)
-            self._pending = list(event["pending"])
+            self._pending = list(cast("list[Mapping[str, object]]", event["pending"]))
             over = system_clock().now() + timedelta(seconds=self.timeout)
             self._wait(context, until=over if until is None else datetime.fromisoformat(until))
         if event["status"] == "error":
             raise AirflowFailException(f"{event['error']}: {event['message']}")
         return {key: event[key] for key in ("day", "files", "already_delivered")}
 
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Any) -> Any:
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, object] | None, context: Context) -> object:
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as late:
             self._missing(late, context)
 
-    def _stale_at(self, context: Mapping[str, Any]) -> datetime | None:
+    def _stale_at(self, context: Context) -> datetime | None:
         from airflow_provider_tiktok_offline.delivery.operations.notices import stale_at
 
         run = context["dag_run"]
         return stale_at(self.advertiser_config(), run.data_interval_end or run.run_after)
 
-    def _tell_stale(self, context: Mapping[str, Any]) -> None:
+    def _tell_stale(self, context: Context) -> None:
         """Tell once a day that there is no file; a message that can't be sent does not end the wait."""
         if self.on_stale_callback is None:
             return
@@ -186,27 +189,27 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         if not claim_notification(self.delivery_context(context), "stale", day):
             return
         try:
-            self.on_stale_callback({**context, "file_day": day})
+            self.on_stale_callback(cast("Context", {**context, "file_day": day}))
         except Exception:
             self.log.exception("Nobody could be told that there is no file.")
 
-    def _missing(self, late: AirflowSensorTimeout, context: Mapping[str, Any]) -> NoReturn:
+    def _missing(self, late: AirflowSensorTimeout, context: Context) -> NoReturn:
         self._tell_stale(context)
         source = self.advertiser_config().source
         if source.missing_file == "skip":
             raise AirflowSkipException(f"No complete file appeared ({source.path}); missing_file says skip.") from late
         raise late
 
-    def _skip_closed_day(self, context: Mapping[str, Any]) -> None:
+    def _skip_closed_day(self, context: Context) -> None:
         from airflow_provider_tiktok_offline.delivery.source.find_file import expected
 
         if self._handed_over(context) is None and not expected(self.advertiser_config().source, self._day(context)):
             raise AirflowSkipException(f"No file is expected for {self._day(context)} (expected_days).")
 
-    def _day(self, context: Mapping[str, Any]) -> date:
+    def _day(self, context: Context) -> date:
         return file_day(self.advertiser_config(), context, self.day)
 
-    def _handed_over(self, context: Mapping[str, Any]) -> dict[str, Any] | None:
+    def _handed_over(self, context: Context) -> dict[str, object] | None:
         """What an asset watcher's trigger has found already, if it started this run."""
         events = context.get("triggering_asset_events") or {}
         for found in (event for group in events.values() for event in group):

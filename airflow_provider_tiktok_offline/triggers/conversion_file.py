@@ -60,16 +60,16 @@ class ConversionFileTrigger(BaseEventTrigger):
     def __init__(
         self,
         *,
-        settings: Mapping[str, Any],
+        settings: Mapping[str, object],
         day: str | None = None,
-        pending: Sequence[Mapping[str, Any]] = (),
+        pending: Sequence[Mapping[str, object]] = (),
         poke_interval: float = 60,
         stale_at: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.settings = dict(settings)
         self.day = day
-        self.pending: list[dict[str, Any]] = [dict(stamp) for stamp in pending]
+        self.pending: list[dict[str, object]] = [dict(stamp) for stamp in pending]
         self.poke_interval = max(poke_interval, _LEAST_INTERVAL)
         self.stale_at = stale_at
 
