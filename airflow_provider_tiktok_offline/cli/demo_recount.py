@@ -68,27 +68,27 @@ def recount(path: Path, *, as_of: datetime, lookback_days: int = 28) -> Recount:
 
     :param as_of: the moment that ages are counted from.
     """
-    found = Recount()
+    counted = Recount()
     rows = _rows(path.read_bytes())
     header = next(rows) or []
     oldest = as_of.astimezone(UTC).date() - timedelta(days=lookback_days)
     for cells in rows:
         judged = None if cells is None or len(cells) != len(header) else _event(dict(zip(header, cells, strict=True)))
         if judged is None:
-            found.classes["rejected"] += 1
+            counted.classes["rejected"] += 1
             continue
         moment = datetime.fromtimestamp(judged["event_time"], UTC)
         if moment.date() < oldest or moment > as_of + timedelta(minutes=5):
-            found.classes["rejected"] += 1
+            counted.classes["rejected"] += 1
         elif judged["properties"]["value"] <= 0:
-            found.classes["excluded"] += 1
-        elif (earlier := found.events.get(judged["event_id"])) is None:
-            found.events[judged["event_id"]] = judged
-            found.classes["valid"] += 1
+            counted.classes["excluded"] += 1
+        elif (earlier := counted.events.get(judged["event_id"])) is None:
+            counted.events[judged["event_id"]] = judged
+            counted.classes["valid"] += 1
         else:
             same = _content(judged) == _content(earlier)
-            found.classes["duplicate" if same else "rejected"] += 1
-    return found
+            counted.classes["duplicate" if same else "rejected"] += 1
+    return counted
 
 
 def _content(event: Event) -> tuple[int, Decimal]:

@@ -122,15 +122,15 @@ class Stage:
         if {run.taken for run in runs} != {len(expected.events)} or len({run.requests for run in runs}) != 1:
             raise DemoError("a later run sent something again.", todo=f"See {self._log_kept()}.")
         rows = self.summary["rows"]
-        told = {name: rows[f"rows_{name}"] for name in expected.classes}
-        if told != expected.classes:
-            raise DemoError(f"the report counts {told}, the file has {expected.classes}.")
+        reported = {name: rows[f"rows_{name}"] for name in expected.classes}
+        if reported != expected.classes:
+            raise DemoError(f"the report counts {reported}, the file has {expected.classes}.")
 
     def report(self) -> Path:
         """The HTML report, moved to where it outlives the demo."""
-        [found] = self.state.glob(f"advertisers/*/deliveries/{self.summary['delivery_id']}/report.html")
+        [page] = self.state.glob(f"advertisers/*/deliveries/{self.summary['delivery_id']}/report.html")
         kept = Path(tempfile.gettempdir()) / "tiktok-offline-demo-report.html"
-        shutil.copy(found, kept)
+        shutil.copy(page, kept)
         return kept
 
     def _first_run(self, airflow: ChildProcess, server: DemoSftp) -> DemoRun:
@@ -257,8 +257,10 @@ class Stage:
         }
 
     def _summaries(self) -> list[dict[str, Any]]:
-        found = [json.loads(path.read_text()) for path in self.state.glob("advertisers/*/deliveries/*/summary.json")]
-        return sorted(found, key=lambda summary: str(summary["as_of"]))
+        summaries = [
+            json.loads(path.read_text()) for path in self.state.glob("advertisers/*/deliveries/*/summary.json")
+        ]
+        return sorted(summaries, key=lambda summary: str(summary["as_of"]))
 
     def _log_kept(self) -> Path:
         """Airflow's log, copied to where it outlives the demo."""

@@ -72,17 +72,17 @@ def _parsed(variable: str, text: str) -> _Fields:
 
 
 def _from_json(text: str) -> _Fields:
-    found = json.loads(text)
-    extra = found.get("extra") or {}
+    fields = json.loads(text)
+    extra = fields.get("extra") or {}
     if isinstance(extra, str):
         extra = json.loads(extra)
-    port = found.get("port")
+    port = fields.get("port")
     return {
-        "conn_type": _conn_type(found.get("conn_type") or ""),
-        "host": found.get("host") or None,
+        "conn_type": _conn_type(fields.get("conn_type") or ""),
+        "host": fields.get("host") or None,
         "port": None if port in (None, "") else int(port),
-        "login": found.get("login") or None,
-        "password": found.get("password") or None,
+        "login": fields.get("login") or None,
+        "password": fields.get("password") or None,
         "extra": dict(extra),
     }
 

@@ -39,12 +39,12 @@ def list_(
 
     client, account = open_account(config, advertiser, advertiser_id, api_url)
     with client:
-        found = list_event_sets(client, account)
+        event_sets = list_event_sets(client, account)
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found], indent=2))
+        typer.echo(json.dumps([asdict(one) for one in event_sets], indent=2))
         return
     table = Table("id", "name", "auto-tracking", "created", box=None)
-    for one in found:
+    for one in event_sets:
         table.add_row(one.event_set_id, one.name, "on" if one.auto_tracking else "off", one.created or "")
     output().print(table)
 
@@ -130,9 +130,11 @@ def delete(
 
     client, account = open_account(config, advertiser, advertiser_id, api_url)
     with client:
-        found = list_event_sets(client, account, event_set_ids=[event_set_id])
-        if not found:
+        event_sets = list_event_sets(client, account, event_set_ids=[event_set_id])
+        if not event_sets:
             raise ConfigError("there is no such event set.", where=event_set_id)
-        typed = name or typer.prompt(f"Deleting {found[0].name!r} deletes its events for good. Type its name", err=True)
+        typed = name or typer.prompt(
+            f"Deleting {event_sets[0].name!r} deletes its events for good. Type its name", err=True
+        )
         delete_event_set(client, account, event_set_id, name=typed)
     output().print(f"{event_set_id} is deleted")

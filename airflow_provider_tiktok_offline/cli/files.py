@@ -83,7 +83,7 @@ def validate(
         _written(rejects) as rejects_stream,
         _repaired(repair) as repair_stream,
     ):
-        found = engine.validate(
+        file_report = engine.validate(
             job.source,
             job.settings,
             as_of=moment(as_of) or job.now,
@@ -96,8 +96,8 @@ def validate(
             ),
         )
     if report is not None:
-        report.write_text(found.to_json(), encoding="utf-8")
-    _finish(found, html)
+        report.write_text(file_report.to_json(), encoding="utf-8")
+    _finish(file_report, html)
 
 
 def prepare(

@@ -35,10 +35,10 @@ def show_advertisers(client: TikTokClient, developer_app: App) -> None:
     """The ad accounts that a token reaches."""
     from airflow_provider_tiktok_offline.tiktok.oauth import list_advertisers
 
-    found = list_advertisers(client, developer_app)
+    advertisers = list_advertisers(client, developer_app)
     console = output()
-    console.print(f"The token reaches {len(found)} ad account(s):")
-    for one in found:
+    console.print(f"The token reaches {len(advertisers)} ad account(s):")
+    for one in advertisers:
         console.print(f"  {one.advertiser_id}  {one.name}")
 
 
@@ -70,8 +70,8 @@ def keep(uri: str, grant: Grant) -> None:
     if not place.name or place.path.endswith("/"):
         raise ConfigError("must name an object, as s3://conn_id@bucket/tokens/my_app.", where="--token-store")
     store = ObjectTokenStore(open_objects(str(place.directory), EnvironmentConnections()), place.name)
-    found = store.load()
-    store.save(grant, found[1] if found else None)
+    stored = store.load()
+    store.save(grant, stored[1] if stored else None)
     output().print(f"The grant is kept in {uri}")
 
 

@@ -46,12 +46,12 @@ def status(config: ConfigPath, advertiser: Advertiser = None, as_json: Json = Fa
     """Show what the ledger holds: events by outcome, days, and the deliveries that are at work."""
     from airflow_provider_tiktok_offline.ledger import inspection
 
-    found = inspection.status(delivery_context(advertiser_config(config, advertiser)).ledger)
+    holdings = inspection.status(delivery_context(advertiser_config(config, advertiser)).ledger)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(holdings, indent=2))
         return
     console = output()
-    for name, value in found.items():
+    for name, value in holdings.items():
         parts = value.items() if isinstance(value, dict) else []
         shown = ", ".join(f"{key} {count:,}" for key, count in parts) if isinstance(value, dict) else value
         console.print(f"{name.replace('_', ' '):16}{'' if shown is None else shown}")
@@ -83,11 +83,11 @@ def show(
     """Show everything the ledger knows of one event."""
     from airflow_provider_tiktok_offline.ledger import inspection
 
-    found = inspection.show(delivery_context(advertiser_config(config, advertiser)).ledger, event_id)
-    if found.is_empty():
+    records = inspection.show(delivery_context(advertiser_config(config, advertiser)).ledger, event_id)
+    if records.is_empty():
         output().print("The ledger has never heard of this event.")
     else:
-        show_table(found)
+        show_table(records)
 
 
 @app.command(

@@ -177,19 +177,19 @@ def _deliveries(context: DeliveryContext, what: str) -> list[DeliveryState]:
 
     known = context.deliveries.list(context.config.name)
     if re.fullmatch(r"d-[0-9a-f]{24}", what):
-        found = [state for state in known if state.id == what]
+        named = [state for state in known if state.id == what]
     elif re.fullmatch(r"\d{4}-\d{2}-\d{2}", what):
-        found = [state for state in known if state.updated_at.date().isoformat() == what and state.status == "closed"]
+        named = [state for state in known if state.updated_at.date().isoformat() == what and state.status == "closed"]
     else:
         name = what.rpartition("/")[2]
-        found = [state for state in known if state.uri == file_uri(what)] or [
+        named = [state for state in known if state.uri == file_uri(what)] or [
             state for state in known if state.file_name == name
         ]
-    if not found:
+    if not named:
         raise ConfigError(
             "there is no such delivery.", where=what, todo="List them: tiktok-offline ledger files --config ..."
         )
-    return found
+    return named
 
 
 def _tell(result: AdoptResult) -> None:

@@ -48,12 +48,12 @@ def moment(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        found = datetime.fromisoformat(text)
+        given = datetime.fromisoformat(text)
     except ValueError:
         raise ConfigError(
             "is no ISO 8601 moment.", where="--as-of", todo="Write it as 2026-11-22 or 2026-11-22T06:00:00Z."
         ) from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    return (given if given.tzinfo else given.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def file_uri(file: str) -> str:

@@ -9,9 +9,9 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 
 def connection_ids(config: AdvertiserConfig) -> dict[str, str]:
     """Connection id -> the key that names it, each once."""
-    found: dict[str, str] = {}
+    keys: dict[str, str] = {}
     if config.route == "tiktok":
-        found[config.tiktok_conn_id] = "tiktok_conn_id"
+        keys[config.tiktok_conn_id] = "tiktok_conn_id"
     named = {
         "source.conn_id": config.source.conn_id,
         "ledger.secret_conn_id": config.ledger.secret_conn_id,
@@ -27,12 +27,12 @@ def connection_ids(config: AdvertiserConfig) -> dict[str, str]:
     }
     for key, conn_id in named.items():
         if conn_id is not None:
-            found.setdefault(conn_id, key)
+            keys.setdefault(conn_id, key)
     for key, uri in uris.items():
         in_uri = re.match(r"[a-z0-9]+://([^@/]+)@", uri or "")
         if in_uri:
-            found.setdefault(in_uri[1], key)
-    return found
+            keys.setdefault(in_uri[1], key)
+    return keys
 
 
 def _notified(config: AdvertiserConfig) -> dict[str, str | None]:

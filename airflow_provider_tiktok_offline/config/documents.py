@@ -79,10 +79,10 @@ class Document:
         node, line = self._root, 1
         for step in path:
             if isinstance(node, yaml.MappingNode):
-                found = next(((key, value) for key, value in node.value if key.value == step), None)
-                if found is None:
+                entry = next(((key, value) for key, value in node.value if key.value == step), None)
+                if entry is None:
                     return None
-                line, node = found[0].start_mark.line + 1, found[1]
+                line, node = entry[0].start_mark.line + 1, entry[1]
             elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
                 node = node.value[step]
                 line = node.start_mark.line + 1
@@ -143,7 +143,7 @@ class _Builder:
             self._open.discard(id(node))
 
     def _mapping(self, node: yaml.Node, path: KeyPath) -> dict[str, object]:
-        found: dict[str, object] = {}
+        values: dict[str, object] = {}
         merged: dict[str, object] = {}
         for key_node, value_node in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
@@ -158,11 +158,11 @@ class _Builder:
                 self._problem(key_node, path, "a key must be plain text")
                 continue
             key = key_node.value
-            if key in found:
+            if key in values:
                 self._problem(key_node, (*path, key), "the key is there twice")
                 continue
-            found[key] = self.build(value_node, (*path, key))
-        return {**merged, **found}
+            values[key] = self.build(value_node, (*path, key))
+        return {**merged, **values}
 
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
@@ -189,9 +189,9 @@ class _Builder:
             literal, name, default = match.groups()
             if literal:
                 return "$"
-            found = self._environ.get(name, "")
-            if found or (default is None and name in self._environ):
-                return found
+            setting = self._environ.get(name, "")
+            if setting or (default is None and name in self._environ):
+                return setting
             if default is None:
                 self._problem(node, path, f"the environment variable {name} is not set")
                 return ""

@@ -20,13 +20,13 @@ def explain(error: ValidationError, entry: Mapping[str, object]) -> list[tuple[K
 
     :param entry: what was validated.
     """
-    found: dict[KeyPath, list[str]] = {}
+    by_key: dict[KeyPath, list[str]] = {}
     for detail in error.errors(include_url=False):
         key, message = _explained(detail, entry)
-        messages = found.setdefault(key, [])
+        messages = by_key.setdefault(key, [])
         if message not in messages:
             messages.append(message)
-    return [(key, _joined(messages)) for key, messages in found.items()]
+    return [(key, _joined(messages)) for key, messages in by_key.items()]
 
 
 def _explained(detail: ErrorDetails, entry: Mapping[str, object]) -> tuple[KeyPath, str]:
@@ -85,18 +85,18 @@ def _model_at(path: KeyPath) -> type[BaseModel] | None:
 
 
 def _sections(model: type[BaseModel], path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], type[BaseModel]]]:
-    found = [(path, model)]
+    sections = [(path, model)]
     for name, info in model.model_fields.items():
         below = _model_of(info.annotation)
         if below is not None:
-            found += _sections(below, (*path, name))
-    return found
+            sections += _sections(below, (*path, name))
+    return sections
 
 
 def _model_of(annotation: object) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in get_args(annotation) if (found := _model_of(part)) is not None), None)
+    return next((model for part in get_args(annotation) if (model := _model_of(part)) is not None), None)
 
 
 def _joined(messages: list[str]) -> str:

@@ -185,14 +185,14 @@ class _Reading:
         if not isinstance(advertisers, list):
             self._fault(document, WHOLE_FILE, ("advertisers",), "must be a list, one advertiser after each dash")
             return []
-        found: list[tuple[Document, int, str, Mapping[str, object]]] = []
+        entries: list[tuple[Document, int, str, Mapping[str, object]]] = []
         for index, entry in enumerate(advertisers):
             if not isinstance(entry, dict):
                 self._fault(document, f"advertisers[{index}]", ("advertisers", index), "must be a mapping")
                 continue
             name = entry.get("name")
-            found.append((document, index, name if isinstance(name, str) else f"advertisers[{index}]", entry))
-        return found
+            entries.append((document, index, name if isinstance(name, str) else f"advertisers[{index}]", entry))
+        return entries
 
     def _entry(
         self, document: Document, index: int, name: str, entry: dict[str, object], shared: Document | None

@@ -229,24 +229,26 @@ class AdvertiserConfig(Strict):
 
     def warnings(self) -> list[str]:
         """What is allowed but seldom meant."""
-        found = []
+        remarks = []
         if self.cadence == "monthly" and self.lookback_days is not None and self.lookback_days < 31:
-            found.append(
+            remarks.append(
                 f"cadence: monthly can't fit a lookback of {self.lookback_days} days: the oldest rows of each file "
                 "will be rejected"
             )
         currencies = self.currency or self.extensions.currency or any(store.currency for store in self.stores.values())
         waited = sum(self.retry_delay_seconds * 2**retry for retry in range(self.retries))
         if waited <= self.ledger.lease_seconds:
-            found.append(
+            remarks.append(
                 f"retries: the last one comes {waited:g} seconds after a failure, and another run's delivery can be "
                 f"taken over only {self.ledger.lease_seconds} seconds after it died (ledger.lease_seconds)"
             )
         if self.route == "tiktok" and not currencies:
-            found.append("currency: none is set, so events carry a value without one and count for no return on spend")
+            remarks.append(
+                "currency: none is set, so events carry a value without one and count for no return on spend"
+            )
         if self.route == "tiktok" and not (self.phone_region or self.extensions.phone_region or self.stores):
-            found.append("phone_region: none is set, so only phones written with their country code are understood")
-        return found
+            remarks.append("phone_region: none is set, so only phones written with their country code are understood")
+        return remarks
 
     def _file_format(self) -> FileFormat:
         written = self.format

@@ -58,12 +58,12 @@ class _PresetFile(TypedDict):
 def presets() -> dict[str, Preset]:
     """Every preset by its name."""
     folder = files("airflow_provider_tiktok_offline.config").joinpath("presets")
-    found = {}
+    by_name = {}
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".yaml"):
             name = file.name.removesuffix(".yaml")
-            found[name] = _preset(name, yaml.safe_load(file.read_text(encoding="utf-8")))
-    return found
+            by_name[name] = _preset(name, yaml.safe_load(file.read_text(encoding="utf-8")))
+    return by_name
 
 
 def _preset(name: str, content: _PresetFile) -> Preset:

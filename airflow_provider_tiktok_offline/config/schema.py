@@ -46,16 +46,16 @@ def json_schema() -> JsonSchemaValue:
 def descriptions(model: type[BaseModel]) -> dict[str, str]:
     """Key -> what it means, from the *Attributes* section of the model's docstring."""
     _, _, section = (inspect.getdoc(model) or "").partition("Attributes:\n")
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     key = ""
     for line in section.splitlines():
         start = re.match(r"    ([a-z_]+): (.*)", line)
         if start:
             key = start[1]
-            found[key] = start[2]
+            meanings[key] = start[2]
         elif line.strip() and key:
-            found[key] += " " + line.strip()
-    return found
+            meanings[key] += " " + line.strip()
+    return meanings
 
 
 def section_models() -> dict[str, type[BaseModel]]:
@@ -64,16 +64,16 @@ def section_models() -> dict[str, type[BaseModel]]:
 
 
 def _models_below(model: type[BaseModel]) -> list[type[BaseModel]]:
-    found = [model]
+    models = [model]
     for info in model.model_fields.values():
-        found += [other for other in _models_in(info.annotation) if other not in found]
-    return found
+        models += [other for other in _models_in(info.annotation) if other not in models]
+    return models
 
 
 def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _models_below(annotation)
-    return [found for part in getattr(annotation, "__args__", ()) for found in _models_in(part)]
+    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
 
 
 def _described(name: str, part: JsonSchemaValue) -> JsonSchemaValue:

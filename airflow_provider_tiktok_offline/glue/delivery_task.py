@@ -180,7 +180,7 @@ def log_progress() -> Progress:
     clock = system_clock()
     last = clock.monotonic()
 
-    def told(step: str, done: int, total: int | None) -> None:
+    def report(step: str, done: int, total: int | None) -> None:
         nonlocal last
         now = clock.monotonic()
         if now - last < _PROGRESS_EVERY:
@@ -191,4 +191,4 @@ def log_progress() -> Progress:
         else:
             log.info("%s: %s", step, f"{done:,}")
 
-    return told
+    return report

@@ -52,11 +52,11 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         self.settings = settings
 
     def notify(self, context: Context) -> None:
-        told = self._notice(context)
-        if told is None:
+        notice = self._notice(context)
+        if notice is None:
             return
         failed: list[Exception] = []
-        for channel in self._channels(told):
+        for channel in self._channels(notice):
             try:
                 channel.notify(context)
             except Exception as error:
@@ -64,13 +64,13 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         self._raise_first(failed)
 
     async def async_notify(self, context: Context) -> None:
-        told = await sync_to_async(self._notice)(context)
-        if told is None:
+        notice = await sync_to_async(self._notice)(context)
+        if notice is None:
             return
         failed: list[Exception] = []
-        for channel in self._channels(told):
+        for channel in self._channels(notice):
             try:
-                await _told(channel, context)
+                await _notify(channel, context)
             except Exception as error:
                 failed.append(error)
         self._raise_first(failed)
@@ -93,7 +93,7 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
     def _day(self, context: Context) -> date | None:  # noqa: ARG002 - some kinds know it
         return None
 
-    def _channels(self, told: Notice) -> Iterator[BaseNotifier]:
+    def _channels(self, notice: Notice) -> Iterator[BaseNotifier]:
         wanted = self.advertiser_config().notifications
         if wanted is None:
             return
@@ -101,17 +101,20 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
             from airflow.providers.smtp.notifications.smtp import SmtpNotifier
 
             yield SmtpNotifier(
-                to=list(wanted.email), subject=told.subject, html_content=told.html, smtp_conn_id=wanted.smtp_conn_id
+                to=list(wanted.email),
+                subject=notice.subject,
+                html_content=notice.html,
+                smtp_conn_id=wanted.smtp_conn_id,
             )
         if wanted.slack_conn_id:
             from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 
-            yield SlackWebhookNotifier(slack_webhook_conn_id=wanted.slack_conn_id, text=told.text)
+            yield SlackWebhookNotifier(slack_webhook_conn_id=wanted.slack_conn_id, text=notice.text)
         if wanted.webhook_conn_id:
             from airflow.providers.http.notifications.http import HttpNotifier
 
             yield HttpNotifier(
-                http_conn_id=wanted.webhook_conn_id, endpoint=wanted.webhook_endpoint, json=told.to_dict()
+                http_conn_id=wanted.webhook_conn_id, endpoint=wanted.webhook_endpoint, json=notice.to_dict()
             )
 
     def _raise_first(self, failed: list[Exception]) -> None:
@@ -164,7 +167,7 @@ class StaleFeedNotifier(DeliveryNotifier):
         return cast("date | None", context.get("file_day"))
 
 
-async def _told(channel: BaseNotifier, context: Context) -> None:
+async def _notify(channel: BaseNotifier, context: Context) -> None:
     """Let a channel tell; the ones of older providers can't in an event loop, so a thread does it."""
     try:
         await channel.async_notify(context)

@@ -93,9 +93,9 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             except AirflowSensorTimeout as late:
                 self._missing(late, context)
         # One look here first: a trigger that fires at once may overtake the scheduler (apache/airflow#66374).
-        found = self.poke(context)
-        if found:
-            return found.xcom_value
+        result = self.poke(context)
+        if result:
+            return result.xcom_value
         return self._wait(context, until=system_clock().now() + timedelta(seconds=self.timeout))
 
     def _wait(self, context: Context, *, until: datetime) -> object:
@@ -130,22 +130,22 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             if self._pending is None:
                 self._pending = read_poll_state(ctx) if self.reschedule else []
             try:
-                found = find(ctx, self._day(context), previous=self._pending)
+                look = find(ctx, self._day(context), previous=self._pending)
             except TikTokOfflineError as error:
                 if not error.retryable:
                     raise
                 self.log.warning("%s Asking again in %.0f s.", error, self.poke_interval)
                 return PokeReturnValue(is_done=False)
-            self._pending = list(found.pending)
-            done = found.ready
+            self._pending = list(look.pending)
+            done = look.ready
             if self.reschedule:
                 write_poll_state(ctx, [] if done else self._pending)
         if not done:
-            self.log.info("%s: %d file(s) not complete yet.", found.day, len(self._pending))
+            self.log.info("%s: %d file(s) not complete yet.", look.day, len(self._pending))
             stale = self._stale_at(context)
             if stale is not None and stale <= system_clock().now():
                 self._tell_stale(context)
-        return PokeReturnValue(is_done=done, xcom_value=found.to_dict() if done else None)
+        return PokeReturnValue(is_done=done, xcom_value=look.to_dict() if done else None)
 
     def execute_complete(
         self,
@@ -212,8 +212,8 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     def _handed_over(self, context: Context) -> dict[str, object] | None:
         """What an asset watcher's trigger has found already, if it started this run."""
         events = context.get("triggering_asset_events") or {}
-        for found in (event for group in events.values() for event in group):
-            payload = (found.extra or {}).get("payload")
+        for asset_event in (event for group in events.values() for event in group):
+            payload = (asset_event.extra or {}).get("payload")
             if isinstance(payload, Mapping) and payload.get("advertiser") == self.advertiser_config().name:
                 return {key: payload[key] for key in ("day", "files", "already_delivered")}
         return None

@@ -26,7 +26,7 @@ def doctor(ctx: DeliveryContext, *, prove_role: bool = False) -> list[Finding]:
     :param prove_role: write the event set's own name back, which only the right role may.
     :returns: what was found, one line each; none of them holds a secret.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for subject, look in (
         ("configuration", _configuration),
         ("connections", _connections),
@@ -37,20 +37,20 @@ def doctor(ctx: DeliveryContext, *, prove_role: bool = False) -> list[Finding]:
         ("staging", _staging),
         ("ledger", _ledger),
     ):
-        found += _looked_at(subject, look, ctx)
-    return found
+        findings += _looked_at(subject, look, ctx)
+    return findings
 
 
 def _looked_at(
     subject: str, look: Callable[[DeliveryContext], Iterator[Finding]], ctx: DeliveryContext
 ) -> list[Finding]:
-    found: list[Finding] = []
+    findings: list[Finding] = []
     try:
-        found.extend(look(ctx))
+        findings.extend(look(ctx))
     except TikTokOfflineError as error:
         where = f"{error.where}: " if error.where else ""
-        found.append(_finding(subject, "failed", f"{where}{error.what}", error.todo or ""))
-    return found
+        findings.append(_finding(subject, "failed", f"{where}{error.what}", error.todo or ""))
+    return findings
 
 
 def _finding(subject: str, status: Status, text: str, todo: str = "") -> Finding:

@@ -119,14 +119,14 @@ def _path(ctx: DeliveryContext) -> str:
 
 def _check_shrinkage(ctx: DeliveryContext, wanted: SuppressionConfig, people: Suppression) -> None:
     """Compare the number of entries with that of the list which was last accepted."""
-    found = documents.read(ctx.objects, _path(ctx))
-    before = 0 if found is None else int(found[0]["entries"])
+    accepted = documents.read(ctx.objects, _path(ctx))
+    before = 0 if accepted is None else int(accepted[0]["entries"])
     now = people.facts.entries.total
-    if found is None or now >= before * (1 - wanted.max_shrink):
+    if accepted is None or now >= before * (1 - wanted.max_shrink):
         return
     raise OptOutListError(
         f"the suppression list has {now:,} entries, {before - now:,} fewer than the list accepted on "
-        f"{found[0]['accepted_at'][:10]} ({(before - now) / before:.0%} of {before:,}; "
+        f"{accepted[0]['accepted_at'][:10]} ({(before - now) / before:.0%} of {before:,}; "
         f"max_shrink is {wanted.max_shrink:.0%}); nothing was sent.",
         where=wanted.uri,
         todo="Look whether its export was cut off; if the list is right, raise suppression.max_shrink for one run.",
@@ -138,8 +138,8 @@ def _remember(ctx: DeliveryContext, people: Suppression) -> None:
     digest = _keyed(ctx, people.facts.sha256)
     if digest is None:
         return
-    found = documents.read(ctx.objects, _path(ctx))
-    if found is not None and found[0]["digest"] == digest:
+    accepted = documents.read(ctx.objects, _path(ctx))
+    if accepted is not None and accepted[0]["digest"] == digest:
         return
     document = {
         "entries": people.facts.entries.total,
@@ -147,10 +147,10 @@ def _remember(ctx: DeliveryContext, people: Suppression) -> None:
         "digest": digest,
     }
     # Of two steps that accept a list at once, one is enough.
-    if found is None:
+    if accepted is None:
         documents.create(ctx.objects, _path(ctx), document)
     else:
-        documents.swap(ctx.objects, _path(ctx), document, found[1])
+        documents.swap(ctx.objects, _path(ctx), document, accepted[1])
 
 
 def _keyed(ctx: DeliveryContext, sha256: str) -> str | None:
