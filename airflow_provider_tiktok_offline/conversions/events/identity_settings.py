@@ -96,7 +96,8 @@ def file_columns(
     """Which columns entered the ids of a file: an export that loses or gains one gives its sales other ids.
 
     :param present: the programme's columns that the file has.
-    :param with_order, without_order: valid rows of each kind; columns count where there are such rows.
+    :param with_order, without_order: valid rows of each kind, or whether there are any; columns of other kinds do not
+        count.
     """
     order = ORDER_COLUMNS if settings.basket == "order" else settings.event_identity
     columns = {"order_id": [name for name in present if name == "order_id"]}

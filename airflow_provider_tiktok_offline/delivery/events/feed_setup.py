@@ -44,6 +44,17 @@ def open_feed_state(ctx: DeliveryContext) -> FeedState:
     return FeedState(ctx.objects, feed_name(ctx), ctx.clock, lease_seconds=ctx.config.ledger.lease_seconds)
 
 
+def contract_columns(ctx: DeliveryContext) -> tuple[str, ...] | None:
+    """The columns that the feed's contract gives every file; None outside the route and before there is a contract."""
+    if ctx.config.route != "liveramp":
+        return None
+    try:
+        return open_feed_state(ctx).contract(ctx.config.name).columns
+    except FeedError:
+        # The deliver step reports it.
+        return None
+
+
 def contract_settings(ctx: DeliveryContext) -> ConversionSettings:
     """What decides what a row becomes; under a feed's contract, only the categories of its sample file are known."""
     settings = ctx.config.conversion_settings()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import file_columns
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import Events, open_events
+from airflow_provider_tiktok_offline.delivery.events.feed_setup import contract_columns
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.outcome_counts import OutcomeCounts, with_amounts
@@ -91,11 +93,23 @@ def _plan(ctx: DeliveryContext, delivery_id: str, events: Events, retry_refused:
 
 
 def _file_identity(ctx: DeliveryContext, delivery_id: str) -> IdentitySettings:
-    """What the file's event ids were made by: the settings, and the columns that the file had."""
+    """What the file's event ids were made by: the settings, and the columns that the file had.
+
+    A feed's contract says which columns its files have. One with others is no new way to make ids: ``deliver`` refuses
+    it before anything leaves.
+    """
     from airflow_provider_tiktok_offline.conversions.report.report import Report
 
     kept = ctx.objects.get(f"{ctx.folder(delivery_id)}/report.json")
     columns = {} if kept is None else Report.from_json(kept[0]).identity_columns
+    contract = contract_columns(ctx)
+    if contract is not None:
+        columns = file_columns(
+            ctx.config.conversion_settings(),
+            contract,
+            with_order="columns_with_order_id" in columns,
+            without_order="columns_without_order_id" in columns,
+        )
     return ctx.config.identity_settings().with_file(columns)
 
 
