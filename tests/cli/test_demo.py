@@ -12,6 +12,7 @@ from airflow_provider_tiktok_offline.cli.demo_children import ChildProcess, Demo
 from tests.cli.conftest import Cli
 
 
+@pytest.mark.demo
 def test_the_demo_delivers_each_event_once(cli: Cli) -> None:
     """Three runs of the example DAG; what TikTok's side holds is counted again without this package's code."""
     shown = cli.done("demo", "--rows", "1000")
