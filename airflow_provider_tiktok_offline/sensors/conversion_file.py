@@ -191,7 +191,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         try:
             self.on_stale_callback(cast("Context", {**context, "file_day": day}))
         except Exception:
-            self.log.exception("Nobody could be told that there is no file.")
+            self.log.exception("The notification of the stale file failed; the sensor goes on waiting.")
 
     def _missing(self, late: AirflowSensorTimeout, context: Context) -> NoReturn:
         self._tell_stale(context)
