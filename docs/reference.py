@@ -12,7 +12,7 @@ import typer.main
 from pydantic import BaseModel
 
 from airflow_provider_tiktok_offline.cli.app import app
-from airflow_provider_tiktok_offline.cli.config import starter
+from airflow_provider_tiktok_offline.cli.commands.config import starter
 from airflow_provider_tiktok_offline.config.schema import descriptions, json_schema, section_models
 
 HERE = Path(__file__).parent

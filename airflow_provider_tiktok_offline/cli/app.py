@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from airflow_provider_tiktok_offline import __version__
-from airflow_provider_tiktok_offline.cli import (
+from airflow_provider_tiktok_offline.cli.commands import (
     auth,
     config,
-    demo,
     doctor,
     event_sets,
     files,
@@ -22,6 +21,7 @@ from airflow_provider_tiktok_offline.cli import (
     simulator,
     upload,
 )
+from airflow_provider_tiktok_offline.cli.demo import command as demo
 from airflow_provider_tiktok_offline.cli.running import DEBUG_VARIABLE
 
 app = typer.Typer(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_tiktok_offline.cli.demo_children import ChildProcess, DemoError, run_to_end
+from airflow_provider_tiktok_offline.cli.demo.children import ChildProcess, DemoError, run_to_end
 from tests.cli.conftest import Cli
 
 

@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from airflow_provider_tiktok_offline.cli.demo_recount import recount
+from airflow_provider_tiktok_offline.cli.demo.recount import recount
 from airflow_provider_tiktok_offline.config import AdvertiserConfig
 from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from airflow_provider_tiktok_offline.cli.config import starter
+from airflow_provider_tiktok_offline.cli.commands.config import starter
 from airflow_provider_tiktok_offline.config import load_config
 from airflow_provider_tiktok_offline.config.connection_ids import connection_ids
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig

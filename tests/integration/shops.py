@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from airflow_provider_tiktok_offline.cli.demo_recount import recount
+from airflow_provider_tiktok_offline.cli.demo.recount import recount
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.connections import Connection

@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 import yaml
 
-from airflow_provider_tiktok_offline.cli.demo_recount import Recount, recount
+from airflow_provider_tiktok_offline.cli.demo.recount import Recount, recount
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.ledger import Ledger

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airflow_provider_tiktok_offline.cli import ledger_corrections
+from airflow_provider_tiktok_offline.cli.commands import ledger_corrections
 from airflow_provider_tiktok_offline.cli.contexts import delivery_context
 from airflow_provider_tiktok_offline.cli.options import Advertiser, ConfigPath, Json, advertiser_config, examples
 from airflow_provider_tiktok_offline.cli.running import output

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.cli.demo_stage import DemoRun, Stage
+    from airflow_provider_tiktok_offline.cli.demo.stage import DemoRun, Stage
 
 _STEPS = ("wait_for_file", "validate", "normalize_hash", "dedupe", "upload", "summary")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from airflow_provider_tiktok_offline.cli.commands.sample import Overwrite, must_be_new
 from airflow_provider_tiktok_offline.cli.contexts import alone, delivery_context
 from airflow_provider_tiktok_offline.cli.options import (
     Advertiser,
@@ -23,7 +24,6 @@ from airflow_provider_tiktok_offline.cli.options import (
 )
 from airflow_provider_tiktok_offline.cli.progress import step_progress
 from airflow_provider_tiktok_offline.cli.running import REFUSED, output, warn
-from airflow_provider_tiktok_offline.cli.sample import Overwrite, must_be_new
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.sequences import FeedDelivery

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from airflow_provider_tiktok_offline.cli.commands.sample import must_be_new
 from airflow_provider_tiktok_offline.cli.options import AsOf, examples, moment
 from airflow_provider_tiktok_offline.cli.running import UNUSABLE, complain, output, print_lines
-from airflow_provider_tiktok_offline.cli.sample import must_be_new
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.onboarding.entry_text import Account

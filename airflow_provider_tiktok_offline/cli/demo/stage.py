@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_tiktok_offline.cli.demo_children import ChildProcess, DemoError, run_to_end
-from airflow_provider_tiktok_offline.cli.demo_runs import MARK, TaskEnd
+from airflow_provider_tiktok_offline.cli.demo.children import ChildProcess, DemoError, run_to_end
+from airflow_provider_tiktok_offline.cli.demo.runs import MARK, TaskEnd
 from airflow_provider_tiktok_offline.clock import SystemClock, system_clock
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.cli.demo_recount import Event
-    from airflow_provider_tiktok_offline.cli.demo_sftp import DemoSftp
+    from airflow_provider_tiktok_offline.cli.demo.recount import Event
+    from airflow_provider_tiktok_offline.cli.demo.sftp_server import DemoSftp
 
 #: Seconds until the sensor's first look at the latest.
 _LONGEST_WAIT = 300
@@ -77,7 +77,7 @@ class Stage:
 
     def play(self) -> list[DemoRun]:
         """Start everything, run the DAG three times, stop everything."""
-        from airflow_provider_tiktok_offline.cli.demo_sftp import sftp_server
+        from airflow_provider_tiktok_offline.cli.demo.sftp_server import sftp_server
 
         with ExitStack() as stack:
             self.tell("Writing a sample file, starting an SFTP server and the simulator")
@@ -88,7 +88,7 @@ class Stage:
             self._make_ledger()
             environment = {**os.environ, **self._airflow(), **self._connections(server)}
             self.tell("Making Airflow's database (SQLite)")
-            command = [sys.executable, "-m", f"{_PACKAGE}.cli.demo_runs", str(self.dags / f"{DAG_ID}.py")]
+            command = [sys.executable, "-m", f"{_PACKAGE}.cli.demo.runs", str(self.dags / f"{DAG_ID}.py")]
             log = self.place / "airflow.log"
             airflow = stack.enter_context(ChildProcess("Airflow", command, log, mark=MARK, environment=environment))
             migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
@@ -104,7 +104,7 @@ class Stage:
 
         :raises DemoError: if anything differs, or a run failed.
         """
-        from airflow_provider_tiktok_offline.cli.demo_recount import recount
+        from airflow_provider_tiktok_offline.cli.demo.recount import recount
 
         failed = [run.title for run in runs if run.state != "success"]
         if failed:
@@ -240,7 +240,7 @@ class Stage:
         }
 
     def _connections(self, server: DemoSftp) -> dict[str, str]:
-        from airflow_provider_tiktok_offline.cli.demo_sftp import USER
+        from airflow_provider_tiktok_offline.cli.demo.sftp_server import USER
         from airflow_provider_tiktok_offline.simulator.defaults import ACCESS_TOKEN
 
         sftp = {
@@ -271,7 +271,7 @@ class Stage:
 
 def _example_dag() -> Path:
     """The DAG file that users copy: in a checkout beside the package, in a wheel inside it."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     places = (package.parent / "dags", package / "example_dags")
     return next(place / f"{DAG_ID}.py" for place in places if (place / f"{DAG_ID}.py").exists())
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airflow_provider_tiktok_offline.cli import config_from_file
+from airflow_provider_tiktok_offline.cli.commands import config_from_file
+from airflow_provider_tiktok_offline.cli.commands.sample import must_be_new
 from airflow_provider_tiktok_offline.cli.options import examples
 from airflow_provider_tiktok_offline.cli.running import UNUSABLE, complain, output, warn
-from airflow_provider_tiktok_offline.cli.sample import must_be_new
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.config import AdvertiserConfig

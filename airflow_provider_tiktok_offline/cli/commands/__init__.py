@@ -1,0 +1,1 @@
+"""The commands, by their groups; what several of them share lies a level above."""

@@ -1,0 +1,1 @@
+"""The command ``demo``: a server, a simulator and Airflow, started, run and counted."""
