@@ -10,9 +10,9 @@ from typing import get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from airflow_provider_tiktok_offline.config.documents import KeyPath
 from airflow_provider_tiktok_offline.config.fields import MISFIT
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.config.yaml_documents import KeyPath
 
 
 def explain(error: ValidationError, entry: Mapping[str, object]) -> list[tuple[KeyPath, str]]:

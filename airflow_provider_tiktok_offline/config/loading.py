@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from airflow_provider_tiktok_offline.config.documents import Document, KeyPath, read_document
 from airflow_provider_tiktok_offline.config.explaining import explain
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.config.presets import deep_merge
+from airflow_provider_tiktok_offline.config.yaml_documents import Document, KeyPath, read_document
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 #: In a directory, the ``defaults:`` of this file hold for all files; a file's own come on top.

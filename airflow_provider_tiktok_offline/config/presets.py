@@ -1,4 +1,4 @@
-"""Presets: the settings of exports whose layout is publicly documented, as data in ``config/presets``."""
+"""Presets: the settings of exports whose layout is publicly documented, as data in ``config/preset_files``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class _PresetFile(TypedDict):
 @cache
 def presets() -> dict[str, Preset]:
     """Every preset by its name."""
-    folder = files("airflow_provider_tiktok_offline.config").joinpath("presets")
+    folder = files("airflow_provider_tiktok_offline.config").joinpath("preset_files")
     by_name = {}
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         if file.name.endswith(".yaml"):

@@ -17,10 +17,10 @@ from airflow_provider_tiktok_offline.conversions.events.identity_settings import
 from airflow_provider_tiktok_offline.errors import ConfigError, DeliveryHeldError, LedgerBusyError
 from airflow_provider_tiktok_offline.ledger import audit, identity_record, meta_document
 from airflow_provider_tiktok_offline.ledger.deliveries import alive
+from airflow_provider_tiktok_offline.ledger.event_states import SENT_OUTCOMES
 from airflow_provider_tiktok_offline.ledger.keys_table import KnownEvents, key_rows
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
-from airflow_provider_tiktok_offline.ledger.outcomes import SENT_OUTCOMES
 from airflow_provider_tiktok_offline.ledger.table_faults import CommitConflict
 from airflow_provider_tiktok_offline.storage import documents
 

@@ -15,8 +15,8 @@ from airflow_provider_tiktok_offline.ledger import event_keys, identity_record, 
 from airflow_provider_tiktok_offline.ledger.claims import Claims, ClaimSet
 from airflow_provider_tiktok_offline.ledger.deliveries import Deliveries
 from airflow_provider_tiktok_offline.ledger.delivery_records import Records
+from airflow_provider_tiktok_offline.ledger.event_states import RETRY_WINDOW
 from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace, Meta
-from airflow_provider_tiktok_offline.ledger.outcomes import RETRY_WINDOW
 from airflow_provider_tiktok_offline.ledger.plan import Plan, PlanDraft, plan_rounds, read_plan, receipts_folder
 from airflow_provider_tiktok_offline.ledger.planner import Planner, batches
 from airflow_provider_tiktok_offline.ledger.receipts import AttemptRules, PartReceipts

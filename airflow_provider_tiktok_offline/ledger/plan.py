@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError
-from airflow_provider_tiktok_offline.ledger.outcomes import SENT_VERDICTS, VERDICTS
+from airflow_provider_tiktok_offline.ledger.event_states import SENT_VERDICTS, VERDICTS
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 

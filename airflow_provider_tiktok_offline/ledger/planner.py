@@ -8,8 +8,8 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.ledger.claims import Claims, ClaimSet, taken_over
+from airflow_provider_tiktok_offline.ledger.event_states import SENT_VERDICTS
 from airflow_provider_tiktok_offline.ledger.keys_table import KnownEvents
-from airflow_provider_tiktok_offline.ledger.outcomes import SENT_VERDICTS
 from airflow_provider_tiktok_offline.ledger.plan import PlanDraft
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 from airflow_provider_tiktok_offline.ledger.takeover import Takeover

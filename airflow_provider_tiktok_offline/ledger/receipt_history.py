@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from airflow_provider_tiktok_offline.ledger import key_files
-from airflow_provider_tiktok_offline.ledger.outcomes import OUTCOMES
+from airflow_provider_tiktok_offline.ledger.event_states import OUTCOMES
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 

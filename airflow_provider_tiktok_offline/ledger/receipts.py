@@ -18,7 +18,7 @@ import polars as pl
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError
 from airflow_provider_tiktok_offline.ledger import key_files
-from airflow_provider_tiktok_offline.ledger.outcomes import RETRY_WINDOW, may_be_retried
+from airflow_provider_tiktok_offline.ledger.event_states import RETRY_WINDOW, may_be_retried
 from airflow_provider_tiktok_offline.ledger.receipt_history import (
     Kind,
     read_outcomes,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.lookback import oldest_event_time
-from airflow_provider_tiktok_offline.ledger.outcomes import SENT_OUTCOMES, may_be_retried
+from airflow_provider_tiktok_offline.ledger.event_states import SENT_OUTCOMES, may_be_retried
 
 NO_KEYS = pl.Series("event_key", [], dtype=pl.Binary)
 

@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize, 
 from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError, UnsettledError
-from airflow_provider_tiktok_offline.ledger.outcomes import SENT_VERDICTS, VERDICTS
+from airflow_provider_tiktok_offline.ledger.event_states import SENT_VERDICTS, VERDICTS
 from tests.delivery.opt_outs import OptOuts
 from tests.delivery.world import World, rows
 

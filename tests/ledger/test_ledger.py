@@ -21,7 +21,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.corrections import acknowledge_identity, switch_route
-from airflow_provider_tiktok_offline.ledger.outcomes import RETRY_WINDOW
+from airflow_provider_tiktok_offline.ledger.event_states import RETRY_WINDOW
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import EVENT_SET, IDENTITY, LEASE, LOOKBACK, START, World, event_id
 

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.clock import SystemClock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError, StorageUnavailableError
-from airflow_provider_tiktok_offline.ledger.outcomes import OUTCOMES, RETRY_WINDOW
+from airflow_provider_tiktok_offline.ledger.event_states import OUTCOMES, RETRY_WINDOW
 from airflow_provider_tiktok_offline.ledger.receipts import AttemptRules, PartReceipts
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import World

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerBusyError
+from airflow_provider_tiktok_offline.ledger.event_states import RETRY_WINDOW
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
-from airflow_provider_tiktok_offline.ledger.outcomes import RETRY_WINDOW
 from airflow_provider_tiktok_offline.ledger.receipts import PartReceipts
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from tests.ledger.world import LEASE, World

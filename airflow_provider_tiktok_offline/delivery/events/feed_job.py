@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
 from airflow_provider_tiktok_offline.delivery.events.later_opt_outs import lines_of_later_opt_outs
-from airflow_provider_tiktok_offline.delivery.events.outcomes import keyed_events
+from airflow_provider_tiktok_offline.delivery.events.plan_outcomes import keyed_events
 from airflow_provider_tiktok_offline.delivery.events.planning import plan_again
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile

@@ -152,7 +152,7 @@ def write_file(ctx: DeliveryContext, uri: str, to: Path) -> WrittenFeedFile:
 
 def _feed_file(ctx: DeliveryContext, checked: _Checked, ledger: Ledger | None) -> FeedFile:
     """The feed file of the valid rows; with a ledger, of those that were not sent before."""
-    from airflow_provider_tiktok_offline.ledger.outcomes import UNTRIED_VERDICTS
+    from airflow_provider_tiktok_offline.ledger.event_states import UNTRIED_VERDICTS
     from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
     from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
 

@@ -127,7 +127,7 @@ def _ready(state: DeliveryState) -> bool:
 
 def _dry_run(ctx: DeliveryContext, state: DeliveryState) -> DeliverResult:
     """Run through the file without delivering it: what is wrong with it shows, and nothing is written anywhere."""
-    from airflow_provider_tiktok_offline.ledger.outcomes import UNTRIED_VERDICTS
+    from airflow_provider_tiktok_offline.ledger.event_states import UNTRIED_VERDICTS
     from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
     from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
     from airflow_provider_tiktok_offline.storage.files import open_files

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import SETTLED
-from airflow_provider_tiktok_offline.delivery.events.outcomes import outcomes
+from airflow_provider_tiktok_offline.delivery.events.plan_outcomes import outcomes
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
 from airflow_provider_tiktok_offline.delivery.source.source_retention import retain_source
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext

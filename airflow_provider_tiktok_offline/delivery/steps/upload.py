@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.delivery.events.outcomes import is_unchanged
+from airflow_provider_tiktok_offline.delivery.events.plan_outcomes import is_unchanged
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import later_opt_outs, opted_out
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
@@ -94,7 +94,7 @@ def _outstanding(
     """
     import polars as pl
 
-    from airflow_provider_tiktok_offline.ledger.outcomes import may_be_retried
+    from airflow_provider_tiktok_offline.ledger.event_states import may_be_retried
 
     now = ctx.clock.now()
     in_doubt = pl.col("outcome") == "in_doubt"

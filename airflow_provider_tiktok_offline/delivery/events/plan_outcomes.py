@@ -82,7 +82,7 @@ def _answered(ctx: DeliveryContext, plan: Plan, part: int) -> pl.DataFrame:
     """``event_key`` and ``outcome`` of each event of a part; null for planned events without a receipt."""
     import polars as pl
 
-    from airflow_provider_tiktok_offline.ledger.outcomes import SENT_VERDICTS
+    from airflow_provider_tiktok_offline.ledger.event_states import SENT_VERDICTS
 
     with ctx.ledger.receipts(plan.delivery_id, part, ctx.holder) as receipts:
         settled = receipts.settled().select("event_key", "outcome")
