@@ -120,7 +120,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once: one connection, one listing."""
         from airflow_provider_tiktok_offline.delivery.source.find_file import find
-        from airflow_provider_tiktok_offline.delivery.state.poll_state import read_poll_state, write_poll_state
+        from airflow_provider_tiktok_offline.delivery.state.runs import read_poll_state, write_poll_state
 
         arrived = self._handed_over(context)
         if arrived is not None:

@@ -1,7 +1,12 @@
-"""Which deliveries a run has opened, so that its last step finds them whatever happened before it."""
+"""What a run keeps between its tasks: the deliveries it has opened, and the files its last poll found incomplete.
+
+Its last step finds the deliveries whatever happened before it; waiting may be spread over several processes.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -43,3 +48,24 @@ def note_step(ctx: DeliveryContext, state: DeliveryState, result: StepResult) ->
     :raises DeliveryHeldError: if another run has taken the delivery over.
     """
     ctx.deliveries.save(state, steps={result.STEP: result.to_document()})
+
+
+def read_poll_state(ctx: DeliveryContext) -> list[Mapping[str, object]]:
+    """The stamps of the files that this run's last poll found incomplete; none at the first."""
+    stored = ctx.objects.get(_poll_path(ctx))
+    if stored is None:
+        return []
+    stamps: list[Mapping[str, object]] = json.loads(stored[0])
+    return stamps
+
+
+def write_poll_state(ctx: DeliveryContext, pending: Sequence[Mapping[str, object]]) -> None:
+    """Keep the stamps of the files that this poll found incomplete; nothing is kept of an empty list."""
+    if pending:
+        ctx.objects.put(_poll_path(ctx), json.dumps(list(pending)).encode())
+    else:
+        ctx.objects.delete(_poll_path(ctx))
+
+
+def _poll_path(ctx: DeliveryContext) -> str:
+    return f"advertisers/{ctx.config.name}/pending/{ctx.run_key}.json"
