@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ConversionFileSensor"]
 
+#: Seconds between two looks of the task itself, where the triggerer can't see the configuration: each starts a task.
+_TASK_LOOKS_EVERY = 300.0
+
 
 class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     """Wait until the day's conversion file is there and complete; SFTP, S3, other object stores and local disk.
@@ -98,24 +101,35 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             return result.xcom_value
         return self._wait(context, until=system_clock().now() + timedelta(seconds=self.timeout))
 
-    def _wait(self, context: Context, *, until: datetime) -> object:
-        """Go on in the triggerer."""
+    def _wait(self, context: Context, *, until: datetime, least: float = 0.0) -> object:
+        """Go on in the triggerer.
+
+        :param least: seconds between two looks, at least.
+        """
         from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger
 
         stale = self._stale_at(context)
         now = system_clock().now()
         return self.defer(
             trigger=ConversionFileTrigger(
-                settings=self.advertiser_config().model_dump(mode="json"),
+                **self._whose_settings(),
                 day=self._day(context).isoformat(),
                 pending=self._pending or [],
-                poke_interval=self.poke_interval,
+                poke_interval=None
+                if "poke_interval" in self._from_config and not least
+                else max(self.poke_interval, least),
                 stale_at=None if stale is None or stale <= now else stale.isoformat(),
             ),
             method_name="execute_complete",
             kwargs={"until": until.isoformat()},
             timeout=max(until - now, timedelta(0)),
         )
+
+    def _whose_settings(self) -> dict[str, Any]:
+        """What the trigger finds the settings by: the file and the entry, which it reads again when they change."""
+        if self.settings is None:
+            return {"config": self.config, "advertiser": self.advertiser}
+        return {"settings": self.advertiser_config().model_dump(mode="json")}
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once: one connection, one listing."""
@@ -155,14 +169,21 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     ) -> dict[str, object]:
         """Take over from the trigger.
 
-        :param event: ``status`` (found, stale or error) and what was found, or the error's type and message.
+        :param event: ``status`` (found, stale, look_again or error) and what was found, or the error's type and
+            message.
         :param until: when the time is over.
         """
+        over = datetime.fromisoformat(until) if until else system_clock().now() + timedelta(seconds=self.timeout)
+        if event["status"] == "look_again":
+            self._pending = list(cast("list[Mapping[str, object]]", event["pending"]))
+            result = self.poke(context)
+            if result:
+                return cast("dict[str, object]", result.xcom_value)
+            self._wait(context, until=over, least=_TASK_LOOKS_EVERY)
         if event["status"] == "stale":
             self._tell_stale(context)
             self._pending = list(cast("list[Mapping[str, object]]", event["pending"]))
-            over = system_clock().now() + timedelta(seconds=self.timeout)
-            self._wait(context, until=over if until is None else datetime.fromisoformat(until))
+            self._wait(context, until=over)
         if event["status"] == "error":
             raise AirflowFailException(f"{event['error']}: {event['message']}")
         return {key: event[key] for key in ("day", "files", "already_delivered")}

@@ -6,16 +6,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_tiktok_offline.clock import system_clock
-from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
 from airflow_provider_tiktok_offline.triggers.listings import shared_listing
 
 if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
     from airflow_provider_tiktok_offline.delivery.source.find_file import FoundFiles
 
 __all__ = ["ConversionFileTrigger"]
@@ -24,6 +26,8 @@ __all__ = ["ConversionFileTrigger"]
 _REMEMBERED = 500
 _STORE_KEY = "handed_over"
 _LEAST_INTERVAL = 0.05
+#: Seconds to the first look, until the settings are read.
+_FIRST_INTERVAL = 60.0
 #: Seconds from deferring to the first look: a trigger that fires before the scheduler has noted that its task is
 #: deferred fails it (apache/airflow#66374).
 _HEAD_START = 10.0
@@ -50,33 +54,47 @@ class ConversionFileTrigger(BaseEventTrigger):
     over survives a restart of the triggerer where Airflow has asset state (3.3), and a file whose delivery is closed
     is never handed over again.
 
-    :param settings: the advertiser's settings as JSON-able values; credentials stay in connections.
+    With ``config`` and ``advertiser`` the settings are read where the triggerer runs, and read again when the file has
+    changed: a corrected path is looked at within one interval. While the changed file is broken, the settings before
+    hold. If the triggerer does not see the file at all, a look is handed back to the task (``look_again``); a watcher,
+    which has no task, waits until it sees it.
+
+    :param config: path of advertisers.yaml, as the triggerer sees it.
+    :param advertiser: the entry's name.
+    :param settings: the advertiser's settings as JSON-able values, instead of ``config`` and ``advertiser``.
     :param day: the file's day, as 2026-11-21; None watches for any day's file.
     :param pending: stamps of files that the look before found incomplete.
-    :param poke_interval: seconds between two looks.
+    :param poke_interval: seconds between two looks; else the advertiser's ``poke_seconds``.
     :param stale_at: ISO 8601; if no file has appeared by then, the trigger says so (``stale``) and ends.
     """
 
     def __init__(
         self,
         *,
-        settings: Mapping[str, object],
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: Mapping[str, object] | None = None,
         day: str | None = None,
         pending: Sequence[Mapping[str, object]] = (),
-        poke_interval: float = 60,
+        poke_interval: float | None = None,
         stale_at: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.settings = dict(settings)
+        self.config = config
+        self.advertiser = advertiser
+        self.settings = None if settings is None else dict(settings)
         self.day = day
         self.pending: list[dict[str, object]] = [dict(stamp) for stamp in pending]
-        self.poke_interval = max(poke_interval, _LEAST_INTERVAL)
+        self.poke_interval = poke_interval
         self.stale_at = stale_at
+        self._current: AdvertiserConfig | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
             "airflow_provider_tiktok_offline.triggers.conversion_file.ConversionFileTrigger",
             {
+                "config": self.config,
+                "advertiser": self.advertiser,
                 "settings": self.settings,
                 "day": self.day,
                 "pending": self.pending,
@@ -87,16 +105,26 @@ class ConversionFileTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         handed_over = await self._recall()
-        head_start = min(_HEAD_START, self.poke_interval)
+        least = min(_HEAD_START, self._interval())
         while True:
-            now = asyncio.get_running_loop().time()
-            await asyncio.sleep(until_shared_look(now, self.poke_interval, least=head_start))
-            head_start = 0.0
+            interval = self._interval()
+            await asyncio.sleep(until_shared_look(asyncio.get_running_loop().time(), interval, least=least))
+            least = 0.0
             try:
-                found = await self._look()
+                config = await sync_to_async(self._settings, thread_sensitive=False)()
+            except ConfigError as error:
+                self.log.warning("%s Waiting until it is mended; looking again in %.0f s.", error, interval)
+                continue
+            if config is None and self.day is None:
+                continue
+            if config is None:
+                yield TriggerEvent({"status": "look_again", "day": self.day, "pending": self.pending})
+                return
+            try:
+                found = await self._look(config)
             except TikTokOfflineError as error:
                 if error.retryable:
-                    self.log.warning("%s Asking again in %.0f s.", error, self.poke_interval)
+                    self.log.warning("%s Asking again in %.0f s.", error, interval)
                     continue
                 yield TriggerEvent({"status": "error", "error": type(error).__name__, "message": str(error)})
                 return
@@ -115,7 +143,7 @@ class ConversionFileTrigger(BaseEventTrigger):
                     yield TriggerEvent(
                         {
                             "status": "found",
-                            "advertiser": self.settings["name"],
+                            "advertiser": config.name,
                             "day": found.day,
                             "files": [dict(stamp)],
                             "already_delivered": False,
@@ -124,14 +152,43 @@ class ConversionFileTrigger(BaseEventTrigger):
                     handed_over = [*handed_over, mark][-_REMEMBERED:]
                     await self._remember(handed_over)
 
-    async def _look(self) -> FoundFiles:
+    def _settings(self) -> AdvertiserConfig | None:
+        """The settings as they stand now; None if their file can't be seen from here.
+
+        :raises ConfigError: if they are broken, and no whole ones are known.
+        """
+        from airflow_provider_tiktok_offline.config.current import current_settings
         from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+
+        if self.config is None or self.advertiser is None:
+            return self._current or AdvertiserConfig.model_validate(self.settings)
+        try:
+            current = current_settings(self.config, self.advertiser)
+        except ConfigError as error:
+            if self._current is None and not Path(self.config).exists():
+                self.log.warning("The triggerer does not see %s, so it can't look for files.", self.config)
+                return None
+            if self._current is None:
+                raise
+            self.log.warning("%s The wait goes on with the settings before.", error)
+            return self._current
+        if self._current not in (None, current):
+            self.log.info("The settings of %s have changed. This look uses the new ones.", self.advertiser)
+        self._current = current
+        return current
+
+    def _interval(self) -> float:
+        """Seconds between two looks."""
+        if self.poke_interval is not None:
+            return max(self.poke_interval, _LEAST_INTERVAL)
+        return float(self._current.source.poke_seconds) if self._current else _FIRST_INTERVAL
+
+    async def _look(self, config: AdvertiserConfig) -> FoundFiles:
         from airflow_provider_tiktok_offline.delivery.source.find_file import day_of_file, find, folder_uri
         from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
         from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
 
         logging.getLogger("asyncssh").setLevel(logging.WARNING)
-        config = AdvertiserConfig.model_validate(self.settings)
         ctx = DeliveryContext(config=config, connections=AirflowConnections(), holder="triggerer")
         if self.day is not None:
             day = date.fromisoformat(self.day)
