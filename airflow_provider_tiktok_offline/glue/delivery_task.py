@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.errors import (
     TikTokOfflineError,
     UnsettledError,
 )
+from airflow_provider_tiktok_offline.glue.log_sentences import many, size
 from airflow_provider_tiktok_offline.glue.metrics import measured
 from airflow_provider_tiktok_offline.glue.report_pages import page_link
 from airflow_provider_tiktok_offline.storage.uris import parse
@@ -164,6 +165,17 @@ def refuse_lonely_state(config: AdvertiserConfig) -> None:
         )
 
 
+class TaskFailedError(AirflowFailException):
+    """A task failed, and a retry would not help.
+
+    :param error: why.
+    """
+
+    def __init__(self, error: TikTokOfflineError) -> None:
+        self.error = error
+        super().__init__(f"{type(error).__name__}: {error}")
+
+
 @contextmanager
 def task_errors() -> Iterator[None]:
     """Let Airflow retry what may pass, and fail at once what can't: the type of the error decides."""
@@ -172,7 +184,12 @@ def task_errors() -> Iterator[None]:
     except TikTokOfflineError as error:
         if error.retryable:
             raise
-        raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+        log.error("%s", error)
+        raise TaskFailedError(error) from None
+
+
+def _sent_events(number: int) -> str:
+    return many(number, "event")
 
 
 def log_progress() -> Progress:
@@ -186,9 +203,10 @@ def log_progress() -> Progress:
         if now - last < _PROGRESS_EVERY:
             return
         last = now
+        amount = _sent_events if step == "upload" else size
         if total:
-            log.info("%s: %s of %s (%.0f %%)", step, f"{done:,}", f"{total:,}", 100 * done / total)
+            log.info("%s: %s of %s (%.0f %%)", step, amount(done), amount(total), 100 * done / total)
         else:
-            log.info("%s: %s", step, f"{done:,}")
+            log.info("%s: %s", step, amount(done))
 
     return report

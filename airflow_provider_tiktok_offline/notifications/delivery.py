@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import GateExceededError, GuardError, TikTokOfflineError
-from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
+from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, TaskFailedError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -176,9 +176,9 @@ async def _notify(channel: BaseNotifier, context: Context) -> None:
 
 
 def _own_error(error: object) -> BaseException | None:
-    """The package's own error, which Airflow's may be wrapped around."""
-    if isinstance(error, BaseException) and isinstance(error.__cause__, TikTokOfflineError):
-        return error.__cause__
+    """The package's own error, which a failed task carries."""
+    if isinstance(error, TaskFailedError):
+        return error.error
     return error if isinstance(error, BaseException) else None
 
 

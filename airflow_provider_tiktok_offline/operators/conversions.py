@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.links import FileReportLink
@@ -57,15 +58,11 @@ class ValidateConversionFileOperator(DeliveryOperator):
         with self.step("validate", context) as ctx, self.showing_report(ctx, context):
             results = []
             for file in stamps(self.files):
+                watch = log_sentences.Stopwatch(ctx.clock)
                 validated = validate(ctx, stamp_of(ctx, file) if isinstance(file, str) else file)
-                result = validated.to_dict()
-                self.log.info(
-                    "%(delivery_id)s: %(rows_total)d rows: %(rows_valid)d valid, %(rows_rejected)d rejected,"
-                    " %(rows_duplicate)d duplicate, %(rows_excluded)d excluded. Report: %(report_uri)s",
-                    result,
-                )
+                self.log.info("%s", log_sentences.validated(validated, watch))
                 self.trace(read=[at(validated.uri)], written=[at(validated.report_uri)])
-                results.append(result)
+                results.append(validated.to_dict())
             return {"deliveries": results}
 
 
@@ -79,8 +76,12 @@ class NormalizeHashOperator(DeliveriesOperator):
         from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 
         with self.step("normalize_hash", context) as ctx:
-            results = [normalize_hash(ctx, delivery_id) for delivery_id in self.delivery_ids()]
-            for result in results:
+            results = []
+            for delivery_id in self.delivery_ids():
+                watch = log_sentences.Stopwatch(ctx.clock)
+                result = normalize_hash(ctx, delivery_id)
+                self.log.info("%s", log_sentences.staged(result, watch))
+                results.append(result)
                 staged = [] if result.manifest_uri is None else [at(result.manifest_uri, result.events)]
                 self.trace(read=[at(ctx.deliveries.get(result.delivery_id).uri)], written=staged)
         return {"deliveries": [result.to_dict() for result in results]}
@@ -98,7 +99,12 @@ class DedupeOperator(DeliveriesOperator):
         from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 
         with self.step("dedupe", context) as ctx:
-            results = [dedupe(ctx, delivery_id) for delivery_id in self.delivery_ids()]
+            results = []
+            for delivery_id in self.delivery_ids():
+                watch = log_sentences.Stopwatch(ctx.clock)
+                result = dedupe(ctx, delivery_id)
+                self.log.info("%s", log_sentences.planned(result, watch))
+                results.append(result)
         context["ti"].xcom_push(key="counts", value=[result.to_dict() for result in results])
         return [{"delivery_id": result.delivery_id, "part": part} for result in results for part in result.parts]
 

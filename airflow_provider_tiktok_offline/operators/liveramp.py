@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.operators.base import DeliveriesOperator, DeliveryOperator
@@ -33,12 +34,14 @@ class LiveRampDeliveryOperator(DeliveriesOperator):
         from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 
         with self.step("deliver", context) as ctx:
-            results = [deliver(ctx, delivery_id) for delivery_id in self.delivery_ids()]
-            for result in results:
+            results = []
+            for delivery_id in self.delivery_ids():
+                watch = log_sentences.Stopwatch(ctx.clock)
+                result = deliver(ctx, delivery_id)
+                results.append(result)
+                self.log.info("%s", log_sentences.delivered(result, watch))
                 fed = [] if result.uri is None else [at(result.uri, result.rows)]
                 self.trace(read=[at(ctx.deliveries.get(result.delivery_id).uri)], written=fed)
-        for result in results:
-            self.log.info("%s: %s, %s rows, %s", result.delivery_id, result.outcome, result.rows, result.file_name)
         if results and all(result.outcome == "nothing_new" for result in results):
             raise AirflowSkipException("Nothing is new: every row was delivered before, so no file goes out.")
         return {"deliveries": [result.to_dict() for result in results]}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.glue.log_sentences import many
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 
@@ -89,5 +90,8 @@ class DoctorOperator(DeliveryOperator):
         counts = {status: sum(finding.status == status for finding in findings) for status in tell}
         if counts["failed"]:
             faults = [str(finding) for finding in findings if finding.status == "failed"]
-            raise AirflowFailException(f"{ctx.config.name}: {len(faults)} fault(s): {' | '.join(faults)}")
+            raise AirflowFailException(f"{ctx.config.name}: {many(len(faults), 'fault')}: {' | '.join(faults)}")
+        self.log.info(
+            "%s: no fault, %s, %d in order.", ctx.config.name, many(counts["warning"], "warning"), counts["ok"]
+        )
         return counts

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRule
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import UnsettledError
+from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.lineage import at, event_set
 from airflow_provider_tiktok_offline.glue.metrics import count_delivery
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
@@ -60,16 +62,16 @@ class DeliverySummaryOperator(DeliveryOperator):
         with self.step("summary", context) as ctx, self.showing_report(ctx, context):
             summaries = summarize_all(ctx)
             results = [summary.to_dict() for summary in summaries]
-            for summary, result in zip(summaries, results, strict=True):
-                self.log.info("%s", _counts(result))
+            for summary in summaries:
+                self.log.info("%s", log_sentences.summarized(summary))
                 count_delivery(ctx.config, summary)
                 reached = [event_set(ctx.config, summary.events.get("accepted", 0))]
                 self.trace(read=[at(summary.file)], written=reached if ctx.config.route == "tiktok" else [])
             if failed:
                 raise UnsettledError(
-                    f"the run can't be called a success: {', '.join(failed)} failed.",
+                    f"the run is no success: {_first_cause(failed)}.",
                     where=f"{context['dag_run'].dag_id}, {context['dag_run'].run_id}",
-                    todo="Their logs say why. Clear them and what follows; nothing is sent twice.",
+                    todo=f"The log of {next(iter(failed))} says why. Clear it and what follows; nothing is sent twice.",
                 )
         if not results:
             raise AirflowSkipException("No file, nothing to close.")
@@ -77,24 +79,36 @@ class DeliverySummaryOperator(DeliveryOperator):
             context["outlet_events"][asset].extra = {"deliveries": [_counts(result) for result in results]}
         return {"deliveries": results}
 
-    def _failed_before(self, context: Context) -> list[str]:
+    def _failed_before(self, context: Context) -> dict[str, bool]:
+        """The tasks before this one that failed, first cause first; whether each failed itself."""
         run = context["dag_run"]
         before = self._tasks_before()
         if not before:
-            return []
+            return {}
         found = context["ti"].get_task_states(dag_id=run.dag_id, task_ids=before, run_ids=[run.run_id])
         states: Mapping[str, str | None] = found.get(run.run_id, {})
-        return [task_id for task_id in before if any(state in _FAILED for state in _of_task(states, task_id))]
+        of_task = {task_id: set(_of_task(states, task_id)) & _FAILED for task_id in before}
+        failed = {task_id: "failed" in found for task_id, found in of_task.items() if found}
+        return dict(sorted(failed.items(), key=lambda task: not task[1]))
 
     def _tasks_before(self) -> list[str]:
+        """The tasks that this one depends on, each after those that it depends on itself."""
         dag = self.get_dag()
-        seen: set[str] = set()
+        upstream: dict[str, set[str]] = {}
         todo = set(self.upstream_task_ids)
         while dag is not None and todo:
             task_id = todo.pop()
-            seen.add(task_id)
-            todo |= dag.get_task(task_id).upstream_task_ids - seen
-        return sorted(seen)
+            upstream[task_id] = set(dag.get_task(task_id).upstream_task_ids)
+            todo |= upstream[task_id] - upstream.keys()
+        return list(TopologicalSorter(upstream).static_order())
+
+
+def _first_cause(failed: Mapping[str, bool]) -> str:
+    """The task that failed first, and those that did not run for it."""
+    causes = [task_id for task_id, itself in failed.items() if itself] or list(failed)
+    others = [task_id for task_id in failed if task_id not in causes]
+    left_out = f", so {' and '.join(others)} did not run" if others else ""
+    return f"{' and '.join(causes)} failed{left_out}"
 
 
 def _counts(result: Mapping[str, object]) -> dict[str, JsonValue]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.delivery_task import task_errors
 from airflow_provider_tiktok_offline.glue.lineage import at, event_set
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
@@ -57,10 +58,11 @@ class TikTokUploadOperator(DeliveryOperator):
         from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 
         with self.step("upload", context) as ctx:
+            watch = log_sentences.Stopwatch(ctx.clock)
             result = upload(ctx, self.part["delivery_id"], int(self.part["part"]))
             staged = at(f"{ctx.config.staging}/{self.part['delivery_id']}/manifest.json")
             self.trace(read=[staged], written=[event_set(ctx.config, result.accepted)])
-        self.log.info("%s part %s: %s", self.part["delivery_id"], self.part["part"], result)
+            self.log.info("%s", log_sentences.uploaded(result, watch))
         return result.to_dict()
 
 

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
@@ -133,12 +134,12 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once: one connection, one listing."""
-        from airflow_provider_tiktok_offline.delivery.source.find_file import find
+        from airflow_provider_tiktok_offline.delivery.source.find_file import find, source_uri
         from airflow_provider_tiktok_offline.delivery.state.runs import read_poll_state, write_poll_state
 
         arrived = self._handed_over(context)
         if arrived is not None:
-            return PokeReturnValue(is_done=True, xcom_value=arrived)
+            return PokeReturnValue(is_done=True, xcom_value=self._found(arrived))
         with task_errors():
             ctx = self.delivery_context(context)
             if self._pending is None:
@@ -155,11 +156,19 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             if self.reschedule:
                 write_poll_state(ctx, [] if done else self._pending)
         if not done:
-            self.log.info("%s: %d file(s) not complete yet.", look.day, len(self._pending))
+            uri = source_uri(ctx.config.source, self._day(context))
+            self.log.info("%s", log_sentences.waiting(uri, look.day, self._pending, self.poke_interval))
             stale = self._stale_at(context)
             if stale is not None and stale <= system_clock().now():
                 self._tell_stale(context)
-        return PokeReturnValue(is_done=done, xcom_value=look.to_dict() if done else None)
+            return PokeReturnValue(is_done=False)
+        return PokeReturnValue(is_done=True, xcom_value=self._found(look.to_dict()))
+
+    def _found(self, result: dict[str, object]) -> dict[str, object]:
+        """Say in the log what is handed on."""
+        for sentence in log_sentences.found(result, system_clock().now()):
+            self.log.info("%s", sentence)
+        return result
 
     def execute_complete(
         self,
@@ -186,7 +195,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             self._wait(context, until=over)
         if event["status"] == "error":
             raise AirflowFailException(f"{event['error']}: {event['message']}")
-        return {key: event[key] for key in ("day", "files", "already_delivered")}
+        return self._found({key: event[key] for key in ("day", "files", "already_delivered")})
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, object] | None, context: Context) -> object:
         try:

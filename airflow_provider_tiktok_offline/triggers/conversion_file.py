@@ -14,6 +14,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.triggers.listings import shared_listing
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _STORE_KEY = "handed_over"
 _LEAST_INTERVAL = 0.05
 #: Seconds to the first look, until the settings are read.
 _FIRST_INTERVAL = 60.0
+#: Seconds between two lines in the log that say the same.
+_SAY_EVERY = 3600.0
 #: Seconds from deferring to the first look: a trigger that fires before the scheduler has noted that its task is
 #: deferred fails it (apache/airflow#66374).
 _HEAD_START = 10.0
@@ -88,6 +91,7 @@ class ConversionFileTrigger(BaseEventTrigger):
         self.poke_interval = poke_interval
         self.stale_at = stale_at
         self._current: AdvertiserConfig | None = None
+        self._say_next = 0.0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return (
@@ -128,6 +132,7 @@ class ConversionFileTrigger(BaseEventTrigger):
                     continue
                 yield TriggerEvent({"status": "error", "error": type(error).__name__, "message": str(error)})
                 return
+            self._say(config, found)
             self.pending = [dict(stamp) for stamp in found.pending]
             if self.day is not None:
                 if found.ready:
@@ -182,6 +187,18 @@ class ConversionFileTrigger(BaseEventTrigger):
         if self.poke_interval is not None:
             return max(self.poke_interval, _LEAST_INTERVAL)
         return float(self._current.source.poke_seconds) if self._current else _FIRST_INTERVAL
+
+    def _say(self, config: AdvertiserConfig, found: FoundFiles) -> None:
+        """What is waited for: at the first look, when it changes, and every hour."""
+        now = system_clock().monotonic()
+        changed = [dict(stamp) for stamp in found.pending] != self.pending
+        if self.day is None or found.ready or not (changed or now >= self._say_next):
+            return
+        from airflow_provider_tiktok_offline.delivery.source.find_file import source_uri
+
+        self._say_next = now + _SAY_EVERY
+        uri = source_uri(config.source, date.fromisoformat(self.day))
+        self.log.info("%s", log_sentences.waiting(uri, self.day, found.pending, self._interval()))
 
     async def _look(self, config: AdvertiserConfig) -> FoundFiles:
         from airflow_provider_tiktok_offline.delivery.source.find_file import day_of_file, find, folder_uri

@@ -87,6 +87,42 @@ def test_a_deferred_sensor_goes_on_when_the_file_comes(world: World) -> None:
     world.shops.assert_delivered(file)
 
 
+def test_each_tasks_log_says_what_happened(world: World) -> None:
+    """In words: what was waited for, found, checked, hashed, compared, sent and closed, and that it was done before."""
+    day = YESTERDAY - timedelta(days=13)
+    run = world.start("corner_shop", day.isoformat())
+    wait_until(lambda: world.api.task_state(*run, "wait_for_file") == "deferred", "a deferred sensor")
+    file = world.shops.write(f"corner_{day:%Y%m%d}.csv", seed=63)
+    assert world.api.finished(*run) == "success"
+    facts = {
+        "wait_for_file": (f"No file yet for {day}: ", f"Found {file.name} for {day}, "),
+        "validate": (f"Checked {file.name}, ",),
+        "normalize_hash": ("Hashed the rows of delivery ",),
+        "dedupe": ("Compared ", " with the ledger in "),
+        "upload[0]": ("Sent part 1 of delivery ", "events received"),
+        "summary": (f"{file.name} is done. Of ",),
+    }
+    for task, words in facts.items():
+        sentences = [sentence for _level, sentence in world.api.log(*run, task)]
+        for fact in words:
+            assert any(fact in sentence for sentence in sentences), (task, fact, sentences)
+    again = world.start("corner_shop", day.isoformat())
+    assert world.api.finished(*again) == "success"
+    assert any("was delivered before" in sentence for _level, sentence in world.api.log(*again, "wait_for_file"))
+
+
+def test_a_breached_gate_is_one_error_in_the_log(world: World) -> None:
+    """The sentence stands once as an error, with the share and what to do; the summary names the cause."""
+    day = YESTERDAY - timedelta(days=14)
+    file = world.shops.write(f"corner_{day:%Y%m%d}.csv", seed=64, bad_ratio=0.5)
+    run = world.start("corner_shop", day.isoformat())
+    assert world.api.finished(*run) == "failed"
+    errors = [sentence for level, sentence in world.api.log(*run, "validate") if level == "error"]
+    assert len([sentence for sentence in errors if file.name in sentence and "nothing was sent" in sentence]) == 1
+    said = [sentence for level, sentence in world.api.log(*run, "summary") if level == "error"]
+    assert any("gate exceeded" in sentence for sentence in said), said
+
+
 def test_the_report_is_a_click_away(world: World) -> None:
     """The link on a task opens the file's report in Airflow itself, and the other one TikTok's Events Manager."""
     day = YESTERDAY - timedelta(days=11)

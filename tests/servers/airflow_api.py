@@ -87,6 +87,16 @@ class AirflowApi:
         wait_until(lambda: self.run_state(dag_id, run_id) in ("success", "failed"), f"end of {dag_id}, {run_id}")
         return self.run_state(dag_id, run_id)
 
+    def log(self, dag_id: str, run_id: str, task: str) -> list[tuple[str, str]]:
+        """Level and sentence of each line that the last try of a task (or of ``upload[0]``) has logged."""
+        instance = self.tasks(dag_id, run_id)[task]
+        said = self.get(
+            f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{instance['task_id']}/logs/{instance['try_number']}",
+            map_index=instance["map_index"],
+            full_content=True,
+        )
+        return [(line.get("level", ""), line.get("event", "")) for line in said["content"] if isinstance(line, dict)]
+
     def clear_run(self, dag_id: str, run_id: str) -> None:
         """Clear every task of a run, as *Clear Run* does."""
         self.post(f"/dags/{dag_id}/dagRuns/{run_id}/clear", {"dry_run": False})

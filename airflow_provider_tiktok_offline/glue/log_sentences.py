@@ -1,0 +1,218 @@
+"""What a task writes into its log when it is done: one sentence with the fact, for a person who looks once a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.clock import Clock
+    from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary
+    from airflow_provider_tiktok_offline.delivery.state.step_results import (
+        DedupeResult,
+        DeliverResult,
+        NormalizeHashResult,
+        UploadPartResult,
+        ValidateResult,
+    )
+
+_SIZES = ("bytes", "kB", "MB", "GB", "TB")
+#: Event outcomes and verdicts, as a sentence about events names them.
+_EVENT_WORDS = {
+    "new": "new",
+    "would_send": "to be sent if this were live",
+    "already_sent": "sent before",
+    "changed_after_sent": "sent before with another amount or time",
+    "held": "held by another delivery",
+    "expired": "too old by now",
+    "suppressed": "of people who have opted out",
+    "accepted": "received",
+    "refused": "refused",
+    "unconfirmed": "without an answer",
+    "not_sent": "not sent yet",
+}
+_FEED_WORDS = {
+    "delivered": "delivered",
+    "already_delivered": "was delivered before",
+    "nothing_new": "has nothing new: every row was delivered before, so no file goes out",
+    "queued": "waits for the next feed file: another one went out today",
+    "carried_over": "waits for the next feed file: too few rows for one",
+    "would_deliver": "would be delivered: this is a dry run",
+}
+
+
+class Stopwatch:
+    """Seconds since it was started, as a sentence says them.
+
+    :param clock: where the time comes from.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._started = clock.monotonic()
+
+    def __str__(self) -> str:
+        return duration(self._clock.monotonic() - self._started)
+
+
+def duration(seconds: float) -> str:
+    """A length of time: ``0.4 s``, ``3 min``, ``5 h 10 min``, ``2 days``."""
+    if seconds < 100:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} days"
+
+
+def size(stored: float) -> str:
+    """A number of bytes: ``734 bytes``, ``1.2 MB``."""
+    step = 0
+    while stored >= 1000 and step < len(_SIZES) - 1:
+        stored /= 1000
+        step += 1
+    return f"{stored:,.0f} {_SIZES[step]}" if step == 0 or stored >= 100 else f"{stored:.1f} {_SIZES[step]}"
+
+
+def many(number: int, thing: str) -> str:
+    """A number and its noun: ``1 row``, ``12,000 rows``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def file_name(uri: str) -> str:
+    """The last part of a URI."""
+    return uri.rstrip("/").rpartition("/")[2]
+
+
+def found(result: Mapping[str, object], now: datetime) -> Iterator[str]:
+    """What a sensor has found, a sentence a file.
+
+    :param result: what it hands on.
+    :param now: against which the files' ages are told, aware.
+    """
+    files = result["files"]
+    if result["already_delivered"]:
+        yield f"The file of {result['day']} was delivered before. There is nothing to do."
+    for stamp in files if isinstance(files, list | tuple) else ():
+        words = [f"Found {file_name(str(stamp['uri']))} for {result['day']}"]
+        if isinstance(stamp.get("size"), int):
+            words.append(size(stamp["size"]))
+        if isinstance(stamp.get("mtime"), str):
+            age = now - datetime.fromisoformat(stamp["mtime"]).astimezone(UTC)
+            words.append(f"last written {duration(max(age.total_seconds(), 0.0))} ago")
+        yield ", ".join(words) + "."
+
+
+def waiting(uri: str, day: str, pending: Sequence[Mapping[str, object]], every: float) -> str:
+    """What a sensor waits for.
+
+    :param uri: the file, or the pattern, of the day, rendered.
+    :param pending: stamps of files that are there and not complete yet.
+    :param every: seconds to the next look.
+    """
+    if not pending:
+        return f"No file yet for {day}: {uri}. Next look in {duration(every)}."
+    names = ", ".join(_incomplete(stamp) for stamp in pending[:3])
+    more = f" and {len(pending) - 3:,} more" if len(pending) > 3 else ""
+    return f"Not complete yet for {day}: {names}{more}. Next look in {duration(every)}."
+
+
+def _incomplete(stamp: Mapping[str, object]) -> str:
+    stored = stamp.get("size")
+    so_far = f" ({size(stored)} so far)" if isinstance(stored, int) else ""
+    return f"{file_name(str(stamp.get('uri', '')))}{so_far}"
+
+
+def validated(result: ValidateResult, took: object) -> str:
+    """What validating a file gave.
+
+    :param took: how long, in words.
+    """
+    name = file_name(result.uri)
+    if result.closed:
+        return f"{name} was delivered before (delivery {result.delivery_id}). There is nothing to do."
+    classes = [
+        f"{result.rows_valid:,} valid",
+        f"{result.rows_rejected:,} rejected" + _share(result.rows_rejected, result.rows_total),
+        f"{result.rows_duplicate:,} duplicate",
+        f"{result.rows_excluded:,} excluded",
+    ]
+    rows = many(result.rows_total, "row")
+    return f"Checked {name}, {rows} in {took}: {_listed(classes)}. Report: {result.report_uri}"
+
+
+def staged(result: NormalizeHashResult, took: object) -> str:
+    """What normalizing and hashing gave."""
+    if result.closed:
+        return _closed(result.delivery_id)
+    parts = many(result.parts, "part")
+    return f"Hashed the rows of delivery {result.delivery_id} into {many(result.events, 'event')}, {parts}, in {took}."
+
+
+def planned(result: DedupeResult, took: object) -> str:
+    """What the ledger says of a delivery's events."""
+    if result.closed:
+        return _closed(result.delivery_id)
+    total = sum(result.events.values())
+    send = f"{many(len(result.parts), 'part')} to send" if result.parts else "nothing to send"
+    said = events(result.events) or "none is new"
+    return (
+        f"Compared {many(total, 'event')} of delivery {result.delivery_id} with the ledger in {took}: {said}; {send}."
+    )
+
+
+def uploaded(result: UploadPartResult, took: object) -> str:
+    """What sending a part gave."""
+    answers = {"accepted": result.accepted, "refused": result.refused, "unconfirmed": result.unconfirmed}
+    said = events(answers) or "nothing was left to send"
+    before = f" {many(result.settled, 'event')} had an answer before." if result.settled else ""
+    return f"Sent part {result.part + 1} of delivery {result.delivery_id} in {took}: {said}.{before}"
+
+
+def delivered(result: DeliverResult, took: object) -> str:
+    """What became of a feed file."""
+    words = _FEED_WORDS.get(result.outcome, result.outcome)
+    if result.file_name is None:
+        return f"Delivery {result.delivery_id} {words}."
+    stored = "" if result.bytes is None else f", {size(result.bytes)}"
+    return f"Feed file {result.file_name} {words}: {many(result.rows, 'row')}{stored}, in {took}."
+
+
+def summarized(summary: DeliverySummary) -> str:
+    """What became of a delivery."""
+    name = file_name(summary.file) or summary.delivery_id
+    rows = many(summary.rows.rows_total, "row")
+    said = events(summary.events) or "no event"
+    if summary.open:
+        return f"{name} is not done: {summary.open} Of {rows}: {said}."
+    if summary.already_closed:
+        return f"{name} was closed before; nothing was sent again. Of {rows}: {said}. Report: {summary.report_uri}"
+    state = f"waits ({summary.waiting})" if summary.waiting else "is done"
+    return f"{name} {state}. Of {rows}: {said}. Report: {summary.report_uri}"
+
+
+def events(counts: Mapping[str, int]) -> str:
+    """Events by outcome: ``9,800 events received, 200 sent before``; empty without any."""
+    given = [(outcome, number) for outcome, number in counts.items() if number]
+    words = [f"{number:,} {_EVENT_WORDS.get(outcome, outcome)}" for outcome, number in given]
+    if not words:
+        return ""
+    number = given[0][1]
+    words[0] = words[0].replace(f"{number:,}", many(number, "event"), 1)
+    return _listed(words)
+
+
+def _share(part: int, whole: int) -> str:
+    return f" ({part / whole:.1%})".replace("%", " %") if part and whole else ""
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words)
+
+
+def _closed(delivery_id: str) -> str:
+    return f"Delivery {delivery_id} was closed before. There is nothing to do."

@@ -1,0 +1,138 @@
+"""The sentence that each task writes when it is done."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary, RowCounts
+from airflow_provider_tiktok_offline.delivery.state.step_results import (
+    DedupeResult,
+    DeliverResult,
+    NormalizeHashResult,
+    UploadPartResult,
+    ValidateResult,
+)
+from airflow_provider_tiktok_offline.glue import log_sentences
+
+NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
+FILE = "sftp://shop@/out/sales_20261121.csv"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(9.96, "10.0 s"), (42, "42 s"), (180, "3 min"), (18_600, "5 h 10 min"), (7_200, "2 h"), (259_200, "3 days")],
+)
+def test_duration(seconds: float, words: str) -> None:
+    """Lengths of time in the unit that a person would use."""
+    assert log_sentences.duration(seconds) == words
+
+
+@pytest.mark.parametrize(("stored", "words"), [(734, "734 bytes"), (1_234_000, "1.2 MB"), (123_400_000, "123 MB")])
+def test_size(stored: int, words: str) -> None:
+    """Sizes with a unit."""
+    assert log_sentences.size(stored) == words
+
+
+def test_stopwatch_says_how_long() -> None:
+    """A stopwatch is words when it is shown."""
+    clock = ManualClock(NOW)
+    watch = log_sentences.Stopwatch(clock)
+    clock.advance(timedelta(seconds=12))
+    assert str(watch) == "12 s"
+
+
+def test_what_a_sensor_found() -> None:
+    """File, day, size and age; a delivered day says that nothing is to do."""
+    stamp = {"uri": FILE, "size": 1_234_000, "mtime": "2026-11-22T06:00:00+00:00"}
+    day = {"day": "2026-11-21", "already_delivered": False, "files": [stamp]}
+    assert list(log_sentences.found(day, NOW)) == [
+        "Found sales_20261121.csv for 2026-11-21, 1.2 MB, last written 3 h ago."
+    ]
+    again = {"day": "2026-11-21", "already_delivered": True, "files": []}
+    assert list(log_sentences.found(again, NOW)) == [
+        "The file of 2026-11-21 was delivered before. There is nothing to do."
+    ]
+
+
+def test_what_a_sensor_waits_for() -> None:
+    """The rendered path while there is nothing, the file and its size while it grows."""
+    assert log_sentences.waiting(FILE, "2026-11-21", [], 60) == (
+        f"No file yet for 2026-11-21: {FILE}. Next look in 60 s."
+    )
+    growing = [{"uri": FILE, "size": 5_000}]
+    assert log_sentences.waiting(FILE, "2026-11-21", growing, 60) == (
+        "Not complete yet for 2026-11-21: sales_20261121.csv (5.0 kB so far). Next look in 60 s."
+    )
+
+
+def test_steps_of_a_delivery() -> None:
+    """Which file, how many, how long."""
+    validated = ValidateResult(
+        delivery_id="d1",
+        uri=FILE,
+        digest="",
+        as_of="",
+        closed=False,
+        rows_total=10_000,
+        rows_valid=9_900,
+        rows_rejected=50,
+        rows_duplicate=30,
+        rows_excluded=20,
+        report_uri="s3://b/report.json",
+    )
+    assert log_sentences.validated(validated, "1.2 s") == (
+        "Checked sales_20261121.csv, 10,000 rows in 1.2 s: 9,900 valid, 50 rejected (0.5 %), 30 duplicate, "
+        "20 excluded. Report: s3://b/report.json"
+    )
+    assert log_sentences.staged(NormalizeHashResult(delivery_id="d1", events=1, parts=1), "2.0 s") == (
+        "Hashed the rows of delivery d1 into 1 event, 1 part, in 2.0 s."
+    )
+    planned = DedupeResult(delivery_id="d1", events={"new": 9_800, "already_sent": 100}, parts=(0, 1))
+    assert log_sentences.planned(planned, "0.4 s") == (
+        "Compared 9,900 events of delivery d1 with the ledger in 0.4 s: 9,800 events new, 100 sent before; "
+        "2 parts to send."
+    )
+    nothing = DedupeResult(delivery_id="d1", events={"already_sent": 100})
+    assert log_sentences.planned(nothing, "0.4 s").endswith(": 100 events sent before; nothing to send.")
+    sent = UploadPartResult(delivery_id="d1", part=0, accepted=900, unconfirmed=1, settled=99)
+    assert log_sentences.uploaded(sent, "3 min") == (
+        "Sent part 1 of delivery d1 in 3 min: 900 events received, 1 without an answer. 99 events had an answer before."
+    )
+
+
+def test_closed_deliveries_have_nothing_to_do() -> None:
+    """A step on a delivery that is closed says so."""
+    for sentence in (
+        log_sentences.staged(NormalizeHashResult(delivery_id="d1", closed=True), "0 s"),
+        log_sentences.planned(DedupeResult(delivery_id="d1", closed=True), "0 s"),
+    ):
+        assert sentence == "Delivery d1 was closed before. There is nothing to do."
+
+
+def test_feed_files() -> None:
+    """What became of a feed file, with its rows and size."""
+    out = DeliverResult(delivery_id="d1", outcome="delivered", rows=99, bytes=8_000, file_name="shop_20261121.csv.gz")
+    assert log_sentences.delivered(out, "2.0 s") == (
+        "Feed file shop_20261121.csv.gz delivered: 99 rows, 8.0 kB, in 2.0 s."
+    )
+    queued = DeliverResult(delivery_id="d1", outcome="queued")
+    assert log_sentences.delivered(queued, "0.1 s") == (
+        "Delivery d1 waits for the next feed file: another one went out today."
+    )
+
+
+def test_summaries() -> None:
+    """The end of a delivery: done, open, or closed before."""
+    done = DeliverySummary(
+        delivery_id="d1", file=FILE, rows=RowCounts(rows_total=100), events={"accepted": 99}, report_uri="s3://b/r.html"
+    )
+    assert log_sentences.summarized(done) == (
+        "sales_20261121.csv is done. Of 100 rows: 99 events received. Report: s3://b/r.html"
+    )
+    opened = DeliverySummary(delivery_id="d1", file=FILE, events={"unconfirmed": 1}, open="1 event has no answer.")
+    assert log_sentences.summarized(opened) == (
+        "sales_20261121.csv is not done: 1 event has no answer. Of 0 rows: 1 event without an answer."
+    )
