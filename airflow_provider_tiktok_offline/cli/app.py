@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.cli.commands import (
     offboard,
     sample,
     simulator,
+    status,
     upload,
 )
 from airflow_provider_tiktok_offline.cli.demo import command as demo
@@ -55,7 +56,7 @@ def _main(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for _module in (files, upload, sample, simulator, demo, doctor, offboard):
+for _module in (files, upload, sample, simulator, demo, doctor, status, offboard):
     _module.register(app)
 for _name, _group in (
     ("config", config.app),

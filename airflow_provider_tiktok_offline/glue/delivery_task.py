@@ -22,6 +22,7 @@ from airflow_provider_tiktok_offline.errors import (
 from airflow_provider_tiktok_offline.glue.log_sentences import many, size
 from airflow_provider_tiktok_offline.glue.metrics import measured
 from airflow_provider_tiktok_offline.glue.report_pages import page_link
+from airflow_provider_tiktok_offline.glue.status_xcom import told
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 if TYPE_CHECKING:
@@ -101,13 +102,13 @@ class DeliveryTask:
 
     @contextmanager
     def step(self, name: str, context: Context) -> Iterator[DeliveryContext]:
-        """What a step is given; its errors end the task by their type, and its time is measured.
+        """What a step is given; its errors end the task by their type, its time is measured, and its status is left.
 
         :param name: the step's, in the metrics.
         """
         with task_errors():
             ctx = self.delivery_context(context)
-            with measured(name, ctx.config):
+            with measured(name, ctx.config), told(name, ctx, context):
                 yield ctx
 
     @contextmanager

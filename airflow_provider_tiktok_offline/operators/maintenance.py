@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.glue.log_sentences import many
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
+from airflow_provider_tiktok_offline.glue.status_xcom import leave_findings
 from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class DoctorOperator(DeliveryOperator):
 
         with self.step("doctor", context) as ctx:
             findings = doctor(ctx, prove_role=self.prove_role)
+            leave_findings(ctx, context, findings)
         tell = {"ok": self.log.info, "warning": self.log.warning, "failed": self.log.error}
         for finding in findings:
             tell[finding.status]("%s", finding)

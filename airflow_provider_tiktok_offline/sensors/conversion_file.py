@@ -22,6 +22,7 @@ from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
+from airflow_provider_tiktok_offline.glue.status_xcom import leave_expected
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -91,6 +92,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             if "timeout" in self._from_config:
                 self.timeout = float(source.timeout_seconds)
             self._skip_closed_day(context)
+            self._tell_expected(context)
         if not self.deferrable:
             try:
                 return super().execute(context)
@@ -235,6 +237,14 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
 
         if self._handed_over(context) is None and not expected(self.advertiser_config().source, self._day(context)):
             raise AirflowSkipException(f"No file is expected for {self._day(context)} (expected_days).")
+
+    def _tell_expected(self, context: Context) -> None:
+        """Leave the place of the awaited file for the page in Airflow."""
+        from airflow_provider_tiktok_offline.delivery.source.find_file import source_uri
+
+        if self._handed_over(context) is None:
+            config, day = self.advertiser_config(), self._day(context)
+            leave_expected(config, context, day, source_uri(config.source, day))
 
     def _day(self, context: Context) -> date:
         return file_day(self.advertiser_config(), context, self.day)

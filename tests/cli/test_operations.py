@@ -83,3 +83,17 @@ def test_offboarding_removes_an_advertisers_state_and_leaves_the_record(
     assert any("/records/" in name and name.endswith(".parquet") for name in left)
     (cli.home / "more.csv").write_text(rows(40))
     cli.error("upload", "more.csv", *shop, "--as-of", AS_OF)
+
+
+def test_the_status_shows_what_was_delivered(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
+    """The counts of the ledger and the simulator, as a table and as JSON, and doctor's last look."""
+    cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF)
+    cli("doctor", *ENTRY, *shop[4:])
+    [shown] = json.loads(cli.done("status", *ENTRY, "--json"))["advertisers"]
+    [delivery] = shown["deliveries"]
+    assert delivery["events"] == {"accepted": len(tiktok.event_ids())} == {"accepted": 30}
+    assert delivery["state"] == "closed"
+    assert {finding["status"] for finding in shown["doctor"]["findings"]} >= {"ok", "failed"}
+    table = cli.done("status", *ENTRY)
+    assert "closed" in table
+    assert "doctor" in table

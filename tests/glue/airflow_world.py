@@ -145,6 +145,13 @@ class AirflowWorld:
             found = database.execute("SELECT task_id, try_number FROM task_instance WHERE run_id = ?", (run_id,))
             return dict(found.fetchall())
 
+    def xcom(self, run_id: str, task_id: str, key: str) -> Any:
+        """What a task has left under a key; None if nothing."""
+        query = "SELECT value FROM xcom WHERE run_id = ? AND task_id = ? AND key = ?"
+        with sqlite3.connect(self.airflow.database) as database:
+            found = database.execute(query, (run_id, task_id, key)).fetchone()
+        return None if found is None else json.loads(found[0])
+
     def states(self, dag_id: str) -> list[str | None]:
         """The states of a DAG's task instances, in all runs."""
         with sqlite3.connect(self.airflow.database) as database:

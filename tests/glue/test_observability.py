@@ -13,7 +13,7 @@ import pytest
 
 from tests.glue.airflow_world import AirflowWorld
 from tests.servers.airflow import AirflowRun, AirflowRunner
-from tests.servers.simulator import ACCESS_TOKEN, EVENT_SET_ID
+from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, EVENT_SET_ID
 
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
 
@@ -54,6 +54,24 @@ def test_metrics_count_what_the_summary_says(airflow_world: AirflowWorld, run: A
     assert counted(airflow_world, "deliveries") == [1]
     for step in ("validate", "normalize_hash", "dedupe", "upload", "summary"):
         assert airflow_world.metrics.about(f"airflow.tiktok_offline.{step}.duration,", TAGS, "|ms"), step
+
+
+def test_the_status_of_each_step_says_what_the_metrics_say(airflow_world: AirflowWorld, run: AirflowRun) -> None:
+    """What the page shows: the awaited file, the counts after each step, and the figures of the days as columns."""
+    left = {task: airflow_world.xcom(run.run_id, task, "tiktok_offline_status") for task in run.tasks}
+    assert left["wait_for_file"]["expected"].endswith(f"/{NAME}_{DAY:%Y%m%d}.csv")
+    assert left["wait_for_file"]["day"] == DAY.isoformat()
+    for task in ("validate", "summary"):
+        [delivery] = left[task]["deliveries"]
+        assert delivery["rows"] == {"total": 303, "valid": 300, "rejected": 1, "duplicate": 2, "excluded": 0}
+        assert delivery["day"] == DAY.isoformat()
+        assert left[task]["ok"]
+    assert left["summary"]["deliveries"][0]["events"] == {"accepted": 300}
+    assert left["summary"]["deliveries"][0]["state"] == "closed"
+    assert left["summary"]["settings"]["advertiser_id"] == ADVERTISER_ID
+    history = airflow_world.xcom(run.run_id, "summary", "tiktok_offline_history")
+    assert [count for count in history["events"]["accepted"] if count] == [300]
+    assert ACCESS_TOKEN not in json.dumps(left)
 
 
 def test_a_delivery_is_counted_once(airflow_world: AirflowWorld, airflow: AirflowRunner, run: AirflowRun) -> None:

@@ -27,6 +27,13 @@ def test_a_bad_file_stops_at_the_gate(airflow_world: AirflowWorld, airflow: Airf
     run = airflow.run(DAG_ID, conf={"file": str(path)})
     assert run.tasks == {"gate": "failed", "count": "upstream_failed"}
     assert airflow_world.tries(run.run_id)["gate"] == 1
+    status = airflow_world.xcom(run.run_id, "gate", "tiktok_offline_status")
+    assert not status["ok"]
+    assert status["error"]["type"] == "GateExceededError"
+    assert path.name in status["error"]["where"]
+    [delivery] = status["deliveries"]
+    assert delivery["rows"]["total"] == 100
+    assert delivery["rejected_share"] > delivery["gate"] == 0.05
 
 
 def test_a_missing_file_fails_at_once(airflow_world: AirflowWorld, airflow: AirflowRunner) -> None:

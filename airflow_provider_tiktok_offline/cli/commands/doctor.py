@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -35,6 +36,8 @@ def doctor(
     from airflow_provider_tiktok_offline.cli.contexts import delivery_context
     from airflow_provider_tiktok_offline.config import load_config
     from airflow_provider_tiktok_offline.delivery.operations.doctor import doctor as look
+    from airflow_provider_tiktok_offline.delivery.operations.status import note_doctor
+    from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 
     loaded = load_config(config)
     entries = [loaded.advertiser(advertiser)] if advertiser else list(loaded.advertisers.values())
@@ -45,7 +48,10 @@ def doctor(
         failed += len(loaded.broken)
     for entry in entries:
         output().print(entry.name, style="bold")
-        findings = look(delivery_context(entry, api_url=api_url), prove_role=prove_role)
+        context = delivery_context(entry, api_url=api_url)
+        findings = look(context, prove_role=prove_role)
+        with suppress(TikTokOfflineError):  # where the state can't be written, a finding has said so
+            note_doctor(context, findings)
         show_findings(findings)
         failed += sum(finding.status == "failed" for finding in findings)
     output().print(f"{len(entries)} advertisers looked at, {failed} faults")

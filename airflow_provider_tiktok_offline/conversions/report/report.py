@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import Entries, OptOutFacts
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ class ReportIssue:
         first_lines: the first line numbers, the header being line 1.
         message: what is wrong and what to do.
         value: the money it concerns, where that can be told.
-        todo: the part of the message that says what to do; empty in reports of earlier versions.
     """
 
     rule: str
@@ -47,7 +47,6 @@ class ReportIssue:
     first_lines: tuple[int, ...] = ()
     message: str = ""
     value: str | None = None
-    todo: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,8 +184,6 @@ class Report:
             issue["first_lines"] = list(issue["first_lines"])
             if issue["value"] is None:
                 del issue["value"]
-            if not issue["todo"]:
-                del issue["todo"]
         return content
 
     def to_json(self) -> str:
@@ -229,6 +226,12 @@ class Report:
         """The issues as a pandas frame, one row an issue."""
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame
+
+
+def message_of(rule: str) -> str:
+    """What an issue says: the rule, and what to do."""
+    known = RULES[rule]
+    return f"{known.fault} {known.todo}"
 
 
 def money(sums: Mapping[str, str] | str) -> str:
