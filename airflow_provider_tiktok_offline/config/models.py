@@ -123,6 +123,9 @@ class AdvertiserConfig(Strict):
         severities: rule -> severity, over the profile's.
         allow_extra_columns: under liveramp, drop columns outside the programme instead of refusing the file.
         trim_white_space: under liveramp, trim white space around values instead of rejecting the row.
+        repair: under liveramp, write values that are surely understood (an offset behind a blank, fractions of a
+            second, no seconds, `.99`, invisible characters, a spreadsheet's marks, line breaks) in the programme's form
+            instead of rejecting the row.
         limits: the largest file that is read.
         max_rejected_ratio: the gate: a larger share of rejected rows stops the delivery.
         guards: limits that are looked at before anything is sent.
@@ -181,6 +184,7 @@ class AdvertiserConfig(Strict):
     severities: dict[RuleName, Severity] = Field(default_factory=dict)
     allow_extra_columns: bool = False
     trim_white_space: bool = False
+    repair: bool = False
     limits: LimitsConfig = LimitsConfig()
     max_rejected_ratio: Annotated[float, Field(ge=0, le=1)] = 0.05
 
@@ -302,7 +306,8 @@ class AdvertiserConfig(Strict):
             send_from=None if self.send_from is None else self.send_from.astimezone(UTC),
             severities=self.severities,
             allow_extra_columns=self.allow_extra_columns,
-            trim_white_space=self.trim_white_space,
+            trim_white_space=self.trim_white_space or self.repair,
+            repair=self.repair,
             limits=Limits(rows=self.limits.rows, bytes=self.limits.bytes, row_characters=self.limits.row_characters),
             max_rejected_ratio=self.max_rejected_ratio,
         )

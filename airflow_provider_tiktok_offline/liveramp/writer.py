@@ -26,6 +26,7 @@ from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_ti
 from airflow_provider_tiktok_offline.errors import FeedError, FileChangedError
 from airflow_provider_tiktok_offline.liveramp.feed import Feed, check_drift, check_new_categories, feed_columns
 from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
+from airflow_provider_tiktok_offline.liveramp.repaired_rows import RepairedRows
 
 _NEW_LINE = 10
 #: Lines that are named of those that can't be written.
@@ -219,7 +220,8 @@ class _Layout:
         settings = one.settings
         altered = self._rewrites_amounts() or settings.event_map or settings.format.joined or self._shifts_time()
         in_order = [header.places.get(name) for name in feed.columns] == list(range(header.width))
-        self._same_form = self._same_delimiter and in_order and not altered
+        self._same_form = self._same_delimiter and in_order and not altered and not settings.repair
+        self._repaired = RepairedRows(header, settings, in_utc=self._shifts_time()) if settings.repair else None
         self._labels = {name: header.labels.get(name, name) for name in feed.columns}
         for column, value in one.settings.constants.items():
             if any(sign in value for sign in (feed.delimiter, '"', "\n", "\r")):
@@ -268,8 +270,11 @@ class _Layout:
             return b"", 0
         lines = parsed.lines[chosen]
         cells = parsed.frame if chosen.all() else parsed.frame.filter(pl.Series(chosen))
-        frame = cells.select(self._column(name).alias(name) for name in self._feed.columns)
-        if self._shifts_time():
+        if self._repaired is not None:
+            frame = self._in_programmes_form(self._repaired.columns(parsed), chosen)
+        else:
+            frame = cells.select(self._column(name).alias(name) for name in self._feed.columns)
+        if self._repaired is None and self._shifts_time():
             frame = frame.with_columns(self._in_utc(cells, frame))
         if parsed.quoted or not self._same_delimiter:
             frame = self._without_unwritable(frame, lines, faults)
@@ -280,6 +285,12 @@ class _Layout:
         out = io.BytesIO()
         frame.write_csv(out, include_header=False, separator=self._feed.delimiter, quote_style="never", null_value="")
         return out.getvalue(), frame.height
+
+    def _in_programmes_form(self, columns: Mapping[str, pl.Series], chosen: npt.NDArray[np.bool_]) -> pl.DataFrame:
+        """The chosen rows, as the rules have understood them."""
+        frame = pl.DataFrame([columns[name].alias(name) for name in self._feed.columns]).filter(pl.Series(chosen))
+        events = dict(self._settings.event_map)
+        return frame.with_columns(pl.col("transaction_category").replace(events)) if events else frame
 
     def _column(self, name: str) -> pl.Expr:
         settings = self._settings

@@ -69,7 +69,8 @@ def test_addresses(cell: str, normal: str) -> None:
     [
         "ann.example.com", "ann@", "@example.com", "ann@@example.com", "ann@example", "ann smith@example.com",
         "ann@exa mple.com", "Ann <ann@example.com>", "mailto:ann@example.com", "ann@example.com,bob@example.com",
-        "ann@-example.com", "ann@example-.com", "ann@example..com", "ann@example.com.", "ann@example.123",
+        "ann@-example.com", "ann@example-.com", "ann@example..com", "...@gmail.com", ".ann@gmail.com", "_.-@gmail.com",
+        "ann@example.123",
         "ann@[192.0.2.1]", "ann@exa_mple.com", "ann@example.com\x00", "ann@\u200bexample.com", "+", "?",
         "a" * 65 + "@example.com", "ann@" + "a" * 64 + ".com", "ann@" + "a" * 60 + ".a" * 100 + ".com",
     ],
@@ -77,6 +78,13 @@ def test_addresses(cell: str, normal: str) -> None:
 def test_what_is_no_address(cell: str) -> None:
     """A cell that can't be an address has a fault and no normal form."""
     assert read([cell]) == [{**NOTHING, "fault": "email_shape"}]
+
+
+@pytest.mark.parametrize("behind", [".", ",", ";", ";;", "., ", " ;"])
+def test_what_a_list_leaves_behind_an_address_is_cut_off(behind: str) -> None:
+    """With a warning; also behind an address that is not plain ASCII."""
+    for address in ("ann@example.com", "ann@ex\u00e4mple.com"):
+        assert read([address + behind]) == [{**NOTHING, "normal": address, "warning": "email_punctuation"}]
 
 
 @pytest.mark.parametrize("cell", ["N/A", "n/a", "null", "NULL", "None", "nan", "NaN", "-", " - "])

@@ -174,6 +174,7 @@ OUTSIDE: dict[str, list[Change]] = {
     "send_from": [({}, {"send_from": datetime(2026, 11, 20, tzinfo=UTC)})],
     "allow_extra_columns": [({"profile": "tiktok"}, {"allow_extra_columns": False})],
     "trim_white_space": [({}, {"trim_white_space": True})],
+    "repair": [({}, {"repair": True})],
     "limits": [({}, {"limits": Limits(rows=100)})],
     "max_rejected_ratio": [({}, {"max_rejected_ratio": 1.0})],
     "format.delimiter": [({}, {"format.delimiter": ","})],

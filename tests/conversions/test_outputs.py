@@ -11,11 +11,14 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_layout import ListSettings
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.read_list import read_list
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
 from airflow_provider_tiktok_offline.conversions.preparation.prepare import PassOptions, prepare, validate
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
@@ -134,12 +137,47 @@ def test_a_report_is_shown_as_a_table() -> None:
         assert word in shown
 
 
+def rejected(rows: list[dict[str, str]], **options: Any) -> list[dict[str, str]]:
+    """The lines of ``rejects.csv``."""
+    rejects = io.BytesIO()
+    check(rows, rejects=rejects, **options)
+    return list(csv.DictReader(io.StringIO(rejects.getvalue().decode())))
+
+
+def test_rejects_say_what_every_issue_costs() -> None:
+    """The row, the cell or nothing: warnings and notes too, also those that only the whole file shows."""
+    digest = hashlib.sha256(b"ann@example.com").hexdigest()
+    rows = [
+        {"order_id": "o1", "product_id": "p1"},
+        {"order_id": "o1", "product_id": "p1"},
+        {"order_id": "o2", "phone_1": "12345", "store_code": " S1"},
+        {"order_id": "o3", "email_1": "nobody"},
+        {"order_id": "o4", "email_1": digest, "transaction_amount": "-1.00"},
+    ]
+    found = {(row["line"], row["rule"], row["severity"], row["cost"]) for row in rejected(rows)}
+    assert found == {
+        ("3", "duplicate", "note", "row"),
+        ("3", "line_repeated", "warning", "nothing"),
+        ("4", "phone_impossible", "warning", "cell"),
+        ("4", "white_space", "note", "nothing"),
+        ("5", "email_shape", "warning", "cell"),
+        ("5", "identifier_missing", "error", "row"),
+    }
+
+
+def test_rejects_name_nobody_who_opted_out() -> None:
+    """Their line numbers would be an opt-out list."""
+    suppression = read_list(io.BytesIO(b"ann@example.com\n"), ListSettings())
+    rows = [{"phone_1": "12345"}, {"email_1": "bob@example.com", "phone_1": "12345"}]
+    assert [row["line"] for row in rejected(rows, suppression=suppression)] == ["3"]
+
+
 def test_rejects_name_line_column_and_rule_and_no_value() -> None:
     """Every issue of a rejected row."""
     rejects = io.BytesIO()
     check(MIXED, rejects=rejects)
     rows = list(csv.DictReader(io.StringIO(rejects.getvalue().decode())))
-    assert set(rows[0]) == {"line", "column", "rule", "severity", "message"}
+    assert list(rows[0]) == ["line", "column", "rule", "severity", "cost", "message"]
     assert {(row["line"], row["rule"]) for row in rows} >= {
         ("3", "identifier_missing"),
         ("5", "amount_format"),

@@ -30,7 +30,7 @@ File = Annotated[
 ]
 Html = Annotated[Path | None, typer.Option("--html", help="Write the report as a page for people here.")]
 Rejects = Annotated[
-    Path | None, typer.Option("--rejects", help="Write line, column, rule, severity and message of every issue here.")
+    Path | None, typer.Option("--rejects", help="Write every issue here: line, column, rule, severity, cost, message.")
 ]
 Repair = Annotated[
     Path | None,

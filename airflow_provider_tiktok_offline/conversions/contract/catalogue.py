@@ -16,6 +16,8 @@ from typing import Literal
 from airflow_provider_tiktok_offline.conversions.contract.columns import EMAIL_COLUMNS, PHONE_COLUMNS, PROGRAMME_COLUMNS
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, Profile, Severity
 
+#: What an issue costs.
+Cost = Literal["row", "cell", "nothing"]
 #: Why a row is rightly not sent, outside the gate.
 EXCLUSIONS: dict[str, str] = {
     "filtered": "the row's value in a `where:` column is not one of this advertiser's",
@@ -63,6 +65,8 @@ _WARNING = _by_profile("warning", "warning")
 _NOTE = _by_profile("note", "note")
 _DROPPED = _by_profile("warning", "error")
 _NAMES = ("first_name", "last_name")
+#: Names and places may begin with an apostrophe: `'s-Hertogenbosch`.
+_PLACES = (*_NAMES, "address_1", "address_2", "city")
 _IDENTIFIERS = EMAIL_COLUMNS + PHONE_COLUMNS
 _CATEGORY, _TIMESTAMP, _AMOUNT = (f"transaction_{part}" for part in ("category", "timestamp", "amount"))
 
@@ -101,12 +105,15 @@ _ROW_RULES = (
     Rule("control_character", "row", (), "The text holds control characters.", _ERROR, "a NUL byte", "package", "Remove them from the export.", locked=True),
     Rule("row_length", "row", (), "The row has more than `limits.row_characters` characters (10,000).", _ERROR, "a free-text column", "LiveRamp", "Shorten the texts.", locked=True),
     Rule("instruction_row", "row", (), "The row is the template's row of formatting instructions.", _ERROR, "`Required. Must be plaintext.`", "programme", "Delete that row.", locked=True),
-    Rule("white_space", "row", PROGRAMME_COLUMNS, "There is white space around the value.", _by_profile("note", "error"), "`\" CA\"`", "programme", "Trim values, or set `trim_white_space: true`."),
+    Rule("white_space", "row", PROGRAMME_COLUMNS, "There is white space around the value.", _by_profile("note", "error"), "`\" CA\"`", "programme", "Trim values, or set `repair: true`."),
+    Rule("invisible_character", "row", PROGRAMME_COLUMNS, "The value holds characters that nobody sees.", _DROPPED, "`ann@example.com` with a zero-width space (U+200B) in it", "package", "Nothing on the direct route: they are removed. For LiveRamp remove them in the export, or set `repair: true`."),
+    Rule("spreadsheet_mark", "row", tuple(c for c in PROGRAMME_COLUMNS if c not in _PLACES), "The value has a spreadsheet's mark for text: an apostrophe in front, or `=\"…\"` around it.", _by_profile("warning", "off"), "`'0012`, `=\"0012\"`", "package", "Nothing on the direct route: the mark is removed. For LiveRamp it stays, unless `repair: true` is set."),
     Rule("placeholder", "row", tuple(c for c in PROGRAMME_COLUMNS if c not in _NAMES), "A placeholder stands for a missing value.", _DROPPED, "`N/A`, `null`, `none`, `nan`, `-`", "programme", "Leave the cell blank."),
     Rule("placeholder_name", "row", _NAMES, "A placeholder stands for a missing name.", _by_profile("note", "warning"), "`null`", "programme", "Leave the cell blank, unless it is the name."),
     Rule("identifier_missing", "row", _IDENTIFIERS, "None of the row's e-mails and phones can be used.", _ERROR, "`nobody` as the only e-mail", "programme", "Correct them, or leave them blank: a row without any is left out.", locked=True),
     Rule("identifier_position", "row", ("email_1", *PHONE_COLUMNS), "`email_1` is blank and there is no phone.", _by_profile("note", "error"), "an e-mail in `email_2` alone", "programme", "Put the best e-mail into `email_1`."),
     Rule("email_shape", "row", EMAIL_COLUMNS, "The value is no e-mail address.", _DROPPED, "`ann.example.com`", "TikTok", "Correct it or leave it blank."),
+    Rule("email_punctuation", "row", EMAIL_COLUMNS, "A dot, comma or semicolon stands behind the e-mail address.", _DROPPED, "`ann@example.com;`", "package", "Nothing on the direct route: it is cut off. For LiveRamp remove it in the export, or set `repair: true`."),
     Rule("already_hashed", "row", _IDENTIFIERS, "The value is a SHA-256 digest and not plaintext.", _by_profile("note", "error"), "64 hex digits", "programme", "Send plaintext to LiveRamp; on the direct route a digest passes through."),
     Rule("hash_sha1", "row", _IDENTIFIERS, "The value is a SHA-1 digest and not plaintext.", _DROPPED, "40 hex digits", "programme", "Send plaintext."),
     Rule("hash_md5", "row", _IDENTIFIERS, "The value is an MD5 digest and not plaintext.", _DROPPED, "32 hex digits", "programme", "Send plaintext."),
@@ -139,12 +146,13 @@ _ROW_RULES = (
     Rule("amount_format", "row", (_AMOUNT,), "The amount is no plain number.", _ERROR, "`$1,299.00`", "programme", "Write `1299.00`.", locked=True),
     Rule("amount_ambiguous", "row", (_AMOUNT,), "The three digits behind the mark may be a thousands group.", _by_profile("error", "off"), "`1.299`", "package", "Say what the marks mean: `format.decimal` and `format.thousands`.", locked=True),
     Rule("amount_rounded", "row", (_AMOUNT,), "The amount has more decimals than its currency; it was rounded.", _by_profile("warning", "off"), "`19.990000000000002`", "package", "Round the amounts in the export."),
-    Rule("amount_decimals", "row", (_AMOUNT,), "The amount has other than two decimals (liveramp), or more than its currency has (tiktok).", _DROPPED, "`99.9`", "programme", "Write `99.90`."),
+    Rule("amount_decimals", "row", (_AMOUNT,), "The amount has other than two decimals or no digit before the mark (liveramp), or more decimals than its currency (tiktok).", _DROPPED, "`99.9`, `.99`", "programme", "Write `99.90`."),
     Rule("amount_repeated", "row", (_AMOUNT,), "All rows of the order repeat one amount.", _WARNING, "three rows of one order with 59.97 each", "package", "If that is the order's total, set `amount: order`."),
     Rule("currency", "row", (), "TikTok does not support the row's currency.", _by_profile("error", "note"), "`EURO`", "TikTok", "Write the ISO 4217 code."),
     Rule("region", "row", (), "The row's phone region is no ISO 3166 code.", _WARNING, "`UK`", "package", "Write `GB`."),
     Rule("store_unknown", "row", ("store_code",), "The store is not in the `stores:` table.", _WARNING, "a shop opened last week", "package", "Add it to `stores:`."),
     Rule("id_characters", "row", ("order_id", "product_id"), "The id holds other characters than letters, digits, `_` and `-`.", _DROPPED, "`#1001`", "programme", "Drop other characters; on the direct route it is sent as it is."),
+    Rule("id_damaged", "row", ("order_id", "product_id", "store_code"), "A spreadsheet turned the id into a number, so that several ids may have become one.", _ERROR, "`2.02611E+14`, `12345.0` among ids without `.0`, only zeros behind the fifteenth digit", "package", "Export the column as text; never open and save the file in a spreadsheet."),
     Rule("order_id_missing", "row", ("order_id",), "The row has a product_id and no order_id.", _DROPPED, "an item without its order", "programme", "Fill in order_id."),
     Rule("store_code_length", "row", ("store_code",), "store_code has more than 64 characters.", _DROPPED, "65 letters", "programme", "Shorten it."),
     Rule("store_code_characters", "row", ("store_code",), "store_code holds `<` or `>`.", _DROPPED, "`<b>12</b>`", "programme", "Remove them."),
@@ -160,6 +168,38 @@ _ROW_RULES = (
     Rule("id_collision", "row", (), "Rows with the same event id differ in time, amount or customer.", _ERROR, "one order_id for two sales", "package", "Make order_id unique, or set `event_identity:`.", locked=True),
 )  # fmt: skip
 
+#: Rules whose warning leaves the cell out; other warnings and notes cost nothing.
+COSTS_CELL = frozenset(
+    {
+        "placeholder", "email_shape", "hash_sha1", "hash_md5", "phone_letters", "phone_impossible", "phone_region",
+        "phone_damaged", "store_code_length", "store_code_characters", "store_code_url", "quantity_format",
+        "price_format", "encoding", "control_character",
+    }
+)  # fmt: skip
+
+
+def cost_of(rule: str, severity: str) -> Cost:
+    """What an issue costs: the row, the cell, or nothing."""
+    if severity == "error" or rule == "duplicate":
+        return "row"
+    return "cell" if rule in COSTS_CELL else "nothing"
+
+
+#: What a fault costs under liveramp where `repair: true` lets the value be written in the programme's form.
+REPAIRED: Mapping[str, Severity] = {
+    "white_space": "note",
+    "line_break": "note",
+    "invisible_character": "warning",
+    "spreadsheet_mark": "warning",
+    "email_punctuation": "warning",
+    "phone_punctuation": "note",
+    "phone_extension": "warning",
+    "timestamp_near": "note",
+    "timestamp_iso": "note",
+    "amount_decimals": "note",
+    "amount_rounded": "warning",
+}
+
 #: Every rule, file-level ones first.
 RULES: dict[str, Rule] = {rule.name: rule for rule in (*_FILE_RULES, *_ROW_RULES)}
 
@@ -174,6 +214,8 @@ def severity_of(name: str, settings: ConversionSettings) -> Severity:
         return set_by_hand
     if name == "white_space" and settings.trim_white_space:
         return "note"
+    if settings.repair and name in REPAIRED:
+        return REPAIRED[name]
     if name == "unknown_column" and settings.allow_extra_columns:
         return "note"
     return rule.severity[settings.profile]

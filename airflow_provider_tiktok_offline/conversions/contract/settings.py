@@ -129,6 +129,7 @@ class ConversionSettings:
         severities: rule name -> severity, over the profile's.
         allow_extra_columns: columns outside the programme are dropped instead of refused (liveramp).
         trim_white_space: white space around values is repaired instead of refused (liveramp).
+        repair: values that are surely understood are written in the programme's form instead of refused (liveramp).
         limits: the largest file that is read.
         max_rejected_ratio: the gate: rejected rows over all rows.
     """
@@ -160,6 +161,7 @@ class ConversionSettings:
     severities: Mapping[str, Severity] = field(default_factory=dict)
     allow_extra_columns: bool = False
     trim_white_space: bool = False
+    repair: bool = False
     limits: Limits = field(default_factory=Limits)
     max_rejected_ratio: float = 0.05
 

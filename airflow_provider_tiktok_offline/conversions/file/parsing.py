@@ -7,7 +7,7 @@ no UTF-8) are lines looked at one by one, still column-wise.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
@@ -16,11 +16,23 @@ import pyarrow.csv as pa_csv
 
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Flags, Positions, Scan
 from airflow_provider_tiktok_offline.conversions.file.reader import Block
+from airflow_provider_tiktok_offline.conversions.text.cleaning import with_quoted_formulas
 
 _TAB, _NEW_LINE, _RETURN, _SUBSTITUTE, _SPACE, _QUOTE = 9, 10, 13, 26, 32, 34
 #: Bytes that make no row, beside the delimiter; 0x1A is how old programs mark the end of a file.
 _NO_CONTENT = (_TAB, _NEW_LINE, _RETURN, _SUBSTITUTE, _SPACE, _QUOTE)
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
+#: How characters that are drawn as nothing begin in UTF-8.
+_UNSEEN = (
+    b"\xc2\xad",
+    b"\xd8\x9c",
+    b"\xe1\xa0\x8e",
+    b"\xe2\x80",
+    b"\xe2\x81",
+    b"\xef\xbb\xbf",
+    b"\xef\xbf",
+    b"\xf3\xa0",
+)
 #: Bytes screened at a time: they stay in the cache.
 _SCREENED = 1 << 18
 
@@ -35,6 +47,8 @@ class Screens:
         control: control characters other than tab and line ends.
         markup: ``<``, ``>`` or ``:/``.
         returns: how many carriage returns there are.
+        unseen: characters that are drawn as nothing.
+        marks: an apostrophe or ``=`` at the beginning of a value.
     """
 
     ascii: bool
@@ -42,6 +56,8 @@ class Screens:
     control: bool
     markup: bool
     returns: int = 0
+    unseen: bool = False
+    marks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +112,24 @@ def screen(block: Block, delimiter: bytes) -> Screens:
         edges = edges or (tabs > 0 and separator != _TAB)
     if block.quoted:
         edges = edges or b'" ' in data or b' "' in data
+    plain = data.isascii()
     return Screens(
-        ascii=data.isascii(),
-        edges=edges or not data.isascii(),
+        ascii=plain,
+        edges=edges or not plain,
         control=low_bytes > block.count + returns + tabs,
         markup=b"<" in data or b">" in data or b":/" in data,
         returns=returns,
+        unseen=not plain and any(start in data for start in _UNSEEN),
+        marks=_may_have_marks(data, delimiter, edges=edges),
     )
+
+
+def _may_have_marks(data: bytes, delimiter: bytes, *, edges: bool) -> bool:
+    for mark in (b"'", b"="):
+        before = (delimiter, b"\n", b'"', *((b" ", b"\t") if edges else ()))
+        if mark in data and (data.startswith(mark) or any(sign + mark in data for sign in before)):
+            return True
+    return False
 
 
 def parse(block: Block, columns: int, delimiter: bytes, row_characters: int, *, lenient: bool = False) -> Parsed:
@@ -113,6 +140,8 @@ def parse(block: Block, columns: int, delimiter: bytes, row_characters: int, *, 
     :param lenient: keep rows with bytes that are no UTF-8 (replaced by U+FFFD) or with control characters; without it
         they are set aside.
     """
+    if block.quoted and b'="' in block.data:
+        block = replace(block, data=with_quoted_formulas(block.data, delimiter))
     screens = screen(block, delimiter)
     stray_returns = screens.returns and screens.returns != block.data.count(b"\r\n")
     simple = not (block.quoted or screens.control or stray_returns)

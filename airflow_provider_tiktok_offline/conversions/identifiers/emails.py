@@ -11,11 +11,16 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.identifiers.normalized import NormalizedCells, put_special
 
-_LOCAL = r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]+"
+#: Signs and a letter or digit, then anything but a blank: ``...@gmail.com`` is nobody's.
+_LOCAL = r"[!#$%&'*+/=?^_`{|}~-]*[a-z0-9][a-z0-9!#$%&'*+/=?^_`{|}~.-]*"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _PLAIN = rf"^{_LOCAL}@(?:{_LABEL}\.)+[a-z](?:[a-z0-9-]*[a-z0-9])$"
 #: Neither space, control, separator nor a second at sign; a domain with a dot.
 _WIDE = r"^[^\s\p{C}@\"(),:;<>\[\]\\]+@[^\s\p{C}@\"(),:;<>\[\]\\]+\.[^\s\p{C}@\"(),:;<>\[\]\\]+$"
+_SOMEBODY = r"^[^.@][^@]*@"
+_LETTER_OR_DIGIT = r"^[^@]*[\p{L}\p{N}][^@]*@"
+#: What lists and sentences leave behind an address.
+_BEHIND = ".,; "
 #: RFC 5321: octets of a local part, RFC 3696 (errata 1690): octets of an address.
 _MOST_LOCAL = 64
 _MOST = 254
@@ -35,8 +40,10 @@ def read(cells: pl.Series) -> pl.Series:
     rows = (~plain & (normal != "")).fill_null(False).arg_true().to_numpy()
     rest = normal.gather(rows)
     left = put_special(normalized, rows, rest)
-    address = _is_address(rest).to_numpy() & left
-    normalized.put("normal", rows[address], rest.filter(pl.Series(address)))
+    cut = rest.str.strip_chars_end(_BEHIND)
+    address = _is_address(cut).to_numpy() & left
+    normalized.put("normal", rows[address], cut.filter(pl.Series(address)))
+    normalized.put("warning", rows[address & (cut != rest).to_numpy()], "email_punctuation")
     normalized.put("fault", rows[left & ~address], "email_shape")
     return normalized.to_struct(cells.name)
 
@@ -45,7 +52,10 @@ def _is_address(addresses: pl.Series) -> pl.Series:
     """Whether an address that is long or not plain ASCII is one all the same; asks for each distinct domain once."""
     domain = addresses.str.extract("@([^@]*)$")
     local_bytes = addresses.str.len_bytes().cast(pl.Int32) - domain.str.len_bytes() - 1
-    candidates = addresses.str.contains(_WIDE) & (addresses.str.len_bytes() <= _MOST) & (local_bytes <= _MOST_LOCAL)
+    somebody = addresses.str.contains(_SOMEBODY) & addresses.str.contains(_LETTER_OR_DIGIT)
+    candidates = (
+        somebody & addresses.str.contains(_WIDE) & (addresses.str.len_bytes() <= _MOST) & (local_bytes <= _MOST_LOCAL)
+    )
     good = [name for name in domain.filter(candidates).unique().to_list() if _is_domain(name)]
     return (candidates & domain.is_in(good)).fill_null(False)
 

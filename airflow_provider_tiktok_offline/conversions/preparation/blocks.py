@@ -20,6 +20,7 @@ from airflow_provider_tiktok_offline.conversions.file.reader import Block
 from airflow_provider_tiktok_offline.conversions.preparation.rejects import rejected_lines, rejects_text
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import block_verdicts
 from airflow_provider_tiktok_offline.conversions.preparation.tally import Tally, tally_block
+from airflow_provider_tiktok_offline.conversions.report.messages import Messages
 from airflow_provider_tiktok_offline.conversions.report.report import NO_CURRENCY
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import REJECTED, VALID, CheckedBlock
 from airflow_provider_tiktok_offline.conversions.rules.row_rules import check_block
@@ -79,10 +80,14 @@ class BlockWorker:
     """Checks blocks; safe to call from several threads.
 
     :param seeds: two secrets of this run under which identities are hashed to find duplicates.
+    :param messages: how issues are said in ``rejects.csv``.
     """
 
-    def __init__(self, rulebook: Rulebook, requested: Requested, seeds: tuple[int, int], *, orders: bool) -> None:
+    def __init__(
+        self, rulebook: Rulebook, requested: Requested, seeds: tuple[int, int], messages: Messages, *, orders: bool
+    ) -> None:
         self._rulebook = rulebook
+        self._messages = messages
         self._requested = requested
         self._seeds = seeds
         self._orders = orders
@@ -129,7 +134,7 @@ class BlockWorker:
             self._keys(checked, identities, content, rows),
             self._broken_orders(checked),
             stage(checked, rows, identities.event_texts(), content, settings) if requested.events else None,
-            rejects_text(checked, parsed.faults) if requested.rejects else b"",
+            rejects_text(checked, parsed.faults, self._messages) if requested.rejects else b"",
             rejected_lines(block, checked, parsed.faults) if requested.repair else [],
             verdicts,
         )

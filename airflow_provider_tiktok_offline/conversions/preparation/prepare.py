@@ -20,7 +20,8 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import Conver
 from airflow_provider_tiktok_offline.conversions.events.duplicates import RepeatFinder, Repeats
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import file_columns
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
-from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS, Header
+from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS, Header, delimiter_word
+from airflow_provider_tiktok_offline.conversions.file.line_scan import Positions
 from airflow_provider_tiktok_offline.conversions.file.reader import BLOCK_BYTES, Block, FileReader
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import OptOutFacts
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
@@ -40,6 +41,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.rejects import (
 )
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import VerdictWriter
 from airflow_provider_tiktok_offline.conversions.preparation.tally import Tally
+from airflow_provider_tiktok_offline.conversions.report.messages import Messages
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, sum_units
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import DUPLICATE, EXCLUDED, REJECTED, VALID
@@ -58,7 +60,8 @@ class PassOptions:
     """What a pass writes beside its result, and how it runs; nothing here decides what a row becomes.
 
     Attributes:
-        rejects: gets ``rejects.csv``: line, column, rule, severity, message; no values.
+        rejects: gets ``rejects.csv``: every issue of every row that is not left out on purpose, by line, with what it
+            costs; no values.
         repair: gets the rejected lines as they are, with a reason: customers' data, for a file of mode 0600 only.
         expected_sha256: of the stored bytes, as an earlier step saw them; another file stops the pass.
         part_events: rows in a part of prepared events.
@@ -215,13 +218,14 @@ class _Pass:
                 repair.begin()
             sinks = _Sinks(self.tally, finder, parts, verdict_writer, options.rejects, repair)
             seeds = (secrets.randbits(63), secrets.randbits(63))
-            worker = BlockWorker(rulebook, sinks.requested(), seeds, orders=orders)
+            messages = self._messages(header)
+            worker = BlockWorker(rulebook, sinks.requested(), seeds, messages, orders=orders)
             if sinks.rejects is not None:
                 sinks.rejects.write(rejects_head())
             _check_blocks(reader.blocks(header), worker, sinks)
             self._check_file(reader)
             repeats = finder.find()
-            self._settle(repeats, worker.currencies.names, rulebook)
+            self._settle(repeats, worker.currencies.names, rulebook, messages)
             self._write_late(repeats, repair)
             if repair is not None:
                 repair.finish()
@@ -251,8 +255,20 @@ class _Pass:
     def _rows(self) -> int:
         return sum(self.tally.rows.values())
 
-    def _settle(self, repeats: Repeats, currencies: Mapping[int, str], rulebook: Rulebook) -> None:
+    def _messages(self, header: Header) -> Messages:
+        return Messages(header.labels, self.settings.format.decimal or ".", delimiter_word(header.delimiter))
+
+    def _settle(self, repeats: Repeats, currencies: Mapping[int, str], rulebook: Rulebook, messages: Messages) -> None:
         """Give rows their final class, now that the whole file was seen."""
+
+        def note(rule: str, lines: Positions, column: str | None = None, value: int | None = None) -> None:
+            severity = rulebook.severity(rule)
+            if severity == "off" or not len(lines):
+                return
+            self.tally.add_issue(rule, column, severity, lines, None if value is None else decimal_text(value))
+            if self.options.rejects is not None:
+                self.options.rejects.write(lines_text(lines, column, rule, severity, messages))
+
         for target, rows, rule in (
             (DUPLICATE, repeats.duplicates, "duplicate"),
             (REJECTED, repeats.collisions, "id_collision"),
@@ -260,30 +276,19 @@ class _Pass:
         ):
             if len(rows):
                 self.tally.move(target, rows.units, currencies, rows.currency)
-                severity = rulebook.severity(rule)
-                if severity != "off":
-                    self.tally.add_issue(rule, None, severity, rows.line)
+                note(rule, rows.line)
         self.tally.rows_held_back = len(repeats.incomplete)
         repeated = repeats.duplicates.take(repeats.duplicates.order != 0)
-        severity = rulebook.severity("line_repeated")
-        if len(repeated) and severity != "off":
-            value = decimal_text(sum_units(repeated.units))
-            self.tally.add_issue("line_repeated", None, severity, repeated.line, value=value)
-        severity = rulebook.severity("amount_repeated")
-        if len(repeats.repeated_amounts) and repeats.at_stake and severity != "off":
-            self.tally.add_issue(
-                "amount_repeated", rulebook.label("transaction_amount"), severity, repeats.repeated_amounts,
-                value=decimal_text(repeats.at_stake),
-            )  # fmt: skip
+        note("line_repeated", repeated.line, value=sum_units(repeated.units))
+        if repeats.at_stake:
+            amount = rulebook.label("transaction_amount")
+            note("amount_repeated", repeats.repeated_amounts, amount, repeats.at_stake)
         if self.settings.amount == "order" and len(repeats.later):
             self.tally.move_value(None, repeats.later.units, currencies, repeats.later.currency)
 
     def _write_late(self, repeats: Repeats, repair: RepairWriter | None) -> None:
         """Write the rows out that only the whole file showed to be wrong."""
         late = {"id_collision": repeats.collisions.line, "order_incomplete": repeats.incomplete.line}
-        if self.options.rejects is not None:
-            for rule, lines in late.items():
-                self.options.rejects.write(lines_text(lines, rule))
         reasons = {line: rule for rule, lines in late.items() for line in lines.tolist()}
         if repair is None or not reasons:
             return
@@ -326,7 +331,7 @@ class _Pass:
             identity_columns=file_columns(
                 self.settings, columns, with_order=tally.with_order, without_order=tally.without_order
             ),
-            issues=tally.issues(),
+            issues=tally.issues(self._messages(header)),
             max_rejected_ratio=self.settings.max_rejected_ratio,
             duration_s=round(duration, 3),
         )

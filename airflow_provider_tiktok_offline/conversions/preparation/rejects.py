@@ -1,4 +1,4 @@
-"""Rejected rows for people: what is wrong with them, and, only if asked for, the rows themselves to be corrected."""
+"""Every issue for people, line by line; and, only if asked for, the rejected rows themselves to be corrected."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import BinaryIO
 import numpy as np
 import polars as pl
 
-from airflow_provider_tiktok_offline.conversions.contract.settings import FileFormat
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import cost_of
+from airflow_provider_tiktok_offline.conversions.contract.settings import FileFormat, Severity
 from airflow_provider_tiktok_offline.conversions.file.decoding import is_utf8
 from airflow_provider_tiktok_offline.conversions.file.header import REPAIR_COLUMN, Header
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Positions
 from airflow_provider_tiktok_offline.conversions.file.reader import Block
-from airflow_provider_tiktok_offline.conversions.report.report import message_of
+from airflow_provider_tiktok_offline.conversions.report.messages import Messages
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import REJECTED, CheckedBlock
 
-_HEAD = b"line,column,rule,severity,message\n"
-_SEVERITIES = ("error", "warning", "note")
+_HEAD = b"line,column,rule,severity,cost,message\n"
 
 
 def rejects_head() -> bytes:
@@ -28,24 +28,32 @@ def rejects_head() -> bytes:
     return _HEAD
 
 
-def rejects_text(checked: CheckedBlock, faults: dict[str, Positions]) -> bytes:
-    """The lines of ``rejects.csv`` for a block: every issue of its rejected rows, by line, without values."""
-    frames = [_frame(lines, None, rule, "error") for rule, lines in faults.items()]
-    rejected = checked.classes == REJECTED
+def rejects_text(checked: CheckedBlock, faults: dict[str, Positions], messages: Messages) -> bytes:
+    """The lines of ``rejects.csv`` for a block: every issue of every row that is not left out on purpose.
+
+    In the order of the lines, without values. Lines of people who opted out would be an opt-out list: rows that are
+    left out have no issues.
+    """
+    frames = [_frame(lines, None, rule, "error", messages.message(rule)) for rule, lines in faults.items()]
     for issue in checked.issues:
-        rows = issue.rows[rejected[issue.rows]]
-        if len(rows):
-            frames.append(_frame(checked.lines[rows], issue.column, issue.rule, issue.severity))
+        text = messages.message(issue.rule, issue.details)
+        frames.append(_frame(checked.lines[issue.rows], issue.column, issue.rule, issue.severity, text))
     return _csv(frames)
 
 
-def lines_text(lines: Positions, rule: str) -> bytes:
-    """The lines of ``rejects.csv`` for rows that only the whole file showed to be wrong."""
-    return _csv([_frame(lines, None, rule, "error")]) if len(lines) else b""
+def lines_text(lines: Positions, column: str | None, rule: str, severity: Severity, messages: Messages) -> bytes:
+    """The lines of ``rejects.csv`` for an issue that only the whole file showed."""
+    return _csv([_frame(lines, column, rule, severity, messages.message(rule))]) if len(lines) else b""
 
 
-def _frame(lines: Positions, column: str | None, rule: str, severity: str) -> pl.DataFrame:
-    texts = {"column": column and safe_cell(column), "rule": rule, "severity": severity, "message": message_of(rule)}
+def _frame(lines: Positions, column: str | None, rule: str, severity: Severity, message: str) -> pl.DataFrame:
+    texts = {
+        "column": column and safe_cell(column),
+        "rule": rule,
+        "severity": severity,
+        "cost": cost_of(rule, severity),
+        "message": message,
+    }
     return pl.DataFrame({"line": lines}).with_columns(
         pl.lit(text, dtype=pl.String).alias(name) for name, text in texts.items()
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,8 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
-from airflow_provider_tiktok_offline.conversions.report.report import FIRST_LINES, NO_CURRENCY, ReportIssue, message_of
+from airflow_provider_tiktok_offline.conversions.report.messages import Messages
+from airflow_provider_tiktok_offline.conversions.report.report import FIRST_LINES, NO_CURRENCY, ReportIssue
 from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, sum_units
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     CLASSES,
@@ -56,6 +57,7 @@ class Tally:
         self._counts: Counter[Key] = Counter()
         self._lines: dict[Key, list[int]] = defaultdict(list)
         self._values: dict[Key, str] = {}
+        self._details: dict[Key, set[str]] = defaultdict(set)
         self._file: list[ReportIssue] = []
 
     def add_issue(
@@ -71,6 +73,10 @@ class Tally:
             del kept[FIRST_LINES:]
         if value is not None:
             self._values[key] = value
+
+    def add_details(self, rule: str, column: str | None, severity: Severity, details: Iterable[str]) -> None:
+        """Keep words that make an issue's message plainer."""
+        self._details[rule, column, severity].update(details)
 
     def add_file_issue(self, rule: str, column: str | None, severity: Severity, message: str) -> None:
         """Note what is wrong with the file as such."""
@@ -96,6 +102,8 @@ class Tally:
         for key, count in other._counts.items():
             self.add_issue(key[0], key[1], _severity(key[2]), np.array(other._lines[key], dtype=np.int64))
             self._counts[key] += count - len(other._lines[key])
+        for key, details in other._details.items():
+            self._details[key] |= details
 
     def move(
         self, target: int, units: npt.NDArray[np.int64], currencies: Mapping[int, str], codes: npt.NDArray[np.int64]
@@ -119,14 +127,18 @@ class Tally:
             if target is not None:
                 self.sums[target][currencies[code]] += amount
 
-    def issues(self) -> tuple[ReportIssue, ...]:
-        """Every issue, errors first, in the order of the rule table."""
+    def issues(self, messages: Messages) -> tuple[ReportIssue, ...]:
+        """Every issue, errors first, in the order of the rule table.
+
+        :param messages: how they are said.
+        """
         names = list(RULES)
         keys = sorted(self._counts, key=lambda key: (_ORDER[key[2]], names.index(key[0]), key[1] or ""))
         found = [
             ReportIssue(rule, severity, column, self._counts[rule, column, severity],
-                        tuple(self._lines[rule, column, severity]), message_of(rule),
-                        self._values.get((rule, column, severity)))
+                        tuple(self._lines[rule, column, severity]),
+                        messages.message(rule, sorted(self._details[rule, column, severity])),
+                        self._values.get((rule, column, severity)), messages.todo(rule))
             for rule, column, severity in keys
             if self._counts[rule, column, severity]
         ]  # fmt: skip
@@ -165,6 +177,8 @@ def tally_block(
         tally.add_issue(rule, None, "error", lines)
     for issue in checked.issues:
         tally.add_issue(issue.rule, issue.column, issue.severity, checked.lines[issue.rows])
+        if issue.details:
+            tally.add_details(issue.rule, issue.column, issue.severity, issue.details)
         if issue.rule == "category_unknown":
             tally.unknown.update(_showable(checked, issue))
     classes = checked.classes

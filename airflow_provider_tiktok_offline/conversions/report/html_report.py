@@ -212,8 +212,9 @@ def _issues(report: Report, severity: str) -> str:
 
 def _issue(issue: ReportIssue, most: int, total: int) -> str:
     rule = RULES.get(issue.rule)
-    fault = rule.fault if rule and issue.rows else issue.message or issue.rule
-    todo = rule.todo if rule and issue.rows else ""
+    todo = issue.todo or (rule.todo if rule and issue.rows else "")
+    said = issue.message.removesuffix(todo).strip() if issue.todo else rule.fault if rule and issue.rows else ""
+    fault = said or issue.message or issue.rule
     worth = f"<small>{escape(issue.value)}</small>" if issue.value else ""
     lines = ", ".join(str(line) for line in issue.first_lines[:5])
     more = "<span class='quiet'>, &hellip;</span>" if issue.rows > len(issue.first_lines[:5]) and lines else ""

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import Entries, OptOutFacts
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ class ReportIssue:
         first_lines: the first line numbers, the header being line 1.
         message: what is wrong and what to do.
         value: the money it concerns, where that can be told.
+        todo: the part of the message that says what to do; empty in reports of earlier versions.
     """
 
     rule: str
@@ -47,6 +47,7 @@ class ReportIssue:
     first_lines: tuple[int, ...] = ()
     message: str = ""
     value: str | None = None
+    todo: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,8 @@ class Report:
             issue["first_lines"] = list(issue["first_lines"])
             if issue["value"] is None:
                 del issue["value"]
+            if not issue["todo"]:
+                del issue["todo"]
         return content
 
     def to_json(self) -> str:
@@ -226,12 +229,6 @@ class Report:
         """The issues as a pandas frame, one row an issue."""
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame
-
-
-def message_of(rule: str) -> str:
-    """What an issue says: the rule, and what to do."""
-    known = RULES[rule]
-    return f"{known.fault} {known.todo}"
 
 
 def money(sums: Mapping[str, str] | str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.columns import EMAIL_COLUMNS, PHONE_COLUMNS
 from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
 from airflow_provider_tiktok_offline.conversions.file.parsing import Parsed
@@ -13,6 +16,7 @@ from airflow_provider_tiktok_offline.conversions.rules import optional_cells as 
 from airflow_provider_tiktok_offline.conversions.rules.amounts import number_format
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import Flags, Issue
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import NOT_SENT, Rulebook
+from airflow_provider_tiktok_offline.conversions.text import cleaning
 
 _LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
 #: Columns whose faulty cells break a rule of their own.
@@ -20,6 +24,9 @@ _WITH_OWN_RULES = frozenset(
     {*EMAIL_COLUMNS, *PHONE_COLUMNS, "transaction_category", "transaction_timestamp", "transaction_amount"}
 )
 _ODD_CHARACTERS = (("encoding", "\N{REPLACEMENT CHARACTER}"), ("control_character", r"[\x00-\x08\x0b-\x1f\x7f]"))
+#: Columns of text for people, in which some scripts and signs need characters that are drawn as nothing.
+_FREE_TEXT = frozenset({*NOT_SENT, "product_name", "product_category", "product_brand"})
+_MARKED = frozenset(RULES["spreadsheet_mark"].columns)
 #: Columns whose own pattern tells placeholders from values.
 PATTERNED = frozenset({"state", "zip", "quantity", "product_price"})
 
@@ -49,20 +56,29 @@ class BlockCells:
         self.numbers = number_format(self.settings.format)
         self.phone_regions: pl.Series | str | None = None
 
-    def add(self, rule: str, column: str | None, wrong: Flags | pl.Series, severity: Severity | None = None) -> None:
+    def add(
+        self,
+        rule: str,
+        column: str | None,
+        wrong: Flags | pl.Series,
+        severity: Severity | None = None,
+        details: Sequence[str] = (),
+    ) -> None:
         """Note the rows that break a rule, unless it is off."""
         severity = severity or self.rulebook.severity(rule, column)
         if severity == "off":
             return
         flags = wrong.to_numpy() if isinstance(wrong, pl.Series) else wrong
         if flags.any():
-            self.found.append(
-                Issue(rule, None if column is None else self.rulebook.label(column), severity, np.flatnonzero(flags))
-            )
+            label = None if column is None else self.rulebook.label(column)
+            self.found.append(Issue(rule, label, severity, np.flatnonzero(flags), tuple(details)))
 
     def other(self, name: str) -> pl.Series:
         """A column of the file that is none of the programme's, trimmed."""
-        return self.parsed.frame[str(self.rulebook.header.others[name])].str.strip_chars()
+        cells = self.parsed.frame[str(self.rulebook.header.others[name])].str.strip_chars()
+        if self.parsed.screens.unseen:
+            cells = cleaning.without_unseen(cells)
+        return cleaning.without_mark(cells) if self.parsed.screens.marks else cells
 
     def columns_with_short_cells(self) -> set[str]:
         """Columns in which a placeholder can stand at all."""
@@ -86,6 +102,8 @@ class BlockCells:
                 self.add("white_space", name, changed)
                 cells = trimmed
         screens = self.parsed.screens
+        if screens.unseen or screens.marks:
+            cells = self._without_marks(name, cells)
         if self.parsed.line_breaks or screens.control or not screens.ascii:
             cells = self._without_odd_characters(name, cells)
         if name in EMAIL_COLUMNS or name in PHONE_COLUMNS:
@@ -111,6 +129,24 @@ class BlockCells:
                 identity = name in self.settings.event_identity
                 self.add(rule, name, wrong, "error" if identity else "warning")
                 cells = cell_rules.blank_where(cells, wrong)
+        return cells
+
+    def _without_marks(self, name: str, cells: pl.Series) -> pl.Series:
+        """Cells without what nobody sees and without a spreadsheet's marks, where these can mean nothing."""
+        before = cells
+        if self.parsed.screens.unseen and name not in _FREE_TEXT:
+            wrong, code_points = cleaning.unseen(cells)
+            if code_points:
+                self.add("invisible_character", name, wrong, details=code_points)
+                cells = cleaning.without_unseen(cells)
+        as_is = self.settings.profile == "liveramp" and not self.settings.repair
+        if self.parsed.screens.marks and name in _MARKED and not as_is:
+            wrong = cleaning.marked(cells)
+            if wrong.any():
+                self.add("spreadsheet_mark", name, wrong)
+                cells = cleaning.without_mark(cells)
+        if cells is not before:
+            self.short.add(name)
         return cells
 
     def _joined(self, name: str) -> pl.Series:

@@ -23,12 +23,16 @@ REASONS = tuple(EXCLUSIONS)
 
 @dataclass(slots=True)
 class Issue:
-    """One rule broken in one column by some rows of the block, as positions."""
+    """One rule broken in one column by some rows of the block, as positions.
+
+    ``details`` are words that make the message plainer, such as the code points of characters; never a value.
+    """
 
     rule: str
     column: str | None
     severity: Severity
     rows: Numbers
+    details: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

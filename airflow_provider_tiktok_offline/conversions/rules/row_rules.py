@@ -37,6 +37,7 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     Issue,
     Numbers,
 )
+from airflow_provider_tiktok_offline.conversions.rules.nearest_format import nearest_formats
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
 from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
 
@@ -222,7 +223,10 @@ class _BlockCheck(BlockCells):
             if "timestamp_format" in times.findings:
                 times.findings["timestamp_format"] &= ~blank
         for rule, rows in times.findings.items():
-            self.add(rule, name, rows)
+            details: list[str] = []
+            if rule == "timestamp_format" and rows.any():
+                details = nearest_formats(cells.filter(pl.Series(rows)), self.settings.format.timestamp_formats)
+            self.add(rule, name, rows, details=details)
         epoch, known = times.epoch, times.known
         sent = epoch
         if times.date_only.any():
@@ -243,7 +247,8 @@ class _BlockCheck(BlockCells):
         name = "transaction_amount"
         cells = self.values[name]
         as_written = self.settings.profile == "liveramp"
-        amounts = read_amounts(cells, self.numbers, None if as_written else _minor_units(currencies))
+        as_digits = as_written and not self.settings.repair
+        amounts = read_amounts(cells, self.numbers, None if as_digits else _minor_units(currencies))
         if not amounts.known.all():
             blank = (cells == "").to_numpy()
             self.add("amount_missing", name, blank)
@@ -251,7 +256,12 @@ class _BlockCheck(BlockCells):
             self.add("amount_format", name, ~amounts.known & ~blank & ~amounts.ambiguous)
         self.add("amount_rounded", name, amounts.rounded)
         if as_written:
-            self.add("amount_decimals", name, amounts.known & (amounts.decimals != 2))
+            odd = amounts.known & ((amounts.decimals != 2) | cells.str.contains("^[.,]").to_numpy())
+            if self.settings.repair and odd.any():
+                too_fine = amounts.known & (amounts.units % (UNITS // 100) != 0)
+                self.add("amount_decimals", name, too_fine, "error")
+                odd &= ~too_fine
+            self.add("amount_decimals", name, odd)
         elif currencies is not None:
             self.add("amount_decimals", name, amounts.known & self._too_fine(amounts.units, currencies))
         return amounts.units, amounts.known
