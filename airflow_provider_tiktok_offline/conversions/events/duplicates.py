@@ -31,6 +31,7 @@ class Repeats:
     Attributes:
         duplicates: rows that repeat an earlier line.
         collisions: rows with the id of an earlier line and another time, amount or customer.
+        damaged: rows with an id that a spreadsheet has damaged.
         incomplete: rows of orders of which another row is rejected.
         repeated_amounts: lines of orders whose rows all repeat one amount.
         at_stake: what those repetitions add up to, in millionths.
@@ -40,6 +41,7 @@ class Repeats:
 
     duplicates: Keys
     collisions: Keys
+    damaged: Keys
     incomplete: Keys
     repeated_amounts: Numbers
     at_stake: int
@@ -51,6 +53,7 @@ class Repeats:
 class _Found:
     duplicates: list[Keys] = field(default_factory=list)
     collisions: list[Keys] = field(default_factory=list)
+    damaged: list[Keys] = field(default_factory=list)
     incomplete: list[Keys] = field(default_factory=list)
     repeated: list[Numbers] = field(default_factory=list)
     at_stake: int = 0
@@ -78,6 +81,7 @@ class RepeatFinder:
         self._orders = orders
         self._hold_back = hold_back
         self._broken: list[Hashes] = []
+        self._lost = np.empty(0, dtype=np.int64)
 
     def add_broken(self, orders: Hashes) -> None:
         """Take the orders, as ``Keys.order`` has them, of which a row is rejected: their other rows are held back."""
@@ -119,9 +123,13 @@ class RepeatFinder:
         ]
         return Keys.joined(parts)
 
-    def find(self) -> Repeats:
-        """Everything that was found; call once, at the end."""
+    def find(self, damaged: Numbers | None = None) -> Repeats:
+        """Everything that was found; call once, at the end.
+
+        :param damaged: lines that are rejected for a damaged id, and repeat nothing.
+        """
         found = _Found()
+        self._lost = damaged if damaged is not None else self._lost
         if self._directory is None:
             self._find_in(Keys.joined(self._held), found)
         else:
@@ -136,6 +144,7 @@ class RepeatFinder:
         return Repeats(
             Keys.joined(found.duplicates).by_line(),
             Keys.joined(found.collisions).by_line(),
+            Keys.joined(found.damaged).by_line(),
             Keys.joined(found.incomplete).by_line(),
             np.sort(np.concatenate([no_lines, *found.repeated])),
             found.at_stake,
@@ -144,6 +153,10 @@ class RepeatFinder:
         )
 
     def _find_in(self, rows: Keys, found: _Found) -> None:
+        if len(self._lost):
+            lost = np.isin(rows.line, self._lost)
+            found.damaged.append(rows.take(lost))
+            rows = rows.take(~lost)
         single = np.ones(len(rows), dtype=bool)
         twice = repeated(rows.high)
         if twice is not None:
@@ -166,7 +179,7 @@ class RepeatFinder:
 
     def _incomplete(self, rows: Keys, found: _Found) -> npt.NDArray[np.bool_]:
         nothing = np.empty(0, dtype=np.uint64)
-        broken = np.concatenate([nothing, *self._broken, *(keys.order for keys in found.collisions)])
+        broken = np.concatenate([nothing, *self._broken, *(keys.order for keys in [*found.collisions, *found.damaged])])
         incomplete: npt.NDArray[np.bool_] = (rows.order != 0) & np.isin(rows.order, broken)
         return incomplete
 

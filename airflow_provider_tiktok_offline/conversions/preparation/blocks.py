@@ -23,6 +23,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.tally import Tally,
 from airflow_provider_tiktok_offline.conversions.report.messages import Messages
 from airflow_provider_tiktok_offline.conversions.report.report import NO_CURRENCY
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import REJECTED, VALID, CheckedBlock
+from airflow_provider_tiktok_offline.conversions.rules.damaged_ids import IdColumn
 from airflow_provider_tiktok_offline.conversions.rules.row_rules import check_block
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
 from airflow_provider_tiktok_offline.errors import InputFileError
@@ -49,6 +50,7 @@ class BlockResult:
     rejects: bytes
     repair: list[tuple[bytes, str]]
     verdicts: pl.DataFrame | None
+    ids: dict[str, IdColumn]
 
 
 class Currencies:
@@ -137,6 +139,7 @@ class BlockWorker:
             rejects_text(checked, parsed.faults, self._messages) if requested.rejects else b"",
             rejected_lines(block, checked, parsed.faults) if requested.repair else [],
             verdicts,
+            checked.ids,
         )
 
     def _broken_orders(self, checked: CheckedBlock) -> Hashes:

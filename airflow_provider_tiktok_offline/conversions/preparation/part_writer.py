@@ -99,7 +99,8 @@ class PartWriter:
         if self._count:
             self._write(pl.concat(self._pending))
         self._pending = []
-        gone = np.sort(np.concatenate([repeats.duplicates.line, repeats.collisions.line, repeats.incomplete.line]))
+        lost = (repeats.duplicates, repeats.damaged, repeats.collisions, repeats.incomplete)
+        gone = np.sort(np.concatenate([rows.line for rows in lost]))
         if self._baskets is not None:
             for rows in self._baskets.events(self._bounds, gone, repeats):
                 self._put(rows)

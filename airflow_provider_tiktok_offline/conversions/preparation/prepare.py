@@ -45,6 +45,7 @@ from airflow_provider_tiktok_offline.conversions.report.messages import Messages
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, sum_units
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import DUPLICATE, EXCLUDED, REJECTED, VALID
+from airflow_provider_tiktok_offline.conversions.rules.damaged_ids import IdColumn, all_damaged, merge_columns
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
 from airflow_provider_tiktok_offline.errors import FileChangedError, InputFileError
 
@@ -154,11 +155,13 @@ class _Sinks:
     verdicts: VerdictWriter | None
     rejects: BinaryIO | None
     repair: RepairWriter | None
+    ids: dict[str, IdColumn] = field(default_factory=dict)
 
     def take(self, result: BlockResult) -> None:
         self.tally.merge(result.tally)
         self.finder.add(result.keys)
         self.finder.add_broken(result.broken_orders)
+        merge_columns(self.ids, result.ids)
         if self.parts is not None and result.staged is not None:
             self.parts.add(result.staged)
         if self.verdicts is not None and result.verdicts is not None:
@@ -224,7 +227,7 @@ class _Pass:
                 sinks.rejects.write(rejects_head())
             _check_blocks(reader.blocks(header), worker, sinks)
             self._check_file(reader)
-            repeats = finder.find()
+            repeats = finder.find(self._damaged(sinks.ids, rulebook, messages))
             self._settle(repeats, worker.currencies.names, rulebook, messages)
             self._write_late(repeats, repair)
             if repair is not None:
@@ -255,6 +258,17 @@ class _Pass:
     def _rows(self) -> int:
         return sum(self.tally.rows.values())
 
+    def _damaged(self, ids: Mapping[str, IdColumn], rulebook: Rulebook, messages: Messages) -> Positions:
+        """Note the ids that only the whole column shows to be damaged; returns the lines that are rejected for it."""
+        severity = rulebook.severity("id_damaged")
+        for column, shown in ids.items():
+            lines = shown.damaged()
+            if len(lines):
+                self.tally.add_issue("id_damaged", column, severity, lines)
+                if self.options.rejects is not None:
+                    self.options.rejects.write(lines_text(lines, column, "id_damaged", severity, messages))
+        return all_damaged(ids.values() if severity == "error" else ())
+
     def _messages(self, header: Header) -> Messages:
         return Messages(header.labels, self.settings.format.decimal or ".", delimiter_word(header.delimiter))
 
@@ -269,6 +283,8 @@ class _Pass:
             if self.options.rejects is not None:
                 self.options.rejects.write(lines_text(lines, column, rule, severity, messages))
 
+        if len(repeats.damaged):
+            self.tally.move(REJECTED, repeats.damaged.units, currencies, repeats.damaged.currency)
         for target, rows, rule in (
             (DUPLICATE, repeats.duplicates, "duplicate"),
             (REJECTED, repeats.collisions, "id_collision"),
@@ -288,7 +304,11 @@ class _Pass:
 
     def _write_late(self, repeats: Repeats, repair: RepairWriter | None) -> None:
         """Write the rows out that only the whole file showed to be wrong."""
-        late = {"id_collision": repeats.collisions.line, "order_incomplete": repeats.incomplete.line}
+        late = {
+            "id_damaged": repeats.damaged.line,
+            "id_collision": repeats.collisions.line,
+            "order_incomplete": repeats.incomplete.line,
+        }
         reasons = {line: rule for rule, lines in late.items() for line in lines.tolist()}
         if repair is None or not reasons:
             return

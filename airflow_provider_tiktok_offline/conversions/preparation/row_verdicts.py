@@ -98,19 +98,21 @@ class VerdictWriter:
 
     def _final(self, frame: pl.DataFrame, repeats: Repeats) -> pa.Table:
         lines = frame["line"].to_numpy()
-        duplicate = np.isin(lines, repeats.duplicates.line)
-        collision = np.isin(lines, repeats.collisions.line)
-        incomplete = np.isin(lines, repeats.incomplete.line)
+        late = {
+            "duplicate": repeats.duplicates, "id_damaged": repeats.damaged, "id_collision": repeats.collisions,
+            "order_incomplete": repeats.incomplete,
+        }  # fmt: skip
+        reason = pl.Series([""], dtype=pl.String).new_from_index(0, len(lines))
+        for rule, rows in late.items():
+            found = np.flatnonzero(np.isin(lines, rows.line))
+            reason = reason.scatter(found, rule) if len(found) else reason
         names = dict(enumerate(CLASSES))
-        final = frame.with_columns(duplicate=pl.Series(duplicate), collision=pl.Series(collision),
-                                    incomplete=pl.Series(incomplete)).select(
+        final = frame.with_columns(late=reason).select(
             "line",
-            pl.when("duplicate").then(pl.lit("duplicate")).when(pl.col("collision") | pl.col("incomplete"))
+            pl.when(pl.col("late") == "duplicate").then(pl.lit("duplicate")).when(pl.col("late") != "")
             .then(pl.lit("rejected"))
             .otherwise(pl.col("class").replace_strict(names, return_dtype=pl.String)).alias("class"),
-            pl.when("duplicate").then(pl.lit("duplicate")).when("collision").then(pl.lit("id_collision"))
-            .when("incomplete").then(pl.lit("order_incomplete"))
-            .otherwise("reason").alias("reason"),
+            pl.when(pl.col("late") != "").then("late").otherwise("reason").alias("reason"),
             "event_id",
             pl.when(pl.col("event_id").is_not_null()).then("event_time").alias("event_time"),
             pl.Series("content", _bytes(frame["content"]), dtype=pl.Binary),

@@ -11,6 +11,7 @@ import polars as pl
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
 from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import RowIdentifiers
+from airflow_provider_tiktok_offline.conversions.rules.damaged_ids import IdColumn
 
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
@@ -54,6 +55,7 @@ class CheckedBlock:
         widely_opted_out: rows of people on the suppression list that only another reading of an identifier than the
             one to send has found; None where there are none.
         identifiers: every reading of the rows' identifiers; None without a suppression list.
+        ids: what the columns of ids show of the rows that are not excluded, by the file's name of the column.
     """
 
     lines: Numbers
@@ -69,3 +71,4 @@ class CheckedBlock:
     phones: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
     widely_opted_out: Flags | None = None
     identifiers: RowIdentifiers | None = None
+    ids: dict[str, IdColumn] = field(default_factory=dict)

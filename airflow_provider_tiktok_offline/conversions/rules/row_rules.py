@@ -37,6 +37,12 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     Issue,
     Numbers,
 )
+from airflow_provider_tiktok_offline.conversions.rules.damaged_ids import (
+    ID_COLUMNS,
+    IdColumn,
+    look_at,
+    with_exponent,
+)
 from airflow_provider_tiktok_offline.conversions.rules.nearest_format import nearest_formats
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
 from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
@@ -94,6 +100,7 @@ class _BlockCheck(BlockCells):
             phones,
             opted_out.wider if opted_out.wider.any() else None,
             identifiers if self.rulebook.suppression is not None else None,
+            self._ids(reasons < 0),
         )
 
     def _kept(self, excluded: Flags) -> list[Issue]:
@@ -295,11 +302,27 @@ class _BlockCheck(BlockCells):
                 values["order_id"] == "" if "order_id" in values else pl.Series([True]).new_from_index(0, self.rows)
             )
             self.add("order_id_missing", "product_id", blank_order & (values["product_id"] != ""))
+        for name in ID_COLUMNS:
+            damaged = with_exponent(values[name]) if name in values else None
+            if damaged is not None:
+                self.add("id_damaged", name, damaged)
         values["shop_id"] = self._store_code()
         if self.parsed.quoted and self.rulebook.severity("needs_quotes") != "off":
             marks = f'["{self.rulebook.header.delimiter}]' if self.rulebook.header.delimiter != "|" else r'["|]'
             for name in self.rulebook.columns:
                 self.add("needs_quotes", name, values[name].str.contains(marks))
+
+    def _ids(self, wanted: Flags) -> dict[str, IdColumn]:
+        """What the columns of ids show of some rows."""
+        if self.rulebook.severity("id_damaged") == "off":
+            return {}
+        rows = None if wanted.all() else np.flatnonzero(wanted)
+        lines = self.parsed.lines if rows is None else self.parsed.lines[rows]
+        cells = {name: self.values[name] for name in ID_COLUMNS if name in self.rulebook.header.places}
+        return {
+            self.rulebook.label(name): look_at(column if rows is None else column.gather(rows), lines)
+            for name, column in cells.items()
+        }
 
     def _store_code(self) -> pl.Series:
         """store_code as it is sent: blank where a rule is broken. The id is made from what the file says."""
