@@ -26,6 +26,7 @@ from airflow_provider_tiktok_offline.simulator.control import (
 )
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from airflow_provider_tiktok_offline.simulator.incidents import Incident
+from airflow_provider_tiktok_offline.simulator.lateness import Lateness
 from airflow_provider_tiktok_offline.simulator.rates import Rates
 
 _Line = TypeVar("_Line", HeldEvent, Received, TestedEvent, LoggedRequest)
@@ -117,6 +118,10 @@ class Control:
     def report_incident(self, incident: Incident) -> None:
         """Open or change an incident in the status feed."""
         self._call("/incidents", incident)
+
+    def set_lateness(self, lateness: Lateness) -> None:
+        """Change which events are attributed late, until the next reset."""
+        self._call("/lateness", lateness)
 
     def reset(self) -> None:
         """Back to a fresh simulator."""

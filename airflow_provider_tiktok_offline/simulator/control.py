@@ -18,6 +18,7 @@ from airflow_provider_tiktok_offline.simulator.ads import NewAds, make_ads
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from airflow_provider_tiktok_offline.simulator.gateway import Gateway
 from airflow_provider_tiktok_offline.simulator.incidents import Incident
+from airflow_provider_tiktok_offline.simulator.lateness import Lateness, set_lateness
 from airflow_provider_tiktok_offline.simulator.rates import Rates
 
 PREFIX = "/_simulator"
@@ -166,6 +167,7 @@ class ControlRoutes:
             "/ads": ("POST", self._add_ads),
             "/rates": ("POST", self._set_rates),
             "/incidents": ("POST", self._report_incident),
+            "/lateness": ("POST", self._set_lateness),
             "/reset": ("POST", self._reset),
         }
         return [Route(PREFIX + path, self._endpoint(call), methods=[method]) for path, (method, call) in table.items()]
@@ -276,6 +278,10 @@ class ControlRoutes:
 
     def _report_incident(self, _: Request, body: bytes) -> Response:
         incidents.report(self._store, msgspec.json.decode(body, type=Incident), self._gateway.now())
+        return _answer({})
+
+    def _set_lateness(self, _: Request, body: bytes) -> Response:
+        set_lateness(self._store, msgspec.json.decode(body, type=Lateness))
         return _answer({})
 
     def _reset(self, _: Request, __: bytes) -> Response:

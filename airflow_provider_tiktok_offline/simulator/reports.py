@@ -1,7 +1,8 @@
 """``GET /report/integrated/get/``: what was attributed, computed from the accepted events.
 
 An event is attributed to one of the ads that track its event set, chosen by the event's id; if no ad tracks the set,
-the event is not attributed. Days are those of the ad account's time zone.
+the event is not attributed. Some events are attributed one to three days late. Days are those of the ad account's time
+zone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from msgspec import Struct
 
 from airflow_provider_tiktok_offline.simulator.ads import adgroup_id_of, campaign_id_of
 from airflow_provider_tiktok_offline.simulator.callers import Call, Scope
+from airflow_provider_tiktok_offline.simulator.lateness import days_late
 from airflow_provider_tiktok_offline.simulator.parameters import (
     Parameters,
     choice,
@@ -118,6 +120,7 @@ class _Query:
     start: date
     end: date
     filters: list[_Filter]
+    now: float
 
 
 def integrated(call: Call) -> object:
@@ -173,7 +176,7 @@ def _checked(call: Call) -> _Query:
     start, end = _days(values, by_day=_DAY in dimensions)
     filters = from_json(values, "filtering", list[_Filter]) if "filtering" in values else []
     metrics = names(values, "metrics") if "metrics" in values else _DEFAULT_METRICS
-    query = _Query(advertiser_id, data_level, dimensions, metrics, start, end, filters)
+    query = _Query(advertiser_id, data_level, dimensions, metrics, start, end, filters, call.now)
     if not set(metrics) <= _metrics(_Tally(), query).keys():
         raise wrong("metrics", "Not a valid choice.")
     return query
@@ -243,7 +246,7 @@ def _tallies(store: Store, query: _Query) -> dict[tuple[str, ...], _Tally]:
 
 def _attributed(store: Store, query: _Query) -> Iterator[tuple[date, str, float, _Ad]]:
     """The events of the days, each with the ad that it is attributed to."""
-    everything = _Query(query.advertiser_id, "AUCTION_ADVERTISER", [], [], query.start, query.end, [])
+    everything = _Query(query.advertiser_id, "AUCTION_ADVERTISER", [], [], query.start, query.end, [], query.now)
     ads = _ads(store, everything)
     account = store.row("SELECT timezone FROM advertisers WHERE advertiser_id = ?", query.advertiser_id)
     zone = ZoneInfo("UTC" if account is None else account["timezone"])
@@ -264,9 +267,12 @@ def _attributed(store: Store, query: _Query) -> Iterator[tuple[date, str, float,
             tracking_ads[event_set_id].append(ad)
     for row in rows:
         kind, tracking = KINDS.get(row["event"]), tracking_ads.get(row["event_set_id"])
-        if kind is not None and tracking:
-            chosen = tracking[zlib.crc32((row["event_id"] or str(row["seq"])).encode()) % len(tracking)]
-            yield datetime.fromtimestamp(row["event_time"], zone).date(), kind, row["value"] or 0.0, chosen
+        event_id = row["event_id"] or str(row["seq"])
+        at = datetime.fromtimestamp(row["event_time"], zone).date()
+        late = days_late(store, event_id)
+        if kind is None or not tracking or (late and query.now < midnight(at + timedelta(days=late))):
+            continue
+        yield at, kind, row["value"] or 0.0, tracking[zlib.crc32(event_id.encode()) % len(tracking)]
 
 
 def _share(part: float, whole: float, digits: int = 2) -> str:
