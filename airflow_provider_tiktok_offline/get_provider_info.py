@@ -40,7 +40,7 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "operators": [
             _modules(_FILES, *(f"operators.{name}" for name in ("conversions", "approval", "summary", "maintenance"))),
-            _modules(_TIKTOK, "operators.tiktok"),
+            _modules(_TIKTOK, "operators.tiktok", "operators.reports"),
             _modules(_LIVERAMP, "operators.liveramp"),
         ],
         "notifications": [

@@ -38,6 +38,8 @@ def airflow_reference() -> str:
         "",
         *_function("dag_factory", "build_dags"),
         "",
+        *_function("dag_factory", "build_report_dag"),
+        "",
         *_function("dag_factory", "raise_broken_advertisers"),
     ]
     lines += ["", "## Errors", "", *_errors()]
@@ -186,6 +188,12 @@ _HOW_TO = (
         "howto_taskflow",
         "tiktok_offline_quality_gate",
         "Every function of `delivery` can be called so.",
+    ),
+    (
+        "Read what TikTok attributed",
+        "howto_offline_report",
+        "tiktok_offline_report",
+        "Every reading is kept with its time; see [airflow.md](airflow.md#what-tiktok-attributed).",
     ),
     (
         "Look at everything a delivery needs",

@@ -17,6 +17,7 @@ from airflow_provider_tiktok_offline.cli.commands import (
     ledger,
     liveramp,
     offboard,
+    report,
     sample,
     simulator,
     status,
@@ -56,7 +57,7 @@ def _main(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for _module in (files, upload, sample, simulator, demo, doctor, status, offboard):
+for _module in (files, upload, sample, simulator, demo, doctor, status, offboard, report):
     _module.register(app)
 for _name, _group in (
     ("config", config.app),

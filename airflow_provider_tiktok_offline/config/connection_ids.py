@@ -10,7 +10,7 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 def connection_ids(config: AdvertiserConfig) -> dict[str, str]:
     """Connection id -> the key that names it, each once."""
     keys: dict[str, str] = {}
-    if config.route == "tiktok":
+    if config.route == "tiktok" or config.reports is not None:
         keys[config.tiktok_conn_id] = "tiktok_conn_id"
     named = {
         "source.conn_id": config.source.conn_id,

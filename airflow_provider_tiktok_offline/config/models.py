@@ -32,6 +32,7 @@ from airflow_provider_tiktok_offline.config.sections import (
     LimitsConfig,
     LiveRampConfig,
     NotificationsConfig,
+    ReportsConfig,
     SourceConfig,
     StoreConfig,
     SuppressionConfig,
@@ -61,6 +62,7 @@ __all__ = [
     "LimitsConfig",
     "LiveRampConfig",
     "NotificationsConfig",
+    "ReportsConfig",
     "SourceConfig",
     "StoreConfig",
     "SuppressionConfig",
@@ -133,6 +135,7 @@ class AdvertiserConfig(Strict):
         ledger: how long what was sent is remembered.
         liveramp: the feed, for ``route: liveramp``.
         notifications: who is told what became of a run.
+        reports: what TikTok attributed is read every day, by a DAG of its own.
     """
 
     name: Name
@@ -193,6 +196,7 @@ class AdvertiserConfig(Strict):
     ledger: LedgerConfig = LedgerConfig()
     liveramp: LiveRampConfig | None = None
     notifications: NotificationsConfig | None = None
+    reports: ReportsConfig | None = None
 
     @model_validator(mode="before")
     @classmethod

@@ -11,6 +11,7 @@ from airflow_provider_tiktok_offline.config.fields import (
     Currency,
     Delimiter,
     Encoding,
+    EventName,
     Name,
     PresetName,
     Region,
@@ -298,6 +299,22 @@ class LiveRampConfig(Strict):
     confirm_to: tuple[str, ...] = ()
 
 
+class ReportsConfig(Strict):
+    """What TikTok attributed, read every day into the table ``attribution`` under ``state_uri``.
+
+    Attributes:
+        schedule: cron expression or preset of the report's DAG, in the advertiser's time zone.
+        days: how many days are read again, today included: figures grow for some days.
+        level: beside the advertiser's totals, one line a campaign, ad group or ad; ``advertiser`` for totals alone.
+        events: the standard events whose metrics are read.
+    """
+
+    schedule: str = "30 9 * * *"
+    days: Annotated[int, Field(ge=1, le=90)] = 30
+    level: Literal["advertiser", "campaign", "adgroup", "ad"] = "campaign"
+    events: Annotated[tuple[EventName, ...], Field(min_length=1)] = ("Purchase",)
+
+
 class NotificationsConfig(Strict):
     """Who is told what became of a run, through Airflow's own notifiers; no message holds a customer's data.
 
@@ -335,6 +352,7 @@ __all__ = [
     "LimitsConfig",
     "LiveRampConfig",
     "NotificationsConfig",
+    "ReportsConfig",
     "SourceConfig",
     "StoreConfig",
     "SuppressionConfig",

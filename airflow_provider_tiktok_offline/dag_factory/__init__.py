@@ -4,7 +4,8 @@ from airflow_provider_tiktok_offline.dag_factory.factory import (
     BrokenAdvertisersError,
     build_dag,
     build_dags,
+    build_report_dag,
     raise_broken_advertisers,
 )
 
-__all__ = ["BrokenAdvertisersError", "build_dag", "build_dags", "raise_broken_advertisers"]
+__all__ = ["BrokenAdvertisersError", "build_dag", "build_dags", "build_report_dag", "raise_broken_advertisers"]

@@ -22,7 +22,14 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import DAG, Param, get_parsing_context
 
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, load_config
-from airflow_provider_tiktok_offline.dag_factory.options import PREFIX, common_options, dag_options, own_options
+from airflow_provider_tiktok_offline.dag_factory.options import (
+    PREFIX,
+    REPORT_PREFIX,
+    common_options,
+    dag_options,
+    own_options,
+    report_dag_options,
+)
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.file_day import DAY_PARAM
 from airflow_provider_tiktok_offline.operators.conversions import (
@@ -57,7 +64,7 @@ class BrokenAdvertisersError(ConfigError):
 
 
 def build_dags(namespace: MutableMapping[str, object], path: str | os.PathLike[str]) -> dict[str, DAG]:
-    """Put a DAG for each advertiser into a DAG file's namespace.
+    """Put a DAG for each advertiser into a DAG file's namespace, and one for its report where it has ``reports:``.
 
     A broken entry has no DAG and never costs the others theirs. Its fault is logged at each parse;
     :func:`raise_broken_advertisers`, in a DAG file of its own, shows it as an import error.
@@ -70,8 +77,8 @@ def build_dags(namespace: MutableMapping[str, object], path: str | os.PathLike[s
     wanted = get_parsing_context().dag_id
     if wanted is None:
         only = None
-    elif wanted.startswith(PREFIX):
-        only = [wanted.removeprefix(PREFIX)]
+    elif wanted.startswith((PREFIX, REPORT_PREFIX)):
+        only = [wanted.removeprefix(PREFIX).removeprefix(REPORT_PREFIX)]
     else:
         return {}
     loaded = load_config(_beside(namespace, path), only=only)
@@ -79,7 +86,8 @@ def build_dags(namespace: MutableMapping[str, object], path: str | os.PathLike[s
         for fault in loaded.broken:
             log.error("No DAG for a broken entry: %s", fault)
     with _garbage_collection_paused():
-        dags = {PREFIX + config.name: build_dag(config) for config in loaded.advertisers.values()}
+        built = [dag for config in loaded.advertisers.values() for dag in _dags(config, wanted)]
+        dags = {dag.dag_id: dag for dag in built}
     namespace.update(dags)
     return dags
 
@@ -130,6 +138,28 @@ def build_dag(config: AdvertiserConfig) -> DAG:
     last >> DeliverySummaryOperator(task_id="summary", **own["summary"], **common)
     dag.params[DAY_PARAM] = _DAY
     return dag
+
+
+def build_report_dag(config: AdvertiserConfig) -> DAG:
+    """The DAG that reads what TikTok attributed to an advertiser's ads.
+
+    :param config: its settings; without ``reports:`` their defaults hold.
+    """
+    # Most advertisers read no reports.
+    from airflow_provider_tiktok_offline.config.models import ReportsConfig
+    from airflow_provider_tiktok_offline.operators.reports import TikTokOfflineReportOperator
+
+    dag = DAG(REPORT_PREFIX + config.name, **report_dag_options(config, config.reports or ReportsConfig()))
+    dag.add_task(TikTokOfflineReportOperator(task_id="report", **common_options(config)))
+    return dag
+
+
+def _dags(config: AdvertiserConfig, wanted: str | None) -> Iterator[DAG]:
+    """An advertiser's DAGs; of them the wanted one alone."""
+    if wanted is None or wanted.startswith(PREFIX):
+        yield build_dag(config)
+    if config.reports is not None and (wanted is None or wanted.startswith(REPORT_PREFIX)):
+        yield build_report_dag(config)
 
 
 def _beside(namespace: Mapping[str, object], path: str | os.PathLike[str]) -> Path:

@@ -11,7 +11,7 @@ from airflow import __version__ as airflow_version
 from airflow.providers.common.compat.sdk import Asset, conf
 from airflow.sdk import timezone
 
-from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig, ReportsConfig
 from airflow_provider_tiktok_offline.notifications.delivery import (
     DeliveryFailedNotifier,
     DeliverySucceededNotifier,
@@ -23,6 +23,8 @@ from airflow_provider_tiktok_offline.timetables import data_intervals
 
 #: Of the DAG's id and of its asset's name, before the advertiser's.
 PREFIX = "tiktok_offline__"
+#: Of the id of the DAG that reads TikTok's report.
+REPORT_PREFIX = "tiktok_offline_report__"
 _TAGS = ("tiktok", "offline-conversions")
 #: Each wait is twice the one before: a switch in Airflow 3.1, a factor since.
 _DOUBLED = True if airflow_version.startswith("3.1.") else 2.0
@@ -42,6 +44,16 @@ def dag_options(config: AdvertiserConfig) -> dict[str, Any]:
         "max_active_runs": 1,
         "tags": [*_TAGS, config.route, config.mode, *config.tags],
         **_deployment_options(),
+    }
+
+
+def report_dag_options(config: AdvertiserConfig, reports: ReportsConfig) -> dict[str, Any]:
+    """The arguments of the DAG that reads TikTok's report."""
+    return {
+        **dag_options(config),
+        "description": f"What TikTok attributed to the ads of {config.name}",
+        "schedule": _timetable(reports.schedule, config.time_zone),
+        "tags": [*_TAGS, "report", *config.tags],
     }
 
 

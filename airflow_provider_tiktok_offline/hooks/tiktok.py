@@ -12,6 +12,7 @@ from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConn
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+    from airflow_provider_tiktok_offline.tiktok.reports import OfflineReport, ReportQuery
 
 __all__ = ["TikTokHook"]
 
@@ -45,6 +46,23 @@ class TikTokHook(BaseHook):
         token = access_token_of(connection, connections)
         mask_secret(token)
         return TikTokClient(token, base_url=api_url_of(connection))
+
+    def offline_report(self, advertiser_id: str, query: ReportQuery) -> OfflineReport:
+        """What TikTok attributed to an ad account's ads, as Arrow, Polars or pandas.
+
+        ::
+
+            query = ReportQuery(start=date(2026, 11, 1), end=date(2026, 11, 28), level="campaign", by_day=True)
+            frame = TikTokHook().offline_report("7000000000000000001", query).to_pandas()
+
+        :param advertiser_id: the ad account.
+        :param query: days, level and metrics.
+        :raises ApiError: if TikTok answers with an error.
+        """
+        from airflow_provider_tiktok_offline.tiktok.reports import read_report
+
+        with self.get_conn() as client:
+            return read_report(client, advertiser_id, query)
 
     def test_connection(self) -> tuple[bool, str]:
         """What the connection form's *Test* shows: what the access token reaches."""

@@ -17,6 +17,8 @@ from airflow_provider_tiktok_offline.tiktok.client import Answer, TikTokClient
 from airflow_provider_tiktok_offline.tiktok.retries import with_retries
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
     import pyarrow as pa
 
 Level = Literal["advertiser", "campaign", "adgroup", "ad"]
@@ -139,6 +141,42 @@ class Account:
     timezone: str
 
 
+@dataclass(frozen=True, slots=True)
+class OfflineReport:
+    """A report with the account whose days and money it has.
+
+    Attributes:
+        account: the ad account.
+        rows: in TikTok's order.
+    """
+
+    account: Account
+    rows: tuple[ReportRow, ...]
+
+    def to_arrow(self) -> pa.Table:
+        """Days, dimensions and numbers as columns, and the account's currency and time zone beside them."""
+        return to_arrow(self.rows, self.account)
+
+    def to_polars(self) -> pl.DataFrame:
+        """:meth:`to_arrow` as a Polars frame."""
+        import polars as pl
+
+        return pl.DataFrame(self.to_arrow())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """:meth:`to_arrow` as a pandas frame."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
+
+
+def read_report(client: TikTokClient, advertiser_id: str, query: ReportQuery) -> OfflineReport:
+    """A whole report of an ad account, with its currency and time zone.
+
+    :raises ApiError: if TikTok answers with an error.
+    """
+    return OfflineReport(account(client, advertiser_id), tuple(offline_report(client, advertiser_id, query)))
+
+
 def offline_metrics(event: str) -> tuple[str, ...]:
     """The offline metrics of a standard event.
 
@@ -209,8 +247,8 @@ def to_arrow(rows: Iterable[ReportRow], account: Account) -> pa.Table:
         columns[name] = pa.array([row.dimensions.get(name) for row in records], pa.string())
     for name in dict.fromkeys(name for row in records for name in row.metrics):
         texts = [row.metrics.get(name) for row in records]
-        numbers = [_number(text) for text in texts]
-        is_text = any(text and number is None and text != "-" for text, number in zip(texts, numbers, strict=True))
+        numbers = [number(text) for text in texts]
+        is_text = any(text and read is None and text != "-" for text, read in zip(texts, numbers, strict=True))
         columns[name] = pa.array(texts, pa.string()) if is_text else pa.array(numbers, pa.float64())
     for name, value in (("currency", account.currency), ("timezone", account.timezone)):
         columns[name] = pa.array([value] * len(records), pa.string())
@@ -261,7 +299,13 @@ def _respelt(metric: str) -> str:
     return metric.replace(f"offline_{_REGISTRATION}_", f"offline_{_OTHER_REGISTRATION}_")
 
 
-def _number(text: str | None) -> float | None:
+def dimension_of(level: Level) -> str:
+    """The dimension that names what a row of that level is about: ``campaign_id`` and so on."""
+    return _LEVELS[level][1]
+
+
+def number(text: str | None) -> float | None:
+    """A metric as a number; None for ``-`` and other text."""
     try:
         return None if text is None else float(text)
     except ValueError:

@@ -170,3 +170,22 @@ def test_no_secret_is_printed_by_an_error(cli: Cli, tiktok: RunningSimulator, se
     result = cli("--debug", "auth", "revoke", "--app-id", APP_ID, "--yes", "--api-url", tiktok.url)
     assert result.returncode != 0
     assert secret not in result.stdout + result.stderr
+
+
+def test_a_report_is_shown_and_kept(cli: Cli, tiktok: RunningSimulator, tmp_path: Path) -> None:
+    """As a table, as JSON, and into the advertiser's state as the task does."""
+    account = ("--advertiser-id", ADVERTISER_ID, "--api-url", tiktok.url)
+    shown = cli.done("report", *account, "--start", "2026-11-01", "--end", "2026-11-03")
+    assert [line.split()[1] for line in shown.splitlines()[1:4]] == ["2026-11-01", "2026-11-02", "2026-11-03"]
+    lines = json.loads(cli.done("report", *account, "--level", "ad", "--total", "--event", "Schedule", "--json"))
+    assert {line["currency"] for line in lines} == {"USD"}
+    assert all("offline_total_schedule" in line for line in lines)
+    assert "StartTrial" in cli.error("report", *account, "--event", "StartTrial")
+    assert "is no day" in cli.error("report", *account, "--start", "yesterday")
+    config = tmp_path / "advertisers.yaml"
+    config.write_text(
+        f"advertisers: [{{name: shop, advertiser_id: '{ADVERTISER_ID}', event_set_id: '{EVENT_SET_ID}',"
+        f" state_uri: '{tmp_path}/state', source: {{path: /drop/x.csv}}}}]"
+    )
+    assert "numbers kept" in cli.done("report", "--config", str(config), "--keep", "--api-url", tiktok.url)
+    assert (tmp_path / "state" / "advertisers" / "shop" / "attribution" / "_delta_log").is_dir()

@@ -87,7 +87,9 @@ def test_the_connection_id_of_a_notifier_is_templated() -> None:
 def test_mapped_tasks_have_names() -> None:
     """Whoever looks at a mapped task sees what each instance is about."""
     named = {task.__name__ for task in _tasks() if "map_index_template" in _parameters(task)}
-    assert named == {"TikTokUploadOperator", "LedgerMaintenanceOperator", "DoctorOperator"}
+    assert named == {
+        "TikTokUploadOperator", "LedgerMaintenanceOperator", "DoctorOperator", "TikTokOfflineReportOperator",
+    }  # fmt: skip
 
 
 def test_rendered_values_hold_no_customers_data() -> None:

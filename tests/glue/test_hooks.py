@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from airflow_provider_tiktok_offline.hooks.sftp import ConversionFileSFTPHook
 from airflow_provider_tiktok_offline.hooks.tiktok import TikTokHook
 from airflow_provider_tiktok_offline.operators.tiktok import TikTokOfflineEventSetOperator
 from airflow_provider_tiktok_offline.storage.files import open_files
+from airflow_provider_tiktok_offline.tiktok.reports import ReportQuery
 from tests.glue.conftest import Inbox, Run
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, APP_ID, APP_SECRET, RunningSimulator, simulator
 
@@ -208,3 +210,14 @@ class TestTikTokHook:
         }
         assert len(ids) == 1
         assert ids.pop().isdigit()
+
+
+def test_the_hook_reports_what_was_attributed(api: RunningSimulator, add_connection: AddConnection) -> None:
+    """As Arrow, Polars and pandas, with the account's currency and time zone beside each line."""
+    add_connection(Connection(conn_id="tiktok_default", conn_type="tiktok", host=api.url, password=ACCESS_TOKEN))
+    query = ReportQuery(start=date(2026, 11, 1), end=date(2026, 11, 3), level="campaign", by_day=True)
+    report = TikTokHook().offline_report(ADVERTISER_ID, query)
+    arrow, polars, pandas = report.to_arrow(), report.to_polars(), report.to_pandas()
+    assert arrow.num_rows == polars.height == len(pandas) == 3
+    assert polars["spend"].to_list() == pandas["spend"].tolist() == arrow["spend"].to_pylist() == [50.0] * 3
+    assert set(polars["currency"]) == {"USD"}

@@ -105,6 +105,14 @@ def _liveramp(shops: Shops, airflow: AirflowRunner) -> None:
     assert [one.read_bytes() for one in shops.feed.iterdir()] == [file.read_bytes()]
 
 
+def _report(shops: Shops, airflow: AirflowRunner) -> None:
+    """What TikTok attributed is read for every advertiser, and counts only."""
+    run = airflow.run("tiktok_offline_report", logical_date="2026-11-20T07:00:00+00:00")
+    assert run.state == "success", run.tasks
+    count = len(load_config(shops.config).advertisers)
+    assert run.tasks == {f"report[{index}]": "success" for index in range(count)}
+
+
 #: DAG file -> its run, which sees that it does what it is for.
 RUNS: dict[str, Callable[[Shops, AirflowRunner], None]] = {
     "liveramp_daily.py": _liveramp,
@@ -113,6 +121,7 @@ RUNS: dict[str, Callable[[Shops, AirflowRunner], None]] = {
     "tiktok_offline_maintenance.py": _maintenance,
     "tiktok_offline_on_arrival.py": _on_arrival,
     "tiktok_offline_quality_gate.py": _quality_gate,
+    "tiktok_offline_report.py": _report,
 }
 
 

@@ -19,6 +19,7 @@ class MaintenanceResult:
         keys, records, deliveries, objects: removed from the ledger, as in :class:`~..ledger.maintenance.Expired`.
         merged: files of the ledger's tables that were merged into others.
         removed: files of the tables that nothing needed any more.
+        readings: numbers of TikTok's reports that were forgotten.
     """
 
     staged: int
@@ -29,6 +30,7 @@ class MaintenanceResult:
     objects: int = 0
     merged: int = 0
     removed: int = 0
+    readings: int = 0
 
     def to_dict(self) -> dict[str, int]:
         """Plain values."""
@@ -44,14 +46,16 @@ def maintain(ctx: DeliveryContext) -> MaintenanceResult:
     :raises LedgerBusyError: if deliveries committed first each time; nothing is lost, and the next round does it.
     """
     from airflow_provider_tiktok_offline.ledger import maintenance
+    from airflow_provider_tiktok_offline.ledger.attribution import Attribution
 
     swept = sweep(ctx)
+    readings = Attribution(ctx.objects, ctx.config.name, ctx.clock).maintain(months=ctx.config.ledger.record_months)
     try:
         ledger = ctx.ledger
     except LedgerMissingError:
         if ctx.live:
             raise
-        return MaintenanceResult(staged=swept.staged, notes=swept.notes)
+        return MaintenanceResult(staged=swept.staged, notes=swept.notes, readings=readings)
     gone = maintenance.expire(
         ledger,
         retention_days=ctx.config.ledger.retention_days,
@@ -68,4 +72,5 @@ def maintain(ctx: DeliveryContext) -> MaintenanceResult:
         objects=gone.objects,
         merged=merged,
         removed=maintenance.vacuum(ledger),
+        readings=readings,
     )

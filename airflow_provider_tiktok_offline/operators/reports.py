@@ -1,0 +1,68 @@
+"""Reading what TikTok attributed, so that the figures of each day are there with the time they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.glue.lineage import at
+from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
+from airflow_provider_tiktok_offline.links import EventsManagerLink
+from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+__all__ = ["TikTokOfflineReportOperator"]
+
+#: A mapped task's name in the UI.
+_BY_ADVERTISER = "{{ task.advertiser or task.advertiser_config().name }}"
+
+
+class TikTokOfflineReportOperator(DeliveryOperator):
+    """Read the last days of TikTok's report again and keep the reading in the advertiser's ``attribution`` table.
+
+    What is read is said by ``reports:`` of the advertiser: the days, the level, the events. Returns the counts that
+    TikTok attributed, the offline return on ad spend and the ads that track the event set; amounts are in the table.
+
+    :param config: path of advertisers.yaml, as the worker sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
+    """
+
+    operator_extra_links = (EventsManagerLink(),)
+
+    def __init__(
+        self,
+        *,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        map_index_template: str | None = _BY_ADVERTISER,
+        **kwargs: Any,
+    ) -> None:
+        use_retry_policy(kwargs)
+        super().__init__(map_index_template=map_index_template, **kwargs)
+        self.name_advertiser(config, advertiser, settings)
+
+    def execute(self, context: Context) -> dict[str, object]:
+        from airflow_provider_tiktok_offline.delivery.operations.attribution import read_attribution
+
+        with self.step("report", context) as ctx:
+            reading = read_attribution(ctx)
+            self.trace(written=[at(reading.table, reading.numbers)])
+        self.log.info("%s: %s.", reading.advertiser, reading)
+        if reading.unreconciled:
+            self.log.warning(
+                "%s: the %ss do not add up to the advertiser's total in %s. Compare totals at the advertiser's level.",
+                reading.advertiser, reading.level, ", ".join(reading.unreconciled),
+            )  # fmt: skip
+        if reading.active_ads and not reading.tracking_ads:
+            self.log.error(
+                "%s: 0 of %d active ads track event set %s: TikTok attributes nothing to them. Add the event set to the"
+                " ads in Ads Manager, under Tracking. Auto-tracking reaches only ads that are made after it was"
+                " switched on.",
+                reading.advertiser, reading.active_ads, ctx.config.event_set_id,
+            )  # fmt: skip
+        return reading.to_dict()
