@@ -29,7 +29,7 @@ from airflow_provider_tiktok_offline.cli.running import DEBUG_VARIABLE
 app = typer.Typer(
     name="tiktok-offline",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -1,4 +1,4 @@
-"""Connections from environment variables, written as Airflow writes them, without Airflow."""
+"""Connections from environment variables, written as Airflow writes them; Airflow is imported for no other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from typing import TypedDict
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from airflow_provider_tiktok_offline.cli.deployment_connections import (
+    airflow_is_configured,
+    deployment_connection,
+)
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
 
@@ -27,6 +31,8 @@ class _Fields(TypedDict, total=False):
 class EnvironmentConnections:
     """Looks up ``AIRFLOW_CONN_<ID>`` (JSON or URI), and ``TIKTOK_ACCESS_TOKEN`` for TikTok's connection.
 
+    What the environment does not hold is asked of the Airflow of this machine, where one is configured.
+
     :param tiktok_conn_id: the connection whose password is the access token.
     :param environ: the environment.
     """
@@ -38,20 +44,23 @@ class EnvironmentConnections:
     def get(self, conn_id: str) -> Connection:
         """The connection of that id.
 
-        :raises ConfigError: if the environment holds none, or one that can't be read.
+        :raises ConfigError: if there is none, or one that can't be read.
         """
         variable = PREFIX + conn_id.upper()
         text = self._environ.get(variable, "")
         token = self._environ.get(TOKEN_VARIABLE) if conn_id == self._tiktok_conn_id else None
         if not text and not token:
+            found = deployment_connection(conn_id) if airflow_is_configured(self._environ) else None
+            if found is not None:
+                return found
             if conn_id == self._tiktok_conn_id:
                 raise ConfigError(
                     "there is no access token.",
                     where=f"connection {conn_id}",
-                    todo=f"Set {TOKEN_VARIABLE}, or {variable}.",
+                    todo=f"Set {TOKEN_VARIABLE}, or {variable}, or add the connection to Airflow.",
                 )
             raise ConfigError(
-                "there is no such connection in the environment.",
+                "there is no such connection, neither in the environment nor in an Airflow of this machine.",
                 where=f"connection {conn_id}",
                 todo=f"Set {variable} to the connection as JSON or URI, as `airflow connections get` shows it.",
             )

@@ -61,6 +61,19 @@ def file_uri(file: str) -> str:
     return str(parse(file)) if is_uri(file) else str(Path(file).absolute())
 
 
+def all_advertisers(path: Path) -> list[AdvertiserConfig]:
+    """The settings of every advertiser.
+
+    :raises ConfigError: if an entry is broken.
+    """
+    from airflow_provider_tiktok_offline.config import load_config
+
+    loaded = load_config(path)
+    if loaded.broken:
+        raise loaded.broken[0].error()
+    return list(loaded.advertisers.values())
+
+
 def advertiser_config(path: Path, name: str | None) -> AdvertiserConfig:
     """The settings of one advertiser.
 

@@ -16,7 +16,7 @@ from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-__all__ = ["DoctorOperator", "LedgerMaintenanceOperator"]
+__all__ = ["DoctorOperator", "LedgerInitOperator", "LedgerMaintenanceOperator"]
 
 #: A mapped task's name in the UI.
 _BY_ADVERTISER = "{{ task.advertiser or task.advertiser_config().name }}"
@@ -52,6 +52,39 @@ class LedgerMaintenanceOperator(DeliveryOperator):
             done = maintain(ctx).to_dict()
         self.log.info("%s: %s", ctx.config.name, ", ".join(f"{count} {name}" for name, count in done.items()))
         return done
+
+
+class LedgerInitOperator(DeliveryOperator):
+    """Make the ledger of the advertiser's event set, once; one that is there stays as it is.
+
+    For a deployment where nobody has a terminal: map it over the advertisers, and run it by hand after adding one.
+    Returns the event set's id.
+
+    :param config: path of advertisers.yaml, as the worker sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        map_index_template: str | None = _BY_ADVERTISER,
+        **kwargs: Any,
+    ) -> None:
+        use_retry_policy(kwargs)
+        super().__init__(map_index_template=map_index_template, **kwargs)
+        self.name_advertiser(config, advertiser, settings)
+
+    def execute(self, context: Context) -> str:
+        from airflow_provider_tiktok_offline.delivery.operations.maintenance import make_ledger
+
+        with self.step("ledger_init", context) as ctx:
+            make_ledger(ctx)
+        self.log.info("The ledger of event set %s is ready under %s", ctx.config.event_set_id, ctx.config.state_uri)
+        return ctx.config.event_set_id
 
 
 class DoctorOperator(DeliveryOperator):

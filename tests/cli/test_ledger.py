@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.cli.sales import AS_OF, prepared_ids, rows
+from tests.cli.sales import AS_OF, entry, prepared_ids, rows
 from tests.servers.simulator import RunningSimulator
 
 ENTRY = ("--config", "advertisers.yaml", "--advertiser", "shop")
@@ -23,6 +23,19 @@ def _status(cli: Cli) -> dict[str, Any]:
 def _send(cli: Cli, shop: tuple[str, ...], file: str = "sales.csv") -> dict[str, int]:
     events: dict[str, int] = json.loads(cli.done("upload", file, *shop, "--as-of", AS_OF, "--json"))["events"]
     return events
+
+
+def test_all_ledgers_are_made_by_one_command(cli: Cli) -> None:
+    """One that can't be made is named, and costs the others nothing."""
+    whole = entry(cli.home)
+    lost = {**whole, "name": "lost", "event_set_id": "7000000000000000299", "state_uri": "s3://nowhere@bucket/state"}
+    other = {**whole, "name": "other", "event_set_id": "7000000000000000298"}
+    (cli.home / "advertisers.yaml").write_text(json.dumps({"advertisers": [whole, lost, other]}))
+    said = cli("ledger", "init", "--config", "advertisers.yaml", "--all")
+    assert said.returncode == 2
+    assert "lost: connection nowhere: there is no such connection" in said.stderr
+    for made in (whole, other):
+        assert f"The ledger of event set {made['event_set_id']} is ready" in said.stdout
 
 
 def test_a_delivery_can_be_looked_at_from_every_side(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:

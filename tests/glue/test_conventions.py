@@ -88,8 +88,12 @@ def test_mapped_tasks_have_names() -> None:
     """Whoever looks at a mapped task sees what each instance is about."""
     named = {task.__name__ for task in _tasks() if "map_index_template" in _parameters(task)}
     assert named == {
-        "TikTokUploadOperator", "LedgerMaintenanceOperator", "DoctorOperator", "TikTokOfflineReportOperator",
-    }  # fmt: skip
+        "TikTokUploadOperator",
+        "LedgerInitOperator",
+        "LedgerMaintenanceOperator",
+        "DoctorOperator",
+        "TikTokOfflineReportOperator",
+    }
 
 
 def test_rendered_values_hold_no_customers_data() -> None:

@@ -44,7 +44,7 @@ PUBLIC = {
     "operators.approval": {"ApproveDeliveryOperator"},
     "operators.conversions": {"DedupeOperator", "NormalizeHashOperator", "ValidateConversionFileOperator"},
     "operators.liveramp": {"LiveRampDeliveryOperator", "WriteLiveRampFileOperator"},
-    "operators.maintenance": {"DoctorOperator", "LedgerMaintenanceOperator"},
+    "operators.maintenance": {"DoctorOperator", "LedgerInitOperator", "LedgerMaintenanceOperator"},
     "operators.reports": {"TikTokOfflineReportOperator"},
     "operators.summary": {"DeliverySummaryOperator"},
     "operators.tiktok": {"TikTokOfflineEventSetOperator", "TikTokUploadOperator"},

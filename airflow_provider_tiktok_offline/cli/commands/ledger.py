@@ -11,7 +11,14 @@ import typer
 
 from airflow_provider_tiktok_offline.cli.commands import ledger_corrections
 from airflow_provider_tiktok_offline.cli.contexts import delivery_context
-from airflow_provider_tiktok_offline.cli.options import Advertiser, ConfigPath, Json, advertiser_config, examples
+from airflow_provider_tiktok_offline.cli.options import (
+    Advertiser,
+    ConfigPath,
+    Json,
+    advertiser_config,
+    all_advertisers,
+    examples,
+)
 from airflow_provider_tiktok_offline.cli.running import output
 
 if TYPE_CHECKING:
@@ -21,24 +28,37 @@ app = typer.Typer(help="What was sent: make, look into, correct and maintain the
 _ENTRY = "--config advertisers.yaml --advertiser my_shop"
 
 
-@app.command(epilog=examples(f"tiktok-offline ledger init {_ENTRY}"))
-def init(config: ConfigPath, advertiser: Advertiser = None) -> None:
+@app.command(
+    epilog=examples(
+        f"tiktok-offline ledger init {_ENTRY}", "tiktok-offline ledger init --config advertisers.yaml --all"
+    )
+)
+def init(
+    config: ConfigPath,
+    advertiser: Advertiser = None,
+    every: Annotated[bool, typer.Option("--all", help="Make the ledgers of all advertisers.")] = False,
+) -> None:
     """Make the ledger of the advertiser's event set, once; one that is there stays as it is.
 
     Without it nothing is sent: an empty ledger in the place of a lost one would mean "send everything again".
     """
-    from airflow_provider_tiktok_offline.ledger.ledger import Ledger
+    from airflow_provider_tiktok_offline.delivery.operations.maintenance import make_ledger
+    from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 
-    context = delivery_context(advertiser_config(config, advertiser))
-    settings = context.config
-    Ledger.init(
-        context.objects,
-        settings.event_set_id,
-        identity=settings.identity_settings(),
-        clock=context.clock,
-        secret=context.ledger_secret,
-    )
-    output().print(f"The ledger of event set {settings.event_set_id} is ready under {settings.state_uri}")
+    entries = all_advertisers(config) if every else [advertiser_config(config, advertiser)]
+    failed: list[TikTokOfflineError] = []
+    for entry in entries:
+        try:
+            make_ledger(delivery_context(entry))
+        except TikTokOfflineError as error:
+            if len(entries) == 1:
+                raise
+            typer.echo(f"{entry.name}: {error}", err=True)
+            failed.append(error)
+        else:
+            output().print(f"The ledger of event set {entry.event_set_id} is ready under {entry.state_uri}")
+    if failed:
+        raise typer.Exit(failed[0].exit_code)
 
 
 @app.command(epilog=examples(f"tiktok-offline ledger status {_ENTRY}"))

@@ -1,4 +1,4 @@
-"""Maintenance of one advertiser's state: retention, compaction, vacuum, and what abandoned runs left behind."""
+"""Maintenance of one advertiser's state: its ledger, retention, compaction, vacuum, and what abandoned runs left."""
 
 from __future__ import annotations
 
@@ -35,6 +35,23 @@ class MaintenanceResult:
     def to_dict(self) -> dict[str, int]:
         """Plain values."""
         return asdict(self)
+
+
+def make_ledger(ctx: DeliveryContext) -> None:
+    """Make the ledger of the advertiser's event set, once; one that is there stays as it is.
+
+    :raises LedgerDamagedError: if remains of a ledger are there that say something was sent.
+    :raises LedgerVersionError: if the ledger was made under other identity settings.
+    """
+    from airflow_provider_tiktok_offline.ledger.ledger import Ledger
+
+    Ledger.init(
+        ctx.objects,
+        ctx.config.event_set_id,
+        identity=ctx.config.identity_settings(),
+        clock=ctx.clock,
+        secret=ctx.ledger_secret,
+    )
 
 
 def maintain(ctx: DeliveryContext) -> MaintenanceResult:
