@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from airflow_provider_tiktok_offline.conversions.file.header import looks_like_data
 from airflow_provider_tiktok_offline.errors import InputFileError
 
 #: Bytes that are looked at.
 SAMPLE_BYTES = 4 << 20
 _MOST_ROWS = 5_000
 _MOST_ABOVE = 30
+#: Digits in a name of a column, as `Umsatz 2026`.
+_MOST_DIGITS = 5
 _DELIMITERS = (";", ",", "\t", "|", "^", "~")
 _SEPARATOR_LINE = re.compile(r'"?sep=([^\r\n"])"?[;,\t|]*', re.IGNORECASE)
 _TOO_FEW = 2
@@ -81,6 +84,11 @@ def read_sample(path: Path) -> ExportSample:
             todo="Check that it is a text file with one row a line; save a workbook as CSV.",
         )
     header = tuple(cell.strip() for cell in records[0])
+    if any(looks_like_data(cell, most_digits=_MOST_DIGITS) for cell in header):
+        raise InputFileError(
+            "its first line of a table is no header: a cell of it looks like a value.",
+            rule="header_missing", where=str(path), todo="Write the column names above the first row.",
+        )  # fmt: skip
     rows = [tuple(record) for record in records[1:] if any(cell.strip() for cell in record)]
     fitting = [row for row in rows if len(row) == len(header)]
     return ExportSample(

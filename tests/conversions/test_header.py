@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -153,3 +154,15 @@ def test_a_constant_may_not_hide_a_column() -> None:
     """The file's own values are never overwritten."""
     with pytest.raises(InputFileError, match="transaction_category"):
         check(text([GOOD]), replace(SETTINGS, constants={"transaction_category": "Purchase"}))
+
+
+@pytest.mark.parametrize("value", ["bob@example.com", "2125550100", "12.50", "CompletePayment", "2026-11-20"])
+def test_a_row_glued_to_the_header_shows_no_name_and_no_town(value: str) -> None:
+    """If one cell is data, its neighbours may be too: only known names are shown, in errors and in the report."""
+    glued = f"email_1,transaction_category,transaction_timestamp,transaction_amount,Kasse,Ann,Springfield,{value}"
+    report = check(glued + "\nann@example.com,Purchase,2026-11-20 10:00:00,1.00,7,x,y,z\n")
+    assert report.columns == (*glued.split(",")[:4], *["<looks like data>"] * 4)
+    with pytest.raises(InputFileError) as error:
+        check(glued.replace("transaction_amount", "Sum"))
+    for shown in (report.to_json(), str(error.value)):
+        assert not re.search(f"Ann|Springfield|Kasse|Sum|{re.escape(value)}", shown.replace(report.sha256, ""))

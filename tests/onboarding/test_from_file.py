@@ -164,3 +164,20 @@ def test_a_missing_file_is_one_error(tmp_path: Path) -> None:
     """With its place."""
     with pytest.raises(InputFileError, match=r"gone\.csv"):
         read_sample(tmp_path / "gone.csv")
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "Ann,Springfield,ann@example.com,2026-11-20 10:01:00,12.50",
+        "Name,City,Email,Paid at,TotalAnn,Springfield,ann@example.com,2026-11-20 10:01:00,12.50",
+        "Ann,Springfield,+1 213 373 4253,20.11.26,12.50",
+    ],
+)
+def test_a_first_line_that_holds_values_is_not_shown(first: str, tmp_path: Path) -> None:
+    """The names of its columns would be a customer's."""
+    path = tmp_path / "sales.csv"
+    path.write_text(first + "\nBob,Shelbyville,bob@example.com,2026-11-20 11:01:00,22.50\n" * 3)
+    with pytest.raises(InputFileError, match="no header") as error:
+        read_sample(path)
+    assert not re.search("Ann|Springfield|ann@", str(error.value))

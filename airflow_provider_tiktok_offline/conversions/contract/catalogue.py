@@ -13,7 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from airflow_provider_tiktok_offline.conversions.contract.columns import EMAIL_COLUMNS, PHONE_COLUMNS, PROGRAMME_COLUMNS
+from airflow_provider_tiktok_offline.conversions.contract.columns import (
+    COLUMNS,
+    EMAIL_COLUMNS,
+    PHONE_COLUMNS,
+    PROGRAMME_COLUMNS,
+)
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, Profile, Severity
 
 #: What an issue costs.
@@ -153,6 +158,7 @@ _ROW_RULES = (
     Rule("store_unknown", "row", ("store_code",), "The store is not in the `stores:` table.", _WARNING, "a shop opened last week", "package", "Add it to `stores:`."),
     Rule("id_characters", "row", ("order_id", "product_id"), "The id holds other characters than letters, digits, `_` and `-`.", _DROPPED, "`#1001`", "programme", "Drop other characters; on the direct route it is sent as it is."),
     Rule("id_damaged", "row", ("order_id", "product_id", "store_code"), "A spreadsheet turned the id into a number, so that several ids may have become one.", _ERROR, "`2.02611E+14`, `12345.0` among ids without `.0`, only zeros behind the fifteenth digit", "package", "Export the column as text; never open and save the file in a spreadsheet."),
+    Rule("identifier_in_text", "row", tuple(c.name for c in COLUMNS if c.kind in ("name", "address", "identifier", "text")), "The value holds an e-mail address or a phone number.", _DROPPED, "`ann@example.com` as order_id, the row's own phone as store_code", "package", "Export another value: on the direct route this one is left out of the event, since it would leave in plain text."),
     Rule("order_id_missing", "row", ("order_id",), "The row has a product_id and no order_id.", _DROPPED, "an item without its order", "programme", "Fill in order_id."),
     Rule("store_code_length", "row", ("store_code",), "store_code has more than 64 characters.", _DROPPED, "65 letters", "programme", "Shorten it."),
     Rule("store_code_characters", "row", ("store_code",), "store_code holds `<` or `>`.", _DROPPED, "`<b>12</b>`", "programme", "Remove them."),
@@ -173,7 +179,7 @@ COSTS_CELL = frozenset(
     {
         "placeholder", "email_shape", "hash_sha1", "hash_md5", "phone_letters", "phone_impossible", "phone_region",
         "phone_damaged", "store_code_length", "store_code_characters", "store_code_url", "quantity_format",
-        "price_format", "encoding", "control_character",
+        "price_format", "encoding", "control_character", "identifier_in_text",
     }
 )  # fmt: skip
 

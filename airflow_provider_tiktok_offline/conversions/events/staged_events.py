@@ -31,6 +31,7 @@ from airflow_provider_tiktok_offline.conversions.identifiers.normalized import s
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import READINGS
 from airflow_provider_tiktok_offline.conversions.rules.amounts import canonical, canonical_text
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import CheckedBlock
+from airflow_provider_tiktok_offline.conversions.rules.optional_cells import blank_where
 
 #: Content field of ``send_fields`` -> the programme's column, and whether it is a number.
 CONTENT_FIELDS = {
@@ -160,7 +161,7 @@ def stage(
     }
     for field, column in (("order_id", "order_id"), ("shop_id", "shop_id")):
         if field in wanted and column in values:
-            columns[field] = pick(values[column])
+            columns[field] = pick(_sent(checked, column))
     for field, identifiers in (("email", checked.emails), ("phone", checked.phones)):
         if field in wanted:
             for name, cells in identifiers:
@@ -174,6 +175,12 @@ def stage(
         frame = _without_repeats(frame, [name for name in frame.columns if name.startswith(f"{field}_")])
     item = _item(checked, pick, settings)
     return frame if item is None else frame.with_columns(item=item)
+
+
+def _sent(checked: CheckedBlock, column: str) -> pl.Series:
+    """A text column as it leaves: blank where the value holds an identifier."""
+    withheld = checked.withheld.get(column)
+    return checked.values[column] if withheld is None else blank_where(checked.values[column], pl.Series(withheld))
 
 
 def _digests(
@@ -199,7 +206,7 @@ def _item(checked: CheckedBlock, pick: object, settings: ConversionSettings) -> 
     for field, (column, is_number) in CONTENT_FIELDS.items():
         if field not in settings.send_fields or column not in checked.values:
             continue
-        cells = pick(checked.values[column])
+        cells = pick(_sent(checked, column))
         if is_number:
             cells = cells.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False)
             whole = cells.cast(pl.Int64, strict=False)

@@ -14,6 +14,7 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
     PHONE_COLUMNS,
     PROGRAMME_COLUMNS,
     REQUIRED_COLUMNS,
+    STANDARD_EVENTS,
 )
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, Severity
 from airflow_provider_tiktok_offline.errors import InputFileError
@@ -26,6 +27,8 @@ REPAIR_COLUMN = "rejected_because"
 _DATA = "<looks like data>"
 _NAME_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9 _.#/()-]{0,47}")
 _MOST_DIGITS = 3
+_AMOUNT = re.compile(r"^\s*[-+]?[0-9]+[.,][0-9]{2}\s*$")
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +181,27 @@ def _near(cell: str, wanted: Sequence[str]) -> str | None:
     return None
 
 
+def looks_like_data(cell: str, most_digits: int = _MOST_DIGITS) -> bool:
+    """Whether a cell is rather a value than a name: an address, many digits, an amount, an event, or endless.
+
+    :param most_digits: a name has no more.
+    """
+    return (
+        "@" in cell
+        or sum(map(str.isdigit, cell)) > most_digits
+        or _AMOUNT.search(cell) is not None
+        or cell.strip() in STANDARD_EVENTS
+        or len(cell.strip()) > _LONGEST_NAME
+    )
+
+
 def _shown(cells: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """The cells as they may be shown: known and nearly known names, others only in a header that is surely one."""
+    """The cells as they may be shown: known and nearly known names, others only in a header that is surely one.
+
+    If one cell is data, as where the first row is glued to the header, its neighbours may be a name and a town.
+    """
+    if any(looks_like_data(cell) for cell in cells if cell not in wanted):
+        return [cell if cell in wanted else _DATA for cell in cells]
     known = sum(_near(cell, wanted) is not None for cell in cells)
     trusted = known >= 2 and known * 4 >= len(cells)
 

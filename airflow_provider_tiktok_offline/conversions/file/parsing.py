@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.conversions.file.reader import Block
 from airflow_provider_tiktok_offline.conversions.text.cleaning import with_quoted_formulas
 
 _TAB, _NEW_LINE, _RETURN, _SUBSTITUTE, _SPACE, _QUOTE = 9, 10, 13, 26, 32, 34
+_PLUS, _AT = 43, 64
 #: Bytes that make no row, beside the delimiter; 0x1A is how old programs mark the end of a file.
 _NO_CONTENT = (_TAB, _NEW_LINE, _RETURN, _SUBSTITUTE, _SPACE, _QUOTE)
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
@@ -49,6 +50,7 @@ class Screens:
         returns: how many carriage returns there are.
         unseen: characters that are drawn as nothing.
         marks: an apostrophe or ``=`` at the beginning of a value.
+        ats, pluses: how many at signs and plus signs there are.
     """
 
     ascii: bool
@@ -58,6 +60,8 @@ class Screens:
     returns: int = 0
     unseen: bool = False
     marks: bool = False
+    ats: int = 0
+    pluses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +94,13 @@ def screen(block: Block, delimiter: bytes) -> Screens:
     separator = ord(delimiter)
     edges = previous_space = False
     previous_mark = True
-    low_bytes = 0
+    low_bytes = ats = pluses = 0
     for start in range(0, len(whole), _SCREENED):
         chunk = whole[start : start + _SCREENED]
         low = chunk < _SPACE
         low_bytes += int(np.count_nonzero(low))
+        ats += int(np.count_nonzero(chunk == _AT))
+        pluses += int(np.count_nonzero(chunk == _PLUS))
         if not edges:
             marks = (chunk == separator) | low
             spaces = chunk == _SPACE
@@ -121,6 +127,8 @@ def screen(block: Block, delimiter: bytes) -> Screens:
         returns=returns,
         unseen=not plain and any(start in data for start in _UNSEEN),
         marks=_may_have_marks(data, delimiter, edges=edges),
+        ats=ats,
+        pluses=pluses,
     )
 
 

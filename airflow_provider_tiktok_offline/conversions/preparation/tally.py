@@ -133,6 +133,10 @@ class Tally:
         :param messages: how they are said.
         """
         names = list(RULES)
+        for rule, column, severity in list(self._counts):
+            key = (rule, column, severity)
+            if rule == "identifier_in_text" and self._counts[key] == sum(self.rows.values()) - self.rows[EXCLUDED]:
+                self._details[key].add("every row")
         keys = sorted(self._counts, key=lambda key: (_ORDER[key[2]], names.index(key[0]), key[1] or ""))
         found = [
             ReportIssue(rule, severity, column, self._counts[rule, column, severity],

@@ -13,6 +13,7 @@ _OF_AMOUNTS = frozenset({"amount_format", "amount_decimals", "price_format"})
 #: How the details of an issue are said.
 _DETAILS = {
     "invisible_character": "Found: {}.",
+    "identifier_in_text": "It is so in {}.",
     "timestamp_format": "The accepted format that comes nearest is {}.",
 }
 _POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")

@@ -80,6 +80,32 @@ class BlockCells:
             cells = cleaning.without_unseen(cells)
         return cleaning.without_mark(cells) if self.parsed.screens.marks else cells
 
+    def by_row(self, setting: str, rule: str, known: frozenset[str]) -> pl.Series | str | None:
+        """Currency, phone region or time zone: one for all, or by row where a store or a column says so."""
+        default: str | None = getattr(self.settings, setting)
+        column = self.settings.extensions.get(setting)
+        stores = {
+            code: getattr(store, setting) for code, store in self.settings.stores.items() if getattr(store, setting)
+        }
+        if column is None and not (stores and "store_code" in self.values):
+            return default
+        if stores and "store_code" in self.values:
+            result = self.values["store_code"].replace_strict(stores, default=default, return_dtype=pl.String)
+        else:
+            result = pl.Series([default], dtype=pl.String).new_from_index(0, self.rows)
+        if column is not None:
+            own = self.other(column)
+            own = own if setting == "time_zone" else own.str.to_uppercase()
+            there = own != ""
+            good = own.is_in(list(known))
+            wrong = there & ~good
+            severity = self.rulebook.severity(rule)
+            if wrong.any() and severity != "off":
+                self.found.append(Issue(rule, column, severity, wrong.arg_true().to_numpy().astype(np.int64)))
+            frame = pl.DataFrame({"own": own, "there": there, "good": good, "else": result})
+            result = frame.select(pl.when("good").then("own").when(~pl.col("there")).then("else")).to_series()
+        return result
+
     def columns_with_short_cells(self) -> set[str]:
         """Columns in which a placeholder can stand at all."""
         places = self.rulebook.header.places

@@ -55,6 +55,7 @@ class CheckedBlock:
         widely_opted_out: rows of people on the suppression list that only another reading of an identifier than the
             one to send has found; None where there are none.
         identifiers: every reading of the rows' identifiers; None without a suppression list.
+        withheld: column -> rows whose value holds an identifier: it enters the event id, and nothing else.
         ids: what the columns of ids show of the rows that are not excluded, by the file's name of the column.
     """
 
@@ -71,4 +72,5 @@ class CheckedBlock:
     phones: list[tuple[str, pl.DataFrame]] = field(default_factory=list)
     widely_opted_out: Flags | None = None
     identifiers: RowIdentifiers | None = None
+    withheld: dict[str, Flags] = field(default_factory=dict)
     ids: dict[str, IdColumn] = field(default_factory=dict)

@@ -45,6 +45,7 @@ from airflow_provider_tiktok_offline.conversions.rules.damaged_ids import (
 )
 from airflow_provider_tiktok_offline.conversions.rules.nearest_format import nearest_formats
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
+from airflow_provider_tiktok_offline.conversions.rules.text_screen import TextScreen, screened_columns
 from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
 
 _DAY = 86_400
@@ -65,11 +66,12 @@ class _BlockCheck(BlockCells):
         filtered, no_consent = self._filtered(), self._without_consent()
         emails, phones = self._identifiers()
         events = self._category()
-        zones = self._by_row("time_zone", "time_zone", cell_rules.time_zones())
+        zones = self.by_row("time_zone", "time_zone", cell_rules.time_zones())
         epoch, sent, time_known = self._timestamp(zones)
-        currencies = self._by_row("currency", "currency", frozenset(CURRENCIES))
+        currencies = self.by_row("currency", "currency", frozenset(CURRENCIES))
         units, amount_known = self._amount(currencies)
         self._others()
+        withheld = self._withheld(emails, phones)
         identifiers = self._row_identifiers(emails, phones)
         opted_out = self._opted_out(identifiers)
         self._instruction_row(events, time_known, amount_known)
@@ -100,6 +102,7 @@ class _BlockCheck(BlockCells):
             phones,
             opted_out.wider if opted_out.wider.any() else None,
             identifiers if self.rulebook.suppression is not None else None,
+            withheld,
             self._ids(reasons < 0),
         )
 
@@ -131,7 +134,7 @@ class _BlockCheck(BlockCells):
         phones = []
         phone_columns = [name for name in self.rulebook.columns if name in PHONE_COLUMNS]
         if phone_columns:
-            self.phone_regions = regions = self._by_row("phone_region", "region", REGIONS)
+            self.phone_regions = regions = self.by_row("phone_region", "region", REGIONS)
             for name in phone_columns:
                 read = read_phones(self.values[name], regions, self.settings.phone_digits)
                 phones.append((name, read.struct.unnest()))
@@ -172,32 +175,6 @@ class _BlockCheck(BlockCells):
         return next(
             (name for name in self.rulebook.columns if name in EMAIL_COLUMNS or name in PHONE_COLUMNS), "email_1"
         )
-
-    def _by_row(self, setting: str, rule: str, known: frozenset[str]) -> pl.Series | str | None:
-        """Currency, phone region or time zone: one for all, or by row where a store or a column says so."""
-        default: str | None = getattr(self.settings, setting)
-        column = self.settings.extensions.get(setting)
-        stores = {
-            code: getattr(store, setting) for code, store in self.settings.stores.items() if getattr(store, setting)
-        }
-        if column is None and not (stores and "store_code" in self.values):
-            return default
-        if stores and "store_code" in self.values:
-            result = self.values["store_code"].replace_strict(stores, default=default, return_dtype=pl.String)
-        else:
-            result = pl.Series([default], dtype=pl.String).new_from_index(0, self.rows)
-        if column is not None:
-            own = self.other(column)
-            own = own if setting == "time_zone" else own.str.to_uppercase()
-            there = own != ""
-            good = own.is_in(list(known))
-            wrong = there & ~good
-            severity = self.rulebook.severity(rule)
-            if wrong.any() and severity != "off":
-                self.found.append(Issue(rule, column, severity, wrong.arg_true().to_numpy().astype(np.int64)))
-            frame = pl.DataFrame({"own": own, "there": there, "good": good, "else": result})
-            result = frame.select(pl.when("good").then("own").when(~pl.col("there")).then("else")).to_series()
-        return result
 
     def _category(self) -> pl.Series:
         cells = self.values["transaction_category"]
@@ -311,6 +288,27 @@ class _BlockCheck(BlockCells):
             marks = f'["{self.rulebook.header.delimiter}]' if self.rulebook.header.delimiter != "|" else r'["|]'
             for name in self.rulebook.columns:
                 self.add("needs_quotes", name, values[name].str.contains(marks))
+
+    def _withheld(
+        self, emails: list[tuple[str, pl.DataFrame]], phones: list[tuple[str, pl.DataFrame]]
+    ) -> dict[str, Flags]:
+        """Rows whose text holds an identifier, by column; they are noted."""
+        found: dict[str, Flags] = {}
+        read = [[(self.values[name], reading) for name, reading in group] for group in (emails, phones)]
+        screen = TextScreen(self.parsed.screens, *read)
+        for name in screened_columns(self.settings, self.rulebook.header.places):
+            wrong = screen.find(self.values[name])
+            if wrong is not None:
+                found[name] = wrong.to_numpy()
+                for issue in self.found:
+                    if (issue.rule, issue.column) == ("id_characters", self.rulebook.label(name)):
+                        issue.rows = issue.rows[~found[name][issue.rows]]
+                self.add("identifier_in_text", name, wrong)
+        if found:
+            self.found = [issue for issue in self.found if len(issue.rows)]
+        if "store_code" in found:
+            self.values["shop_id"] = cell_rules.blank_where(self.values["shop_id"], pl.Series(found["store_code"]))
+        return found
 
     def _ids(self, wanted: Flags) -> dict[str, IdColumn]:
         """What the columns of ids show of some rows."""
