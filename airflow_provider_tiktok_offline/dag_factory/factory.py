@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import DAG, Param, get_parsing_context
 
+from airflow_provider_tiktok_offline.config.current import current_entry
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, load_config
 from airflow_provider_tiktok_offline.dag_factory.options import (
     PREFIX,
@@ -78,15 +79,16 @@ def build_dags(namespace: MutableMapping[str, object], path: str | os.PathLike[s
     if wanted is None:
         only = None
     elif wanted.startswith((PREFIX, REPORT_PREFIX)):
-        only = [wanted.removeprefix(PREFIX).removeprefix(REPORT_PREFIX)]
+        only = wanted.removeprefix(PREFIX).removeprefix(REPORT_PREFIX)
     else:
         return {}
-    loaded = load_config(_beside(namespace, path), only=only)
+    place = _beside(namespace, path)
+    loaded = load_config(place) if only is None else current_entry(str(place), only)
     if only is None:
         for fault in loaded.broken:
             log.error("No DAG for a broken entry: %s", fault)
     with _garbage_collection_paused():
-        built = [dag for config in loaded.advertisers.values() for dag in _dags(config, wanted)]
+        built = [dag for config in loaded.advertisers.values() for dag in _dags(config, os.fspath(path), wanted)]
         dags = {dag.dag_id: dag for dag in built}
     namespace.update(dags)
     return dags
@@ -107,13 +109,15 @@ def raise_broken_advertisers(namespace: Mapping[str, object], path: str | os.Pat
         raise BrokenAdvertisersError(broken)
 
 
-def build_dag(config: AdvertiserConfig) -> DAG:
+def build_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
     """The DAG of one advertiser: wait, validate, dedupe, send or deliver, close.
 
     :param config: its settings.
+    :param path: of the configuration, from the DAG file's folder on, for tasks that read today's settings; None for
+        tasks that hold these.
     """
     dag = DAG(PREFIX + config.name, **dag_options(config))
-    common = common_options(config)
+    common = common_options(config, path)
     own = own_options(config)
     # A task that is made with its DAG copies the DAG's defaults and parameters. These are added afterwards, the later
     # ones by their dependence on the first.
@@ -140,26 +144,27 @@ def build_dag(config: AdvertiserConfig) -> DAG:
     return dag
 
 
-def build_report_dag(config: AdvertiserConfig) -> DAG:
+def build_report_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
     """The DAG that reads what TikTok attributed to an advertiser's ads.
 
     :param config: its settings; without ``reports:`` their defaults hold.
+    :param path: as for :func:`build_dag`.
     """
     # Most advertisers read no reports.
     from airflow_provider_tiktok_offline.config.models import ReportsConfig
     from airflow_provider_tiktok_offline.operators.reports import TikTokOfflineReportOperator
 
     dag = DAG(REPORT_PREFIX + config.name, **report_dag_options(config, config.reports or ReportsConfig()))
-    dag.add_task(TikTokOfflineReportOperator(task_id="report", **common_options(config)))
+    dag.add_task(TikTokOfflineReportOperator(task_id="report", **common_options(config, path)))
     return dag
 
 
-def _dags(config: AdvertiserConfig, wanted: str | None) -> Iterator[DAG]:
+def _dags(config: AdvertiserConfig, path: str, wanted: str | None) -> Iterator[DAG]:
     """An advertiser's DAGs; of them the wanted one alone."""
     if wanted is None or wanted.startswith(PREFIX):
-        yield build_dag(config)
+        yield build_dag(config, path)
     if config.reports is not None and (wanted is None or wanted.startswith(REPORT_PREFIX)):
-        yield build_report_dag(config)
+        yield build_report_dag(config, path)
 
 
 def _beside(namespace: Mapping[str, object], path: str | os.PathLike[str]) -> Path:

@@ -57,10 +57,16 @@ def report_dag_options(config: AdvertiserConfig, reports: ReportsConfig) -> dict
     }
 
 
-def common_options(config: AdvertiserConfig) -> dict[str, Any]:
-    """The arguments that every task has."""
+def common_options(config: AdvertiserConfig, path: str | None) -> dict[str, Any]:
+    """The arguments that every task has.
+
+    With a path, the settings are read when a task runs: what Airflow stores of a DAG holds none of them, so that a new
+    setting makes no new version of it.
+
+    :param path: of the configuration, from the DAG file's folder on; None to give the tasks the settings themselves.
+    """
     return {
-        "settings": config,
+        **({"settings": config} if path is None else {"config": path, "advertiser": config.name}),
         "owner": config.owner,
         "retries": config.retries,
         # Doubled from try to try (60, 120, 240 seconds by default), so that the last one comes after the lease of a
@@ -80,8 +86,6 @@ def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
     )
     return {
         "wait_for_file": {
-            "poke_interval": float(config.source.poke_seconds),
-            "timeout": float(config.source.timeout_seconds),
             "on_stale_callback": StaleFeedNotifier(settings=config) if "stale" in events else None,
         },
         "validate": {"on_failure_callback": gate},

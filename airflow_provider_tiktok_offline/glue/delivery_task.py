@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import AirflowFailException, conf
@@ -44,7 +45,8 @@ _PROGRESS_EVERY = 10.0
 class DeliveryTask:
     """Mixed into operators and the sensor: finds the advertiser's settings and makes the step's context.
 
-    The settings come from ``settings`` if given, else from the entry ``advertiser`` of the file ``config``.
+    The settings come from ``settings`` if given, else from the entry ``advertiser`` of the file ``config``, as it
+    stands when the task asks.
     """
 
     config: str | None
@@ -78,9 +80,19 @@ class DeliveryTask:
                 where=f"task {getattr(self, 'task_id', '?')}",
                 todo="Give config= (path of advertisers.yaml) and advertiser=, or settings=.",
             )
-        from airflow_provider_tiktok_offline.config.loading import load_config
+        from airflow_provider_tiktok_offline.config.current import current_entry
 
-        return load_config(self.config, only=[self.advertiser]).advertiser(self.advertiser)
+        return current_entry(self.config_path(), self.advertiser).advertiser(self.advertiser)
+
+    def config_path(self) -> str:
+        """Where the configuration lies. A relative path starts at the folder of the task's DAG file, else where the
+        process runs.
+        """
+        given = self.config or ""
+        get_dag = getattr(self, "get_dag", None)
+        dag = get_dag() if callable(get_dag) else None
+        beside = Path(dag.fileloc).parent / given if dag is not None and dag.fileloc else None
+        return given if beside is None or not beside.exists() else str(beside)
 
     def delivery_context(self, context: Context) -> DeliveryContext:
         """The step's view of the advertiser, with Airflow's connections, held by this DAG run."""

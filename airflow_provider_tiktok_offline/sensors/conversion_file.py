@@ -131,7 +131,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     def _whose_settings(self) -> dict[str, Any]:
         """What the trigger finds the settings by: the file and the entry, which it reads again when they change."""
         if self.settings is None:
-            return {"config": self.config, "advertiser": self.advertiser}
+            return {"config": self.config_path(), "advertiser": self.advertiser}
         return {"settings": self.advertiser_config().model_dump(mode="json")}
 
     def poke(self, context: Context) -> PokeReturnValue:

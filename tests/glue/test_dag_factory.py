@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 
 from airflow_provider_tiktok_offline.dag_factory import BrokenAdvertisersError, build_dags, raise_broken_advertisers
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from tests.servers.airflow_versions import DagBag, dag_bag
 
@@ -83,6 +85,42 @@ def test_settings_become_the_dags_own(parse: Parse) -> None:
     assert all(task.get("retries", 5) == 5 for task in tasks.values())
     assert tasks["upload"]["partial_kwargs"]["pool"] == "tiktok"
     assert "pool" not in tasks["validate"]
+
+
+def test_what_airflow_stores_of_a_dag_holds_no_setting(parse: Parse) -> None:
+    """A setting of the delivery, or an address in it, makes no new version of the DAG."""
+    _, plain, _ = parse(advertiser("shop"))
+    _, changed, _ = parse(
+        advertiser(
+            "shop",
+            lookback_days=7,
+            guards={"max_events": 100},
+            phone_region="DE",
+            notifications={"email": ["ana@shop.example"]},
+        )
+    )
+    for serialised in (plain, changed):
+        text = json.dumps(serialised)
+        assert "7000000000000000201" not in text
+        assert "ana@shop.example" not in text
+    upload = next(
+        task["__var"] for task in plain["tiktok_offline__shop"]["tasks"] if task["__var"]["task_id"] == "upload"
+    )
+    assert upload["partial_kwargs"]["config"] == "advertisers.yaml"
+    assert upload["partial_kwargs"]["advertiser"] == "shop"
+    tasks = [{**one["tiktok_offline__shop"]} for one in (plain, changed)]
+    callbacks = re.compile(r'"has_on_\w+_callback": \w+(, )?')
+    assert callbacks.sub("", json.dumps(tasks[0])) == callbacks.sub("", json.dumps(tasks[1]))
+
+
+def test_a_relative_path_starts_at_the_dag_file(parse: Parse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the worker's process runs, and in whichever folder a bundle of DAGs lies there."""
+    bag, _, _ = parse(advertiser("shop", lookback_days=7))
+    monkeypatch.chdir("/")
+    validate = bag.dags["tiktok_offline__shop"].task_dict["validate"]
+    assert isinstance(validate, DeliveryTask)
+    assert validate.config_path() == str(tmp_path / "advertisers.yaml")
+    assert validate.advertiser_config().lookback_days == 7
 
 
 def test_no_schedule(parse: Parse) -> None:
