@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import yaml
 
@@ -17,11 +17,11 @@ class PresetEntry(TypedDict, total=False):
     """The settings of a preset that the package itself looks at; it holds other keys of an advertiser's entry too.
 
     Attributes:
-        columns: the file's column -> the package's.
+        columns: the file's column -> the package's, or the package's -> the file's columns that are joined.
         extensions: what an extra column stands for -> the file's column.
     """
 
-    columns: dict[str, str]
+    columns: dict[str, str | list[str]]
     extensions: dict[str, str]
 
 
@@ -36,6 +36,7 @@ class Preset:
         amount: which amount it takes, and why.
         header: columns by which a file is recognised; empty for a preset that none can be recognised by.
         entry: the settings, as an advertiser's entry has them.
+        identifiers: where e-mails and phones come from, for an export that has none itself; else empty.
     """
 
     name: str
@@ -44,9 +45,11 @@ class Preset:
     amount: str
     header: tuple[str, ...]
     entry: PresetEntry
+    identifiers: str = ""
 
 
 class _PresetFile(TypedDict):
+    identifiers: NotRequired[str]
     title: str
     documented: str
     amount: str
@@ -74,6 +77,7 @@ def _preset(name: str, content: _PresetFile) -> Preset:
         content["amount"],
         tuple(content["header"]),
         content["entry"],
+        content.get("identifiers", ""),
     )
 
 
@@ -95,7 +99,7 @@ def deep_merge(base: Mapping[str, object], over: Mapping[str, object]) -> dict[s
 def optional_columns(name: str) -> frozenset[str]:
     """The columns of a preset that a file may lack: exports leave out what a shop does not use."""
     columns = presets()[name].entry.get("columns", {})
-    return frozenset(column for column, target in columns.items() if target not in _NEEDED)
+    return frozenset(column for column, target in columns.items() if isinstance(target, str) and target not in _NEEDED)
 
 
 def with_preset(entry: Mapping[str, object]) -> Mapping[str, object]:

@@ -159,8 +159,10 @@ def _from_preset(proposal: Proposal, preset: Preset) -> None:
     proposal.columns = [
         Mapped(name, target, "sure", "by the export's documentation")
         for name, target in preset.entry.get("columns", {}).items()
-        if name in proposal.sample.header
+        if isinstance(target, str) and name in proposal.sample.header
     ]
+    if preset.identifiers and not {one.target for one in proposal.columns} & {"email_1", "phone_1"}:
+        proposal.faults.append(" ".join(preset.identifiers.split()))
     proposal.currency_column = preset.entry.get("extensions", {}).get("currency")
     _currency(proposal)
 

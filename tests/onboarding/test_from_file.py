@@ -8,14 +8,10 @@ import os
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from airflow_provider_tiktok_offline.config import load_config
-from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
-from airflow_provider_tiktok_offline.conversions.preparation.prepare import validate
 from airflow_provider_tiktok_offline.errors import InputFileError
 from airflow_provider_tiktok_offline.onboarding.cell_shapes import amount_shape, time_shape
 from airflow_provider_tiktok_offline.onboarding.column_words import WORDS, normal, target_of
@@ -38,23 +34,6 @@ def run(*arguments: str) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
-def test_an_export_goes_to_events_with_what_was_proposed(export: Export, tmp_path: Path) -> None:
-    """Nothing but ids, currency, region and zone is added by hand."""
-    path = tmp_path / export.name
-    path.write_bytes(export.content)
-    config = tmp_path / "advertisers.yaml"
-    options = ("--output", str(config), "--advertiser-id", "1", "--event-set-id", "2", "--as-of", AS_OF)
-    code, printed = run("config", "from-file", str(path), *options, *export.options)
-    assert code == 0, printed
-    entry = load_config(config).advertiser("my_shop")
-    report = validate(
-        LocalFile(path), entry.conversion_settings(), as_of=datetime.fromisoformat(AS_OF).replace(tzinfo=UTC)
-    )
-    assert report.rows_valid == export.valid, report.issues
-    assert list(report.values["valid"].values()) == [export.value]
 
 
 @pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)

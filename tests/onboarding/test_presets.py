@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from airflow_provider_tiktok_offline.config.loading import parse_advertiser
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.config.presets import presets
 from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
-from airflow_provider_tiktok_offline.conversions.preparation.prepare import validate
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare, validate
+from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.onboarding.export_sample import read_sample
 from airflow_provider_tiktok_offline.onboarding.proposal import propose
@@ -63,6 +67,19 @@ SAMPLES = {
         1,
         {"none": "1299.00"},
         {"filtered": 1},
+    ),
+    "square_transactions": Sample(
+        "Date,Time,Time Zone,Gross Sales,Discounts,Net Sales,Tax,Tip,Total Collected,Source,Card,Fees,Net Total,"
+        "Transaction ID,Payment ID,Details,Event Type,Location,Customer ID,Customer Name,Email Address,Phone Number\n"
+        '2026-11-20,10:01:00,Eastern Time (US & Canada),"$1,250.00",$0.00,"$1,250.00",$49.00,$0.00,"$1,299.00",'
+        "Point of Sale,x,-$3.00,x,T1,P1,x,Payment,Main,C1,Ann A,ann@example.com,+1 213-373-4253\n"
+        "11/20/2026,2:30:00 PM,Eastern Time (US & Canada),$8.50,$0.00,$8.50,$0.00,$0.00,$8.50,Point of Sale,x,x,x,"
+        "T2,P2,x,Payment,Main,,,,\n"
+        "11/20/2026,3:30:00 PM,Eastern Time (US & Canada),-$8.50,$0.00,-$8.50,$0.00,$0.00,-$8.50,Point of Sale,x,x,x,"
+        "T3,P3,x,Refund,Main,C1,Ann A,ann@example.com,\n",
+        1,
+        {"none": "1299.00"},
+        {"filtered": 1, "no_identifier": 1},
     ),
     "google_ads_conversions": Sample(
         "Email,Phone Number,Conversion Name,Conversion Time,Conversion Value,Conversion Currency,Order ID\n"
@@ -155,3 +172,25 @@ def test_an_unknown_preset_is_one_fault() -> None:
     """The message names those that there are."""
     with pytest.raises(ConfigError, match="no preset; there are google_ads_conversions"):
         entry("shopifi")
+
+
+def test_an_export_without_identifiers_says_where_they_come_from(tmp_path: Path) -> None:
+    """Square's transactions, not yet joined with its customers."""
+    path = tmp_path / "export.csv"
+    path.write_text(SAMPLES["square_transactions"].content.replace("Email Address,Phone Number", "Device Name,Notes"))
+    proposal = propose(read_sample(path))
+    assert proposal.preset is not None
+    assert "Email Address and Phone Number to each transaction by its Customer ID" in proposal.faults[0]
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_documented_export_becomes_events(name: str, tmp_path: Path) -> None:
+    """One event a valid row, with the amount that the preset names."""
+    path = tmp_path / "export.csv"
+    path.write_text(SAMPLES[name].content)
+    parts = DirectoryParts(tmp_path / "parts")
+    prepare(LocalFile(path), entry(name).conversion_settings(), as_of=AS_OF, output=parts)
+    items = [json.loads(line) for line in PreparedEvents.open(parts).json_lines()]
+    assert len(items) == SAMPLES[name].valid
+    total = sum(Decimal(str(item["properties"]["value"])) for item in items)
+    assert total == sum(map(Decimal, SAMPLES[name].values.values()))
