@@ -117,7 +117,8 @@ def load_config(
         try:
             documents.append(read_document(file, environ))
         except ConfigError as error:
-            if len(files) == 1:
+            if len(files) == 1 or file.name == SHARED_DEFAULTS:
+                # Without the shared defaults nobody's settings are known, opt-out lists among them.
                 raise
             loaded.broken.append(
                 BrokenEntry(file=error.where or str(file), entry=WHOLE_FILE, key="", message=error.what.rstrip("."))
@@ -144,6 +145,7 @@ class _Reading:
         self._loaded = loaded
         self._only = only
         self._places: dict[str, list[tuple[Document, int]]] = {}
+        self._unread_defaults: dict[str, BrokenEntry] = {}
 
     def read(self, documents: list[Document]) -> None:
         shared: Document | None = None
@@ -157,6 +159,13 @@ class _Reading:
         merged: dict[str, dict[str, object]] = {}
         for document, index, name, entry in entries:
             if self._only is not None and name not in self._only:
+                continue
+            unknown = self._unread_defaults.get(document.file)
+            if unknown is None and shared is not None:
+                unknown = self._unread_defaults.get(shared.file)
+            if unknown is not None:
+                # What can't be read of the defaults may be the list of people who opted out.
+                self._loaded._faults.setdefault(name, unknown)
                 continue
             if document.file not in merged:
                 merged[document.file] = deep_merge(_defaults(shared), _defaults(document))
@@ -174,13 +183,15 @@ class _Reading:
             hint = f"; did you mean {near[0]}?" if near else "; a file has defaults: and advertisers:"
             self._fault(document, WHOLE_FILE, (key,), f"unknown key{hint}")
         if not isinstance(value.get("defaults") or {}, dict):
-            self._fault(document, WHOLE_FILE, ("defaults",), "must be a mapping")
+            self._unread_defaults[document.file] = self._fault(document, DEFAULTS, ("defaults",), "must be a mapping")
         elif "name" in _defaults(document):
             self._fault(document, DEFAULTS, ("defaults", "name"), "a name belongs to one advertiser")
         for problem in document.problems:
             if problem.path[:1] != ("advertisers",) or len(problem.path) < 2:
                 entry = DEFAULTS if problem.path[:1] == ("defaults",) else WHOLE_FILE
-                self._fault(document, entry, problem.path, problem.message, problem.line)
+                fault = self._fault(document, entry, problem.path, problem.message, problem.line)
+                if entry == DEFAULTS:
+                    self._unread_defaults.setdefault(document.file, fault)
         advertisers = value.get("advertisers") or []
         if not isinstance(advertisers, list):
             self._fault(document, WHOLE_FILE, ("advertisers",), "must be a list, one advertiser after each dash")

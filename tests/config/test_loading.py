@@ -284,3 +284,36 @@ def test_notifications_need_somebody_to_tell(tmp_path: Path) -> None:
     told = load_config(write(tmp_path, text)).advertiser("acme").notifications
     assert told is not None
     assert (told.no_file_by, told.events) == (time(10, 30), ("failure", "gate", "stale"))
+
+
+BAD_DEFAULTS = {
+    "a tag": "defaults: {suppression: !list /lists/opt-outs.txt}\n",
+    "an unset variable": 'defaults: {owner: "${NOBODY_SET_THIS}"}\n',
+    "a list": "defaults: [suppression]\n",
+    "a key twice": "defaults:\n  suppression: {uri: /a}\n  suppression: {uri: /b}\n",
+}
+
+
+@pytest.mark.parametrize("fault", BAD_DEFAULTS)
+@pytest.mark.parametrize("name", ["a.yaml", "defaults.yaml"])
+def test_no_advertiser_is_loaded_without_its_defaults(tmp_path: Path, fault: str, name: str) -> None:
+    """What can't be read of ``defaults:`` may be the list of people who opted out; other files keep theirs."""
+    other = ENTRY.replace("acme", "other").replace("0001", "0002")
+    if name == "a.yaml":
+        write(tmp_path, BAD_DEFAULTS[fault] + "advertisers:" + ENTRY, name)
+    else:
+        write(tmp_path, BAD_DEFAULTS[fault], name)
+        write(tmp_path, "advertisers:" + ENTRY, "a.yaml")
+    write(tmp_path, "advertisers:" + other, "other.yaml")
+    loaded = load_config(tmp_path, environ={})
+    assert list(loaded.advertisers) == (["other"] if name == "a.yaml" else [])
+    with pytest.raises(ConfigError, match="entry defaults"):
+        loaded.advertiser("acme")
+
+
+def test_a_broken_file_of_shared_defaults_stops_all(tmp_path: Path) -> None:
+    """Without it nobody's settings are known."""
+    write(tmp_path, "defaults: {suppression: {uri: /lists", "defaults.yaml")
+    write(tmp_path, "advertisers:" + ENTRY, "a.yaml")
+    with pytest.raises(ConfigError, match=r"defaults\.yaml:2: no valid YAML"):
+        load_config(tmp_path)
