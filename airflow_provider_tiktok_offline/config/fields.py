@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from airflow_provider_tiktok_offline.config.path_templates import check_template
 from airflow_provider_tiktok_offline.config.presets import presets
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.columns import (
@@ -107,6 +108,11 @@ def _uri(value: str) -> str:
     raise ValueError("must be an absolute path, or begin with file://, s3:// or gs://")
 
 
+def _path_template(value: str) -> str:
+    check_template(value)
+    return value
+
+
 DigitId = Annotated[str, BeforeValidator(_id_of_digits)]
 Currency = Annotated[str, AfterValidator(_currency), Field(json_schema_extra={"enum": sorted(CURRENCIES)})]
 Region = Annotated[str, AfterValidator(_region), Field(json_schema_extra={"enum": sorted(REGIONS)})]
@@ -118,5 +124,6 @@ Delimiter = Annotated[str, AfterValidator(_delimiter)]
 Encoding = Annotated[str, AfterValidator(encoding_name)]
 TimestampNotation = Annotated[str, AfterValidator(_timestamp_notation)]
 RuleName = Annotated[str, AfterValidator(_rule)]
+PathTemplate = Annotated[str, AfterValidator(_path_template), Field(min_length=1)]
 StoreUri = Annotated[str, AfterValidator(_uri)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]

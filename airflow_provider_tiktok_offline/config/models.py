@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
+from airflow_provider_tiktok_offline.config.airflow_values import Owner, PoolName, Retries, RetryDelay, Schedule, Tag
 from airflow_provider_tiktok_offline.config.fields import (
     Column,
     Currency,
@@ -152,14 +153,14 @@ class AdvertiserConfig(Strict):
     state_shared: bool = False
     staging_uri: StoreUri | None = None
 
-    schedule: str | None = "@daily"
+    schedule: Schedule | None = "@daily"
     start_date: date = date(2026, 1, 1)
     cadence: Literal["daily", "weekly", "monthly"] = "daily"
-    owner: str = "airflow"
-    tags: tuple[str, ...] = ()
-    pool: str | None = None
-    retries: Annotated[int, Field(ge=0)] = 3
-    retry_delay_seconds: Annotated[float, Field(ge=0)] = 60
+    owner: Owner = "airflow"
+    tags: tuple[Tag, ...] = ()
+    pool: PoolName | None = None
+    retries: Retries = 3
+    retry_delay_seconds: RetryDelay = 60
 
     profile: Literal["tiktok", "liveramp"] | None = None
     currency: Currency | None = None

@@ -7,12 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from airflow_provider_tiktok_offline.config.airflow_values import Schedule, Wait
 from airflow_provider_tiktok_offline.config.fields import (
     Currency,
     Delimiter,
     Encoding,
     EventName,
     Name,
+    PathTemplate,
     PresetName,
     Region,
     Strict,
@@ -50,17 +52,17 @@ class SourceConfig(Strict):
     """
 
     conn_id: str | None = None
-    path: Annotated[str, Field(min_length=1)]
+    path: PathTemplate
     file_day: Literal["interval_start", "run_day"] = "interval_start"
     day_offset: int = 0
-    files: Literal["one", "all"] | Annotated[int, Field(ge=1)] | list[str] = "one"
+    files: Literal["one", "all"] | Annotated[int, Field(ge=1)] | list[PathTemplate] = "one"
     missing_file: Literal["fail", "skip"] = "fail"
     expected_days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     settle_seconds: Annotated[int, Field(ge=0)] = 60
     done_marker: str | None = None
     manifest: str | None = None
-    poke_seconds: Annotated[int, Field(ge=1)] = 60
-    timeout_seconds: Annotated[int, Field(ge=1)] = 20 * 3600
+    poke_seconds: Wait = 60
+    timeout_seconds: Wait = 20 * 3600
     after_delivery: Literal["keep", "archive", "delete"] = "keep"
     archive_path: str | None = None
     quarantine_path: str | None = None
@@ -309,7 +311,7 @@ class ReportsConfig(Strict):
         events: the standard events whose metrics are read.
     """
 
-    schedule: str = "30 9 * * *"
+    schedule: Schedule = "30 9 * * *"
     days: Annotated[int, Field(ge=1, le=90)] = 30
     level: Literal["advertiser", "campaign", "adgroup", "ad"] = "campaign"
     events: Annotated[tuple[EventName, ...], Field(min_length=1)] = ("Purchase",)

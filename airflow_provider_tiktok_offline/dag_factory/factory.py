@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import DAG, Param, get_parsing_context
 
 from airflow_provider_tiktok_offline.config.current import current_entry
-from airflow_provider_tiktok_offline.config.loading import BrokenEntry, load_config
+from airflow_provider_tiktok_offline.config.loading import BrokenEntry, LoadedConfig, load_config
 from airflow_provider_tiktok_offline.dag_factory.options import (
     PREFIX,
     REPORT_PREFIX,
@@ -73,7 +73,7 @@ def build_dags(namespace: MutableMapping[str, object], path: str | os.PathLike[s
     :param namespace: the DAG file's ``globals()``.
     :param path: ``advertisers.yaml`` or a directory of such files; a relative path starts at the DAG file's folder.
     :returns: the DAGs by id.
-    :raises ConfigError: if the file can't be read at all.
+    :raises ConfigError: if the file can't be read at all. A directory of files keeps the DAGs of the files that can be.
     """
     wanted = get_parsing_context().dag_id
     if wanted is None:
@@ -84,12 +84,11 @@ def build_dags(namespace: MutableMapping[str, object], path: str | os.PathLike[s
         return {}
     place = _beside(namespace, path)
     loaded = load_config(place) if only is None else current_entry(str(place), only)
-    if only is None:
-        for fault in loaded.broken:
-            log.error("No DAG for a broken entry: %s", fault)
     with _garbage_collection_paused():
-        built = [dag for config in loaded.advertisers.values() for dag in _dags(config, os.fspath(path), wanted)]
-        dags = {dag.dag_id: dag for dag in built}
+        dags, refused = _built(loaded, os.fspath(path), wanted)
+    if only is None:
+        for fault in (*loaded.broken, *refused):
+            log.error("No DAG for a broken entry: %s", fault)
     namespace.update(dags)
     return dags
 
@@ -104,7 +103,10 @@ def raise_broken_advertisers(namespace: Mapping[str, object], path: str | os.Pat
     :param path: what :func:`build_dags` is given.
     :raises BrokenAdvertisersError: naming file, line, entry and key of every fault.
     """
-    broken = load_config(_beside(namespace, path)).broken
+    loaded = load_config(_beside(namespace, path))
+    with _garbage_collection_paused():
+        _, refused = _built(loaded, os.fspath(path), None)
+    broken = [*loaded.broken, *refused]
     if broken:
         raise BrokenAdvertisersError(broken)
 
@@ -157,6 +159,20 @@ def build_report_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
     dag = DAG(REPORT_PREFIX + config.name, **report_dag_options(config, config.reports or ReportsConfig()))
     dag.add_task(TikTokOfflineReportOperator(task_id="report", **common_options(config, path)))
     return dag
+
+
+def _built(loaded: LoadedConfig, path: str, wanted: str | None) -> tuple[dict[str, DAG], list[BrokenEntry]]:
+    """The DAGs by id, and the advertisers whose settings Airflow refuses."""
+    dags: dict[str, DAG] = {}
+    refused = []
+    for config in loaded.advertisers.values():
+        try:
+            dags.update({dag.dag_id: dag for dag in _dags(config, path, wanted)})
+        except Exception as error:
+            # Whatever it is: the other advertisers keep their DAGs. Its text may repeat a setting.
+            what = f"Airflow can't make a DAG of it ({type(error).__name__}); compare schedule, tags, owner and pool"
+            refused.append(BrokenEntry(file=loaded.path, entry=config.name, key="", message=what))
+    return dags, refused
 
 
 def _dags(config: AdvertiserConfig, path: str, wanted: str | None) -> Iterator[DAG]:

@@ -15,9 +15,17 @@ import yaml
 from airflow.dag_processing.processor import _serialize_dags
 from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 
-from airflow_provider_tiktok_offline.dag_factory import BrokenAdvertisersError, build_dags, raise_broken_advertisers
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.dag_factory import (
+    BrokenAdvertisersError,
+    build_dags,
+    factory,
+    options,
+    raise_broken_advertisers,
+)
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
+from airflow_provider_tiktok_offline.operators.conversions import ValidateConversionFileOperator
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from tests.servers.airflow_versions import DagBag, dag_bag
 
@@ -258,3 +266,86 @@ def test_notifications_become_callbacks(parse: Parse) -> None:
     assert isinstance(sensor, ConversionFileSensor)
     assert sensor.on_stale_callback is not None
     assert "has_on_" not in json.dumps(serialised["tiktok_offline__silent"])
+
+
+SECRET_SETTINGS: dict[str, Any] = {
+    "notifications": {"email": ["boss@retailer.example"], "events": ["failure"]},
+    "suppression": {"uri": "s3://lists@private-bucket/opt-outs.csv"},
+    "where": {"brand": ["brand-of-the-group"]},
+    "guards": {"max_value": 98765.25},
+}
+
+
+def test_the_serialized_dag_holds_no_settings(parse: Parse) -> None:
+    """Whoever reads Airflow's database reads the configuration's path and the entry's name."""
+    bag, serialised, errors = parse(advertiser("shop", **SECRET_SETTINGS))
+    assert not errors
+    text = json.dumps(serialised["tiktok_offline__shop"])
+    for value in ("boss@retailer", "private-bucket", "brand-of-the-group", "98765", "7000000000000000201", "/in/shop"):
+        assert value not in text
+    for task in serialised["tiktok_offline__shop"]["tasks"]:
+        given = {**task["__var"], **task["__var"].get("partial_kwargs", {})}
+        assert "settings" not in given
+        assert given["advertiser"] == "shop"
+        assert given["config"].endswith("advertisers.yaml")
+    operator = bag.dags["tiktok_offline__shop"].get_task("validate")
+    assert isinstance(operator, ValidateConversionFileOperator)
+    assert operator.advertiser_config().where == {"brand": ["brand-of-the-group"]}
+
+
+def test_a_settings_key_makes_no_new_dag_version(parse: Parse) -> None:
+    """Airflow makes a version whenever the serialized DAG differs."""
+    _, plain, _ = parse(advertiser("shop"))
+    _, more, errors = parse(advertiser("shop", **SECRET_SETTINGS | {"notifications": None}))
+    assert not errors
+    assert more == plain
+
+
+#: Faults that show only when Airflow is given them; each takes one advertiser's DAG away.
+BEYOND_AIRFLOW: dict[str, dict[str, Any]] = {
+    "a tag of 101 characters": {"tags": ["x" * 101]},
+    "an empty tag": {"tags": [""]},
+    "a delay of 1e300 seconds": {"retry_delay_seconds": 1e300},
+    "a delay without end": {"retry_delay_seconds": float("inf")},
+    "retries without end": {"retries": 1_000_000_000},
+    "no cron expression": {"schedule": "every day at six"},
+    "a cron field out of range": {"schedule": "61 6 * * *"},
+    "a day that never comes": {"schedule": "0 0 31 2 *"},
+    "a report's cron expression": {"reports": {"schedule": "often"}},
+    "an unknown name in a path": {"source": {"path": "/in/{{ today }}.csv"}},
+    "an open template": {"source": {"path": "/in/{{ ds.csv"}},
+    "a division in a path": {"source": {"path": "/in/{{ 1 // 0 }}.csv"}},
+    "a poke interval without end": {"source": {"path": "/in/a.csv", "poke_seconds": 10**30}},
+}
+
+
+@pytest.mark.parametrize("fault", BEYOND_AIRFLOW)
+def test_a_fault_of_one_advertiser_stays_its_own(parse: Parse, fault: str, tmp_path: Path) -> None:
+    """The others keep their DAGs, and the fault is told with file, line, entry and key."""
+    changes = BEYOND_AIRFLOW[fault]
+    _, serialised, errors = parse(advertiser("whole"), advertiser("broken", **changes))
+    assert set(serialised) == {"tiktok_offline__whole"}
+    assert not errors
+    where = rf"advertisers\.yaml:\d+, entry broken, key {next(iter(changes))}"
+    with pytest.raises(BrokenAdvertisersError, match=where):
+        raise_broken_advertisers({"__file__": str(tmp_path / "shops.py")}, "advertisers.yaml")
+
+
+def test_what_nobody_foresaw_stays_one_advertisers_too(
+    parse: Parse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each advertiser is built under its own guard; the library's words are not repeated."""
+    whole = options.dag_options
+
+    def refuse(config: AdvertiserConfig) -> dict[str, Any]:
+        if config.name == "broken":
+            raise OverflowError(config.event_set_id)
+        return whole(config)
+
+    monkeypatch.setattr(factory, "dag_options", refuse)
+    _, serialised, errors = parse(advertiser("whole"), advertiser("broken"))
+    assert set(serialised) == {"tiktok_offline__whole"}
+    assert not errors
+    with pytest.raises(BrokenAdvertisersError, match="entry broken: Airflow can't make a DAG") as caught:
+        raise_broken_advertisers({"__file__": str(tmp_path / "shops.py")}, "advertisers.yaml")
+    assert "7000000000000000201" not in str(caught.value)

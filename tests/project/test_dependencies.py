@@ -25,6 +25,7 @@ NOT_IMPORTED = {
 #: Imported and not declared: an own distribution of what is declared, which pins it.
 BROUGHT_BY = {
     "asgiref": "apache-airflow",
+    "croniter": "apache-airflow",
     "fastapi": "apache-airflow",
     "jinja2": "apache-airflow",
     "sqlalchemy": "apache-airflow",

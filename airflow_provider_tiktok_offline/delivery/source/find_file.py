@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.config.models import SourceConfig
+from airflow_provider_tiktok_offline.config.path_templates import render
 from airflow_provider_tiktok_offline.delivery.source.checksum_manifest import read_checksum
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.source_registry import (
@@ -18,13 +18,10 @@ from airflow_provider_tiktok_offline.delivery.state.source_registry import (
     day_is_delivered,
     remember_day,
 )
-from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import is_uri, parse, sftp_uri
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -83,34 +80,6 @@ def source_uri(source: SourceConfig, day: date) -> str:
     """
     path = render(source.path, day)
     return path if is_uri(path) or source.conn_id is None else sftp_uri(source.conn_id, path)
-
-
-def render(template: str, day: date, **names: str) -> str:
-    """Fill ``{{ ds }}``, ``{{ ds_nodash }}`` and ``{{ day }}`` (a date) into a path.
-
-    :raises ConfigError: if the template is broken or names something unknown.
-    """
-    if "{{" not in template and "{%" not in template:
-        return template
-    from jinja2 import TemplateError
-
-    try:
-        return _compiled(template).render(ds=day.isoformat(), ds_nodash=day.strftime("%Y%m%d"), day=day, **names)
-    except TemplateError as error:
-        raise ConfigError(
-            f"the template can't be filled: {error}.",
-            where=f"path {template!r}",
-            todo="It may use {{ ds }}, {{ ds_nodash }} and {{ day }}.",
-        ) from None
-
-
-@lru_cache(maxsize=1024)
-def _compiled(template: str) -> Template:
-    """Compiling takes milliseconds, and a triggerer fills hundreds of paths at each look."""
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import SandboxedEnvironment
-
-    return SandboxedEnvironment(undefined=StrictUndefined, autoescape=False).from_string(template)
 
 
 def folder_uri(source: SourceConfig, day: date) -> str:

@@ -1,0 +1,44 @@
+"""What Airflow accepts for a DAG: schedules, tags, delays.
+
+A value that Airflow refuses would take all DAGs of a file away.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+#: The preset that Airflow adds to croniter's own.
+_PRESETS = {"@quarterly": "0 0 1 */3 *"}
+_DAY = 24 * 3600
+
+
+@cache
+def _ticks(expression: str) -> bool:
+    from croniter import croniter  # type: ignore[import-untyped]
+
+    try:
+        croniter(_PRESETS.get(expression, expression), datetime(2026, 1, 1, tzinfo=UTC)).get_next(datetime)
+    except Exception:
+        # Each kind of fault has an error of its own, OverflowError among them.
+        return False
+    return True
+
+
+def _schedule(value: str) -> str:
+    if not _ticks(value):
+        raise ValueError("is no cron expression (minute hour day month weekday), no preset as @daily, or never comes")
+    return value
+
+
+Schedule = Annotated[str, AfterValidator(_schedule)]
+Tag = Annotated[str, Field(min_length=1, max_length=100)]
+Owner = Annotated[str, Field(min_length=1, max_length=500)]
+PoolName = Annotated[str, Field(min_length=1, max_length=256)]
+Retries = Annotated[int, Field(ge=0, le=100)]
+RetryDelay = Annotated[float, Field(ge=0, le=_DAY)]
+#: Seconds of a wait, at most a month.
+Wait = Annotated[int, Field(ge=1, le=31 * _DAY)]
