@@ -36,13 +36,18 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.tiktok.codes import error_type, return_code
 from airflow_provider_tiktok_offline.tiktok.messages import TOP_LEVEL_FIELDS, field_path, names_permission
-from airflow_provider_tiktok_offline.tiktok.pacing import shared_pace
+from airflow_provider_tiktok_offline.tiktok.pacing import AppPace, shared_pace
 
 PRODUCTION_URL: Final = "https://business-api.tiktok.com"
 SANDBOX_URL: Final = "https://sandbox-ads.tiktok.com"
 _PREFIX: Final = "/open_api/v1.3"
 _LARGEST_ANSWER: Final = 32 * 1024 * 1024
 _LATER: Final = "Try again later."
+#: TikTok limits the calls of the developer app. An ad account's own limit has another code.
+_APP_IS_LIMITED: Final = 40100
+#: The limit of a second passes while a call is tried again; one that is refused so often has exceeded that of a minute.
+_REFUSALS_OF_A_SUSPENDED_APP: Final = 3
+_SUSPENSION_SECONDS: Final = 300.0
 
 #: Failures before the request could be sent: nothing was taken.
 _NOT_SENT: Final = (
@@ -79,6 +84,7 @@ class TikTokClient:
     :param base_url: scheme and host, without a path.
     :param clock: where the time comes from.
     :param timeout: seconds to wait for a connection, and for each silence of the server.
+    :param pace: of all calls but ``event/track``; None for that of this process.
     :raises CredentialsError: if the token has characters that no token has.
     :raises ConfigError: if the URL is malformed.
     """
@@ -90,11 +96,14 @@ class TikTokClient:
         base_url: str = PRODUCTION_URL,
         clock: Clock | None = None,
         timeout: float = 30.0,
+        pace: AppPace | None = None,
     ) -> None:
         self.base_url = _checked_url(base_url)
         self.clock = clock or system_clock()
         self._timeout = timeout
-        self._pace = shared_pace(self.base_url)
+        self._pace = pace or shared_pace(self.base_url)
+        self._app_pace = pace
+        self._refusals = 0
         self._urls: dict[str, httpx.URL] = {}
         self._headers = {
             "Host": httpx.URL(self.base_url).netloc.decode(),
@@ -139,16 +148,29 @@ class TikTokClient:
 
         :raises ApiError: if the answer's code is not 0.
         """
-        self._pace.wait_for_turn()
-        return self._call("POST", path, body=json.dumps(payload).encode())
+        return self._paced("POST", path, body=json.dumps(payload).encode())
 
     def get(self, path: str, query: Mapping[str, str]) -> Answer:
         """Call a path below ``/open_api/v1.3`` with a query, which no log or error shows, at the same pace.
 
         :raises ApiError: if the answer's code is not 0.
         """
+        return self._paced("GET", path, query=query)
+
+    def _paced(
+        self, method: str, path: str, *, body: bytes | None = None, query: Mapping[str, str] | None = None
+    ) -> Answer:
         self._pace.wait_for_turn()
-        return self._call("GET", path, query=query)
+        try:
+            answer = self._call(method, path, body=body, query=query)
+        except ThrottledError as error:
+            self._refusals += error.code == _APP_IS_LIMITED
+            if self._app_pace is not None and self._refusals >= _REFUSALS_OF_A_SUSPENDED_APP:
+                self._refusals = 0
+                self._app_pace.close(_SUSPENSION_SECONDS)
+            raise
+        self._refusals = 0
+        return answer
 
     def _call(
         self, method: str, path: str, *, body: bytes | None = None, query: Mapping[str, str] | None = None

@@ -122,6 +122,16 @@ class CircuitBreaker:
                 self._failures = 0
 
 
+class AppPace(Protocol):
+    """Spaces out the management calls of one developer app."""
+
+    def wait_for_turn(self) -> None:
+        """Return when the next call may leave."""
+
+    def close(self, seconds: float) -> None:
+        """Let no call leave for so many seconds: TikTok has suspended the app."""
+
+
 class ManagementPace:
     """Spaces out management calls, so that a process stays below TikTok's limits: 10 a second, 600 a minute.
 

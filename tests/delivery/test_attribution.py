@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.delivery.operations.attribution import metrics_of, read_attribution
 from airflow_provider_tiktok_offline.delivery.operations.maintenance import maintain
+from airflow_provider_tiktok_offline.delivery.state.advertiser_status import read_status
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.ledger.attribution import Attribution
 from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
@@ -49,6 +50,12 @@ def test_the_figures_of_a_day_grow_until_three_days_later(world: World) -> None:
     assert kept == counts
     assert attributed(table(world).latest()) == [100]
     assert table(world).readings()["read_at"].n_unique() == 5
+    noted = {one.day: one for one in read_status(world.context()).attribution}
+    assert (noted["2026-11-21"].events, noted["2026-11-21"].value, noted["2026-11-21"].spend) == (
+        100,
+        "1000.00",
+        "50.00",
+    )
 
 
 def test_days_are_the_accounts_and_money_is_in_its_currency(world: World) -> None:

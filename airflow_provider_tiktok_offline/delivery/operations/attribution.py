@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from airflow_provider_tiktok_offline.config.sections import ReportsConfig
+from airflow_provider_tiktok_offline.delivery.operations.status import note_attribution
+from airflow_provider_tiktok_offline.delivery.state.advertiser_status import AttributionDay
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import ApiError, ConfigError
 
@@ -114,6 +116,7 @@ def read_attribution(ctx: DeliveryContext, settings: ReportsConfig | None = None
     reading = pl.concat(frames.values())
     if not reading.is_empty():
         table.append(reading)
+    note_attribution(ctx, _by_day(frames["advertiser"], wanted.events, now, whose))
     return AttributionReading(
         advertiser=ctx.config.name,
         advertiser_id=ctx.config.advertiser_id,
@@ -177,6 +180,30 @@ def _attributed(frame: pl.DataFrame, events: tuple[str, ...]) -> dict[str, int]:
 
     sums = _sums(frame)
     return {event: round(sums.get(offline_metrics(event)[0], 0.0)) for event in events}
+
+
+def _by_day(frame: pl.DataFrame, events: tuple[str, ...], read_at: datetime, whose: Account) -> list[AttributionDay]:
+    """The advertiser's totals of each day, as its status keeps them."""
+    from airflow_provider_tiktok_offline.tiktok.reports import offline_metrics
+
+    days: list[AttributionDay] = []
+    for stat_day in frame["stat_day"].unique().sort():
+        sums = _sums(frame.filter(stat_day=stat_day))
+        by_event = {event: round(sums.get(offline_metrics(event)[0], 0.0)) for event in events}
+        value = sum(sums.get(name, 0.0) for name in dict.fromkeys(f"{offline_metrics(one)[0]}_value" for one in events))
+        days.append(
+            AttributionDay(
+                day=stat_day.isoformat(),
+                events=sum(by_event.values()),
+                value=f"{value:.2f}",
+                spend=f"{sums.get('spend', 0.0):.2f}",
+                currency=whose.currency,
+                time_zone=whose.timezone,
+                read_at=read_at.isoformat(timespec="seconds"),
+                by_event=by_event,
+            )
+        )
+    return days
 
 
 def _return_on_spend(frame: pl.DataFrame) -> float | None:

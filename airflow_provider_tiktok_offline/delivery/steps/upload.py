@@ -147,6 +147,8 @@ def open_client(ctx: DeliveryContext) -> TikTokClient:
     """
     from airflow_provider_tiktok_offline.tiktok.access import access_token_of, api_url_of
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+    from airflow_provider_tiktok_offline.tiktok.pacing import shared_pace
+    from airflow_provider_tiktok_offline.tiktok.shared_pace import SharedPace
 
     connection = ctx.connections.get(ctx.config.tiktok_conn_id)
     base_url = ctx.api_url or api_url_of(connection)
@@ -157,6 +159,10 @@ def open_client(ctx: DeliveryContext) -> TikTokClient:
         base_url=base_url,
         clock=ctx.clock,
         timeout=ctx.config.upload.timeout_seconds,
+        # A connection without the app's id counts with all others of this address: never too fast.
+        pace=SharedPace(
+            lambda: ctx.objects, str(connection.extra.get("app_id") or base_url), ctx.clock, shared_pace(base_url)
+        ),
     )
 
 
