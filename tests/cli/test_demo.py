@@ -20,8 +20,9 @@ def test_the_demo_delivers_each_event_once(cli: Cli) -> None:
     assert "run 3" in shown
 
 
-def test_a_child_that_ends_early_is_reported_with_its_error(tmp_path: Path) -> None:
-    """The last line of its log stands in the message, and all of it is kept."""
+def test_a_child_that_ends_early_is_reported_with_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last line of its log stands in the message, and all of it is kept; also where Python buffers its output."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     log = tmp_path / "child.log"
     code = "print('a first line'); raise ModuleNotFoundError('there is no module of that name')"
     with ChildProcess("Airflow", [sys.executable, "-c", code], log, mark="@@") as child:
@@ -39,5 +40,5 @@ def test_a_command_that_fails_is_reported_with_its_error(tmp_path: Path) -> None
             "migrate",
             [sys.executable, "-c", "print('no such table'); raise SystemExit(3)"],
             tmp_path / "migrate.log",
-            environment=dict(os.environ),
+            environment=os.environ,
         )

@@ -169,6 +169,14 @@ def sshd(*, password: str | None = None, subsystem: str = "internal-sftp") -> It
                 process.stderr.close()
 
 
+def can_hide_shadow() -> bool:
+    """Whether a shadow file can be laid over the machine's without anybody else seeing it.
+
+    It takes a root directory that is a mount point, as a machine's and a container's are; a bare chroot's is none.
+    """
+    return any(line.split()[4] == "/" for line in Path("/proc/self/mountinfo").read_text().splitlines())
+
+
 def _with_password(command: list[str], root: Path, user: str, password: str) -> list[str]:
     """The command inside a mount namespace whose shadow file gives ``user`` that password."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:

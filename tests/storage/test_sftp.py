@@ -24,7 +24,7 @@ from airflow_provider_tiktok_offline.errors import (
 from airflow_provider_tiktok_offline.storage.backends.sftp_files import SftpFiles
 from airflow_provider_tiktok_offline.storage.files import open_files
 from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
-from tests.servers.sshd import Sshd, StaticConnections, sshd
+from tests.servers.sshd import Sshd, StaticConnections, can_hide_shadow, sshd
 
 
 def _files(server: Sshd, folder: Path, **options: Any) -> AbstractContextManager[RemoteFiles]:
@@ -257,6 +257,7 @@ def test_unknown_client_key_is_denied_at_once(server: Sshd, folder: Path) -> Non
 
 
 @pytest.mark.root
+@pytest.mark.skipif(not can_hide_shadow(), reason="the root directory is no mount point: this is a bare chroot")
 def test_password_login(folder: Path) -> None:
     """The right password gets in, a wrong one is denied at once and not shown."""
     with sshd(password="correct horse") as server:

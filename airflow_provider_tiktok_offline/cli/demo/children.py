@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import subprocess
 from collections.abc import Mapping
@@ -37,7 +38,12 @@ class ChildProcess:
         self._mark = mark
         self._answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            env=_unbuffered(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         self._reader = Thread(target=self._read, name=f"demo-{title}", daemon=True)
         self._reader.start()
@@ -102,9 +108,14 @@ def run_to_end(title: str, command: list[str], log: Path, *, environment: Mappin
     :raises DemoError: if it fails; the message holds the last line of the log.
     """
     with log.open("a") as stream:
-        ended = subprocess.run(command, env=environment, stdout=stream, stderr=stream, check=False)
+        ended = subprocess.run(command, env=_unbuffered(environment), stdout=stream, stderr=stream, check=False)
     if ended.returncode:
         raise child_error(title, ended.returncode, log)
+
+
+def _unbuffered(environment: Mapping[str, str] | None) -> dict[str, str]:
+    """The environment of a child whose output is in the order in which it was written: its error is the last line."""
+    return {**(os.environ if environment is None else environment), "PYTHONUNBUFFERED": "1"}
 
 
 def child_error(title: str, code: int, log: Path) -> DemoError:
