@@ -43,9 +43,11 @@ a token, or a URL with a secret. Whether trying again can help is a property of 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 __all__ = [
+    "AnswerFacts",
     "ApiError",
     "BatchTooLargeError",
     "CallerError",
@@ -224,13 +226,27 @@ class DeliveryHeldError(LedgerError):
     retryable: ClassVar[bool] = True
 
 
-class ApiError(TikTokOfflineError):
-    """TikTok answered with an error.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerFacts:
+    """What is known of TikTok's answer to a request.
 
-    :param code: the return code of the body, None where there was no readable body.
-    :param http_status: the HTTP status, None where there was no answer.
-    :param request_id: TikTok's id of the request, for their support.
-    :param field: field path named by the message, never the message itself (it may echo values).
+    Attributes:
+        code: the return code of the body, None where there was no readable body.
+        http_status: the HTTP status, None where there was no answer.
+        request_id: TikTok's id of the request, for their support.
+        field: field path named by the message, never the message itself (it may echo values).
+    """
+
+    code: int | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    field: str | None = None
+
+
+class ApiError(TikTokOfflineError):
+    """TikTok answered with an error. ``code``, ``http_status``, ``request_id`` and ``field`` are those of its answer.
+
+    :param answer: what is known of the answer.
     :param batch: which events of the part the request carried, as ``(first, count)``.
     :param retry_after: seconds to wait, if the service named them.
     """
@@ -239,20 +255,18 @@ class ApiError(TikTokOfflineError):
         self,
         what: str,
         *,
-        code: int | None = None,
-        http_status: int | None = None,
-        request_id: str | None = None,
-        field: str | None = None,
+        answer: AnswerFacts | None = None,
         batch: tuple[int, int] | None = None,
         retry_after: float | None = None,
         where: str | None = None,
         todo: str | None = None,
     ) -> None:
         super().__init__(what, where=where, todo=todo, retry_after=retry_after)
-        self.code = code
-        self.http_status = http_status
-        self.request_id = request_id
-        self.field = field
+        facts = answer or AnswerFacts()
+        self.code = facts.code
+        self.http_status = facts.http_status
+        self.request_id = facts.request_id
+        self.field = facts.field
         self.batch = batch
 
 

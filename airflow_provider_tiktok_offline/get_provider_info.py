@@ -10,6 +10,11 @@ _PACKAGE = "airflow_provider_tiktok_offline"
 _TIKTOK = "TikTok Events API"
 _FILES = "Conversion files"
 _LIVERAMP = "LiveRamp"
+_DOCS = {
+    _TIKTOK: "https://business-api.tiktok.com/portal/docs",
+    _FILES: "https://docs.liveramp.com/connect/en/tiktok-conversions-api-program-for-offline-conversions.html",
+    _LIVERAMP: "https://docs.liveramp.com/",
+}
 _NOTIFIERS = ("DeliverySucceededNotifier", "DeliveryFailedNotifier", "GateBreachedNotifier", "StaleFeedNotifier")
 
 
@@ -21,22 +26,7 @@ def get_provider_info() -> dict[str, Any]:
         "description": "Measure with TikTok ads what customers do in shops: offline conversions, direct to TikTok's "
         "Events API or by way of LiveRamp.",
         "integrations": [
-            {
-                "integration-name": _TIKTOK,
-                "external-doc-url": "https://business-api.tiktok.com/portal/docs",
-                "tags": ["service"],
-            },
-            {
-                "integration-name": _FILES,
-                "external-doc-url": "https://docs.liveramp.com/connect/en/tiktok-conversions-api-program-for-offline-"
-                "conversions.html",
-                "tags": ["service"],
-            },
-            {
-                "integration-name": _LIVERAMP,
-                "external-doc-url": "https://docs.liveramp.com/",
-                "tags": ["service"],
-            },
+            {"integration-name": name, "external-doc-url": url, "tags": ["service"]} for name, url in _DOCS.items()
         ],
         "operators": [
             _modules(_FILES, *(f"operators.{name}" for name in ("conversions", "approval", "summary", "maintenance"))),
@@ -51,36 +41,39 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [_modules(_FILES, "triggers.conversion_file")],
         "hooks": [_modules(_TIKTOK, "hooks.tiktok"), _modules(_FILES, "hooks.sftp")],
         "extra-links": [f"{_PACKAGE}.links.FileReportLink", f"{_PACKAGE}.links.EventsManagerLink"],
-        "connection-types": [
-            {
-                "connection-type": "tiktok",
-                "hook-class-name": f"{_PACKAGE}.hooks.tiktok.TikTokHook",
-                "hook-name": "TikTok Business API",
-                "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port", "login"],
-                    "relabeling": {"password": "Access token", "host": "Base URL"},
-                    "placeholders": {"host": "https://business-api.tiktok.com"},
-                },
-                "conn-fields": {
-                    "app_id": {
-                        "label": "App id",
-                        "description": "Of the app in TikTok API for Business; with it the connection's Test names "
-                        "the advertisers that the token reaches.",
-                        "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
-                    },
-                    "app_secret": {
-                        "label": "App secret",
-                        "description": "Of the same app.",
-                        "schema": {"type": ["string", "null"], "format": "password"},
-                    },
-                    "advertiser_id": {
-                        "label": "Advertiser id",
-                        "description": "An ad account; with it the connection's Test looks at its event sets.",
-                        "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
-                    },
-                },
-            }
-        ],
+        "connection-types": [_connection_type()],
+    }
+
+
+def _connection_type() -> dict[str, object]:
+    """The connection type ``tiktok`` and its fields."""
+    return {
+        "connection-type": "tiktok",
+        "hook-class-name": f"{_PACKAGE}.hooks.tiktok.TikTokHook",
+        "hook-name": "TikTok Business API",
+        "ui-field-behaviour": {
+            "hidden-fields": ["schema", "port", "login"],
+            "relabeling": {"password": "Access token", "host": "Base URL"},
+            "placeholders": {"host": "https://business-api.tiktok.com"},
+        },
+        "conn-fields": {
+            "app_id": {
+                "label": "App id",
+                "description": "Of the app in TikTok API for Business; with it the connection's Test names "
+                "the advertisers that the token reaches.",
+                "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
+            },
+            "app_secret": {
+                "label": "App secret",
+                "description": "Of the same app.",
+                "schema": {"type": ["string", "null"], "format": "password"},
+            },
+            "advertiser_id": {
+                "label": "Advertiser id",
+                "description": "An ad account; with it the connection's Test looks at its event sets.",
+                "schema": {"type": ["string", "null"], "pattern": "^[0-9]*$"},
+            },
+        },
     }
 
 

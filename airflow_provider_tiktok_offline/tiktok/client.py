@@ -25,6 +25,7 @@ import httpx
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.clock import Clock, system_clock
 from airflow_provider_tiktok_offline.errors import (
+    AnswerFacts,
     ApiError,
     BatchTooLargeError,
     CallerError,
@@ -239,9 +240,7 @@ class TikTokClient:
                 return Answer(envelope.data, request_id)
             return OutcomeUnknownError(
                 f"code 0 came with HTTP {status}.",
-                code=0,
-                http_status=status,
-                request_id=request_id,
+                answer=AnswerFacts(code=0, http_status=status, request_id=request_id),
                 where=where,
                 todo=_LATER,
             )
@@ -253,10 +252,7 @@ class TikTokClient:
             todo = "The request was refused as a whole: check event_set_id, the grant's role and test_event_code."
         return kind(
             f"TikTok answered with code {code} ({known.name}){f' about {named}' if named else ''}.",
-            code=code,
-            http_status=status,
-            request_id=request_id,
-            field=named,
+            answer=AnswerFacts(code=code, http_status=status, request_id=request_id, field=named),
             retry_after=self._retry_after(headers),
             where=where if request_id is None else f"{where}, request {request_id}",
             todo=todo or _LATER,
@@ -274,7 +270,7 @@ class TikTokClient:
             kind, todo = OutcomeUnknownError, _LATER
         return kind(
             f"HTTP {status} without an answer from TikTok's API.",
-            http_status=status,
+            answer=AnswerFacts(http_status=status),
             retry_after=self._retry_after(headers),
             where=where,
             todo=todo,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from airflow_provider_tiktok_offline.errors import CallerError, ConfigError, OutcomeUnknownError
+from airflow_provider_tiktok_offline.errors import AnswerFacts, CallerError, ConfigError, OutcomeUnknownError
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.retries import with_retries
 
@@ -68,7 +68,7 @@ def create_event_set(
     if not event_set_id:
         raise OutcomeUnknownError(
             "the event set was created, but TikTok did not return its id.",
-            request_id=answer.request_id,
+            answer=AnswerFacts(request_id=answer.request_id),
             todo="List the event sets: tiktok-offline event-sets list.",
         )
     return str(event_set_id)

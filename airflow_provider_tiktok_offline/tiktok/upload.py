@@ -16,6 +16,7 @@ from itertools import islice
 import polars as pl
 
 from airflow_provider_tiktok_offline.errors import (
+    AnswerFacts,
     ApiError,
     BatchTooLargeError,
     CallerError,
@@ -298,9 +299,7 @@ class Upload:
             CallerError(
                 f"TikTok refused every event of the first batch, with code {error.code}"
                 f"{f' about {error.field}' if error.field else ''}: the configuration is wrong, not the rows.",
-                code=error.code,
-                request_id=error.request_id,
-                field=error.field,
+                answer=AnswerFacts(code=error.code, request_id=error.request_id, field=error.field),
                 batch=(self._held[0][0].place[0], len(self._held)),
                 where=error.where,
                 todo="Nothing was recorded as refused. Check event_map, currency, send_fields and the event set.",
