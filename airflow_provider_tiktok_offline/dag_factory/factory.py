@@ -17,7 +17,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import DAG, Param, get_parsing_context
 
@@ -31,6 +31,7 @@ from airflow_provider_tiktok_offline.dag_factory.options import (
     own_options,
     report_dag_options,
 )
+from airflow_provider_tiktok_offline.delivery.sequences import STEPS
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.file_day import DAY_PARAM
 from airflow_provider_tiktok_offline.operators.conversions import (
@@ -112,7 +113,7 @@ def raise_broken_advertisers(namespace: Mapping[str, object], path: str | os.Pat
 
 
 def build_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
-    """The DAG of one advertiser: wait, validate, dedupe, send or deliver, close.
+    """The DAG of one advertiser: the wait for its file, then the steps of its route.
 
     :param config: its settings.
     :param path: of the configuration, from the DAG file's folder on, for tasks that read today's settings; None for
@@ -125,23 +126,25 @@ def build_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
     # ones by their dependence on the first.
     wait = ConversionFileSensor(task_id="wait_for_file", deferrable=True, **own["wait_for_file"], **common)
     dag.add_task(wait)
-    validate = ValidateConversionFileOperator(task_id="validate", files=wait.output, **own["validate"], **common)
-    last: BaseOperator | MappedOperator
-    if config.route == "liveramp":
-        dedupe = DedupeOperator(task_id="dedupe", deliveries=validate.output, **own["dedupe"], **common)
-        last = LiveRampDeliveryOperator(task_id="deliver", deliveries=validate.output, **own["deliver"], **common)
-        dedupe >> last
-    else:
-        prepared: BaseOperator = NormalizeHashOperator(task_id="normalize_hash", deliveries=validate.output, **common)
-        if config.guards.on_breach == "approve":
-            # Human-in-the-loop operators are slow to import, and few advertisers ask for one.
-            from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator
-
-            prepared = ApproveDeliveryOperator(task_id="approve", deliveries=prepared.output, **common)
-        dedupe = DedupeOperator(task_id="dedupe", deliveries=prepared.output, **own["dedupe"], **common)
-        upload = TikTokUploadOperator.partial(task_id="upload", dag=dag, **own["upload"], **common)
-        last = upload.expand(part=dedupe.output)
-    last >> DeliverySummaryOperator(task_id="summary", **own["summary"], **common)
+    before: BaseOperator | MappedOperator = wait
+    deliveries = wait.output
+    for step in STEPS[config.route]:
+        options = {"task_id": step, **own.get(step, {}), **common}
+        match step:
+            case "validate":
+                before = ValidateConversionFileOperator(files=wait.output, **options)
+                deliveries = before.output
+            case "normalize_hash":
+                before = _approved(config, NormalizeHashOperator(deliveries=deliveries, **options), common)
+                deliveries = before.output
+            case "dedupe":
+                before = DedupeOperator(deliveries=deliveries, **options)
+            case "upload":
+                before = TikTokUploadOperator.partial(dag=dag, **options).expand(part=before.output)
+            case "deliver":
+                before >> (before := LiveRampDeliveryOperator(deliveries=deliveries, **options))
+            case "summary":
+                before >> DeliverySummaryOperator(**options)
     dag.params[DAY_PARAM] = _DAY
     return dag
 
@@ -181,6 +184,16 @@ def _dags(config: AdvertiserConfig, path: str, wanted: str | None) -> Iterator[D
         yield build_dag(config, path)
     if config.reports is not None and (wanted is None or wanted.startswith(REPORT_PREFIX)):
         yield build_report_dag(config, path)
+
+
+def _approved(config: AdvertiserConfig, prepared: BaseOperator, common: dict[str, Any]) -> BaseOperator:
+    """The task whose deliveries go on: the approval of the prepared ones, if the advertiser asks for it."""
+    if config.guards.on_breach != "approve":
+        return prepared
+    # Human-in-the-loop operators are slow to import, and few advertisers ask for one.
+    from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator
+
+    return ApproveDeliveryOperator(task_id="approve", deliveries=prepared.output, **common)
 
 
 def _beside(namespace: Mapping[str, object], path: str | os.PathLike[str]) -> Path:

@@ -23,6 +23,7 @@ from airflow_provider_tiktok_offline.dag_factory import (
     options,
     raise_broken_advertisers,
 )
+from airflow_provider_tiktok_offline.delivery.sequences import STEPS
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.operators.conversions import ValidateConversionFileOperator
@@ -75,6 +76,16 @@ def test_one_dag_an_advertiser(parse: Parse) -> None:
     assert list(tasks) == ["wait_for_file", "validate", "normalize_hash", "dedupe", "upload", "summary"]
     assert tasks["summary"].trigger_rule == "all_done"
     assert tasks["upload"].is_mapped
+
+
+def test_the_tasks_are_the_steps_of_the_route(parse: Parse) -> None:
+    """In the order of ``delivery.sequences``, after the wait for the file."""
+    feed = {"route": "liveramp", "liveramp": {"destination": "sftp://liveramp@/uploads"}}
+    bag, _, errors = parse(advertiser("direct"), advertiser("feed", **feed))
+    assert not errors
+    for name, route in (("direct", "tiktok"), ("feed", "liveramp")):
+        order = [task.task_id for task in bag.dags[f"tiktok_offline__{name}"].topological_sort()]
+        assert order == ["wait_for_file", *STEPS[route]]
 
 
 def test_settings_become_the_dags_own(parse: Parse) -> None:

@@ -12,10 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from airflow_provider_tiktok_offline.delivery.sequences import STEPS
+
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.cli.demo.stage import DemoRun, Stage
 
-_STEPS = ("wait_for_file", "validate", "normalize_hash", "dedupe", "upload", "summary")
+_TASKS = ("wait_for_file", *STEPS["tiktok"])
 
 
 def tell(console: Console, stage: Stage, runs: list[DemoRun]) -> None:
@@ -63,7 +65,7 @@ def _runs(runs: list[DemoRun]) -> Table:
     table.add_column("")
     for number, _ in enumerate(runs, start=1):
         table.add_column(f"run {number}", justify="right")
-    for step in _STEPS:
+    for step in _TASKS:
         table.add_row(step, *(_seconds(run, step) for run in runs))
     taken = [0, *(run.taken for run in runs)]
     sent = [after - before for before, after in pairwise(taken)]
