@@ -14,6 +14,9 @@ from airflow_provider_tiktok_offline.config.fields import MISFIT
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.config.yaml_documents import KeyPath
 
+#: Keys of earlier versions -> what they are called now.
+_RENAMED: Mapping[KeyPath, str] = {("source", "manifest"): "checksum_file", ("suppression", "column"): "columns"}
+
 
 def explain(error: ValidationError, entry: Mapping[str, object]) -> list[tuple[KeyPath, str]]:
     """Each finding as the path of its key within the entry and one message.
@@ -68,6 +71,8 @@ def _unknown_key(key: KeyPath) -> str:
     if model is None:
         return "unknown key"
     name = str(key[-1])
+    if key in _RENAMED:
+        return f"the key was renamed: write {_RENAMED[key]}"
     near = get_close_matches(name, model.model_fields, n=1, cutoff=0.7)
     if near:
         return f"unknown key; did you mean {near[0]}?"

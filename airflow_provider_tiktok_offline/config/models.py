@@ -75,68 +75,70 @@ class AdvertiserConfig(Strict):
     """One TikTok ad account with its offline event set, its source of files, its route and its settings.
 
     Attributes:
-        name: names the DAG, the folder of its state and the entry itself; unique over all files.
+        name: of the entry, its DAG and the folder of its state; unique over all files.
         advertiser_id: id of the ad account, in quotes (Ads Manager shows it after ``aadvid=``).
         event_set_id: id of its offline event set, in quotes.
-        route: send hashed events to TikTok ourselves, or deliver a plaintext file to LiveRamp.
-        mode: say what would be sent, send a few test events, or send.
+        route: whether hashed events are sent to TikTok, or a plaintext file is delivered to LiveRamp.
+        mode: whether a run only reports what it would send, sends a few test events, or sends everything.
         test_event_code: the code that Events Manager shows under Test Events; for ``mode: test`` only.
-        test_events: how many events a test sends.
+        test_events: how many events a run with ``mode: test`` sends.
         tiktok_conn_id: Airflow connection with the access token.
         source: where the conversion files appear.
-        format: how the export is written, where it is not in the programme's own form.
+        format: how the export is written, where it differs from the programme's own form.
         state_uri: where ledger, deliveries and reports are kept: an absolute path, ``s3://conn_id@bucket/prefix`` or
-            ``gs://conn_id@bucket/prefix``. One event set, one place.
-        state_shared: says that a local ``state_uri`` is one directory on every worker.
-        staging_uri: where prepared events wait for their upload; without one, ``staging`` below ``state_uri``.
+            ``gs://conn_id@bucket/prefix``. All entries of one event set need the same.
+        state_shared: set it if a local ``state_uri`` is the same directory on every worker.
+        staging_uri: where prepared events are kept until they are sent. Without it, ``staging`` below ``state_uri``.
         schedule: cron expression or preset of the DAG; null for none.
         start_date: the DAG's start date.
-        cadence: how often a file comes.
+        cadence: how often a file is due.
         owner: the DAG's owner.
-        tags: the DAG's tags, beside those the factory sets.
-        pool: Airflow pool of the upload tasks; a way to share one rate limit.
-        retries: retries of each task.
+        tags: further tags of the DAG, in addition to the factory's own.
+        pool: Airflow pool of the upload tasks, so that several DAGs share one limit.
+        retries: how often a failed task is retried.
         retry_delay_seconds: seconds before the first retry; each later wait is twice as long, half an hour at most.
-        profile: whose rules decide what an error is; without one, the route's.
+        profile: whose severities apply. Without it, those of the route.
         currency: ISO 4217 code of the amounts.
         phone_region: ISO 3166 alpha-2 code of phones without a country code.
-        phone_digits: how phones without ``+`` are meant: with their country code, as dialled in ``phone_region``, or
-            either, as fits (docs/phones.md).
-        time_zone: IANA name for times without an offset.
-        stores: settings of single shops, by store_code.
+        phone_digits: how phones without ``+`` are written: with their country code, as dialled in ``phone_region``, or
+            either, whichever is valid (docs/phones.md).
+        time_zone: IANA name of the time zone of times without an offset.
+        stores: settings of individual shops, by store_code.
         extensions: columns of the file that hold a setting for their row.
-        columns: the file's column name -> the programme's, for a retailer's own export. A programme's column may also
-            be joined from several: ``transaction_timestamp: [Date, Time]``.
+        columns: the file's column name -> the programme's, for a retailer's own export. Several columns can be joined
+            into one: ``transaction_timestamp: [Date, Time]``.
         constants: programme column -> its value in every row.
-        offset: whether digits other than 0000 after ``Z-`` are applied.
-        date_only_time: time of day of a date without one.
+        offset: whether digits other than 0000 after ``Z-`` are applied as an offset from UTC.
+        date_only_time: the time of day for a date without a time.
         event_map: the file's transaction_category -> TikTok's event name.
-        categories: the categories a row may have; without a list, all that the profile knows.
-        lookback_days: the oldest transaction in days; null for any age.
+        categories: the categories that a row may have. Without a list, all that the profile allows.
+        lookback_days: how many days old a transaction may be; null for any age.
         future_skew_seconds: how far in the future a transaction may lie.
-        amount: whether transaction_amount is the line's or the whole order's.
-        basket: one event a row, or one an order with several contents.
-        event_identity: the columns that make a transaction with an order_id the same one again. A change on a live
-            event set sends everything anew and is therefore refused.
-        send_fields: what an event may carry.
-        where: file column -> the values whose rows belong to this advertiser.
+        amount: whether transaction_amount is the amount of the line or of the whole order.
+        basket: whether each row is an event, or each order is one event with several contents.
+        event_identity: the columns that identify a transaction with an order_id. A change on a live event set would
+            send every transaction again, and is therefore refused.
+        send_fields: the fields that an event may hold.
+        where: column of the file -> the values of this advertiser's rows.
         suppression: people who opted out.
-        consent: the column that says that a customer agreed.
-        send_from: transactions before this moment are left out; with an offset.
-        severities: rule -> severity, over the profile's.
-        allow_extra_columns: under liveramp, drop columns outside the programme instead of refusing the file.
-        trim_white_space: under liveramp, trim white space around values instead of rejecting the row.
-        repair: under liveramp, write values that are surely understood (an offset behind a blank, fractions of a
-            second, no seconds, `.99`, invisible characters, a spreadsheet's marks, line breaks) in the programme's form
-            instead of rejecting the row.
+        consent: the column with the customer's consent.
+        send_from: transactions before this moment are not sent; with an offset, as 2026-11-22T00:00:00+01:00.
+        severities: rule -> severity, in place of the profile's.
+        allow_extra_columns: whether columns outside the programme are dropped on the route liveramp; otherwise the file
+            is refused.
+        trim_white_space: whether white space around values is removed on the route liveramp; otherwise the row is
+            rejected.
+        repair: whether values that are understood for certain (an offset behind a blank, fractions of a second, no
+            seconds, `.99`, invisible characters, a spreadsheet's marks, line breaks) are written in the programme's
+            form on the route liveramp; otherwise the row is rejected.
         limits: the largest file that is read.
-        max_rejected_ratio: the gate: a larger share of rejected rows stops the delivery.
-        guards: limits that are looked at before anything is sent.
+        max_rejected_ratio: the gate. A larger share of rejected rows stops the delivery.
+        guards: limits that are checked before anything is sent.
         upload: how events are sent.
-        ledger: how long what was sent is remembered.
+        ledger: what the ledger keeps, and how long a run holds its delivery.
         liveramp: the feed, for ``route: liveramp``.
-        notifications: who is told what became of a run.
-        reports: what TikTok attributed is read every day, by a DAG of its own.
+        notifications: who is notified of a run's result.
+        reports: reads every day what TikTok attributed, in a DAG of its own.
     """
 
     name: Name

@@ -36,15 +36,16 @@ class SourceConfig(Strict):
             is 2026-11-22, ``{{ ds_nodash }}`` 20261122, ``{{ day }}`` a date), or be a glob, as ``sales_*.csv.gz``.
         file_day: the day a run asks for: the start of its data interval, or the day it runs.
         day_offset: days added to that day.
-        files: how many files make a day: ``one``, ``all`` (every complete, unhandled one, oldest first), a number,
-            or a list of names.
-        missing_file: what a day without a file does to the run.
-        expected_days: days of the week on which a file is due; on others a missing one is skipped.
-        settle_seconds: a file is complete once it has not changed for so long.
+        files: which files belong to a day: ``one``, ``all`` (every complete file that was not delivered yet, oldest
+            first), a number of files, or a list of names.
+        missing_file: whether a run without a file fails, or is skipped.
+        expected_days: days of the week on which a file is due. On other days a missing file is skipped.
+        settle_seconds: a file is complete when it has not changed for so many seconds.
         done_marker: ending, as ``.done``, or name of an empty file that says the file is complete.
-        manifest: ending, as ``.sha256``, or name of a file beside it with its checksum, as sha256sum, sha512sum or
-            md5sum write it. The file is complete once the manifest names it, and its bytes are held against the sum.
-        poke_seconds: seconds between two looks.
+        checksum_file: ending, as ``.sha256``, or name of a file in the same folder with the checksum, as sha256sum,
+            sha512sum or md5sum write it. The file is complete once its checksum is there, and its bytes are compared
+            with the checksum.
+        poke_seconds: seconds between two checks for the file.
         timeout_seconds: how long a run waits for its file; keep it below one interval.
         after_delivery: what happens to a file once it is delivered.
         archive_path: directory for ``after_delivery: archive``.
@@ -60,7 +61,7 @@ class SourceConfig(Strict):
     expected_days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     settle_seconds: Annotated[int, Field(ge=0)] = 60
     done_marker: str | None = None
-    manifest: str | None = None
+    checksum_file: str | None = None
     poke_seconds: Wait = 60
     timeout_seconds: Wait = 20 * 3600
     after_delivery: Literal["keep", "archive", "delete"] = "keep"
@@ -77,22 +78,22 @@ class SourceConfig(Strict):
 
 
 class FormatConfig(Strict):
-    """How the export is written, where it is not in the programme's own form.
+    """How the export is written, where it differs from the programme's own form.
 
     Attributes:
-        preset: a documented export, whose settings hold where this entry says nothing else: columns, formats, the rows
-            that are sales. The page *Your own export* lists them.
-        delimiter: between two fields: ``comma``, ``tab``, ``pipe``, ``semicolon``, or one other ASCII character;
-            without it, what the header shows.
-        encoding: of the text, as Python names it: ``cp1252``, ``iso-8859-15``, ``utf-16``. UTF-8 may have a byte order
-            mark.
-        skip_lines: lines above the header that are left out. A ``sep=`` line is left out by itself.
-        footer_lines: lines at the end that are no rows, such as a total; blank lines don't count.
+        preset: name of a documented export. Its settings (columns, formats, which rows are sales) apply unless this
+            entry sets them. The page *Your own export* lists the presets.
+        delimiter: the character between two fields: ``comma``, ``tab``, ``pipe``, ``semicolon``, or another ASCII
+            character. Without it, the delimiter is read from the header.
+        encoding: the text's encoding, by its name in Python: ``cp1252``, ``iso-8859-15``, ``utf-16``. UTF-8 may have a
+            byte order mark.
+        skip_lines: how many lines above the header are skipped. A ``sep=`` line is always skipped.
+        footer_lines: how many lines at the end are not rows, such as a total. Blank lines don't count.
         decimal: the decimal mark of amounts, prices and quantities.
-        thousands: the mark between groups of digits; ``" "`` stands for every kind of blank, ``"'"`` for every kind of
+        thousands: the mark between groups of digits. ``" "`` means every kind of blank, ``"'"`` every kind of
             apostrophe.
-        currency_symbols: whether a currency's sign or letters beside an amount are dropped; without it such an amount
-            is a fault.
+        currency_symbols: whether a currency's sign or letters next to an amount are removed. Without it such an amount
+            is an error.
         timestamp_formats: how the file writes times, tried in order before the programme's own forms:
             ``dd.MM.yyyy HH:mm``. Symbols are ``yyyy yy MM M MMM dd d HH H hh h mm ss S a X``, other text stands in
             quotes: ``yyyy-MM-dd'T'HH:mm``. ``S`` is a fraction, ``a`` is am or pm, ``X`` an offset. ``epoch``
@@ -117,7 +118,7 @@ class FormatConfig(Strict):
 
 
 class StoreConfig(Strict):
-    """What one shop's rows have in common; the key is its store_code.
+    """Settings of one shop's rows; the key is its store_code.
 
     Attributes:
         currency: ISO 4217 code of its amounts.
@@ -137,14 +138,14 @@ class SuppressionConfig(Strict):
         uri: the list, as ``/lists/opt-outs.txt``, ``sftp://conn_id@/lists/opt-outs.csv`` or
             ``s3://conn_id@bucket/opt-outs.csv``: one entry a line, or a table (comma, semicolon, tab, pipe) with or
             without a header. Encoding, delimiter and the columns that hold identifiers are recognised.
-        columns: the columns that hold identifiers, by name or by number from 1, where they are not recognised; no other
-            column is looked at then.
-        match: column of the conversion file -> column of the list, for people who opted out under a customer number.
-        max_unreadable: how many lines may hold text that could identify a person and is not understood; more stop the
-            run.
-        allow_empty: whether a list without entries is one; else it stops the run.
-        max_shrink: the share of its entries that a list may have lost since it was last accepted; more stops the run.
-        max_age_hours: an older list stops the run.
+        columns: the columns that hold identifiers, by name or by number from 1, where they are not recognised. Other
+            columns are then ignored.
+        match: column of the conversion file -> column of the list. For people who opted out by their customer number.
+        max_unreadable: how many lines may hold text that could identify a person and can't be understood. More of them
+            stop the run.
+        allow_empty: whether a list may have no entries. Otherwise an empty list stops the run.
+        max_shrink: the share of its entries that a list may lose from one run to the next. A larger loss stops the run.
+        max_age_hours: a list that is older stops the run.
     """
 
     uri: str
@@ -157,11 +158,11 @@ class SuppressionConfig(Strict):
 
 
 class ConsentConfig(Strict):
-    """The column of the file that says that a customer agreed.
+    """The column of the file with the customer's consent.
 
     Attributes:
         column: its name.
-        yes: the values that mean yes, in any case; anything else, and a blank, is no.
+        yes: the values that mean yes, in upper or lower case. Any other value, and a blank cell, means no.
     """
 
     column: str
@@ -169,7 +170,7 @@ class ConsentConfig(Strict):
 
 
 class ExtensionConfig(Strict):
-    """Columns of the file, outside the programme, that hold a setting for their row.
+    """Columns of the file, outside the programme's own, that hold a setting for their row.
 
     Attributes:
         currency: the column with the ISO 4217 code.
@@ -197,15 +198,15 @@ class LimitsConfig(Strict):
 
 
 class GuardConfig(Strict):
-    """Limits that are looked at before anything is sent; without a value, one is off.
+    """Limits that are checked before anything is sent. A limit without a value is off.
 
     Attributes:
-        max_events: most events a delivery may send.
-        max_value: largest sum of amounts a delivery may send.
-        max_amount: largest single amount.
+        max_events: the most events that a delivery may send.
+        max_value: the largest sum of amounts that a delivery may send.
+        max_amount: the largest amount of one event.
         stores: the store_codes that may occur.
-        size_factor: how many times larger or smaller than the 28 days before a file may be.
-        on_breach: stop the run, or wait for a person's approval in Airflow.
+        size_factor: how many times larger or smaller a file may be than the files of the last 28 days.
+        on_breach: whether a breached limit stops the run, or waits for a person's approval in Airflow.
     """
 
     max_events: Annotated[int, Field(ge=1)] | None = None
@@ -222,12 +223,12 @@ class UploadConfig(Strict):
     Attributes:
         batch_events: events in a request.
         batch_bytes: bytes in a request, at most.
-        requests_per_second: requests of one task, shared by all it has in flight.
-        in_flight: requests under way at once.
-        timeout_seconds: how long an answer is waited for.
+        requests_per_second: the most requests that one task sends in a second.
+        in_flight: the most requests of one task at the same time.
+        timeout_seconds: how long a request waits for its answer.
         max_attempts: tries of one batch within one task.
         part_events: events in a part of prepared events: what one mapped task sends.
-        retry_hours: how long an event without an answer is sent again by itself; TikTok's own dedupe ends at 48.
+        retry_hours: for how long an event without an answer is retried. TikTok drops repeated events for 48 hours only.
     """
 
     batch_events: Annotated[int, Field(ge=1, le=1000)] = 1000
@@ -241,16 +242,16 @@ class UploadConfig(Strict):
 
 
 class LedgerConfig(Strict):
-    """How long what was sent is remembered.
+    """What the ledger keeps, and how long a run holds its delivery.
 
     Attributes:
-        retention_days: days that event keys are kept; at least lookback_days + 2.
-        record_months: months that the record of a delivery is kept.
-        secret_conn_id: connection whose password is the ledger's secret (64 hex digits); without one it lies beside
-            the ledger.
-        heartbeat_seconds: how often a run says that it still works on its delivery.
-        lease_seconds: a run that has not said so for this long has lost its delivery.
-        staging_hours: staged parts of a run that never ended are deleted after this.
+        retention_days: how many days event keys are kept; at least lookback_days + 2.
+        record_months: how many months the record of a delivery is kept.
+        secret_conn_id: connection whose password is the ledger's secret (64 hex digits). Without it the secret is
+            stored beside the ledger.
+        heartbeat_seconds: how often a run renews its lease of a delivery.
+        lease_seconds: after so many seconds without a renewal, another run may take the delivery over.
+        staging_hours: staged parts of a run that never ended are deleted after so many hours.
     """
 
     retention_days: Annotated[int, Field(ge=3)] = 90
@@ -268,22 +269,25 @@ class LedgerConfig(Strict):
 
 
 class LiveRampConfig(Strict):
-    """The feed that LiveRamp takes the file from.
+    """The feed that LiveRamp reads.
 
     Attributes:
-        conn_id: Airflow connection of the server or bucket that the file is delivered to.
+        conn_id: Airflow connection of the server or bucket to which the file is delivered.
         destination: directory there; with a bucket, ``s3://bucket/prefix`` or ``gs://bucket/prefix``.
         feed: the feed's name; without one, the advertiser's.
         file_name: name of the delivered file, with ``{{ feed }}`` and ``{{ day }}``.
-        delimiter: what parts the fields; without one, as the feed's sample file has it.
-        on_rejected: leave rejected rows out, or refuse the whole file.
-        below_minimum: what to do with a file of fewer than 25 rows.
-        gzip: compress the file.
+        delimiter: the character between two fields. Without it, the delimiter of the feed's sample file.
+        on_rejected: whether rejected rows are left out, or the whole file is refused.
+        below_minimum: what becomes of a file of fewer than 25 rows: it is sent, its rows wait for the next file, or
+            the run fails.
+        gzip: whether the file is compressed.
         pgp_key: LiveRamp's public key, a path or the armoured text.
-        pgp_fingerprint: the fingerprint the key must have.
-        staged: keep the feed file in staging until it is delivered, so that an interrupted upload can be resumed.
-        temporary_name: upload under another name, then rename; only where the far side allows it.
-        confirm_to: who gets a mail after each delivery.
+        pgp_fingerprint: the fingerprint that the key must have.
+        staged: whether the feed file is kept in staging until it is delivered, so that an interrupted upload can be
+            resumed.
+        temporary_name: whether the file is uploaded under another name and then renamed; the server must allow
+            renaming.
+        confirm_to: e-mail addresses that get a message after each delivery.
     """
 
     conn_id: str | None = None
@@ -318,13 +322,13 @@ class ReportsConfig(Strict):
 
 
 class NotificationsConfig(Strict):
-    """Who is told what became of a run, through Airflow's own notifiers; no message holds a customer's data.
+    """Who is notified of a run's result, by Airflow's own notifiers. No message holds a customer's data.
 
     Attributes:
-        events: what is told: ``success``; ``failure``; ``gate``, too many rows rejected or a guard breached; ``stale``,
-            no file by ``no_file_by`` or when ``source.timeout_seconds`` are over.
+        events: what causes a notification: ``success``; ``failure``; ``gate``, too many rows rejected or a guard
+            breached; ``stale``, no file by ``no_file_by`` or within ``source.timeout_seconds``.
         email: addresses (apache-airflow-providers-smtp).
-        smtp_conn_id: the connection they are reached by; its extra names ``from_email``.
+        smtp_conn_id: connection of the mail server; its extra holds ``from_email``.
         slack_conn_id: connection of a Slack incoming webhook (apache-airflow-providers-slack).
         webhook_conn_id: connection of type http that takes a POST of JSON (apache-airflow-providers-http).
         webhook_endpoint: path below the connection's base URL.
@@ -340,7 +344,7 @@ class NotificationsConfig(Strict):
     no_file_by: time | None = None
 
     @model_validator(mode="after")
-    def _somebody_is_told(self) -> NotificationsConfig:
+    def _has_a_recipient(self) -> NotificationsConfig:
         if not (self.email or self.slack_conn_id or self.webhook_conn_id):
             raise misfit("email", "is missing: name email, slack_conn_id or webhook_conn_id")
         return self

@@ -81,6 +81,7 @@ def test_a_missing_variable_is_named(tmp_path: Path) -> None:
         ("    currencie: EUR", "entry acme, key currencie: unknown key; did you mean currency?"),
         ("    in_flight: 3", "entry acme, key in_flight: unknown key; it belongs at upload.in_flight"),
         ("    colour: red", "entry acme, key colour: unknown key"),
+        ("    suppression: {uri: /x, column: mail}", "key suppression.column: the key was renamed: write columns"),
         ("    upload: {inflight: 3}", "entry acme, key upload.inflight: unknown key; did you mean in_flight?"),
         (
             '    stores: {"17": {curency: EUR}}',
@@ -317,3 +318,9 @@ def test_a_broken_file_of_shared_defaults_stops_all(tmp_path: Path) -> None:
     write(tmp_path, "advertisers:" + ENTRY, "a.yaml")
     with pytest.raises(ConfigError, match=r"defaults\.yaml:2: no valid YAML"):
         load_config(tmp_path)
+
+
+def test_a_renamed_key_is_reported_with_its_new_name(tmp_path: Path) -> None:
+    """An entry with the old key is broken, and its fault says what to write."""
+    text = "advertisers:" + ENTRY.replace("source: {", "source: {manifest: .sha256, ")
+    assert "key source.manifest: the key was renamed: write checksum_file" in fault(tmp_path, text)

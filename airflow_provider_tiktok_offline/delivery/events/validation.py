@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import stage_verdicts, staged_verdicts
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import contract_settings
-from airflow_provider_tiktok_offline.delivery.source.checksum_manifest import ChecksummedFile
+from airflow_provider_tiktok_offline.delivery.source.checksum_file import ChecksummedFile
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression, note_staged_under
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.config.models import SourceConfig
 from airflow_provider_tiktok_offline.config.path_templates import render
-from airflow_provider_tiktok_offline.delivery.source.checksum_manifest import read_checksum
+from airflow_provider_tiktok_offline.delivery.source.checksum_file import read_checksum
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.source_registry import (
     already_delivered,
@@ -33,7 +33,7 @@ class FoundFiles:
 
     Attributes:
         day: the files' day, as 2026-11-21.
-        files: stamps of the complete files that are due, oldest first, with the ``checksum`` that a checksum manifest
+        files: stamps of the complete files that are due, oldest first, with the ``checksum`` that a checksum file
             names.
         pending: stamps of files that still grow or lack their marker.
         already_delivered: the day's files are delivered, and nothing is due.
@@ -111,7 +111,7 @@ def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, objec
     pattern = parse(source_uri(source, day)).name
     listing = folder.listing()
     wanted = _wanted(source, pattern, day)
-    companions = {suffix for suffix in (source.done_marker, source.manifest) if suffix}
+    companions = {suffix for suffix in (source.done_marker, source.checksum_file) if suffix}
     matches = [
         stamp
         for name, stamp in listing.items()
@@ -124,7 +124,7 @@ def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, objec
     delivered = [stamp for stamp in matches if already_delivered(ctx, stamp)]
     due = [stamp for stamp in matches if stamp not in delivered]
     before: set[tuple[object, ...]] = {(old["uri"], old["size"], old["mtime"]) for old in previous}
-    checksums = {} if source.manifest is None else _checksums(source.manifest, due, folder)
+    checksums = {} if source.checksum_file is None else _checksums(source.checksum_file, due, folder)
     complete = [stamp for stamp in due if _complete(ctx, stamp, listing, before, checksums)]
     pending = [stamp for stamp in due if stamp not in complete]
     chosen = _chosen(source, complete, waiting=bool(pending))
@@ -166,20 +166,20 @@ def _complete(
 ) -> bool:
     """Whether nobody writes to the file any more: a marker where there is one, else its age, else two equal polls."""
     source = ctx.config.source
-    if source.done_marker is not None or source.manifest is not None:
+    if source.done_marker is not None or source.checksum_file is not None:
         marked = source.done_marker is None or {stamp.name + source.done_marker, source.done_marker} & listing.keys()
-        return bool(marked) and (source.manifest is None or stamp.uri in checksums)
+        return bool(marked) and (source.checksum_file is None or stamp.uri in checksums)
     if ctx.clock.now() - stamp.mtime >= timedelta(seconds=source.settle_seconds):
         return True
     known = stamp.to_dict()
     return (known["uri"], known["size"], known["mtime"]) in before
 
 
-def _checksums(manifest: str, due: Sequence[FileStamp], folder: _Folder) -> dict[str, str]:
-    """URI -> the checksum that a checksum manifest names: the file's own, or one of the whole folder."""
+def _checksums(checksum_file: str, due: Sequence[FileStamp], folder: _Folder) -> dict[str, str]:
+    """URI -> the checksum that a checksum file names: the file's own, or one of the whole folder."""
     checksums = {}
     for stamp in due:
-        named = next((name for name in (stamp.name + manifest, manifest) if name in folder.listing()), None)
+        named = next((name for name in (stamp.name + checksum_file, checksum_file) if name in folder.listing()), None)
         checksum = None if named is None else read_checksum(folder.files(), folder.uri + named, stamp.name)
         if checksum is not None:
             checksums[stamp.uri] = checksum

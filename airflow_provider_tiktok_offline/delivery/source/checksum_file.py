@@ -1,4 +1,4 @@
-"""The checksum manifest beside a conversion file: whether the file is complete, and whether it arrived whole."""
+"""The checksum file beside a conversion file: whether the file is complete, and whether it arrived whole."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _LINE = re.compile(
     r"(?P<plain>[0-9A-Fa-f]{32,128})(?:[ \t]+\*?(?P<name>\S.*))?"
     r"|[A-Za-z0-9-]+ \((?P<of>.+)\) = (?P<tagged>[0-9A-Fa-f]+)"
 )
-#: A manifest that lists a whole folder; more is no manifest.
+#: Bytes of a checksum file that lists a whole folder; a larger one is read so far.
 _LARGEST = 1 << 20
 
 
-def read_checksum(files: RemoteFiles, manifest_uri: str, name: str) -> str | None:
-    """The checksum, as ``sha256:<hex>``, that a checksum manifest names for the file ``name``.
+def read_checksum(files: RemoteFiles, checksum_uri: str, name: str) -> str | None:
+    """The checksum, as ``sha256:<hex>``, that a checksum file names for the file ``name``.
 
-    A line without a name counts where it is the only one. None if there is no such line, as while the manifest is
-    still being written.
+    A line without a name counts where it is the only one. None if there is no such line, as while the checksum
+    file is still being written.
     """
-    with files.open_read(manifest_uri) as stream:
+    with files.open_read(checksum_uri) as stream:
         text = stream.read(_LARGEST).decode("utf-8", errors="replace")
     lines = [_LINE.fullmatch(line.strip()) for line in text.splitlines() if line.strip()]
     for line in lines:
@@ -85,11 +85,11 @@ class ChecksummedFile:
         algorithm, _, digits = self.checksum.partition(":")
         if self._digest is None or self._digest.hexdigest() != digits:
             raise InputFileError(
-                f"its {algorithm} is not the one that the checksum manifest names; nothing was sent.",
+                f"its {algorithm} is not the one that the checksum file names; nothing was sent.",
                 rule="checksum",
                 where=self.uri,
-                todo="It did not arrive whole, or was replaced. Have it sent again, file first and manifest last, then "
-                "clear wait_for_file and what follows.",
+                todo="It did not arrive whole, or was replaced. Have it sent again, file first and checksum file "
+                "last, then clear wait_for_file and what follows.",
             )
 
 
