@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["EventsManagerLink", "FileReportLink"]
 
 #: Where a person looks at an advertiser's event sets.
-EVENTS_MANAGER = "https://ads.tiktok.com/i18n/events_manager/home?aadvid={advertiser_id}"
+EVENTS_MANAGER = "https://{host}/i18n/events_manager/home?aadvid={advertiser_id}"
 
 
 class FileReportLink(BaseOperatorLink):
@@ -37,4 +37,5 @@ class EventsManagerLink(BaseOperatorLink):
     name = "TikTok Events Manager"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 - Airflow's signature
-        return EVENTS_MANAGER.format(advertiser_id=cast("DeliveryTask", operator).advertiser_config().advertiser_id)
+        config = cast("DeliveryTask", operator).advertiser_config()
+        return EVENTS_MANAGER.format(host=config.events_manager_host, advertiser_id=config.advertiser_id)

@@ -139,6 +139,7 @@ class AdvertiserConfig(Strict):
         liveramp: the feed, for ``route: liveramp``.
         notifications: who is notified of a run's result.
         reports: reads every day what TikTok attributed, in a DAG of its own.
+        events_manager_host: host of the links to Events Manager; ``ads.us.tiktok.com`` for accounts of the US.
     """
 
     name: Name
@@ -200,6 +201,7 @@ class AdvertiserConfig(Strict):
     liveramp: LiveRampConfig | None = None
     notifications: NotificationsConfig | None = None
     reports: ReportsConfig | None = None
+    events_manager_host: Annotated[str, Field(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)*\.tiktok\.com$")] = "ads.tiktok.com"
 
     @model_validator(mode="before")
     @classmethod

@@ -313,12 +313,16 @@ class ReportsConfig(Strict):
         days: how many days are read again, today included: figures grow for some days.
         level: beside the advertiser's totals, one line a campaign, ad group or ad; ``advertiser`` for totals alone.
         events: the standard events whose metrics are read.
+        incidents: address of TikTok's status feed, read at most every half hour; a run that fails in an open incident
+            names it. Without it nothing is read. TikTok's is
+            https://business-api.tiktok.com/marketing_api/api/status_page/incident/rss/.
     """
 
     schedule: Schedule = "30 9 * * *"
     days: Annotated[int, Field(ge=1, le=90)] = 30
     level: Literal["advertiser", "campaign", "adgroup", "ad"] = "campaign"
     events: Annotated[tuple[EventName, ...], Field(min_length=1)] = ("Purchase",)
+    incidents: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] | None = None
 
 
 class NotificationsConfig(Strict):

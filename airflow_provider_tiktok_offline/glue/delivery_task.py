@@ -120,7 +120,7 @@ class DeliveryTask:
         """
         with task_errors():
             ctx = self.delivery_context(context)
-            with measured(name, ctx.config), told(name, ctx, context):
+            with measured(name, ctx.config), told(name, ctx, context), naming_incidents(ctx):
                 yield ctx
 
     @contextmanager
@@ -203,6 +203,18 @@ def task_errors() -> Iterator[None]:
 
 def _sent_events(number: int) -> str:
     return many(number, "event")
+
+
+@contextmanager
+def naming_incidents(ctx: DeliveryContext) -> Iterator[None]:
+    """Let an error of TikTok's API say which incidents TikTok lists as open."""
+    try:
+        yield
+    except TikTokOfflineError as error:
+        from airflow_provider_tiktok_offline.delivery.operations.incidents import name_incidents
+
+        name_incidents(ctx, error)
+        raise
 
 
 def log_progress() -> Progress:

@@ -65,4 +65,6 @@ class TikTokOfflineReportOperator(DeliveryOperator):
                 " switched on.",
                 reading.advertiser, reading.active_ads, ctx.config.event_set_id,
             )  # fmt: skip
+        for incident in reading.incidents:
+            self.log.warning("TikTok lists as an open incident: %s.", incident)
         return reading.to_dict()

@@ -158,6 +158,27 @@ class TikTokClient:
         """
         return self._paced("GET", path, query=query)
 
+    def fetch(self, url: str) -> bytes:
+        """Read a public document, as TikTok's status feed, without a token.
+
+        :raises ApiError: if it does not answer, or with another status than 200.
+        """
+        try:
+            request = httpx.Request(
+                "GET",
+                url,
+                headers={"User-Agent": self._headers["User-Agent"], "Accept-Encoding": "identity"},
+                extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), self._timeout)},
+            )
+            status, _, text = self._exchange(request)
+        except (httpx.TransportError, httpx.InvalidURL, httpx.StreamError, _AnswerTooLong) as failure:
+            status, text, cause = 0, b"", type(failure).__name__.lstrip("_")
+        else:
+            cause = f"HTTP {status}"
+        if status != 200:
+            raise ServiceUnavailableError(f"the document can't be read ({cause}).", where="status feed", todo=_LATER)
+        return text
+
     def _paced(
         self, method: str, path: str, *, body: bytes | None = None, query: Mapping[str, str] | None = None
     ) -> Answer:

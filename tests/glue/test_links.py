@@ -77,3 +77,14 @@ def test_events_manager(inbox: Inbox) -> None:
     link = EventsManagerLink().get_link(summary, ti_key=None)  # type: ignore[arg-type]
     assert link.startswith("https://ads.tiktok.com/")
     assert "7000000000000000101" in link
+
+
+def test_events_managers_host_is_a_setting(inbox: Inbox) -> None:
+    """Accounts of the US have another address; a host that is not TikTok's is refused."""
+    summary = DeliverySummaryOperator(
+        task_id="summary", settings=inbox.settings(events_manager_host="ads.us.tiktok.com")
+    )
+    link = EventsManagerLink().get_link(summary, ti_key=None)  # type: ignore[arg-type]
+    assert link == "https://ads.us.tiktok.com/i18n/events_manager/home?aadvid=7000000000000000101"
+    with pytest.raises(ValueError, match="events_manager_host"):
+        inbox.settings(events_manager_host="ads.tiktok.com.evil.example")

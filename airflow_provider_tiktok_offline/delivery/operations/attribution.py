@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from airflow_provider_tiktok_offline.config.sections import ReportsConfig
+from airflow_provider_tiktok_offline.delivery.operations.incidents import open_incidents
 from airflow_provider_tiktok_offline.delivery.operations.status import note_attribution
 from airflow_provider_tiktok_offline.delivery.state.advertiser_status import AttributionDay
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -42,6 +43,7 @@ class AttributionReading:
         unreconciled: metrics of which the level's objects do not add up to the advertiser's.
         currency, timezone: of the account.
         active_ads, tracking_ads: its active ads, and those that track the event set; None if they can't be read.
+        incidents: what TikTok lists as open, where its feed is read.
         table: where the readings lie.
     """
 
@@ -59,11 +61,17 @@ class AttributionReading:
     timezone: str = ""
     active_ads: int | None = None
     tracking_ads: int | None = None
+    incidents: tuple[str, ...] = ()
     table: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Plain values."""
-        return {**asdict(self), "attributed": dict(self.attributed), "unreconciled": list(self.unreconciled)}
+        return {
+            **asdict(self),
+            "attributed": dict(self.attributed),
+            "unreconciled": list(self.unreconciled),
+            "incidents": list(self.incidents),
+        }
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count:,} {event}" for event, count in sorted(self.attributed.items()))
@@ -116,7 +124,9 @@ def read_attribution(ctx: DeliveryContext, settings: ReportsConfig | None = None
     reading = pl.concat(frames.values())
     if not reading.is_empty():
         table.append(reading)
-    note_attribution(ctx, _by_day(frames["advertiser"], wanted.events, now, whose))
+    incidents = open_incidents(ctx)
+    titles = None if incidents is None else [one.title for one in incidents]
+    note_attribution(ctx, _by_day(frames["advertiser"], wanted.events, now, whose), incidents=titles)
     return AttributionReading(
         advertiser=ctx.config.name,
         advertiser_id=ctx.config.advertiser_id,
@@ -132,6 +142,7 @@ def read_attribution(ctx: DeliveryContext, settings: ReportsConfig | None = None
         timezone=whose.timezone,
         active_ads=active,
         tracking_ads=tracking,
+        incidents=() if incidents is None else tuple(map(str, incidents)),
         table=table.uri,
     )
 
