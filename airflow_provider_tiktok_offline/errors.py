@@ -33,6 +33,7 @@
     │       └── BatchTooLargeError     fewer events or bytes a request are wanted: split
     ├── GrantError                     the OAuth grant was not completed; nothing was exchanged
     ├── CircuitOpenError               the service kept failing: stopped, nothing lost (retryable)
+    ├── StoppedError                   the step was asked to end, and did so with its receipts complete (retryable)
     ├── FeedError                      a file breaks the feed's contract with LiveRamp
     └── UnsettledError                 the run ended with events held, unconfirmed or refused
         └── EventsHeldError            a retry settles what is left, as events held by others (retryable)
@@ -76,6 +77,7 @@ __all__ = [
     "PartialOutcomeError",
     "RejectedRowsError",
     "ServiceUnavailableError",
+    "StoppedError",
     "StorageDeniedError",
     "StorageError",
     "StorageUnavailableError",
@@ -317,6 +319,12 @@ class CircuitOpenError(TikTokOfflineError):
 
     retryable: ClassVar[bool] = True
     exit_code: ClassVar[int] = 1
+
+
+class StoppedError(TikTokOfflineError):
+    """The step was asked to end: it did so between two batches, and what was answered is recorded."""
+
+    retryable: ClassVar[bool] = True
 
 
 class FeedError(TikTokOfflineError):

@@ -17,9 +17,17 @@ from airflow_provider_tiktok_offline.ledger.deliveries import Deliveries
 from airflow_provider_tiktok_offline.ledger.delivery_records import Records
 from airflow_provider_tiktok_offline.ledger.event_states import RETRY_WINDOW
 from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace, Meta
-from airflow_provider_tiktok_offline.ledger.plan import Plan, PlanDraft, plan_rounds, read_plan, receipts_folder
+from airflow_provider_tiktok_offline.ledger.plan import (
+    Plan,
+    PlanDraft,
+    plan_rounds,
+    read_plan,
+    receipts_folder,
+    sender_path,
+)
 from airflow_provider_tiktok_offline.ledger.planner import Planner, batches
 from airflow_provider_tiktok_offline.ledger.receipts import AttemptRules, PartReceipts
+from airflow_provider_tiktok_offline.ledger.senders import Sender
 from airflow_provider_tiktok_offline.ledger.settlement import Settlement, Settler
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 from airflow_provider_tiktok_offline.ledger.takeover import Takeover
@@ -229,6 +237,7 @@ class Ledger:
             fence=lambda: self.claims.fence(delivery_id, plan.epoch),
             in_doubt=plan.in_doubt(part_index),
             retry_window=self.retry_window,
+            sender=Sender(self.objects, sender_path(self.root, plan, part_index), self.clock),
         )
         folder = receipts_folder(self.root, plan, part_index)
         return PartReceipts(self.objects, folder, holder, self.clock, rules)

@@ -104,6 +104,11 @@ def receipts_folder(root: str, plan: Plan, part: int) -> str:
     return f"{root}/receipts/{plan.delivery_id}/{plan.round:04d}/{part:06d}"
 
 
+def sender_path(root: str, plan: Plan, part: int) -> str:
+    """Where it stands which try sends one part of a plan."""
+    return f"{plan_folder(root, plan.delivery_id)}/{plan.round:04d}/sender-{part:06d}.json"
+
+
 def plan_rounds(objects: ObjectStore, root: str, delivery_id: str) -> list[int]:
     """The planning rounds that have a plan, in order."""
     paths = objects.list(plan_folder(root, delivery_id))

@@ -25,6 +25,7 @@ from airflow_provider_tiktok_offline.ledger.receipt_history import (
     read_receipt_header,
     sequence,
 )
+from airflow_provider_tiktok_offline.ledger.senders import Sender
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: Answers are durable after so many seconds at the latest.
@@ -39,10 +40,12 @@ class AttemptRules:
         fence: raises if the delivery's claims were taken over; called after each attempt was recorded.
         in_doubt: ``event_key`` and ``first_attempt_at`` of events that an earlier delivery or round left in doubt.
         retry_window: how long after its first attempt an event in doubt may be sent again.
+        sender: this try's right to send the part.
     """
 
     fence: Callable[[], None]
     in_doubt: pl.DataFrame
+    sender: Sender
     retry_window: timedelta = RETRY_WINDOW
 
 
@@ -85,6 +88,21 @@ class PartReceipts:
         self._flusher: threading.Thread | None = None
         self._failure: BaseException | None = None
 
+    def take_over(self) -> None:
+        """Become the one try that sends this part: an earlier one may not go on.
+
+        To be called before :meth:`settled` is asked what is left to send.
+        """
+        self._rules.sender.take()
+        self._next = 1 + max((sequence(path) for path in self._objects.list(self._folder)), default=-1)
+
+    def may_leave(self) -> None:
+        """Check just before a request leaves that no later try sends the part. Cheap.
+
+        :raises LedgerBusyError: if one does.
+        """
+        self._rules.sender.check()
+
     def attempted(self, keys: pl.Series) -> None:
         """Record that requests with these events are about to leave.
 
@@ -109,13 +127,14 @@ class PartReceipts:
         with self._lock:
             self.flush()
             self._write("attempted", keys, {})
-        self._rules.fence()
+        self.fence()
 
     def fence(self) -> None:
-        """Check that what the plan claimed is still this delivery's.
+        """Check that what the plan claimed is still this delivery's, and this try its part's sender.
 
-        :raises LedgerBusyError: if another delivery took the claims over: nothing may be sent.
+        :raises LedgerBusyError: if another delivery took the claims over, or a later try the part.
         """
+        self._rules.sender.ask()
         self._rules.fence()
 
     def accepted(self, keys: pl.Series, request_id: str | None) -> None:
@@ -169,6 +188,7 @@ class PartReceipts:
         if self._flusher is not None:
             self._flusher.join()
         self.flush()
+        self._rules.sender.end()
 
     def __enter__(self) -> PartReceipts:
         return self

@@ -18,6 +18,8 @@ from airflow_provider_tiktok_offline.operators.base import DeliveryOperator, Pla
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+
 __all__ = ["TikTokOfflineEventSetOperator", "TikTokUploadOperator"]
 
 
@@ -53,17 +55,24 @@ class TikTokUploadOperator(DeliveryOperator):
         super().__init__(map_index_template=map_index_template, **kwargs)
         self.name_advertiser(config, advertiser, settings)
         self.part = part
+        self._running: DeliveryContext | None = None
 
     def execute(self, context: Context) -> dict[str, object]:
         from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 
         with self.step("upload", context) as ctx:
+            self._running = ctx
             watch = log_sentences.Stopwatch(ctx.clock)
             result = upload(ctx, self.part["delivery_id"], int(self.part["part"]))
             staged = at(f"{ctx.config.staging}/{self.part['delivery_id']}/manifest.json")
             self.trace(read=[staged], written=[event_set(ctx.config, result.accepted)])
             self.log.info("%s", log_sentences.uploaded(result, watch))
         return result.to_dict()
+
+    def on_kill(self) -> None:
+        """End between two batches, and record every answer: Airflow ends the process a few seconds later."""
+        if self._running is not None:
+            self._running.stopping.set()
 
 
 class TikTokOfflineEventSetOperator(BaseOperator):

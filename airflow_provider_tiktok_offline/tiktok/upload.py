@@ -7,10 +7,11 @@ attempted before their request leaves, and only a definite answer makes them acc
 from __future__ import annotations
 
 import math
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import polars as pl
@@ -25,6 +26,7 @@ from airflow_provider_tiktok_offline.errors import (
     OutcomeUnknownError,
     PartialOutcomeError,
     RejectedRowsError,
+    StoppedError,
     TikTokOfflineError,
 )
 from airflow_provider_tiktok_offline.tiktok.attempts import Attempts, BatchAnswer
@@ -40,6 +42,8 @@ _FLUSH_SECONDS = 4.0
 #: Attempts recorded at once cover about so many seconds of requests, within these bounds of batches.
 _ATTEMPT_SECONDS = 2.0
 _LARGEST_ATTEMPT = 64
+#: How often the calling thread looks whether to stop, while no answer comes.
+_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class SendOptions:
         progress: called with the events that are done and all events.
         accepted_before: TikTok has accepted an event of this delivery before, so a refused first batch does not mean
             that the configuration is wrong.
+        stopping: once it is set no further batch leaves, and the upload ends with :class:`~..errors.StoppedError`.
     """
 
     envelope: Envelope
@@ -61,6 +66,7 @@ class SendOptions:
     may_leave: Callable[[], None] | None = None
     progress: Callable[[int, int], None] | None = None
     accepted_before: bool = False
+    stopping: threading.Event = field(default_factory=threading.Event)
 
 
 def send(
@@ -116,6 +122,7 @@ class Upload:
         self._clock = client.clock
         self._progress = options.progress
         self._any_accepted = options.accepted_before
+        self._stopping = options.stopping
         self._attempts = Attempts(client, limits, options.may_leave)
         self._batch_events = limits.batch_events
         self._batches_at_once = min(
@@ -158,9 +165,11 @@ class Upload:
         with ThreadPoolExecutor(self._limits.in_flight, thread_name_prefix="tiktok-upload") as pool:
             try:
                 while self._submit(pool):
-                    done, _ = wait(self._out, timeout=1.0, return_when=FIRST_COMPLETED)
+                    done, _ = wait(self._out, timeout=_LOOK_SECONDS, return_when=FIRST_COMPLETED)
                     self._settle(done)
                     self._flush_if_due()
+                    if self._stopping.is_set():
+                        self._stop(StoppedError("the upload was stopped.", todo="The next try goes on from here."))
             except BaseException:
                 self._attempts.stop()
                 self._wind_down()
@@ -312,11 +321,16 @@ class Upload:
         self._attempts.stop()
 
     def _wind_down(self) -> None:
-        """Record the answers that are still to come, release what was not sent, and flush the receipts."""
+        """Record the answers that are still to come, release what was not sent, and flush the receipts.
+
+        Who stopped the upload may not wait for the slowest answer, so each is recorded when it comes.
+        """
+        self._receipts.flush()
         while self._out:
             done, _ = wait(self._out, timeout=1.0, return_when=FIRST_COMPLETED)
             self._settle(done)
-            self._flush_if_due()
+            if done:
+                self._receipts.flush()
         for batch in [*self._ready, *(batch for batch, _ in self._held)]:
             self._release(batch)
         self._ready.clear()

@@ -48,7 +48,7 @@ def test_files_of_more_than_28_days_ago_are_not_compared(world: World) -> None:
     deliver_usual_files(world, 3)
     world.clock.advance(timedelta(days=29))
     stamp = world.drop(rows(1, 100, at="2026-12-20T12:00:00Z-0000"))
-    world.simulator.control.set_clock(world.clock.now().timestamp() - world.simulator.control.summary().now)
+    world.simulator.control.advance_clock(world.clock.now().timestamp() - world.simulator.control.summary().now)
     assert world.deliver(stamp, world.context(**SIZE)).events == {"accepted": 100}
 
 

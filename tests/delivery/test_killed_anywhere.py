@@ -81,7 +81,7 @@ def _die_everywhere(
                 for step in left:
                     step(world.context())
             world.clock.advance(timedelta(days=1))
-            simulator.control.set_clock(world.clock.now().timestamp() - simulator.control.summary().now)
+            simulator.control.advance_clock(world.clock.now().timestamp() - simulator.control.summary().now)
             summary = world.deliver(world.drop(rows(1, 2 * _EVENTS), name="b.csv"), world.context("daily/run-2"))
             assert summary.open == ""
             assert set(simulator.event_ids().values()) == {1}

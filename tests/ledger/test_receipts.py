@@ -13,6 +13,7 @@ from airflow_provider_tiktok_offline.clock import SystemClock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError, StorageUnavailableError
 from airflow_provider_tiktok_offline.ledger.event_states import OUTCOMES, RETRY_WINDOW
 from airflow_provider_tiktok_offline.ledger.receipts import AttemptRules, PartReceipts
+from airflow_provider_tiktok_offline.ledger.senders import Sender
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import World
 
@@ -170,7 +171,8 @@ def test_a_try_that_slept_too_long_may_not_send(world: World, delivery: str) -> 
 def test_answers_are_durable_within_five_seconds_though_nothing_more_happens(objects: ObjectStore) -> None:
     """The last answer before a silence is flushed in the background."""
     empty = pl.DataFrame(schema={"event_key": pl.Binary, "first_attempt_at": pl.Datetime("us", "UTC")})
-    receipts = PartReceipts(objects, "r", "run", SystemClock(), AttemptRules(fence=lambda: None, in_doubt=empty))
+    rules = AttemptRules(fence=lambda: None, in_doubt=empty, sender=Sender(objects, "sender", SystemClock()))
+    receipts = PartReceipts(objects, "r", "run", SystemClock(), rules)
     key = pl.Series([b"k" * 16])
     receipts.attempted(key)
     receipts.accepted(key, "r1")
@@ -185,7 +187,8 @@ def test_a_store_that_refuses_is_told_to_the_sender(objects: ObjectStore) -> Non
     """A receipt that can't be written stops the sending, and is written when the store is back."""
     empty = pl.DataFrame(schema={"event_key": pl.Binary, "first_attempt_at": pl.Datetime("us", "UTC")})
     objects.put("r", b"a file where the folder should be")
-    receipts = PartReceipts(objects, "r", "run", SystemClock(), AttemptRules(fence=lambda: None, in_doubt=empty))
+    rules = AttemptRules(fence=lambda: None, in_doubt=empty, sender=Sender(objects, "sender", SystemClock()))
+    receipts = PartReceipts(objects, "r", "run", SystemClock(), rules)
     with pytest.raises(StorageUnavailableError):
         receipts.attempted(pl.Series([b"k" * 16]))
     receipts.accepted(pl.Series([b"k" * 16]), "r1")

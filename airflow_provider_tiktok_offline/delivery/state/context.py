@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -45,6 +46,7 @@ class DeliveryContext:
         progress: called with the progress of a step.
         mask: called with every secret that is not a connection's password, so that logs hide it.
         api_url: another base URL of TikTok's API than the connection's.
+        stopping: set from any thread to end an upload between two batches, with its receipts complete.
     """
 
     config: AdvertiserConfig
@@ -54,6 +56,7 @@ class DeliveryContext:
     progress: Progress = silent
     mask: Callable[[str], None] = unmasked
     api_url: str | None = None
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
     def live(self) -> bool:

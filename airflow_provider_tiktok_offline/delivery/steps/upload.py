@@ -61,6 +61,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
             return tested
         receipts = ctx.ledger.receipts(delivery_id, part, ctx.holder)
         with receipts, Lease(ctx, state, fence=receipts.fence) as lease:
+            receipts.take_over()
             settled = receipts.settled()
             todo = _outstanding(ctx, delivery_id, part, frame, settled)
             sent = _send(ctx, client, todo, receipts, lease, accepted_before=_accepted_before(ctx, delivery_id))
@@ -189,10 +190,15 @@ def _send(
     from airflow_provider_tiktok_offline.tiktok.requests import Envelope
     from airflow_provider_tiktok_offline.tiktok.upload import SendOptions, send
 
+    def may_leave() -> None:
+        lease.check()
+        receipts.may_leave()
+
     options = SendOptions(
         Envelope(ctx.config.event_set_id),
         ctx.config.upload,
-        may_leave=lease.check,
+        may_leave=may_leave,
+        stopping=ctx.stopping,
         progress=lambda done, total: ctx.progress("upload", done, total),
         accepted_before=accepted_before,
     )
