@@ -133,6 +133,7 @@ class AdvertiserConfig(Strict):
             form on the route liveramp; otherwise the row is rejected.
         limits: the largest file that is read.
         max_rejected_ratio: the gate. A larger share of rejected rows stops the delivery.
+        report_by_store: whether the report of a file also counts rows and sums by store.
         guards: limits that are checked before anything is sent.
         upload: how events are sent.
         ledger: what the ledger keeps, and how long a run holds its delivery.
@@ -194,6 +195,7 @@ class AdvertiserConfig(Strict):
     repair: bool = False
     limits: LimitsConfig = LimitsConfig()
     max_rejected_ratio: Annotated[float, Field(ge=0, le=1)] = 0.05
+    report_by_store: bool = False
 
     guards: GuardConfig = GuardConfig()
     upload: UploadConfig = UploadConfig()
@@ -319,6 +321,7 @@ class AdvertiserConfig(Strict):
             repair=self.repair,
             limits=Limits(rows=self.limits.rows, bytes=self.limits.bytes, row_characters=self.limits.row_characters),
             max_rejected_ratio=self.max_rejected_ratio,
+            report_by_store=self.report_by_store,
         )
 
     def identity_settings(self) -> IdentitySettings:

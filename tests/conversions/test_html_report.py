@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
 from airflow_provider_tiktok_offline.conversions.report.html_report import EventsSummary, html
 from airflow_provider_tiktok_offline.conversions.report.report import Report, ReportIssue
-from tests.conversions.files import SETTINGS, check, text
+from tests.conversions.files import AS_OF, SETTINGS, check, text
 
 REPORT = Report(
     file="sales_2026-11-22.csv",
@@ -183,3 +184,64 @@ def test_what_the_counts_by_class_do_not_show_is_said() -> None:
     assert "1 rejected row without a fault" in page
     assert "2 lines without a row" in page
     assert "3 valid rows make 1 event" in page
+
+
+def test_times_are_the_advertisers_and_no_back_quote_is_left() -> None:
+    """Names in messages are marked, not quoted; what is excluded, too."""
+    report = check(
+        "Brand,"
+        + text([{}, {"transaction_amount": "-1.00"}]).replace("\nann", "\nA,ann")
+        + "B,ann@example.com,x,y,z,,,,,,\n",
+        replace(
+            SETTINGS, time_zone="Asia/Tokyo", where={"Brand": frozenset({"A"})}, send_from=AS_OF - timedelta(days=9)
+        ),
+    )
+    assert report.excluded == {"filtered": 1, "return": 1}
+    page = Page(html(report))
+    assert page.says("from 2026-11-20 19:00 to 2026-11-20 19:00 (Asia/Tokyo)")
+    assert page.says("2026-11-22 21:00 (Asia/Tokyo)")
+    assert not page.says("`")
+    assert page.says("and 1 of others")
+    assert page.says("Sums leave out the rows of others")
+
+
+def test_coverage_by_identifier_and_sums_by_store() -> None:
+    """E-mail, phone, both, none; stores only where they are asked for."""
+    rows = [
+        {"store_code": "S1"},
+        {"store_code": "S1", "phone_1": "2125550100"},
+        {"store_code": "S2", "phone_1": "2125550100", "email_1": ""},
+        {"store_code": "S2", "email_1": ""},
+        {"store_code": "bob@example.com"},
+    ]
+    report = check(rows, replace(SETTINGS, report_by_store=True))
+    assert report.identifiers == {"both": 1, "email": 2, "phone": 1, "none": 1}
+    assert report.stores == {
+        "S1": {"rows": 2, "value": {"USD": "25.00"}},
+        "S2": {"rows": 1, "value": {"USD": "12.50"}},
+        "": {"rows": 1, "value": {"USD": "12.50"}},
+    }
+    assert Report.from_json(report.to_json()) == report
+    page = Page(html(report))
+    for words in ("An e-mail address alone.", "Neither: nobody", "By store", "25.00 USD", "no store"):
+        assert page.says(words), words
+    assert check(rows).stores == {}
+
+
+def test_each_rule_says_who_does_what_next() -> None:
+    """The export's maker, the configuration's keeper, or nobody."""
+    page = Page(
+        html(check([{"transaction_category": "In Store"}, {"transaction_amount": "x"}, {"email_1": "a@b.de;"}]))
+    )
+    assert page.says("Whoever keeps the configuration: Use a listed category")
+    assert page.says("Whoever makes the file: Write")
+    assert page.says("Nothing on the direct route")
+
+
+def test_a_phone_can_show_every_table() -> None:
+    """Each cell says its column, for a screen on which a row is a card."""
+    cells = [attributes for tag, attributes in Page(html(REPORT, summary=SUMMARY)).elements if tag == "td"]
+    labelled = [attributes for attributes in cells if attributes.get("data-label")]
+    assert len(labelled) > len(cells) / 2
+    assert {"Rows", "Share", "Value", "First lines", "Who does what next"} <= {one["data-label"] for one in labelled}
+    assert "attr(data-label)" in html(REPORT)

@@ -177,6 +177,7 @@ OUTSIDE: dict[str, list[Change]] = {
     "repair": [({}, {"repair": True})],
     "limits": [({}, {"limits": Limits(rows=100)})],
     "max_rejected_ratio": [({}, {"max_rejected_ratio": 1.0})],
+    "report_by_store": [({}, {"report_by_store": True})],
     "format.delimiter": [({}, {"format.delimiter": ","})],
     "format.skip_lines": [({}, {"format.footer_lines": 0})],
     "format.footer_lines": [({}, {"format.footer_lines": 1})],

@@ -191,6 +191,25 @@ def cost_of(rule: str, severity: str) -> Cost:
     return "cell" if rule in COSTS_CELL else "nothing"
 
 
+#: Rules that whoever keeps the configuration settles; the others are for whoever makes the file.
+_BY_CONFIGURATION = frozenset(
+    {
+        "unreadable", "utf16", "delimiter", "mapped_column", "phone_region", "phone_two_readings", "category_unknown",
+        "timestamp_offset", "amount_ambiguous", "amount_repeated", "store_unknown", "line_repeated", "white_space",
+    }
+)  # fmt: skip
+
+
+def who_acts(rule: str, todo: str) -> str:
+    """Who should do what a rule asks for: ``export``, ``configuration`` or ``nobody``.
+
+    :param todo: what is to be done.
+    """
+    if todo.startswith("Nothing"):
+        return "nobody"
+    return "configuration" if rule in _BY_CONFIGURATION else "export"
+
+
 #: What a fault costs under liveramp where `repair: true` lets the value be written in the programme's form.
 REPAIRED: Mapping[str, Severity] = {
     "white_space": "note",

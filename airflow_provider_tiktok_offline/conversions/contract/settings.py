@@ -132,6 +132,7 @@ class ConversionSettings:
         repair: values that are surely understood are written in the programme's form instead of refused (liveramp).
         limits: the largest file that is read.
         max_rejected_ratio: the gate: rejected rows over all rows.
+        report_by_store: whether the report counts rows and sums by store_code.
     """
 
     profile: Profile = "tiktok"
@@ -164,6 +165,7 @@ class ConversionSettings:
     repair: bool = False
     limits: Limits = field(default_factory=Limits)
     max_rejected_ratio: float = 0.05
+    report_by_store: bool = False
 
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with whatever decides what a row becomes.
@@ -175,7 +177,7 @@ class ConversionSettings:
 
 
 #: What does not change a row: the gate, how much is read at all, and who is left out of it.
-_NOT_ROWS = frozenset({"max_rejected_ratio", "limits", "customer_columns"})
+_NOT_ROWS = frozenset({"max_rejected_ratio", "report_by_store", "limits", "customer_columns"})
 
 
 def plain(value: object) -> object:

@@ -128,7 +128,7 @@ class BlockWorker:
         if requested.verdicts:
             ids = identities.event_texts().to_frame("text").select(id_bytes(pl.col("text"))).to_series()
             verdicts = block_verdicts(checked, parsed.faults, checked.lines[picked], ids, content)
-        tally = tally_block(checked, parsed.faults, parsed.without_row)
+        tally = tally_block(checked, parsed.faults, parsed.without_row, by_store=settings.report_by_store)
         tally.with_order = int(np.count_nonzero(identities.with_order))
         tally.without_order = identities.height - tally.with_order
         return BlockResult(

@@ -13,7 +13,7 @@ import polars as pl
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
 from airflow_provider_tiktok_offline.conversions.report.messages import Messages
-from airflow_provider_tiktok_offline.conversions.report.report import FIRST_LINES, NO_CURRENCY, ReportIssue
+from airflow_provider_tiktok_offline.conversions.report.report import FIRST_LINES, NO_CURRENCY, ReportIssue, StoreSums
 from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, sum_units
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     CLASSES,
@@ -29,6 +29,7 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 _WORDS = re.compile(r"[A-Za-z]{2,20}(?: [A-Za-z]{2,20}){0,2}")
 _MOST_UNKNOWN = 20
+_MOST_STORES = 500
 
 _FILTERED = REASONS.index("filtered")
 
@@ -51,6 +52,9 @@ class Tally:
         self.categories: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
         self.phones: Counter[str] = Counter()
+        self.identifiers: Counter[str] = Counter()
+        self.stores: Counter[str] = Counter()
+        self.store_sums: dict[str, Counter[str]] = defaultdict(Counter)
         self.widely_opted_out = 0
         self.first_time: int | None = None
         self.last_time: int | None = None
@@ -93,6 +97,10 @@ class Tally:
         self.excluded.update(other.excluded)
         self.categories.update(other.categories)
         self.phones.update(other.phones)
+        self.identifiers.update(other.identifiers)
+        self.stores.update(other.stores)
+        for store, sums in other.store_sums.items():
+            self.store_sums[store].update(sums)
         self.widely_opted_out += other.widely_opted_out
         if len(self.unknown) < 10 * _MOST_UNKNOWN:
             self.unknown.update(other.unknown)
@@ -156,6 +164,16 @@ class Tally:
             if any(sums.values())
         }
 
+    def by_store(self) -> dict[str, StoreSums]:
+        """Rows and sums of the valid rows, by store, those with most rows first."""
+        return {
+            store: {
+                "rows": rows,
+                "value": {name: decimal_text(amount) for name, amount in sorted(self.store_sums[store].items())},
+            }
+            for store, rows in self.stores.most_common(_MOST_STORES)
+        }
+
     def unknown_categories(self) -> tuple[str, ...]:
         """Unknown categories that may be shown."""
         return tuple(name for name, _ in self.unknown.most_common(_MOST_UNKNOWN))
@@ -167,12 +185,17 @@ def _severity(name: str) -> Severity:
 
 
 def tally_block(
-    checked: CheckedBlock, faults: Mapping[str, npt.NDArray[np.int64]], lines_without_row: int = 0
+    checked: CheckedBlock,
+    faults: Mapping[str, npt.NDArray[np.int64]],
+    lines_without_row: int = 0,
+    *,
+    by_store: bool = False,
 ) -> Tally:
     """Count one block.
 
     :param faults: rule -> lines that were set aside before the rules.
     :param lines_without_row: lines that hold no row.
+    :param by_store: whether rows and sums are counted by store too.
     """
     tally = Tally()
     tally.lines_without_row = lines_without_row
@@ -209,7 +232,36 @@ def tally_block(
         categories = categories if everything else categories.filter(pl.Series(valid))
         tally.categories.update(dict(categories.value_counts().iter_rows()))
         _count_phones(tally, checked, valid)
+        _count_identifiers(tally, checked, valid)
+        if by_store:
+            _sum_stores(tally, checked, valid)
     return tally
+
+
+def _count_identifiers(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_]) -> None:
+    """Count valid rows by the kinds of identifier that they carry."""
+    there = []
+    for group in (checked.emails, checked.phones):
+        usable = np.zeros(len(valid), dtype=bool)
+        for _, column in group:
+            for kind in ("normal", "digest"):
+                if column[kind].null_count() < len(valid):
+                    usable |= column[kind].is_not_null().to_numpy()
+        there.append(usable & valid)
+    email, phone = there
+    counts = {"both": email & phone, "email": email & ~phone, "phone": phone & ~email}
+    tally.identifiers.update({kind: int(np.count_nonzero(rows)) for kind, rows in counts.items()})
+
+
+def _sum_stores(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_]) -> None:
+    """Add up valid rows by store; a name that is left out of events is none."""
+    frame = pl.DataFrame(
+        {"store": checked.values["shop_id"], "currency": checked.values["currency"], "units": pl.Series(checked.units)}
+    ).filter(pl.Series(valid))
+    summed = frame.group_by("store", "currency").agg(rows=pl.len(), units=pl.col("units").sum())
+    for store, currency, rows, units in summed.iter_rows():
+        tally.stores[store] += rows
+        tally.store_sums[store][currency or NO_CURRENCY] += units
 
 
 def _count_phones(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_]) -> None:

@@ -42,7 +42,7 @@ p { margin: .4rem 0; }
 .quiet, small { color: var(--quiet); font-weight: 400; }
 small { display: block; font-size: .82rem; }
 code { font: .88em ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
-.verdict { display: flex; align-items: center; gap: .6rem; font-size: 1.05rem; margin: 0 0 1.1rem; }
+.verdict { display: flex; align-items: flex-start; gap: .6rem; font-size: 1.05rem; margin: 0 0 1.1rem; }
 .mark {
   flex: none; width: 1.6rem; height: 1.6rem; border-radius: 50%; color: var(--paper); font-weight: 700;
   display: grid; place-items: center;
@@ -79,7 +79,15 @@ dl { display: grid; grid-template-columns: 8rem 1fr; gap: .2rem 1rem; margin: 0 
 dd { margin: 0; overflow-wrap: anywhere; }
 @media (max-width: 46rem) {
   body { padding: .6rem .4rem; } header, section { padding: 1rem; } dl { grid-template-columns: 1fr; }
-  .issues, .outcomes { min-width: 44rem; }
+  table, tbody, tr, th, td, .reasons tbody th, .issues tbody th, .outcomes tbody th { display: block; width: auto; }
+  thead { display: none; }
+  tbody tr { border-top: 1px solid var(--line); padding: .7rem 0; } tbody tr:first-child { border-top: 0; }
+  tbody th, tbody td { border: 0; padding: .1rem 0; white-space: normal; }
+  td[data-label] { display: grid; grid-template-columns: 6.5rem 1fr; gap: .6rem; }
+  td[data-label]::before { content: attr(data-label); color: var(--quiet); font-size: .82rem; }
+  td:empty { display: none; }
+  .bars, .reasons .bars { width: 100%; } .lines { width: auto; } .issues td:last-child { width: auto; }
+  .number, .column { white-space: normal; }
 }
 @media print {
   body { background: none; padding: 0; } header, section { border: 0; padding: .4rem 0; break-inside: avoid-page; }

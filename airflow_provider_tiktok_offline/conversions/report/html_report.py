@@ -6,14 +6,26 @@ money, what is wrong with the file, and what to do about it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
 from typing import TypedDict
+from zoneinfo import ZoneInfo
 
-from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES, who_acts
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import OUTCOMES
 from airflow_provider_tiktok_offline.conversions.report.html_page import PAGE
+from airflow_provider_tiktok_offline.conversions.report.html_parts import (
+    counted,
+    html_table,
+    marked,
+    number_of,
+    percent,
+    section,
+    sentence,
+    share_bar,
+    stack,
+)
 from airflow_provider_tiktok_offline.conversions.report.report import Report, ReportIssue, money
 
 #: Class of rows -> what it means, in a reader's words.
@@ -28,7 +40,21 @@ _SEVERITIES = {
     "warning": ("To look at", "These rows were used as far as possible: a value was left out or mended."),
     "note": ("Noted", "Nothing to do, unless a number surprises you."),
 }
-_DELIMITERS = {",": "comma", "\t": "tab", "|": "pipe"}
+_COUNTED = (("Rows", "number"), ("Share", "number"), ("Value", "number"), ("Meaning", ""))
+_CLASS_COLUMNS = (("Class", ""), *_COUNTED)
+_OUTCOME_COLUMNS = (("Outcome", ""), ("Events", "number"), *_COUNTED[1:])
+_ISSUE_COLUMNS = (
+    ("What is wrong", ""), ("Column", "column"), ("Rows", "number"), ("", "bars"), ("First lines", "lines"),
+    ("Who does what next", ""),
+)  # fmt: skip
+_ACTORS = {"export": "Whoever makes the file: ", "configuration": "Whoever keeps the configuration: ", "nobody": ""}
+_IDENTIFIERS = {
+    "both": "An e-mail address and a phone: best matched.",
+    "email": "An e-mail address alone.",
+    "phone": "A phone alone.",
+    "none": "Neither: nobody could be matched, so the row is left out.",
+}
+_MOST_STORES = 50
 
 
 class EventsSummary(TypedDict, total=False):
@@ -61,9 +87,11 @@ def html(report: Report, *, summary: EventsSummary | None = None) -> str:
         _head(report, summary),
         _rows(report),
         _events(summary) if summary and summary.get("events") else "",
-        _excluded(report),
         *(_issues(report, severity) for severity in _SEVERITIES),
+        _excluded(report),
+        _identifiers(report),
         _content(report),
+        _stores(report),
         _about(report, summary),
     ]
     return PAGE.substitute(
@@ -71,38 +99,50 @@ def html(report: Report, *, summary: EventsSummary | None = None) -> str:
     )
 
 
-def _head(report: Report, summary: EventsSummary | None) -> str:
+def _verdict(report: Report, summary: EventsSummary | None) -> tuple[str, str]:
+    """How it stands: ``good``, ``warn`` or ``bad``, and in words."""
     if report.gate_exceeded:
-        state, words = (
-            "bad",
-            (
-                f"{_percent(report.rows_rejected, report.rows_total)} of the rows are rejected, more than the "
-                f"{report.max_rejected_ratio:.1%} that are allowed. Nothing was sent."
-            ),
+        if report.nothing_valid:
+            return "bad", sentence(report.gate_in_words) + " Nothing was sent."
+        rejected = percent(report.rows_rejected - report.rows_held_back, _own_rows(report))
+        return "bad", (
+            f"{rejected} of the rows are rejected, more than the {report.max_rejected_ratio:.1%} that are allowed. "
+            "Nothing was sent."
         )
-    elif any(issue.severity == "error" and not issue.rows for issue in report.issues):
-        state, words = "bad", "The file can't be used as it is."
-    elif summary and summary.get("open"):
-        state, words = "warn", f"Not finished: {summary['open']}."
-    elif report.rows_rejected:
-        state, words = "warn", f"The file was used; {_count(report.rows_rejected, 'row')} left out."
-    else:
-        state, words = "good", "The file is fine."
+    if any(issue.severity == "error" and not issue.rows for issue in report.issues):
+        return "bad", "The file can't be used as it is."
+    if summary and summary.get("open"):
+        return "warn", f"Not finished: {summary['open']}."
+    if report.rows_rejected:
+        return "warn", f"The file was used; {counted(report.rows_rejected, 'row')} left out."
+    return "good", "The file is fine."
+
+
+def _own_rows(report: Report) -> int:
+    """Rows that are this advertiser's."""
+    return report.rows_total - report.excluded.get("filtered", 0)
+
+
+def _head(report: Report, summary: EventsSummary | None) -> str:
+    state, words = _verdict(report, summary)
     mark = {"good": "&#10003;", "warn": "!", "bad": "&#10007;"}[state]
+    own = _own_rows(report)
+    others = report.rows_total - own
     facts = [
-        _fact("Rows", f"{report.rows_total:,}"),
-        _fact("Ready", f"{report.rows_valid:,}", _percent(report.rows_valid, report.rows_total)),
+        _fact("Rows", f"{own:,}", f"and {others:,} of others" if others else ""),
+        _fact("Ready", f"{report.rows_valid:,}", percent(report.rows_valid, own)),
         _fact("Worth", money(report.values.get("valid", {})) or "not said"),
         _fact(
             "Rejected",
             f"{report.rows_rejected:,}",
-            f"{_percent(report.rows_rejected, report.rows_total)}, at most {report.max_rejected_ratio:.1%}",
+            f"{percent(report.rows_rejected, own)}, at most {report.max_rejected_ratio:.1%}",
         ),
     ]
     name = f"<p class='quiet'>{escape(str(summary['advertiser']))}</p>" if summary and summary.get("advertiser") else ""
+    sign = f"<span class='mark' aria-hidden='true'>{mark}</span>"
     return (
         f"<header>{name}<h1>{escape(report.file)}</h1>"
-        f"<p class='verdict {state}'><span class='mark' aria-hidden='true'>{mark}</span>{escape(words)}</p>"
+        f"<p class='verdict {state}'>{sign}<span>{marked(words)}</span></p>"
         f"<div class='facts'>{''.join(facts)}</div></header>"
     )
 
@@ -114,15 +154,15 @@ def _fact(label: str, value: str, more: str = "") -> str:
 
 def _rows(report: Report) -> str:
     counts = {name: int(getattr(report, f"rows_{name}")) for name in _CLASSES}
-    table = [
+    rows = [
         _outcome_row(name, name, counts[name], report.rows_total, money(report.values.get(name, {})), meaning)
         for name, meaning in _CLASSES.items()
     ]
-    return _section(
+    return section(
         "What became of the rows",
-        _stack([(name, name, rows) for name, rows in counts.items()], report.rows_total),
-        _table(("Class", "Rows", "Share", "Value", "Meaning"), table, "outcomes"),
-        *(f"<p class='lead'>{text}</p>" for text in _beside_the_rows(report)),
+        stack([(name, name, count) for name, count in counts.items()], report.rows_total),
+        html_table(_CLASS_COLUMNS, rows, "outcomes"),
+        *(f"<p class='quiet'>{marked(text)}</p>" for text in _beside_the_rows(report)),
     )
 
 
@@ -131,15 +171,17 @@ def _beside_the_rows(report: Report) -> list[str]:
     texts = []
     if report.rows_held_back:
         texts.append(
-            f"{_number_of(report.rows_held_back, 'rejected row')} without a fault: held back with an order of which "
+            f"{number_of(report.rows_held_back, 'rejected row')} without a fault: held back with an order of which "
             "another row is rejected. They do not count against the limit."
         )
+    if report.excluded.get("filtered"):
+        texts.append("Sums leave out the rows of others.")
     if report.lines_without_row:
-        texts.append(f"{_number_of(report.lines_without_row, 'line')} without a row: blank, or delimiters alone.")
+        texts.append(f"{number_of(report.lines_without_row, 'line')} without a row: blank, or delimiters alone.")
     if report.events and report.events != report.rows_valid:
         texts.append(
-            f"{_number_of(report.rows_valid, 'valid row')} make {_number_of(report.events, 'event')}: the rows of an "
-            "order are one event."
+            f"{number_of(report.rows_valid, 'valid row')} make {number_of(report.events, 'event')}: the rows of an "
+            "order are one event (`basket: order`)."
         )
     return texts
 
@@ -149,7 +191,7 @@ def _events(summary: EventsSummary) -> str:
     total = sum(counts.values())
     values = summary.get("values") or {}
     order = [name for name in OUTCOMES if name in counts] + sorted(set(counts) - set(OUTCOMES))
-    table = [
+    rows = [
         _outcome_row(
             name,
             _colour(name),
@@ -163,10 +205,10 @@ def _events(summary: EventsSummary) -> str:
     ]
     said = {"dry_run": "Dry run: nothing was sent.", "test": "Test: a few events were sent with a test code."}
     lead = f"<p class='lead'>{said[summary['mode']]}</p>" if summary.get("mode") in said else ""
-    return _section(
+    return section(
         "What became of the events",
-        lead + _stack([(name, _colour(name), counts[name]) for name in order], total),
-        _table(("Outcome", "Events", "Share", "Value", "Meaning"), table, "outcomes") if table else "<p>No event.</p>",
+        lead + stack([(name, _colour(name), counts[name]) for name in order], total),
+        html_table(_OUTCOME_COLUMNS, rows, "outcomes") if rows else "<p>No event.</p>",
     )
 
 
@@ -174,25 +216,31 @@ def _colour(outcome: str) -> str:
     return OUTCOMES[outcome].kind if outcome in OUTCOMES else "other"
 
 
-def _outcome_row(name: str, colour: str, rows: int, total: int, worth: str, meaning: str) -> str:
-    return (
-        f"<tr><th scope='row'><i class='dot {colour}'></i>{escape(name.replace('_', ' '))}</th>"
-        f"<td class='number'>{rows:,}</td><td class='number'>{_percent(rows, total)}</td>"
-        f"<td class='number'>{escape(worth) or '&ndash;'}</td><td>{escape(meaning)}</td></tr>"
-    )
+def _outcome_row(name: str, colour: str, rows: int, total: int, worth: str, meaning: str) -> list[str]:
+    return [
+        f"<i class='dot {colour}'></i>{escape(name.replace('_', ' '))}",
+        f"{rows:,}",
+        percent(rows, total),
+        escape(worth) or "&ndash;",
+        marked(meaning),
+    ]
 
 
 def _excluded(report: Report) -> str:
     opt_outs = f"<p>{escape(report.opt_outs_in_words.capitalize())}.</p>" if report.opt_outs else ""
     if not report.excluded:
-        return _section("Left out on purpose", opt_outs) if opt_outs else ""
+        return section("Left out on purpose", opt_outs) if opt_outs else ""
     most = max(report.excluded.values())
     rows = [
-        f"<tr><th scope='row'>{escape(_sentence(EXCLUSIONS.get(reason, reason.replace('_', ' '))))}</th>"
-        f"<td class='number'>{count:,}</td><td class='bars'>{_bar(count, most, 'excluded')}</td></tr>"
+        [
+            marked(sentence(EXCLUSIONS.get(reason, reason.replace("_", " ")))),
+            f"{count:,}",
+            share_bar(count, most, "excluded"),
+        ]
         for reason, count in sorted(report.excluded.items(), key=lambda item: -item[1])
     ]
-    return _section("Left out on purpose", _table(("Reason", "Rows", ""), rows, "reasons"), opt_outs)
+    columns = (("Reason", ""), ("Rows", "number"), ("", "bars"))
+    return section("Left out on purpose", html_table(columns, rows, "reasons"), opt_outs)
 
 
 def _issues(report: Report, severity: str) -> str:
@@ -202,63 +250,109 @@ def _issues(report: Report, severity: str) -> str:
     title, lead = _SEVERITIES[severity]
     most = max(issue.rows for issue in found) or 1
     ordered = sorted(found, key=lambda issue: (issue.rows > 0, -issue.rows))
-    rows = [_issue(issue, most, report.rows_total) for issue in ordered]
-    return _section(
+    return section(
         f"{title} <span class='quiet'>{len(found)}</span>",
         f"<p class='lead'>{escape(lead)}</p>",
-        _table(("What is wrong", "Column", "Rows", "", "First lines", "What to do"), rows, "issues"),
+        html_table(_ISSUE_COLUMNS, [_issue(issue, most, report.rows_total) for issue in ordered], "issues"),
     )
 
 
-def _issue(issue: ReportIssue, most: int, total: int) -> str:
+def _issue(issue: ReportIssue, most: int, total: int) -> list[str]:
     rule = RULES.get(issue.rule)
-    todo = issue.todo or (rule.todo if rule and issue.rows else "")
+    todo = issue.todo or (rule.todo if rule else "")
     said = issue.message.removesuffix(todo).strip() if issue.todo else rule.fault if rule and issue.rows else ""
-    fault = said or issue.message or issue.rule
     worth = f"<small>{escape(issue.value)}</small>" if issue.value else ""
-    lines = ", ".join(str(line) for line in issue.first_lines[:5])
+    lines = ", ".join(str(line) for line in issue.first_lines[:5]) if issue.rows else ""
     more = "<span class='quiet'>, &hellip;</span>" if issue.rows > len(issue.first_lines[:5]) and lines else ""
-    rows = f"{issue.rows:,}<small>{_percent(issue.rows, total)}</small>{worth}" if issue.rows else "file"
-    bar = _bar(issue.rows, most, {"error": "rejected", "warning": "warning"}.get(issue.severity, "note"))
+    rows = f"{issue.rows:,}<small>{percent(issue.rows, total)}</small>{worth}" if issue.rows else "file"
+    colour = {"error": "rejected", "warning": "warning"}.get(issue.severity, "note")
     column = f"<code>{escape(issue.column)}</code>" if issue.column else "<span class='quiet'>row</span>"
-    return (
-        f"<tr><th scope='row'>{_marked(fault)}<small><code>{escape(issue.rule)}</code></small></th>"
-        f"<td class='column'>{column if issue.rows or issue.column else ''}</td><td class='number'>{rows}</td>"
-        f"<td class='bars'>{bar if issue.rows else ''}</td><td class='lines'>{lines}{more}</td>"
-        f"<td>{_marked(todo)}</td></tr>"
-    )
+    return [
+        f"{marked(said or issue.message or issue.rule)}<small><code>{escape(issue.rule)}</code></small>",
+        column if issue.rows or issue.column else "",
+        rows,
+        share_bar(issue.rows, most, colour) if issue.rows else "",
+        lines + more,
+        f"<span class='quiet'>{_ACTORS[who_acts(issue.rule, todo)]}</span>{marked(todo)}" if todo else "",
+    ]
+
+
+def _identifiers(report: Report) -> str:
+    """How many rows can be matched by what."""
+    counts = {kind: report.identifiers.get(kind, 0) for kind in _IDENTIFIERS}
+    total = sum(counts.values())
+    if not total:
+        return ""
+    most = max(counts.values())
+    rows = [
+        [marked(words), f"{counts[kind]:,}", percent(counts[kind], total),
+         share_bar(counts[kind], most, "excluded" if kind == "none" else "valid")]
+        for kind, words in _IDENTIFIERS.items()
+        if counts[kind]
+    ]  # fmt: skip
+    columns = (("What is known of the customer", ""), ("Rows", "number"), ("Share", "number"), ("", "bars"))
+    phones = f"<p>{escape(report.phones_in_words.capitalize())}.</p>" if report.phones_in_words else ""
+    known = _before(total - counts["none"], report)
+    return section("Who can be matched", html_table(columns, rows, "reasons"), known, phones)
 
 
 def _content(report: Report) -> str:
     if not report.categories:
         return ""
-    most = max(report.categories.values())
+    most, total = max(report.categories.values()), sum(report.categories.values())
     rows = [
-        f"<tr><th scope='row'>{escape(name)}</th><td class='number'>{count:,}</td>"
-        f"<td class='number'>{_percent(count, report.rows_valid)}</td>"
-        f"<td class='bars'>{_bar(count, most, 'valid')}</td></tr>"
+        [escape(name), f"{count:,}", percent(count, total), share_bar(count, most, "valid")]
         for name, count in sorted(report.categories.items(), key=lambda item: -item[1])
     ]
     period = ""
     if report.first_time is not None and report.last_time is not None:
-        first, last = (datetime.fromtimestamp(moment, UTC) for moment in (report.first_time, report.last_time))
-        period = f"<p class='lead'>Transactions from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.</p>"
+        first, last = (_local(moment, report.time_zone) for moment in (report.first_time, report.last_time))
+        period = f"<p class='lead'>Transactions from {first} to {last} ({escape(report.time_zone)}).</p>"
     unknown = ""
     if report.unknown_categories:
         words = ", ".join(f"<code>{escape(word)}</code>" for word in report.unknown_categories)
         unknown = f"<p>Unknown categories: {words}. <code>event_map</code> says what they stand for.</p>"
-    phones = f"<p>{escape(report.phones_in_words.capitalize())}.</p>" if report.phones_in_words else ""
-    return _section(
-        "What was sold when", period, _table(("Category", "Valid rows", "Share", ""), rows, "reasons"), unknown, phones
-    )
+    columns = (("Category", ""), ("Rows", "number"), ("Share", "number"), ("", "bars"))
+    return section("What was sold when", period, html_table(columns, rows, "reasons"), _before(total, report), unknown)
+
+
+def _before(total: int, report: Report) -> str:
+    """Why counts by category, identifier or store add up to more than the valid rows."""
+    if total == report.rows_valid:
+        return ""
+    return "<p class='quiet'>Counted before repeated rows and orders that are held back were taken out.</p>"
+
+
+def _stores(report: Report) -> str:
+    """Valid rows and sums by store, where the settings ask for them."""
+    if not report.stores:
+        return ""
+    shown = list(report.stores.items())[:_MOST_STORES]
+    most = max(sums["rows"] for _, sums in shown)
+    rows = [
+        [escape(store) or "<span class='quiet'>no store</span>", f"{sums['rows']:,}", escape(money(sums["value"])),
+         share_bar(sums["rows"], most, "valid")]
+        for store, sums in shown
+    ]  # fmt: skip
+    left = len(report.stores) - len(shown)
+    more = f"<p class='lead'>{number_of(left, 'further store')}: see report.json.</p>" if left else ""
+    columns = (("Store", ""), ("Rows", "number"), ("Value", "number"), ("", "bars"))
+    before = _before(sum(sums["rows"] for sums in report.stores.values()), report) if not left else ""
+    return section("By store", html_table(columns, rows, "reasons"), before, more)
+
+
+def _local(moment: float, time_zone: str) -> str:
+    """A moment as a clock in the advertiser's time zone shows it."""
+    return f"{datetime.fromtimestamp(moment, UTC).astimezone(ZoneInfo(time_zone)):%Y-%m-%d %H:%M}"
 
 
 def _about(report: Report, summary: EventsSummary | None) -> str:
+    as_of = _local(datetime.fromisoformat(report.as_of).timestamp(), report.time_zone)
     facts: Iterable[tuple[str, str]] = (
-        ("Ages as of", report.as_of),
+        ("Ages as of", f"{as_of} ({report.time_zone})"),
         ("Rules of", {"tiktok": "TikTok, direct", "liveramp": "LiveRamp"}.get(report.profile, report.profile)),
         ("Size", f"{report.size:,} bytes"),
-        ("Delimiter", _DELIMITERS.get(report.delimiter, report.delimiter)),
+        ("Delimiter", report.delimiter),
         ("Columns", ", ".join(report.columns)),
         ("SHA-256", report.sha256),
         ("Checked in", f"{report.duration_s:.1f} s"),
@@ -267,57 +361,3 @@ def _about(report: Report, summary: EventsSummary | None) -> str:
     listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts if value)
     note = "<p>Line 1 is the header. No e-mail address, phone number or other value of a customer is on this page.</p>"
     return f"<footer><dl>{listed}</dl>{note}</footer>"
-
-
-def _section(title: str, *parts: str) -> str:
-    return f"<section><h2>{title}</h2>{''.join(parts)}</section>"
-
-
-def _table(headings: Sequence[str], rows: Iterable[str], kind: str) -> str:
-    head = "".join(f"<th scope='col'>{escape(heading)}</th>" for heading in headings)
-    body = "".join(rows)
-    return (
-        f"<div class='scroll'><table class='{kind}'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _stack(parts: Iterable[tuple[str, str, int]], total: int) -> str:
-    """One bar of all parts, each at least visible."""
-    pieces = "".join(
-        f"<span class='{colour}' style='flex:{max(count / total, 0.004):.5f}'"
-        f" title='{escape(name.replace('_', ' '))}: {count:,}'></span>"
-        for name, colour, count in parts
-        if count
-    )
-    return f"<div class='stack' role='img' aria-label='shares, as in the table below'>{pieces}</div>"
-
-
-def _bar(count: int, most: int, colour: str) -> str:
-    return f"<span class='bar {colour}' style='width:{max(100 * count / most, 1):.1f}%'></span>"
-
-
-def _percent(count: int, total: int) -> str:
-    if not total:
-        return ""
-    share = 100 * count / total
-    if count and share < 0.01:
-        return "<0.01 %"
-    return f"{share:.2f} %" if share < 10 or share > 99 else f"{share:.1f} %"
-
-
-def _number_of(number: int, thing: str) -> str:
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{_number_of(number, thing)} {'was' if number == 1 else 'were'}"
-
-
-def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
-
-
-def _marked(text: str) -> str:
-    """Text in which `back quotes` mark names."""
-    parts = escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import Entries, OptOutFacts
 
@@ -50,6 +50,13 @@ class ReportIssue:
     todo: str = ""
 
 
+class StoreSums(TypedDict):
+    """The valid rows of a store, and their sums by currency."""
+
+    rows: int
+    value: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One pass over one file.
@@ -72,6 +79,10 @@ class Report:
         events: events that the valid rows make.
         categories: category as written -> valid rows.
         unknown_categories: unknown ones that are surely no customer's data.
+        identifiers: rows by the identifiers that can be used: ``email``, ``phone``, ``both`` of the valid rows, and
+            ``none``: rows that are left out for having none.
+        stores: store -> rows and sums of its valid rows; only where asked for.
+        time_zone: the advertiser's, for times that people read.
         first_time, last_time: of the valid rows, seconds since 1970.
         phones: ``looked_at``, the phone numbers of all valid rows, and ``not_valid``, those of them that are in no
             assigned range: they are sent, but a large share hints at a fault.
@@ -104,6 +115,9 @@ class Report:
     events: int = 0
     categories: Mapping[str, int] = field(default_factory=dict)
     unknown_categories: tuple[str, ...] = ()
+    identifiers: Mapping[str, int] = field(default_factory=dict)
+    stores: Mapping[str, StoreSums] = field(default_factory=dict)
+    time_zone: str = "UTC"
     first_time: int | None = None
     last_time: int | None = None
     phones: Mapping[str, int] = field(default_factory=dict)
