@@ -171,6 +171,7 @@ class _Reading:
                 merged[document.file] = deep_merge(_defaults(shared), _defaults(document))
             self._entry(document, index, name, deep_merge(merged[document.file], entry), shared)
         self._live_once()
+        self._shared_files_stay()
 
     def _entries(self, document: Document) -> list[tuple[Document, int, str, Mapping[str, object]]]:
         """The file's entries, after a look at the file as a whole."""
@@ -257,6 +258,24 @@ class _Reading:
             document, index = self._places[name][0]
             del self._loaded.advertisers[name]
             self._fault(document, name, ("advertisers", index, key), f"advertiser {first.name} {what}")
+
+    def _shared_files_stay(self) -> None:
+        """A file that several advertisers read, told apart by ``where:``, is moved away by none of them."""
+        readers: dict[tuple[str | None, str], list[AdvertiserConfig]] = {}
+        for config in self._loaded.advertisers.values():
+            readers.setdefault((config.source.conn_id, config.source.path), []).append(config)
+        for configs in readers.values():
+            for config in configs if len(configs) > 1 else []:
+                other = next(one.name for one in configs if one is not config)
+                document, index = self._places[config.name][0]
+                for key, moves in (
+                    ("after_delivery", config.source.after_delivery != "keep"),
+                    ("quarantine_path", config.source.quarantine_path is not None),
+                ):
+                    if moves:
+                        self._loaded.advertisers.pop(config.name, None)
+                        message = f"takes the file away from advertiser {other}, which reads the same path"
+                        self._fault(document, config.name, ("advertisers", index, "source", key), message)
 
     def _fault(
         self, document: Document, entry: str, path: KeyPath, message: str, line: int | None = None

@@ -34,6 +34,7 @@ class DeliveredFile:
         route: ``tiktok`` or ``liveramp``.
         digest: SHA-256 of the file's stored bytes, hex.
         uri, file_name, size: the file.
+        shared: only some of its rows are this advertiser's (``where:``).
     """
 
     advertiser: str
@@ -42,6 +43,7 @@ class DeliveredFile:
     uri: str
     file_name: str
     size: int
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,7 @@ class DeliveryState:
         steps: step name -> its result, small JSON.
         opened_at, updated_at: first and last change.
         reason: why it was reopened.
+        shared: only some of the file's rows are this advertiser's (``where:``).
     """
 
     id: str
@@ -78,6 +81,7 @@ class DeliveryState:
     updated_at: datetime
     steps: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
+    shared: bool = False
 
     @property
     def file(self) -> DeliveredFile:
@@ -89,6 +93,7 @@ class DeliveryState:
             uri=self.uri,
             file_name=self.file_name,
             size=self.size,
+            shared=self.shared,
         )
 
     def to_dict(self) -> documents.Document:
@@ -139,7 +144,7 @@ class Deliveries:
                 )
             taken = replace(
                 state, status="open", holder=holder, lease_until=now + self._lease, uri=file.uri,
-                file_name=file.file_name, route=file.route, updated_at=now,
+                file_name=file.file_name, route=file.route, shared=file.shared, updated_at=now,
             )  # fmt: skip
             return {**document, **taken.to_dict()}
 
@@ -261,6 +266,7 @@ class Deliveries:
             uri=file.uri,
             file_name=file.file_name,
             size=file.size,
+            shared=file.shared,
             opened_at=now,
             updated_at=now,
         )

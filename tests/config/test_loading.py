@@ -324,3 +324,19 @@ def test_a_renamed_key_is_reported_with_its_new_name(tmp_path: Path) -> None:
     """An entry with the old key is broken, and its fault says what to write."""
     text = "advertisers:" + ENTRY.replace("source: {", "source: {manifest: .sha256, ")
     assert "key source.manifest: the key was renamed: write checksum_file" in fault(tmp_path, text)
+
+
+def test_a_file_that_several_advertisers_read_is_moved_by_none(tmp_path: Path) -> None:
+    """``after_delivery: archive`` of one would take the file from the other."""
+    text = """
+advertisers:
+- {<<: &shop {advertiser_id: "7000000000000000101", event_set_id: "7000000000000000201", state_uri: /state},
+   name: first, where: {store_code: ["1"]}, source: {path: /in/group.csv}}
+- {<<: *shop, name: second, where: {store_code: ["2"]},
+   source: {path: /in/group.csv, after_delivery: archive, archive_path: /done}}
+"""
+    loaded = load_config(write(tmp_path, text))
+    assert list(loaded.advertisers) == ["first"]
+    [moved] = loaded.broken
+    assert (moved.entry, moved.key) == ("second", "source.after_delivery")
+    assert "takes the file away from advertiser first" in moved.message

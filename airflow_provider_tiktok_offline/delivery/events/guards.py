@@ -12,7 +12,7 @@ from airflow_provider_tiktok_offline.delivery.events.delivery_events import Even
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.outcome_counts import with_amounts
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step, resume
-from airflow_provider_tiktok_offline.delivery.state.step_results import Approval
+from airflow_provider_tiktok_offline.delivery.state.step_results import Approval, DedupeResult
 from airflow_provider_tiktok_offline.errors import GuardError
 
 if TYPE_CHECKING:
@@ -64,10 +64,31 @@ def _breaches(ctx: DeliveryContext, state: DeliveryState, prepared: Events) -> t
             breached.append(f"{len(strangers)} store codes that guards.stores does not list")
     if guards.size_factor is not None:
         breached += _size(ctx, state, guards.size_factor)
-    others = [name for name in ctx.deliveries.advertisers_of(state.digest) if name != ctx.config.name]
+    others = _handled_for(ctx, state)
     if others:
-        breached.append(f"the same file was already handled for {', '.join(others)}")
+        breached.append(
+            f"the same file was already handled for {', '.join(others)}, and neither entry says with `where:` which"
+            " rows are its own"
+        )
     return tuple(breached)
+
+
+def _handled_for(ctx: DeliveryContext, state: DeliveryState) -> list[str]:
+    """The advertisers that the same file was sent for, or is about to be, with every row of it.
+
+    Of two deliveries that nobody has planned yet, the one that was opened first goes on.
+    """
+    if state.shared:
+        return []
+    handled = []
+    for name in ctx.deliveries.advertisers_of(state.digest):
+        other = None if name == ctx.config.name else ctx.deliveries.by_digest(name, state.digest)
+        if other is None or other.shared:
+            continue
+        first = other.status == "open" and (other.opened_at, other.id) < (state.opened_at, state.id)
+        if other.status == "closed" or DedupeResult.of(other) is not None or first:
+            handled.append(name)
+    return handled
 
 
 def _figures(prepared: Events) -> tuple[Decimal, Decimal, set[str]]:

@@ -113,6 +113,7 @@ def _delivered_file(ctx: DeliveryContext, uri: str, size: int, report: Report) -
         uri=uri,
         file_name=report.file,
         size=size,
+        shared=bool(ctx.config.where),
     )
 
 

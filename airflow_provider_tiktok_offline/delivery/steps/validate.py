@@ -58,6 +58,7 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: dateti
                 uri=seen.uri,
                 file_name=check.source.name,
                 size=seen.size,
+                shared=bool(ctx.config.where),
             ),
             as_of=moment,
         )

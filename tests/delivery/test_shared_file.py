@@ -1,0 +1,70 @@
+"""One file for several advertisers: the normal case of a group of brands, told apart by ``where:``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
+from airflow_provider_tiktok_offline.errors import GuardError
+from tests.delivery.world import World, rows
+
+
+def brand(number: int) -> dict[str, Any]:
+    """An entry whose rows are those of one shop."""
+    return {"name": f"brand_{number}", "where": {"store_code": [f"store-{number}"]}}
+
+
+def brands_rows() -> list[str]:
+    """Three rows of the first brand, two of the second."""
+    return [*rows(1, 3), *(row.replace("store-1", "store-2") for row in rows(4, 2))]
+
+
+def test_each_brand_gets_its_own_rows(world: World) -> None:
+    """Both are delivered from the same bytes, each row once."""
+    world.init_ledger()
+    stamp = world.drop(brands_rows())
+    first = world.deliver(stamp, world.context("first/1", **brand(1)))
+    second = world.deliver(stamp, world.context("second/1", **brand(2)))
+    assert (first.events, second.events) == ({"accepted": 3}, {"accepted": 2})
+    assert sorted(world.simulator.times_received().values()) == [1] * 5
+
+
+def test_two_brands_at_once(world: World) -> None:
+    """The second validates while the first has sent nothing yet."""
+    world.init_ledger()
+    stamp = world.drop(brands_rows())
+    validate(world.context("second/1", **brand(2)), stamp)
+    assert world.deliver(stamp, world.context("first/1", **brand(1))).events == {"accepted": 3}
+    assert world.deliver(stamp, world.context("second/1", **brand(2))).events == {"accepted": 2}
+
+
+def test_a_file_that_nobody_divides_goes_to_one_advertiser(world: World) -> None:
+    """Without ``where:`` on either side the second one is most likely a copied entry."""
+    world.init_ledger()
+    stamp = world.drop(rows(1, 3))
+    world.deliver(stamp, world.context("first/1", name="brand_1"))
+    with pytest.raises(GuardError, match="already handled for brand_1"):
+        world.deliver(stamp, world.context("second/1", name="brand_2"))
+
+
+def test_a_dry_run_of_another_advertiser_is_in_nobodys_way(world: World) -> None:
+    """A dry run touches nothing: the live delivery goes on, before it and after it."""
+    world.init_ledger()
+    stamp = world.drop(rows(1, 3))
+    world.deliver(stamp, world.context("try/1", name="brand_2", mode="dry_run"))
+    assert world.deliver(stamp, world.context("first/1", name="brand_1")).events == {"accepted": 3}
+
+
+def test_of_two_entries_at_once_one_goes_on(world: World) -> None:
+    """Two entries without ``where:`` that validate side by side do not stop each other."""
+    world.init_ledger()
+    stamp = world.drop(rows(1, 3))
+    validate(world.context("first/1", name="brand_1"), stamp)
+    world.clock.advance(timedelta(seconds=1))
+    validate(world.context("second/1", name="brand_2"), stamp)
+    with pytest.raises(GuardError, match="already handled for brand_1"):
+        world.deliver(stamp, world.context("second/1", name="brand_2"))
+    assert world.deliver(stamp, world.context("first/1", name="brand_1")).events == {"accepted": 3}
