@@ -35,6 +35,7 @@
     ├── CircuitOpenError               the service kept failing: stopped, nothing lost (retryable)
     ├── StoppedError                   the step was asked to end, and did so with its receipts complete (retryable)
     ├── FeedError                      a file breaks the feed's contract with LiveRamp
+    ├── UnexpectedError                nobody foresaw it: type and place, without the text (retryable)
     └── UnsettledError                 the run ended with events held, unconfirmed or refused
         └── EventsHeldError            a retry settles what is left, as events held by others (retryable)
 
@@ -83,6 +84,7 @@ __all__ = [
     "StorageUnavailableError",
     "ThrottledError",
     "TikTokOfflineError",
+    "UnexpectedError",
     "UnsettledError",
 ]
 
@@ -329,6 +331,12 @@ class StoppedError(TikTokOfflineError):
 
 class FeedError(TikTokOfflineError):
     """The file, its name or its day breaks the feed's contract with LiveRamp."""
+
+
+class UnexpectedError(TikTokOfflineError):
+    """An error that nobody foresaw, told by its type and place: the text of a library may hold a value."""
+
+    retryable: ClassVar[bool] = True
 
 
 class UnsettledError(TikTokOfflineError):

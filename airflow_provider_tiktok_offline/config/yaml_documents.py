@@ -112,8 +112,8 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ConfigError(f"no valid YAML: {error.problem or error.context}.", where=where) from None
-    except yaml.YAMLError as error:
-        raise ConfigError("no valid YAML: it holds a character that YAML does not allow.", where=str(path)) from error
+    except yaml.YAMLError:
+        raise ConfigError("no valid YAML: it holds a character that YAML does not allow.", where=str(path)) from None
     finally:
         loader.dispose()
     document._root = root

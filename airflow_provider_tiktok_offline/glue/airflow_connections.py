@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+from airflow.providers.common.compat.sdk import AirflowException, AirflowNotFoundException, BaseHook
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
@@ -30,12 +30,21 @@ class AirflowConnections:
 def _read(conn_id: str) -> Connection:
     try:
         found = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException as error:
+    except AirflowNotFoundException:
         raise ConfigError(
             "Airflow has no such connection.",
             where=f"connection {conn_id!r}",
             todo="Add it under Admin, Connections, or name another id in the configuration.",
-        ) from error
+        ) from None
+    except AirflowException:
+        raise
+    except Exception as error:
+        # A malformed AIRFLOW_CONN_... is repeated by the library that reads it, password and all.
+        raise ConfigError(
+            f"the connection can't be read ({type(error).__name__}).",
+            where=f"connection {conn_id!r}",
+            todo="Write it as JSON, or quote what stands in its URI; look at the secrets backend if it comes from one.",
+        ) from None
     return Connection(
         conn_id=conn_id,
         conn_type=found.conn_type or "",

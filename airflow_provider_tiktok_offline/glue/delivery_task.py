@@ -24,6 +24,7 @@ from airflow_provider_tiktok_offline.glue.log_sentences import many, size
 from airflow_provider_tiktok_offline.glue.metrics import measured
 from airflow_provider_tiktok_offline.glue.report_pages import page_link
 from airflow_provider_tiktok_offline.glue.status_xcom import told
+from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected_errors
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class DeliveryTask:
         """
         with task_errors():
             ctx = self.delivery_context(context)
-            with measured(name, ctx.config), told(name, ctx, context), naming_incidents(ctx):
+            with measured(name, ctx.config), told(name, ctx, context), naming_incidents(ctx), unexpected_errors():
                 yield ctx
 
     @contextmanager
@@ -193,7 +194,8 @@ class TaskFailedError(AirflowFailException):
 def task_errors() -> Iterator[None]:
     """Let Airflow retry what may pass, and fail at once what can't: the type of the error decides."""
     try:
-        yield
+        with unexpected_errors():
+            yield
     except TikTokOfflineError as error:
         if error.retryable:
             raise

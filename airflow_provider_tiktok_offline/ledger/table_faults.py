@@ -33,8 +33,8 @@ def table_faults(where: str, *, remote: bool) -> Iterator[None]:
 
     try:
         yield
-    except CommitFailedError as error:
-        raise CommitConflict from error
+    except CommitFailedError:
+        raise CommitConflict from None
     except (DeltaError, OSError, pl.exceptions.PolarsError) as error:
         raise _translated(error, where, remote) from None
     except BaseException as error:

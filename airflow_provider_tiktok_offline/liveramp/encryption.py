@@ -57,8 +57,8 @@ def load_recipient(text: bytes, *, fingerprint: str | None, now: datetime, where
         ) from None
     try:
         certificates = pysequoia.Cert.split_bytes(text)
-    except Exception as error:
-        raise ConfigError("holds no OpenPGP public key.", where=where) from error
+    except Exception:
+        raise ConfigError("holds no OpenPGP public key.", where=where) from None
     wanted = "".join(character for character in (fingerprint or "") if character.isalnum()).lower().removeprefix("0x")
     candidates = [(certificate, _keys(certificate)) for certificate in certificates]
     if wanted:

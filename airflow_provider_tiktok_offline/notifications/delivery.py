@@ -10,8 +10,9 @@ from airflow.providers.common.compat.sdk import BaseNotifier
 from asgiref.sync import sync_to_async
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.errors import GateExceededError, GuardError, TikTokOfflineError
+from airflow_provider_tiktok_offline.errors import GateExceededError, GuardError, TikTokOfflineError, UnexpectedError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, TaskFailedError
+from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
 
 if TYPE_CHECKING:
     from datetime import date
@@ -55,24 +56,24 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         notice = self._notice(context)
         if notice is None:
             return
-        failed: list[Exception] = []
+        failed: list[UnexpectedError] = []
         for channel in self._channels(notice):
             try:
                 channel.notify(context)
             except Exception as error:
-                failed.append(error)
+                failed.append(unexpected(error))
         self._raise_first(failed)
 
     async def async_notify(self, context: Context) -> None:
         notice = await sync_to_async(self._notice)(context)
         if notice is None:
             return
-        failed: list[Exception] = []
+        failed: list[UnexpectedError] = []
         for channel in self._channels(notice):
             try:
                 await _notify(channel, context)
             except Exception as error:
-                failed.append(error)
+                failed.append(unexpected(error))
         self._raise_first(failed)
 
     def applies(self, error: BaseException | None) -> bool:  # noqa: ARG002 - some kinds look at it
@@ -117,9 +118,9 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
                 http_conn_id=wanted.webhook_conn_id, endpoint=wanted.webhook_endpoint, json=notice.to_dict()
             )
 
-    def _raise_first(self, failed: list[Exception]) -> None:
+    def _raise_first(self, failed: list[UnexpectedError]) -> None:
         for error in failed:
-            self.log.warning("A notification of %s could not be sent (%s).", self.event, type(error).__name__)
+            self.log.warning("A notification of %s could not be sent: %s", self.event, error)
         if failed:
             raise failed[0]
 

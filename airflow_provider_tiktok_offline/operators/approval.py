@@ -62,9 +62,9 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
 
         try:
             super().execute_complete(context, event)
-        except HITLRejectException as no:
+        except HITLRejectException:
             # A retry would ask again.
-            raise AirflowFailException("Rejected: nothing is sent. Clear this task to be asked again.") from no
+            raise AirflowFailException("Rejected: nothing is sent. Clear this task to be asked again.") from None
         with task_errors():
             ctx = self.delivery_context(context)
             for delivery_id, breaches in self._breaches(context).items():

@@ -23,6 +23,7 @@ from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, tas
 from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.status_xcom import leave_expected
+from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -222,14 +223,15 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             return
         try:
             self.on_stale_callback(cast("Context", {**context, "file_day": day}))
-        except Exception:
-            self.log.exception("The notification of the stale file failed; the sensor goes on waiting.")
+        except Exception as error:
+            fault = error if isinstance(error, TikTokOfflineError) else unexpected(error)
+            self.log.error("The notification of the stale file failed; the sensor goes on waiting. %s", fault)
 
     def _missing(self, late: AirflowSensorTimeout, context: Context) -> NoReturn:
         self._tell_stale(context)
         source = self.advertiser_config().source
         if source.missing_file == "skip":
-            raise AirflowSkipException(f"No complete file appeared ({source.path}); missing_file says skip.") from late
+            raise AirflowSkipException(f"No complete file appeared ({source.path}); missing_file says skip.") from None
         raise late
 
     def _skip_closed_day(self, context: Context) -> None:

@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
 from airflow_provider_tiktok_offline.glue import log_sentences
+from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected_errors
 from airflow_provider_tiktok_offline.triggers.listings import shared_listing
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ class ConversionFileTrigger(BaseEventTrigger):
                 yield TriggerEvent({"status": "look_again", "day": self.day, "pending": self.pending})
                 return
             try:
-                found = await self._look(config)
+                with unexpected_errors():
+                    found = await self._look(config)
             except TikTokOfflineError as error:
                 if error.retryable:
                     self.log.warning("%s Asking again in %.0f s.", error, interval)

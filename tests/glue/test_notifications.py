@@ -17,6 +17,7 @@ from airflow import __version__ as airflow_version
 from packaging.version import Version
 
 from airflow_provider_tiktok_offline.delivery.operations.feed_files import accept_feed, make_sample
+from airflow_provider_tiktok_offline.errors import UnexpectedError
 from airflow_provider_tiktok_offline.notifications.delivery import DeliveryFailedNotifier, StaleFeedNotifier
 from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS
 from tests.glue.airflow_world import AirflowWorld
@@ -173,6 +174,6 @@ def test_a_channel_that_fails_does_not_silence_the_others(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps({**airflow_world.mailbox.connection(), "port": 1}))
     before = len(told(airflow_world, "failure"))
-    with pytest.raises(OSError, match="refused"):
+    with pytest.raises(UnexpectedError, match="ConnectionRefusedError"):
         DeliveryFailedNotifier(settings=airflow_world.settings("told_shop")).notify(Run().context())
     assert len(told(airflow_world, "failure")) == before + 1

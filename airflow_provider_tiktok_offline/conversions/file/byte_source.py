@@ -60,11 +60,11 @@ class LocalFile:
             )
         try:
             return self.path.open("rb")
-        except FileNotFoundError as error:
+        except FileNotFoundError:
             raise FileMissingError(
                 "no such file.", rule="unreadable", where=str(self.path), todo="Check the path."
-            ) from error
+            ) from None
         except OSError as error:
             raise InputFileError(
                 f"can't be opened ({error.strerror}).", where=str(self.path), todo="Check its permissions."
-            ) from error
+            ) from None

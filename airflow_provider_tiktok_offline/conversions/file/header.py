@@ -104,13 +104,13 @@ def parse_header(line: HeaderLine, file: str, ending: str, settings: ConversionS
     """
     try:
         text = line.text.decode("utf-8")
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError:
         raise InputFileError(
             f"line {line.number} is not UTF-8.",
             rule="binary_file",
             where=file,
             todo='Set `format.encoding`, as cp1252, or save it as "CSV UTF-8".',
-        ) from error
+        ) from None
     wanted = _wanted(settings)
     delimiter = settings.format.delimiter or line.delimiter or _delimiter(text, wanted, ending)
     cells = next(csv.reader([text], delimiter=delimiter), [])

@@ -164,8 +164,8 @@ class FileReader:
                     inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
                 try:
                     text = inflater.decompress(chunk, _CHUNK)
-                except zlib.error as error:
-                    raise self._fault("gzip_damaged", "damaged, or no gzip data.", "Transfer it again.") from error
+                except zlib.error:
+                    raise self._fault("gzip_damaged", "damaged, or no gzip data.", "Transfer it again.") from None
                 started = True
                 if text:
                     yield text

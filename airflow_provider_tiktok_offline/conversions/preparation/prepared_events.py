@@ -55,10 +55,10 @@ class PreparedEvents:
         """
         try:
             manifest: Manifest = json.loads(parts.get("manifest.json"))
-        except (FileNotFoundError, KeyError) as error:
+        except (FileNotFoundError, KeyError):
             raise InputFileError(
                 "no manifest.json: nothing was prepared here, or not to the end.", todo="Prepare the file again."
-            ) from error
+            ) from None
         if manifest["version"] > MANIFEST_VERSION:
             raise InputFileError(
                 f"prepared by a newer package ({manifest['package']}).", todo="Upgrade this one, or prepare again."

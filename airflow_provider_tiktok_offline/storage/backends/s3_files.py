@@ -158,8 +158,8 @@ class S3Files:
                 self._client.put_object(
                     Bucket=target.bucket, Key=target.path, Body=content, ChecksumSHA256=checksum, **condition
                 )
-        except _ExistsError as error:
-            self._accept_own(target, checksum, _md5(content).hex(), error)
+        except _ExistsError:
+            self._accept_own(target, checksum, _md5(content).hex())
 
     def _put_parts(
         self, target: Location, parts: Iterator[bytes], condition: dict[str, str], progress: Progress | None
@@ -199,10 +199,10 @@ class S3Files:
                         self._client.complete_multipart_upload(
                             UploadId=upload, MultipartUpload={"Parts": done}, **where, **condition
                         )
-                except _ExistsError as error:
+                except _ExistsError:
                     etags = b"".join(bytes.fromhex(part["ETag"].strip('"')) for part in done)
                     checksum, etag = f"{_sha256(digests)}-{len(done)}", f"{_md5(etags).hex()}-{len(done)}"
-                    self._accept_own(target, checksum, etag, error)
+                    self._accept_own(target, checksum, etag)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             # What can't be aborted now is removed by the bucket's lifecycle rule; nothing of it is visible.
@@ -213,12 +213,12 @@ class S3Files:
             pool.shutdown()
         return total
 
-    def _accept_own(self, target: Location, checksum: str, etag: str, error: _ExistsError) -> None:
+    def _accept_own(self, target: Location, checksum: str, etag: str) -> None:
         """A key that exists with exactly these bytes is this put, whose answer got lost; any other stays untouched."""
         with _faults(str(target)):
             head = self._client.head_object(Bucket=target.bucket, Key=target.path, ChecksumMode="ENABLED")
         if head.get("ChecksumSHA256") != checksum and head["ETag"].strip('"') != etag:
-            raise NameTakenError(str(target)) from error
+            raise NameTakenError(str(target)) from None
 
     def _exists(self, target: Location) -> bool:
         try:
@@ -327,15 +327,15 @@ def _faults(where: str) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        raise _fault(error, where) from error
-    except (NoCredentialsError, PartialCredentialsError) as error:
+        raise _fault(error, where) from None
+    except (NoCredentialsError, PartialCredentialsError):
         raise StorageDeniedError(
             "there are no AWS credentials.",
             where=where,
             todo="Name a connection in the URI, or give the machine a role.",
-        ) from error
+        ) from None
     except (BotoCoreError, Boto3Error, OSError) as error:
-        raise StorageUnavailableError(f"the bucket can't be reached ({type(error).__name__}).", where=where) from error
+        raise StorageUnavailableError(f"the bucket can't be reached ({type(error).__name__}).", where=where) from None
 
 
 def _fault(error: ClientError, where: str) -> TikTokOfflineError:

@@ -29,6 +29,7 @@ from airflow_provider_tiktok_offline.storage.backends.sftp_streams import (
     pipeline,
     read_block,
 )
+from airflow_provider_tiktok_offline.storage.backends.ssh_faults import UnexplainedFailureError
 from airflow_provider_tiktok_offline.storage.backends.ssh_options import ssh_options
 from airflow_provider_tiktok_offline.storage.backends.ssh_session import LoopThread, Session
 from airflow_provider_tiktok_offline.storage.protocols import Progress
@@ -171,13 +172,13 @@ class SftpFiles:
                     if kept is not None:
                         written, mode = kept, "r+b" if kept else "wb"
                         continue
-                full = isinstance(fault.__cause__, asyncssh.SFTPFailure) and self._free_bytes(target) == 0
+                full = isinstance(fault, UnexplainedFailureError) and self._free_bytes(target) == 0
                 if ours or cut:
-                    self._clean_up(path, uri, fault, handle)
+                    self._clean_up(path, uri, handle)
                 if full:
                     raise StorageUnavailableError(
                         "the server's disk is full.", where=uri, todo="Have space freed, run again."
-                    ) from fault
+                    ) from None
                 raise
 
     def _kept(self, path: str, uri: str, source: BinaryIO, acknowledged: int) -> int | None:
@@ -242,7 +243,7 @@ class SftpFiles:
             raise StorageUnavailableError(f"the server holds {stamp.size} bytes of {written} sent.", where=stamp.uri)
         return stamp
 
-    def _clean_up(self, path: str, uri: str, fault: BaseException, handle: RemoteHandle | None) -> None:
+    def _clean_up(self, path: str, uri: str, handle: RemoteHandle | None) -> None:
         """Remove what a failed write left, over a new session if the old one is lost."""
         try:
             if handle is not None and not self._session.lost:
@@ -258,7 +259,7 @@ class SftpFiles:
                 "the upload was cut and the server does not answer any more.",
                 where=uri,
                 todo=f"A part of the file may lie there as {path}; the next try replaces it.",
-            ) from fault
+            ) from None
 
 
 def part_of(target: Location) -> Location:

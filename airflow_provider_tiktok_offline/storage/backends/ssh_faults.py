@@ -20,6 +20,10 @@ _DENIED = (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect)
 _CUT = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.DisconnectError)
 
 
+class UnexplainedFailureError(StorageError):
+    """The server answered "failure" and no reason; a full disk is told so too."""
+
+
 def is_cut(error: Exception) -> bool:
     """Whether the session is gone."""
     return isinstance(error, (*_CUT, OSError)) or not isinstance(error, asyncssh.SFTPError)
@@ -50,7 +54,7 @@ def ssh_fault(error: Exception, where: str) -> TikTokOfflineError:
     if isinstance(error, asyncssh.SFTPOpUnsupported):
         return StorageError("the server does not support this operation.", where=where)
     if isinstance(error, asyncssh.SFTPFailure):
-        return StorageError("the server answered 'failure' and no reason.", where=where)
+        return UnexplainedFailureError("the server answered 'failure' and no reason.", where=where)
     if isinstance(error, asyncssh.SFTPError) and not isinstance(error, _CUT):
         return StorageError(f"the server refused (SFTP status {error.code}).", where=where)
     if isinstance(error, TimeoutError):

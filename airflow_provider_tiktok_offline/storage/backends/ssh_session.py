@@ -90,7 +90,7 @@ class Session:
             self.lost = self.lost or is_cut(error)
             if unsupported and isinstance(error, asyncssh.SFTPOpUnsupported):
                 raise
-            raise ssh_fault(error, where) from error
+            raise ssh_fault(error, where) from None
 
 
 async def close_connection(connection: asyncssh.SSHClientConnection) -> None:
