@@ -10,7 +10,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-__all__ = ["Clock", "ManualClock", "SystemClock", "system_clock"]
+__all__ = ["LEASE_TOLERANCE", "Clock", "ManualClock", "SystemClock", "lease_runs", "system_clock"]
+
+
+#: By so much the clocks of two workers may differ. A lease that ends later was written by a clock that is wrong.
+LEASE_TOLERANCE = timedelta(minutes=15)
 
 
 class Clock(Protocol):
@@ -67,6 +71,15 @@ class ManualClock:
         with self._lock:
             self._now += step
             self._elapsed += step.total_seconds()
+
+
+def lease_runs(until: datetime, now: datetime, lease: timedelta) -> bool:
+    """Whether a lease has still to run: at most its own length, whatever the clock that wrote it said.
+
+    :param until: its end as stored.
+    :param lease: its length.
+    """
+    return now < until <= now + lease + LEASE_TOLERANCE
 
 
 def system_clock() -> SystemClock:

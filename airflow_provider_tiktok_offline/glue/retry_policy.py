@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Added to the moment that an error names: its clock and the scheduler's may differ a little.
 _MARGIN = timedelta(seconds=1)
+#: No error is waited for longer, whatever a server's ``Retry-After`` says.
+_LONGEST_SECONDS = 3600.0
 
 try:
     from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
@@ -25,7 +27,7 @@ except (ImportError, AttributeError):  # Airflow before 3.3
 else:
 
     class DeliveryRetryPolicy(RetryPolicy):
-        """Waits as long as the error says: until a lease has expired, or for the time that ``Retry-After`` names.
+        """Waits as long as the error says, an hour at most: for a lease to expire, or as ``Retry-After`` asks.
 
         An error that no retry can mend fails the task at once; any other keeps the task's own delay.
         """
@@ -44,8 +46,8 @@ else:
                 return RetryDecision.fail(reason=f"{kind}: a retry meets the same error")
             if exception.retry_after is None:
                 return RetryDecision.default()
-            delay = timedelta(seconds=exception.retry_after) + _MARGIN
-            return RetryDecision.retry(delay, reason=f"{kind}: the next try is due in {exception.retry_after:.0f} s")
+            asked = timedelta(seconds=min(exception.retry_after, _LONGEST_SECONDS)) + _MARGIN
+            return RetryDecision.retry(asked, reason=f"{kind}: the next try is due in {asked.total_seconds():.0f} s")
 
         def serialize(self) -> dict[str, str]:
             return {"__type": type(self).__name__}

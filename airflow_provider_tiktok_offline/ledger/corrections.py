@@ -68,6 +68,22 @@ def reopen(ledger: Ledger, delivery_id: str, *, reason: str, actor: str) -> int:
     return released
 
 
+def break_lease(ledger: Ledger, delivery_id: str, *, reason: str, actor: str) -> None:
+    """Take a delivery from a run that is known to be dead, though its heartbeat has not expired.
+
+    If that run is alive after all, it sends nothing more.
+    """
+    former = ledger.deliveries.get(delivery_id)
+    audit.note(
+        ledger.place,
+        "break-lease",
+        reason=reason,
+        actor=actor,
+        details={"delivery_id": delivery_id, "holder": former.holder},
+    )
+    ledger.deliveries.break_lease(delivery_id, reason)
+
+
 def resolve(
     ledger: Ledger, assume: Literal["sent", "resend"], *, reason: str, actor: str, delivery_id: str | None = None
 ) -> int:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.clock import Clock, lease_runs
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerMissingError
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
@@ -244,6 +244,19 @@ class Deliveries:
 
         return self._change(delivery_id, edit)
 
+    def break_lease(self, delivery_id: str, reason: str) -> DeliveryState:
+        """Take the delivery from whoever holds it, alive or not; that run sends nothing more."""
+
+        def edit(document: documents.Document) -> documents.Document | None:
+            state = self._state(document, delivery_id)
+            if state.status != "open":
+                return None
+            now = self._clock.now()
+            after = replace(state, status="failed", holder=None, lease_until=None, reason=reason, updated_at=now)
+            return {**document, **after.to_dict()}
+
+        return self._change(delivery_id, edit)
+
     def forget(self, state: DeliveryState) -> None:
         """Remove an old delivery's state; its record stays in the ledger's records."""
         self._objects.delete(_path(state.id))
@@ -286,8 +299,13 @@ class Deliveries:
 
 
 def alive(state: DeliveryState, now: datetime) -> bool:
-    """Whether a run holds the delivery and its heartbeat has not expired."""
-    return state.holder is not None and state.lease_until is not None and now < state.lease_until
+    """Whether a run holds the delivery and its heartbeat has not expired.
+
+    A heartbeat that lies in the future was written by a clock that is wrong, and counts for nothing.
+    """
+    if state.holder is None or state.lease_until is None:
+        return False
+    return lease_runs(state.lease_until, now, state.lease_until - state.updated_at)
 
 
 def _path(delivery_id: str) -> str:

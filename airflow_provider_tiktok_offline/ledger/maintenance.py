@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
+from airflow_provider_tiktok_offline.ledger import clock_check
 from airflow_provider_tiktok_offline.ledger.deliveries import alive
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
@@ -23,29 +24,44 @@ class Expired:
         keys, records: rows of the two tables.
         deliveries: states of deliveries.
         objects: plans, receipts and lists of claims.
+        clock_doubt: why nothing was removed: the clock can't be relied on. None if it can.
     """
 
     keys: int
     records: int
     deliveries: int
     objects: int
+    clock_doubt: str | None = None
 
 
 def expire(
-    ledger: Ledger, *, retention_days: int = 90, lookback_days: int | None = 28, record_months: int = 25
+    ledger: Ledger,
+    *,
+    retention_days: int = 90,
+    lookback_days: int | None = 28,
+    record_months: int = 25,
+    clock_is_right: bool = False,
 ) -> Expired:
     """Forget keys older than the retention, in real time, and everything else when its own time is over.
 
     The retention is never less than ``lookback_days`` + 2. If all keys are that old, they stay: an idle event set needs
-    no room, and a clock that is wrong must not empty the ledger.
+    no room, and a clock that is wrong must not empty the ledger. Nothing is removed while the clock can't be relied on.
 
     :param lookback_days: None keeps keys for the retention alone.
     :param record_months: how long delivery records and the states of deliveries are kept.
+    :param clock_is_right: a person has looked at the clock.
     """
     now = ledger.clock.now()
     days = max(retention_days, (lookback_days or 0) + SAFETY_DAYS)
     oldest = (now - timedelta(days=days)).date()
     files = ledger.table.snapshot().files
+    if not clock_is_right:
+        # A longer pause could make a key old whose transaction may still come again.
+        spare = timedelta(days=days - (lookback_days or 0))
+        held_back = clock_check.doubt(ledger.place, _newest(ledger), spare)
+        if held_back is not None:
+            return Expired(keys=0, records=0, deliveries=0, objects=0, clock_doubt=held_back)
+    clock_check.trust(ledger.place)
     keys = ledger.table.delete_before(oldest) if any(file.day >= oldest.isoformat() for file in files) else 0
     records = ledger.records.table.delete_before((now - record_months * _MONTH).date())
     claimed = ledger.close_dead_claims().claims
@@ -62,6 +78,12 @@ def expire(
             ledger.deliveries.forget(state)
             deliveries += 1
     return Expired(keys=keys, records=records, deliveries=deliveries, objects=objects)
+
+
+def _newest(ledger: Ledger) -> date | None:
+    """The newest day of any row."""
+    files = [*ledger.table.snapshot().files, *ledger.records.table.snapshot().files]
+    return max((date.fromisoformat(file.day) for file in files), default=None)
 
 
 def compact(ledger: Ledger) -> int:

@@ -21,7 +21,7 @@ from typing import Literal
 
 import msgspec
 
-from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.clock import Clock, lease_runs
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
 from airflow_provider_tiktok_offline.storage import documents
@@ -167,6 +167,10 @@ class FeedState:
         record = None if pointer is None else self.day(pointer[0].decode())
         return record if record is not None and record.status in statuses else None
 
+    def writer_is_alive(self, record: DayRecord) -> bool:
+        """Whether the lease of the file's writer has still to run."""
+        return lease_runs(record.lease_until, self._clock.now(), self._lease)
+
     def claim(self, record: DayRecord) -> tuple[DayRecord, bool]:
         """Take the record's day for its file.
 
@@ -199,7 +203,7 @@ class FeedState:
             stored = DayRecord.from_document(document)
             resumed = stored.status == "writing"
             self._refuse_taken(stored)
-            if resumed and stored.holder != record.holder and self._clock.now() < stored.lease_until:
+            if resumed and stored.holder != record.holder and self.writer_is_alive(stored):
                 raise DeliveryHeldError(
                     f"{stored.holder} writes the file of {record.day}.",
                     where=f"feed {self._feed}",
@@ -222,7 +226,7 @@ class FeedState:
 
         :raises DeliveryHeldError: if the writer is alive, or another run was faster.
         """
-        if record.holder != holder and self._clock.now() < record.lease_until:
+        if record.holder != holder and self.writer_is_alive(record):
             raise DeliveryHeldError(
                 f"{record.holder} writes the file of {record.day}.",
                 where=f"feed {self._feed}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
@@ -115,6 +115,13 @@ class ObjectStore(ABC):
     @abstractmethod
     def delta_uri(self, path: str) -> str:
         """Where ``deltalake`` finds the table at that path (with :attr:`storage_options`)."""
+
+    #: Whether objects carry the store's own time, not that of the machine that wrote them.
+    has_own_clock = False
+
+    def written_at(self, path: str) -> datetime | None:  # noqa: ARG002 - only some stores can
+        """When the object was written by the store's own clock; None where there is no such clock or object."""
+        return None
 
     def link(self, path: str, lifetime: timedelta) -> str | None:  # noqa: ARG002 - only some stores can
         """A URL by which a browser reads the object until ``lifetime`` has passed; None where there can be none."""

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerMissingError
-from airflow_provider_tiktok_offline.ledger import Deliveries, delivery_id
-from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
+from airflow_provider_tiktok_offline.ledger import Deliveries, audit, corrections, delivery_id
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile, alive
 from tests.ledger.world import LEASE, World
 
 
@@ -97,3 +97,36 @@ def test_list_is_oldest_first(world: World) -> None:
         world.clock.advance(timedelta(minutes=1))
     listed = Deliveries(world.objects, world.clock).list("shop")
     assert [state.file_name for state in listed] == ["c.csv", "a.csv", "b.csv"]
+
+
+def test_a_heartbeat_from_the_future_holds_nothing(world: World) -> None:
+    """Its clock was ten days ahead: the next run goes on at once, and the former one notices."""
+    world.clock.advance(timedelta(days=10))
+    delivery = world.enter("monday", "ahead")
+    held = world.deliveries.get(delivery)
+    world.clock.advance(timedelta(days=-10))
+    assert not alive(held, world.clock.now())
+    world.enter("monday", "run-2")
+    with pytest.raises(DeliveryHeldError, match="run-2"):
+        world.deliveries.heartbeat(held)
+
+
+def test_a_worker_whose_clock_is_minutes_ahead_holds_its_delivery(world: World) -> None:
+    """Clocks differ a little; the one who waits is not told to wait longer than the lease."""
+    world.clock.advance(timedelta(minutes=10))
+    world.enter("monday", "ahead")
+    world.clock.advance(timedelta(minutes=-10))
+    with pytest.raises(DeliveryHeldError, match="ahead"):
+        world.enter("monday", "run-2")
+
+
+def test_a_broken_lease_lets_the_next_run_in_and_is_audited(world: World) -> None:
+    """For a worker that is known to be gone."""
+    delivery = world.enter("monday", "run-1")
+    held = world.deliveries.get(delivery)
+    corrections.break_lease(world.ledger(), delivery, reason="its machine burnt", actor="alice")
+    world.enter("monday", "run-2")
+    with pytest.raises(DeliveryHeldError, match="run-2"):
+        world.deliveries.heartbeat(held)
+    (entry,) = audit.entries(world.place)
+    assert (entry["action"], entry["holder"], entry["actor"]) == ("break-lease", "run-1", "alice")

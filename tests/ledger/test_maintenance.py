@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from airflow_provider_tiktok_offline.ledger.maintenance import compact, expire, vacuum
 from tests.ledger.world import World
 
@@ -41,7 +43,9 @@ def test_a_wrong_clock_does_not_empty_the_ledger(world: World) -> None:
 def test_old_deliveries_leave_their_plans_first_and_their_state_later(world: World) -> None:
     """Plans and receipts go with the retention of keys, the delivery's state with that of records."""
     world.deliver("old", range(5))
-    world.clock.advance(timedelta(days=100))
+    world.clock.advance(timedelta(days=50))
+    expire(world.ledger())
+    world.clock.advance(timedelta(days=50))
     gone = expire(world.ledger())
     assert gone.objects > 0
     assert gone.deliveries == 0
@@ -71,3 +75,26 @@ def test_compaction_and_vacuum_keep_every_key(world: World) -> None:
     world.deliver("later", [8])
     assert compact(world.ledger()) == 1
     assert world.verdicts(range(9)) == {"already_sent": 9}
+
+
+def test_a_clock_that_jumped_forgets_nothing_however_often_it_is_asked(world: World) -> None:
+    """A dead claim makes a row of the wrong day, so that not every key is old any more: they stay all the same."""
+    world.deliver("old", range(5))
+    world.plan(world.enter("dead"), range(5, 8))
+    expire(world.ledger())
+    world.clock.advance(timedelta(days=95))
+    for _ in range(3):
+        assert expire(world.ledger()).clock_doubt is not None
+        world.deliver(f"{world.clock.now():%j}", range(10, 12))
+        world.clock.advance(timedelta(days=1))
+    assert world.verdicts(range(5)) == {"already_sent": 5}
+    assert expire(world.ledger(), clock_is_right=True).keys == 5
+    assert expire(world.ledger()).clock_doubt is None
+
+
+@pytest.mark.parametrize("days", [-2, 70])
+def test_a_ledger_from_before_this_check_is_judged_by_its_newest_row(world: World, days: int) -> None:
+    """There is no note of an earlier maintenance yet."""
+    world.deliver("old", range(5))
+    world.clock.advance(timedelta(days=days))
+    assert expire(world.ledger()).clock_doubt is not None

@@ -20,6 +20,7 @@ from airflow_provider_tiktok_offline.cli.options import (
     examples,
 )
 from airflow_provider_tiktok_offline.cli.running import output
+from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -160,7 +161,14 @@ def export(
 
 
 @app.command(epilog=examples(f"tiktok-offline ledger expire {_ENTRY}"))
-def expire(config: ConfigPath, advertiser: Advertiser = None) -> None:
+def expire(
+    config: ConfigPath,
+    advertiser: Advertiser = None,
+    *,
+    clock_is_right: Annotated[
+        bool, typer.Option("--clock-is-right", help="You have looked at this machine's clock: trust it from now on.")
+    ] = False,
+) -> None:
     """Forget what is older than the configured retention."""
     from airflow_provider_tiktok_offline.ledger import maintenance
 
@@ -171,7 +179,14 @@ def expire(config: ConfigPath, advertiser: Advertiser = None) -> None:
         retention_days=settings.ledger.retention_days,
         lookback_days=settings.lookback_days,
         record_months=settings.ledger.record_months,
+        clock_is_right=clock_is_right,
     )
+    if gone.clock_doubt is not None:
+        raise ConfigError(
+            f"{gone.clock_doubt}: nothing was forgotten.",
+            where=settings.state_uri,
+            todo="Correct the clock; if it is right: ledger expire --clock-is-right.",
+        )
     output().print(
         f"Forgotten: {gone.keys:,} event keys, {gone.records:,} records, {gone.deliveries:,} deliveries, "
         f"{gone.objects:,} objects"
@@ -193,8 +208,6 @@ def a_day(text: str, where: str) -> date:
 
     :raises ConfigError: if it is none.
     """
-    from airflow_provider_tiktok_offline.errors import ConfigError
-
     try:
         return date.fromisoformat(text)
     except ValueError:

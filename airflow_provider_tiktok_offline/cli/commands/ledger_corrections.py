@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
         ("adopt", adopt, f'adopt sales_*.csv {_ENTRY} --reason "sent by the agency"'),
         ("reopen", reopen, f'reopen sales_20261121.csv {_ENTRY} --reason "LiveRamp rejected the file"'),
         ("resolve", resolve, f'resolve {_ENTRY} --resend --reason "TikTok says they did not arrive"'),
+        ("break-lease", break_lease, f'break-lease sales_20261121.csv {_ENTRY} --reason "its worker is gone"'),
         ("mark-erroneous", mark_erroneous, f'mark-erroneous sales_20261121.csv {_ENTRY} --reason "test data"'),
         ("rebuild", rebuild, f'rebuild archive/sales_*.csv {_ENTRY} --reason "bucket was lost"'),
         ("acknowledge", acknowledge, f'acknowledge {_ENTRY} --send-from 2026-12-01 --reason "new register ids"'),
@@ -109,6 +110,16 @@ def mark_erroneous(what: Which, config: ConfigPath, reason: Reason, advertiser: 
         for state in _deliveries(context, what):
             corrections.mark_erroneous(context.ledger, state.id, reason=reason, actor=context.holder)
             output().print(f"{state.id} {state.file_name} is marked")
+
+
+def break_lease(what: Which, config: ConfigPath, reason: Reason, advertiser: Advertiser = None) -> None:
+    """Take a delivery from a run that is known to be dead, without waiting for its heartbeat to expire."""
+    from airflow_provider_tiktok_offline.ledger import corrections
+
+    with _live(config, advertiser) as context:
+        for state in _deliveries(context, what):
+            corrections.break_lease(context.ledger, state.id, reason=reason, actor=context.holder)
+            output().print(f"{state.id} {state.file_name} is free for the next run")
 
 
 def rebuild(files: Files, config: ConfigPath, reason: Reason, advertiser: Advertiser = None) -> None:

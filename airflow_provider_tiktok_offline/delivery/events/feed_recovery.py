@@ -34,7 +34,7 @@ def recover_feed_files(ctx: DeliveryContext) -> None:
         if record.status == "delivered":
             if _unfinished(ctx, record):
                 finish_delivered(ctx, record)
-        elif record.status == "writing" and record.holder != ctx.holder and record.lease_until <= ctx.clock.now():
+        elif record.status == "writing" and record.holder != ctx.holder and not feed_state.writer_is_alive(record):
             delivered = feed_publisher(ctx).settle_earlier(feed_state.take_over(record, ctx.holder))
             if delivered is not None:
                 finish_delivered(ctx, delivered)

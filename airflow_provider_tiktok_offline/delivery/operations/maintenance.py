@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 
 from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +23,7 @@ class MaintenanceResult:
         merged: files of the ledger's tables that were merged into others.
         removed: files of the tables that nothing needed any more.
         readings: numbers of TikTok's reports that were forgotten.
+        clock_doubt: 1 if the ledger forgot nothing because the clock can't be relied on.
     """
 
     staged: int
@@ -31,6 +35,7 @@ class MaintenanceResult:
     merged: int = 0
     removed: int = 0
     readings: int = 0
+    clock_doubt: int = 0
 
     def to_dict(self) -> dict[str, int]:
         """Plain values."""
@@ -79,6 +84,12 @@ def maintain(ctx: DeliveryContext) -> MaintenanceResult:
         lookback_days=ctx.config.lookback_days,
         record_months=ctx.config.ledger.record_months,
     )
+    if gone.clock_doubt is not None:
+        log.warning(
+            "%s: the ledger forgot nothing: %s. If the clock is right: tiktok-offline ledger expire --clock-is-right",
+            ctx.config.name,
+            gone.clock_doubt,
+        )
     merged = maintenance.compact(ledger)
     return MaintenanceResult(
         staged=swept.staged,
@@ -90,4 +101,5 @@ def maintain(ctx: DeliveryContext) -> MaintenanceResult:
         merged=merged,
         removed=maintenance.vacuum(ledger),
         readings=readings,
+        clock_doubt=int(gone.clock_doubt is not None),
     )

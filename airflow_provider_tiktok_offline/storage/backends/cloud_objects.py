@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from airflow_provider_tiktok_offline.errors import FileMissingError, StorageError
@@ -74,6 +74,20 @@ class CloudObjects(ObjectStore):
                 return False
             raise self._translated(error, path) from None
         return True
+
+    has_own_clock = True
+
+    def written_at(self, path: str) -> datetime | None:
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            return obstore.head(self._store, path)["last_modified"]
+        except FileNotFoundError as error:
+            self._check_bucket(error, path)
+            return None
+        except (BaseError, OSError) as error:
+            raise self._translated(error, path) from None
 
     def link(self, path: str, lifetime: timedelta) -> str | None:
         import obstore

@@ -1,0 +1,75 @@
+"""Whether the clock can be relied on when a ledger is about to forget something.
+
+A clock that is months ahead makes everything old. So nothing is forgotten while the clock disagrees with the store's or
+with what the ledger holds, nor after a jump that could make it forget what may still come again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
+from airflow_provider_tiktok_offline.storage import documents
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
+
+#: By so much a machine's clock may differ from the store's.
+_STORE_TOLERANCE = timedelta(hours=1)
+#: Days are those of UTC; a record of tomorrow may come from a clock that is a little ahead.
+_RECORD_TOLERANCE = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The time at the last maintenance that trusted its clock, as stored."""
+
+    at: datetime
+
+
+def doubt(place: LedgerPlace, newest: date | None, longest_pause: timedelta) -> str | None:
+    """Why the clock can't be relied on; None if it can.
+
+    :param newest: the day of the newest row in the ledger's tables.
+    :param longest_pause: since the last maintenance; what became old in a longer one may be a jump of the clock.
+    """
+    now = place.clock.now()
+    written = _store_time(place.objects)
+    if written is not None and abs(written - now) > _STORE_TOLERANCE:
+        return f"this machine's clock and the store's differ by {_in_words(abs(written - now))}"
+    if newest is not None and newest > (now + _RECORD_TOLERANCE).date():
+        return f"the ledger holds records of {newest}, which has not come yet by this machine's clock"
+    seen = documents.read_typed(place.objects, _path(place), _Seen)
+    last = seen.at if seen is not None else None
+    if last is None and newest is not None:
+        last = datetime(newest.year, newest.month, newest.day, tzinfo=now.tzinfo) + timedelta(days=1)
+    if last is not None and now < last - _RECORD_TOLERANCE:
+        return f"this machine's clock is {_in_words(last - now)} behind the last maintenance"
+    if last is not None and now - last > longest_pause:
+        return f"this machine's clock is {_in_words(now - last)} ahead of the last maintenance"
+    return None
+
+
+def trust(place: LedgerPlace) -> None:
+    """Note that the clock was right now."""
+    place.objects.put(_path(place), documents.encode({"at": place.clock.now().isoformat()}))
+
+
+def _path(place: LedgerPlace) -> str:
+    return f"{place.root}/clock.json"
+
+
+def _store_time(objects: ObjectStore) -> datetime | None:
+    """The store's own time; None for a disk, whose dates come from a machine's clock."""
+    probe = f"clock/{secrets.token_hex(8)}"
+    if not objects.has_own_clock:
+        return None
+    objects.put(probe, b"")
+    try:
+        return objects.written_at(probe)
+    finally:
+        objects.delete(probe)
+
+
+def _in_words(span: timedelta) -> str:
+    return f"{span.days} days" if span.days else f"{span.total_seconds() / 3600:.1f} hours"
