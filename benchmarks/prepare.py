@@ -2,7 +2,9 @@
 
 ``python -m benchmarks.prepare [--small]``: each contender in a fresh process, in turn, over several rounds; medians of
 the ratios within a round. The bare pass reads every column as text with Polars, hashes two and writes Parquet, without
-a rule. The pandas script gets a tenth of the rows, as it takes so long; rows a second are compared.
+a rule. *till-cp1252* is a till's export (semicolons, decimal commas, umlauts, its own notation of time) in cp1252,
+*till-utf8* the same file in UTF-8. The pandas script gets a tenth of the rows, as it takes so long; rows a second are
+compared.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from pathlib import Path
 
 AS_OF = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _CLEAN, _TENTH, _BROKEN, _LONG = "clean.csv", "tenth.csv", "broken.csv", "long.csv"
+_TILL = "till-{}.csv"
+_ENCODINGS = ("utf-8", "cp1252")
 
 
 def bare(folder: Path, file: str) -> None:
@@ -50,6 +54,26 @@ def prepare(folder: Path, file: str) -> None:
     run(LocalFile(folder / file), settings, as_of=AS_OF, output=DirectoryParts(folder / "parts"))
 
 
+def till(folder: Path, file: str) -> None:
+    """The same of a till's export."""
+    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, FileFormat
+    from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare as run
+
+    encoding = next(name for name in _ENCODINGS if name in file)
+    written = FileFormat(
+        delimiter=";", encoding=encoding, decimal=",", thousands=".", timestamp_formats=("dd.MM.yyyy HH:mm:ss",)
+    )
+    columns = {"Kunde": "email_1", "Zeit": "transaction_timestamp", "Betrag": "transaction_amount",
+               "Handy": "phone_1", "Bon": "order_id", "Größe": "product_name"}  # fmt: skip
+    settings = ConversionSettings(
+        phone_region="US", currency="EUR", format=written, columns=columns,
+        constants={"transaction_category": "Purchase"},
+    )  # fmt: skip
+    run(LocalFile(folder / file), settings, as_of=AS_OF, output=DirectoryParts(folder / "parts"))
+
+
 def pandas_script(folder: Path, file: str) -> None:
     """The script of benchmarks/pandas_script.py."""
     import pandas as pd
@@ -59,7 +83,7 @@ def pandas_script(folder: Path, file: str) -> None:
     script.prepare(folder / file, folder / "pandas.parquet", pd.Timestamp(AS_OF))
 
 
-_CONTENDERS = {"bare": bare, "validate": validate, "prepare": prepare, "pandas": pandas_script}
+_CONTENDERS = {"bare": bare, "validate": validate, "prepare": prepare, "till": till, "pandas": pandas_script}
 
 
 def write_files(folder: Path, rows: int, long_rows: int) -> None:
@@ -74,6 +98,32 @@ def write_files(folder: Path, rows: int, long_rows: int) -> None:
         broken.writelines(
             line.replace("@", "(at)").replace(",2026-", ", 2026/", 1).replace(".", ",,", 1) for line in clean
         )
+
+
+def write_tills(folder: Path, rows: int) -> None:
+    """A till's export in each encoding: the rows of the clean file as a German till would write them."""
+    import csv
+
+    with (folder / _CLEAN).open() as clean:
+        streams = [(folder / _TILL.format(name)).open("w", encoding=name, newline="\r\n") for name in _ENCODINGS]
+        for number, row in enumerate(csv.DictReader(clean)):
+            if number == rows:
+                break
+            time = row["transaction_timestamp"]
+            cells = (
+                row["email_1"],
+                f"{time[8:10]}.{time[5:7]}.{time[:4]} {time[11:19]}",
+                row["transaction_amount"].replace(".", ","),
+                row["phone_1"],
+                row["order_id"],
+                "Größe 38, für Mädchen",
+            )
+            for stream in streams:
+                if not number:
+                    stream.write("Kunde;Zeit;Betrag;Handy;Bon;Größe\n")
+                stream.write(";".join(cells) + "\n")
+        for stream in streams:
+            stream.close()
 
 
 def _run(name: str, folder: Path, file: str) -> dict[str, float]:
@@ -102,6 +152,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_files(folder, rows, long_rows)
+        write_tills(folder, rows)
         print(f"{rows:,} rows, {(folder / _CLEAN).stat().st_size / 1e6:.0f} MB; medians of {rounds} round(s)")
         found = [
             {
@@ -110,6 +161,8 @@ def main() -> None:
                 "prepare": _run("prepare", folder, _CLEAN),
                 "pandas": _run("pandas", folder, _TENTH),
                 "broken": _run("prepare", folder, _BROKEN),
+                "till-utf8": _run("till", folder, _TILL.format("utf-8")),
+                "till-cp1252": _run("till", folder, _TILL.format("cp1252")),
             }
             for _ in range(rounds)
         ]
@@ -126,12 +179,13 @@ def _print(found: list[dict[str, dict[str, float]]], rows: int) -> None:
         count = rows // 10 if name == "pandas" else rows
         seconds = statistics.median(one[name]["seconds"] for one in found)
         peak = max(one[name]["peak_mb"] for one in found)
-        print(f"{name:9} {seconds:7.2f} s  {count / seconds:12,.0f} rows/s  peak {peak:5.0f} MB")
+        print(f"{name:11} {seconds:7.2f} s  {count / seconds:12,.0f} rows/s  peak {peak:5.0f} MB")
     for label, name, to, scale, limit in (
         ("prepare / bare pass", "prepare", "bare", 1.0, "at most 2.0, aim 1.5"),
         ("validate / bare pass", "validate", "bare", 1.0, "at most 1.0, aim 0.6"),
         ("pandas / prepare", "pandas", "prepare", 10.0, "at least 12, aim 20"),
         ("broken / clean", "broken", "prepare", 1.0, "at most 2.0"),
+        ("cp1252 / UTF-8", "till-cp1252", "till-utf8", 1.0, "at most 1.3"),
     ):
         by_clock, by_processor = ratio(name, to, scale=scale), ratio(name, to, "processor", scale)
         print(f"{label:21} {by_clock:6.2f}  by processor time {by_processor:6.2f}  ({limit})")

@@ -226,6 +226,8 @@ def test_coverage_by_identifier_and_sums_by_store() -> None:
     for words in ("An e-mail address alone.", "Neither: nobody", "By store", "25.00 USD", "no store"):
         assert page.says(words), words
     assert check(rows).stores == {}
+    numbered = check([{"store_code": "0151 7654321"}], replace(SETTINGS, report_by_store=True))
+    assert set(numbered.stores) == {"<looks like data>"}
 
 
 def test_each_rule_says_who_does_what_next() -> None:

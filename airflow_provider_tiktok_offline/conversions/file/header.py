@@ -24,7 +24,8 @@ _PROGRAMME_DELIMITERS = frozenset({",", "\t", "|"})
 _DELIMITER_OF_TYPE = {".csv": ",", ".tsv": "\t", ".psv": "|"}
 #: The column that a repair file has beyond the file's own; dropped when the repaired file is read.
 REPAIR_COLUMN = "rejected_because"
-_DATA = "<looks like data>"
+#: Stands for a text that may be a customer's.
+HIDDEN = "<looks like data>"
 _NAME_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9 _.#/()-]{0,47}")
 _MOST_DIGITS = 3
 _AMOUNT = re.compile(r"^\s*[-+]?[0-9]+[.,][0-9]{2}\s*$")
@@ -201,7 +202,7 @@ def _shown(cells: Sequence[str], wanted: Sequence[str]) -> list[str]:
     If one cell is data, as where the first row is glued to the header, its neighbours may be a name and a town.
     """
     if any(looks_like_data(cell) for cell in cells if cell not in wanted):
-        return [cell if cell in wanted else _DATA for cell in cells]
+        return [cell if cell in wanted else HIDDEN for cell in cells]
     known = sum(_near(cell, wanted) is not None for cell in cells)
     trusted = known >= 2 and known * 4 >= len(cells)
 
@@ -209,7 +210,7 @@ def _shown(cells: Sequence[str], wanted: Sequence[str]) -> list[str]:
         if cell in wanted:
             return cell
         plain = _NAME_LIKE.fullmatch(cell.strip()) is not None and sum(map(str.isdigit, cell)) <= _MOST_DIGITS
-        return cell if plain and (trusted or _near(cell, wanted)) else _DATA
+        return cell if plain and (trusted or _near(cell, wanted)) else HIDDEN
 
     return [show(cell) for cell in cells]
 
@@ -282,7 +283,7 @@ def _check_order(places: dict[str, int], findings: _Findings) -> None:
 
 def _side_by_side(shown: Sequence[str]) -> str:
     required = ", ".join(f"`{name}`" for name in REQUIRED_COLUMNS)
-    found = ", ".join(cell if cell == _DATA else f"`{cell}`" for cell in shown)
+    found = ", ".join(cell if cell == HIDDEN else f"`{cell}`" for cell in shown)
     return f"Expected at least {required}; found {found}."
 
 

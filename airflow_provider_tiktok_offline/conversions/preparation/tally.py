@@ -12,6 +12,7 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
+from airflow_provider_tiktok_offline.conversions.file.header import HIDDEN, looks_like_data
 from airflow_provider_tiktok_offline.conversions.report.messages import Messages
 from airflow_provider_tiktok_offline.conversions.report.report import FIRST_LINES, NO_CURRENCY, ReportIssue, StoreSums
 from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, sum_units
@@ -30,6 +31,7 @@ _ORDER = {"error": 0, "warning": 1, "note": 2}
 _WORDS = re.compile(r"[A-Za-z]{2,20}(?: [A-Za-z]{2,20}){0,2}")
 _MOST_UNKNOWN = 20
 _MOST_STORES = 500
+_MOST_STORE_DIGITS = 6
 
 _FILTERED = REASONS.index("filtered")
 
@@ -259,7 +261,9 @@ def _sum_stores(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_
         {"store": checked.values["shop_id"], "currency": checked.values["currency"], "units": pl.Series(checked.units)}
     ).filter(pl.Series(valid))
     summed = frame.group_by("store", "currency").agg(rows=pl.len(), units=pl.col("units").sum())
-    for store, currency, rows, units in summed.iter_rows():
+    for name, currency, rows, units in summed.iter_rows():
+        # A till may write a customer's number where a store's belongs.
+        store = HIDDEN if looks_like_data(name, most_digits=_MOST_STORE_DIGITS) else name
         tally.stores[store] += rows
         tally.store_sums[store][currency or NO_CURRENCY] += units
 
