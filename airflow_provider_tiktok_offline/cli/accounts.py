@@ -27,7 +27,7 @@ def open_account(
 
     :raises ConfigError: if neither names the account, or there is no access token.
     """
-    from airflow_provider_tiktok_offline.tiktok.access import access_token_of, api_url_of
+    from airflow_provider_tiktok_offline.tiktok.access import access_token_of, allows_http, api_url_of
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 
     if config is not None:
@@ -40,4 +40,5 @@ def open_account(
     connections = EnvironmentConnections(conn_id)
     connection = connections.get(conn_id)
     base_url = api_url or api_url_of(connection)
-    return TikTokClient(access_token_of(connection, connections, api_url=base_url), base_url=base_url), account
+    token = access_token_of(connection, connections, api_url=base_url)
+    return TikTokClient(token, base_url=base_url, allow_http=allows_http(connection)), account

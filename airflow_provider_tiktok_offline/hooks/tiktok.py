@@ -38,14 +38,14 @@ class TikTokHook(BaseHook):
 
         :raises ConfigError: if the connection is missing or has no access token.
         """
-        from airflow_provider_tiktok_offline.tiktok.access import access_token_of, api_url_of
+        from airflow_provider_tiktok_offline.tiktok.access import access_token_of, allows_http, api_url_of
         from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 
         connections = AirflowConnections()
         connection = connections.get(self.tiktok_conn_id)
         token = access_token_of(connection, connections)
         mask_secret(token)
-        return TikTokClient(token, base_url=api_url_of(connection))
+        return TikTokClient(token, base_url=api_url_of(connection), allow_http=allows_http(connection))
 
     def offline_report(self, advertiser_id: str, query: ReportQuery) -> OfflineReport:
         """What TikTok attributed to an ad account's ads, as Arrow, Polars or pandas.

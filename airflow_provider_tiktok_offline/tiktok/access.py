@@ -18,6 +18,11 @@ def api_url_of(connection: Connection) -> str:
     return connection.host or PRODUCTION_URL
 
 
+def allows_http(connection: Connection) -> bool:
+    """Whether the connection's extra says that its token may be sent without TLS."""
+    return str(connection.extra.get("allow_http", "")).lower() == "true"
+
+
 def access_token_of(
     connection: Connection, connections: Connections, *, api_url: str | None = None, clock: Clock | None = None
 ) -> str:
@@ -50,7 +55,9 @@ def access_token_of(
             where=where,
             todo="`tiktok-offline auth login --token-store URI` writes the store.",
         )
-    with TikTokClient(None, base_url=api_url or api_url_of(connection), clock=clock) as client:
+    with TikTokClient(
+        None, base_url=api_url or api_url_of(connection), clock=clock, allow_http=allows_http(connection)
+    ) as client:
         store = ObjectTokenStore(open_objects(str(place.directory), connections), place.name)
         return fresh_access_token(store, client, app)
 

@@ -7,6 +7,7 @@ the HTTP library, which would hold the request.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -86,6 +87,7 @@ class TikTokClient:
     :param clock: where the time comes from.
     :param timeout: seconds to wait for a connection, and for each silence of the server.
     :param pace: of all calls but ``event/track``; None for that of this process.
+    :param allow_http: send the token without TLS to another machine, as to a simulator on one's own network.
     :raises CredentialsError: if the token has characters that no token has.
     :raises ConfigError: if the URL is malformed.
     """
@@ -98,8 +100,9 @@ class TikTokClient:
         clock: Clock | None = None,
         timeout: float = 30.0,
         pace: AppPace | None = None,
+        allow_http: bool = False,
     ) -> None:
-        self.base_url = _checked_url(base_url)
+        self.base_url = _checked_url(base_url, allow_http=allow_http)
         self.clock = clock or system_clock()
         self._timeout = timeout
         self._pace = pace or shared_pace(self.base_url)
@@ -353,24 +356,37 @@ def _checked_token(token: str) -> str:
     return token
 
 
-def _checked_url(base_url: str) -> str:
+def _checked_url(base_url: str, *, allow_http: bool) -> str:
     try:
         url = httpx.URL(base_url)
     except httpx.InvalidURL:
         url = httpx.URL("")
     named = re.fullmatch(r"[A-Za-z0-9._:-]+", url.raw_host.decode())
-    if url.scheme not in ("http", "https") or not named or url.userinfo or url.query or url.path not in ("", "/"):
+    beyond = url.path not in ("", "/") or {"#", "@", "?"} & set(base_url)
+    if url.scheme not in ("http", "https") or not named or beyond:
         raise ConfigError(
-            "the API URL must be http(s)://host[:port] without path, user or query.",
+            "the API URL must be https://host[:port] without path, user, query or fragment.",
             todo=f"The usual one is {PRODUCTION_URL}.",
         )
+    if url.scheme == "http" and not allow_http and not _is_loopback(url.host):
+        raise ConfigError(
+            "the API URL has no TLS: the access token would cross the network in clear.",
+            todo='Use https. For a simulator on your own network, set "allow_http": true in the connection\'s extra.',
+        )
     return str(url).rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _proxy_for(base_url: str) -> str | None:
     """The proxy that the environment sets for this URL."""
     url = httpx.URL(base_url)
-    if urllib.request.proxy_bypass(url.netloc.decode()):
+    if _is_loopback(url.host) or urllib.request.proxy_bypass(url.netloc.decode()):
         return None
     proxies = urllib.request.getproxies()
     return proxies.get(url.scheme) or proxies.get("all")

@@ -139,7 +139,7 @@ def test_no_connection_means_that_nothing_was_taken() -> None:
 def test_a_host_that_does_not_exist_means_that_nothing_was_taken() -> None:
     """Nor was anything sent where the name can't be resolved."""
     with (
-        TikTokClient("token", base_url="http://no-such-host.invalid") as client,
+        TikTokClient("token", base_url="https://no-such-host.invalid") as client,
         pytest.raises(ServiceUnavailableError, match="host name not found"),
     ):
         client.track(BODY)
@@ -224,6 +224,14 @@ def test_white_space_around_a_token_is_dropped() -> None:
         "http://host/path",
         "http://h?x=secret",
         "http://[",
+        "https://host/#secret",
+        "https://host#",
+        "https://secret@host",
+        "https://@host",
+        "https://host?",
+        "https://business-api.tiktok.com@evil.example",
+        "https://ho st",
+        "https://host\\@evil.example",
     ],
 )
 def test_an_api_url_that_can_be_none_is_refused_without_being_shown(url: str) -> None:
@@ -238,7 +246,7 @@ def test_the_environments_proxy_is_used(monkeypatch: pytest.MonkeyPatch) -> None
     with scripted(in_turn(OK)) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
-        with TikTokClient("token", base_url="http://tiktok.invalid") as client:
+        with TikTokClient("token", base_url="http://tiktok.invalid", allow_http=True) as client:
             client.track(BODY)
     assert proxy.requests[0].path == "http://tiktok.invalid/open_api/v1.3/event/track/"
 
@@ -256,3 +264,52 @@ def test_a_clock_is_the_source_of_the_time() -> None:
     """Without one it is the machine's."""
     with TikTokClient("token") as client:
         assert abs(client.clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://business-api.tiktok.com", True),
+        ("http://127.0.0.1:8931", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]:8931", True),
+        ("http://localhost:8931", True),
+        ("http://business-api.tiktok.com", False),
+        ("HTTP://business-api.tiktok.com", False),
+        ("http://localhost.evil.example", False),
+        ("http://127.0.0.1.evil.example", False),
+        ("http://10.0.0.7", False),
+        ("http://0.0.0.0", False),
+    ],
+)
+def test_a_token_crosses_no_network_without_tls(url: str, taken: bool) -> None:
+    """Another machine is reached by https, unless somebody says otherwise in so many words."""
+    TikTokClient("token", base_url=url, allow_http=True).close()
+    if taken:
+        TikTokClient("token", base_url=url).close()
+        return
+    with pytest.raises(ConfigError, match="no TLS"):
+        TikTokClient("token", base_url=url)
+
+
+def test_a_proxy_sees_nothing_meant_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without TLS it would read the token."""
+    monkeypatch.setenv("no_proxy", "")
+    with scripted(in_turn(OK)) as proxy, scripted(in_turn(OK)) as server:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with TikTokClient("token", base_url=server.url) as client:
+            client.track(BODY)
+    assert not proxy.requests
+
+
+def test_the_token_goes_to_no_other_host() -> None:
+    """A redirect is an answer, and not followed."""
+    with scripted(in_turn(OK)) as other:
+        reply = Reply(b"", 307, {"Location": f"{other.url}/open_api/v1.3/event/track/"})
+        with (
+            scripted(in_turn(reply)) as server,
+            TikTokClient("token", base_url=server.url) as client,
+            pytest.raises(CallerError),
+        ):
+            client.track(BODY)
+    assert not other.requests

@@ -146,7 +146,7 @@ def open_client(ctx: DeliveryContext) -> TikTokClient:
 
     :raises ConfigError: if the connection holds no access token.
     """
-    from airflow_provider_tiktok_offline.tiktok.access import access_token_of, api_url_of
+    from airflow_provider_tiktok_offline.tiktok.access import access_token_of, allows_http, api_url_of
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
     from airflow_provider_tiktok_offline.tiktok.pacing import shared_pace
     from airflow_provider_tiktok_offline.tiktok.shared_pace import SharedPace
@@ -158,6 +158,7 @@ def open_client(ctx: DeliveryContext) -> TikTokClient:
     return TikTokClient(
         token,
         base_url=base_url,
+        allow_http=allows_http(connection),
         clock=ctx.clock,
         timeout=ctx.config.upload.timeout_seconds,
         # A connection without the app's id counts with all others of this address: never too fast.
