@@ -7,6 +7,7 @@ could not feed a stream to it.
 from __future__ import annotations
 
 import base64
+import os
 import subprocess
 import sys
 import threading
@@ -16,12 +17,24 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
+from airflow_provider_tiktok_offline.liveramp import encryption_process
 
 if TYPE_CHECKING:
     from pysequoia import Cert
     from pysequoia.packet import Packet
 
 _READ_BYTES = 256 * 1024
+#: Set in the first byte of each OpenPGP packet (RFC 9580, 4.2).
+_PACKET = 0x80
+#: All that the helper gets of this process's environment; packages may lie in the user's home.
+_ENVIRONMENT = ("HOME", "LANG", "LC_ALL", "PATH", "SYSTEMROOT", "TMPDIR")
+#: What to do, by the helper's exit code.
+_TODO = {
+    encryption_process.NO_LIBRARY: "Install airflow-provider-tiktok-offline[pgp] for the Python that runs the tasks.",
+    encryption_process.NO_CERTIFICATE: "Check liveramp.pgp_key: the key can't be read.",
+    encryption_process.NOT_ENCRYPTED: "Check liveramp.pgp_key, and that the worker has memory left.",
+    None: "Check liveramp.pgp_key and the installation of pysequoia. Nothing was delivered.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +110,7 @@ def encrypted(chunks: Iterable[bytes], recipient: Recipient) -> Iterator[bytes]:
 
     :raises TikTokOfflineError: if the helper process fails; faults of ``chunks`` come through as they are.
     """
-    command = [sys.executable, "-m", f"{__package__}.encryption_process"]
-    command.append(base64.b64encode(recipient.certificate).decode())
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    process = _helper(recipient)
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the helper process has no pipes")
     source, sink, faults = process.stdout, process.stdin, list[BaseException]()
@@ -122,19 +133,39 @@ def encrypted(chunks: Iterable[bytes], recipient: Recipient) -> Iterator[bytes]:
     feeder = threading.Thread(target=feed, name="pgp-feed", daemon=True)
     feeder.start()
     try:
+        begun = False
         while data := source.read(_READ_BYTES):
+            if not begun and not data[0] & _PACKET:
+                # Whatever the helper ran, it was not what encrypts: nothing of it may leave.
+                raise TikTokOfflineError("encrypting the feed file gave no OpenPGP message.", todo=_TODO[None])
+            begun = True
             yield data
         feeder.join()
         if faults:
             raise faults[0]
-        if process.wait() != 0:
-            raise TikTokOfflineError("encrypting the feed file failed.", todo="Check liveramp.pgp_key.")
+        ended = process.wait()
+        if ended != 0 or not begun:
+            raise TikTokOfflineError("encrypting the feed file failed.", todo=_TODO.get(ended, _TODO[None]))
     finally:
         if process.poll() is None:
             process.kill()
         process.wait()
         source.close()
         feeder.join()
+
+
+def _helper(recipient: Recipient) -> subprocess.Popen[bytes]:
+    """Start it with nothing of this process: a module in its directory, or a variable, could take the plaintext."""
+    command = [sys.executable, "-P", "-E", encryption_process.__file__]
+    command.append(base64.b64encode(recipient.certificate).decode())
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+    )
 
 
 @dataclass(slots=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_tiktok_offline.errors import ConfigError, FileChangedError
+from airflow_provider_tiktok_offline.errors import ConfigError, FileChangedError, TikTokOfflineError
+from airflow_provider_tiktok_offline.liveramp import encryption_process
 from airflow_provider_tiktok_offline.liveramp.encryption import encrypted, load_recipient
 from tests.servers.gnupg import GnuPG, gnupg_ring
 
@@ -110,3 +111,45 @@ def test_a_stream_left_early_leaves_no_process(gnupg: GnuPG) -> None:
     stream = encrypted(iter([os.urandom(1_000_000)] * 50), recipient)
     next(stream)
     stream.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("where", ["directory", "PYTHONPATH", "usercustomize"])
+def test_no_module_beside_the_worker_is_given_the_plaintext(
+    gnupg: GnuPG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """A ``pysequoia.py`` in the worker's directory, or on a path that its environment names, is not run."""
+    stolen = tmp_path / "stolen"
+    thief = f"import sys; open({str(stolen)!r}, 'wb').write(sys.stdin.buffer.read()); sys.exit(0)"
+    recipient = load_recipient(gnupg.public, fingerprint=gnupg.primary, now=NOW, where="key.asc")
+    (tmp_path / ("usercustomize.py" if where == "usercustomize" else "pysequoia.py")).write_text(thief)
+    if where == "directory":
+        monkeypatch.chdir(tmp_path)
+    else:
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    message = b"".join(encrypted([b"erika@example.com"], recipient))
+    assert gnupg.run("--decrypt", stdin=message) == b"erika@example.com"
+    assert not stolen.exists()
+
+
+@pytest.mark.parametrize(
+    ("helper", "said"),
+    [
+        ("", "encrypting the feed file failed"),
+        ("import sys; sys.stdin.buffer.read()", "encrypting the feed file failed"),
+        ("import sys; sys.stdout.write(sys.stdin.read())", "no OpenPGP message"),
+        ("import sys; sys.exit(3)", r"Install airflow-provider-tiktok-offline\[pgp\]"),
+        ("raise ValueError('erika@example.com')", "encrypting the feed file failed"),
+    ],
+)
+def test_a_helper_that_does_not_encrypt_is_a_failure(
+    gnupg: GnuPG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, helper: str, said: str
+) -> None:
+    """No output, the plaintext itself, or an error: nothing of it is a feed file."""
+    (tmp_path / "helper.py").write_text(helper)
+    monkeypatch.setattr(encryption_process, "__file__", str(tmp_path / "helper.py"))
+    recipient = load_recipient(gnupg.public, fingerprint=gnupg.primary, now=NOW, where="key.asc")
+    seen: list[bytes] = []
+    with pytest.raises(TikTokOfflineError, match=said) as caught:
+        seen.extend(encrypted([b"erika@example.com"], recipient))
+    assert not seen
+    assert "erika" not in str(caught.value)
