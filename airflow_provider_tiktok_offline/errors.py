@@ -6,6 +6,7 @@
     ├── ConfigError                    a setting is wrong: file, entry and key
     ├── InputFileError                 the conversion file can't be used at all
     │   ├── FileMissingError           no file where one is expected
+    │   ├── SkippedFileError           it is passed over, as the configuration says: no failure
     │   └── FileChangedError           its bytes are not the bytes that were validated
     ├── GateExceededError              more rows rejected than max_rejected_ratio allows
     ├── GuardError                     a limit set before sending was breached
@@ -146,6 +147,12 @@ class InputFileError(TikTokOfflineError):
 
 class FileMissingError(InputFileError):
     """No file where one is expected."""
+
+
+class SkippedFileError(InputFileError):
+    """The file is passed over, as the configuration says for its kind; the run has nothing to do and is no failure."""
+
+    exit_code: ClassVar[int] = 0
 
 
 class FileChangedError(InputFileError):

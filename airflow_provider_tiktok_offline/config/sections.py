@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import date, time
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -39,7 +39,11 @@ class SourceConfig(Strict):
         files: which files belong to a day: ``one``, ``all`` (every complete file that was not delivered yet, oldest
             first), a number of files, or a list of names.
         missing_file: whether a run without a file fails, or is skipped.
-        expected_days: days of the week on which a file is due. On other days a missing file is skipped.
+        expected_days: days of the week on which a file is due. On another day the sensor looks once: a file that is
+            there is taken, a missing one is skipped.
+        closed_dates: days without a file although their weekday is in ``expected_days``, as 2026-12-25.
+        header_only: what a file with a header and no rows does to the run: it fails on a day on which a file is due
+            and is skipped on another, unless this says one of them for both.
         settle_seconds: a file is complete when it has not changed for so many seconds.
         done_marker: ending, as ``.done``, or name of an empty file that says the file is complete.
         checksum_file: ending, as ``.sha256``, or name of a file in the same folder with the checksum, as sha256sum,
@@ -59,6 +63,8 @@ class SourceConfig(Strict):
     files: Literal["one", "all"] | Annotated[int, Field(ge=1)] | list[PathTemplate] = "one"
     missing_file: Literal["fail", "skip"] = "fail"
     expected_days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    closed_dates: tuple[date, ...] = ()
+    header_only: Literal["fail", "skip"] | None = None
     settle_seconds: Annotated[int, Field(ge=0)] = 60
     done_marker: str | None = None
     checksum_file: str | None = None

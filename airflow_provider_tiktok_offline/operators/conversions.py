@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.errors import ConfigError, SkippedFileError
 from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
@@ -57,13 +60,22 @@ class ValidateConversionFileOperator(DeliveryOperator):
 
         with self.step("validate", context) as ctx, self.showing_report(ctx, context):
             results = []
+            passed_over = []
             for file in stamps(self.files):
                 watch = log_sentences.Stopwatch(ctx.clock)
-                validated = validate(ctx, stamp_of(ctx, file) if isinstance(file, str) else file)
+                stamp = stamp_of(ctx, file) if isinstance(file, str) else file
+                try:
+                    validated = validate(ctx, stamp, day=_day_of(self.files))
+                except SkippedFileError as error:
+                    self.log.warning("%s", error)
+                    passed_over.append(str(error))
+                    continue
                 self.log.info("%s", log_sentences.validated(validated, watch))
                 self.trace(read=[at(validated.uri)], written=[at(validated.report_uri)])
                 results.append(validated.to_dict())
-            return {"deliveries": results}
+        if passed_over and not results:
+            raise AirflowSkipException(" ".join(passed_over))
+        return {"deliveries": results}
 
 
 class NormalizeHashOperator(DeliveriesOperator):
@@ -107,6 +119,12 @@ class DedupeOperator(DeliveriesOperator):
                 results.append(result)
         context["ti"].xcom_push(key="counts", value=[result.to_dict() for result in results])
         return [{"delivery_id": result.delivery_id, "part": part} for result in results for part in result.parts]
+
+
+def _day_of(given: object) -> date | None:
+    """The day that the files are for, where a sensor found them."""
+    day = given.get("day") if isinstance(given, Mapping) else None
+    return date.fromisoformat(day) if isinstance(day, str) else None
 
 
 def stamps(given: object) -> list[Mapping[str, object] | str]:

@@ -235,10 +235,16 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         raise late
 
     def _skip_closed_day(self, context: Context) -> None:
+        """Look once on a day on which no file is due: one that is there is taken, and waited for if it still grows."""
         from airflow_provider_tiktok_offline.delivery.source.find_file import expected
 
         if self._handed_over(context) is None and not expected(self.advertiser_config().source, self._day(context)):
-            raise AirflowSkipException(f"No file is expected for {self._day(context)} (expected_days).")
+            from airflow_provider_tiktok_offline.delivery.source.find_file import find
+
+            day = self._day(context)
+            look = find(self.delivery_context(context), day, previous=self._pending or ())
+            if not look.ready and not look.pending:
+                raise AirflowSkipException(f"No file is due on {day} (expected_days, closed_dates), and none came.")
 
     def _tell_expected(self, context: Context) -> None:
         """Leave the place of the awaited file for the page in Airflow."""

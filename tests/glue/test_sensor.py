@@ -23,10 +23,10 @@ from airflow.providers.common.compat.sdk import (
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.file_day import file_day
-from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger, until_shared_look
 from tests.glue.conftest import DAY, Inbox, Run
+from tests.glue.delivered import mark_delivered
 from tests.glue.sensing import deferred, first_event, sense
 from tests.servers.airflow_versions import encode_trigger
 
@@ -391,28 +391,8 @@ def test_a_missing_folder_is_its_own_triggers_error(inbox: Inbox) -> None:
 
 def test_a_file_that_was_put_away_is_known_to_be_delivered(inbox: Inbox) -> None:
     """The day's file is closed and archived: another run of the day does not wait for it."""
-    from airflow_provider_tiktok_offline.clock import system_clock
-    from airflow_provider_tiktok_offline.delivery.state import source_registry
-    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-    from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
-    from airflow_provider_tiktok_offline.storage.stamps import FileStamp
-
     path = inbox.put("sales_20261121.csv")
-    [stamp] = sense(inbox, mode_="live")["files"]
-    ctx = DeliveryContext(config=inbox.settings(mode_="live"), connections=AirflowConnections(), holder="a/b")
-    file = FileStamp.from_dict(stamp)
-    now = system_clock().now()
-    source_registry.remember_digest(ctx, file, as_of=now, digest="d" * 64)
-    delivery_id = ctx.delivery_id("d" * 64)
-    state = ctx.deliveries.enter(
-        delivery_id,
-        "a/b",
-        DeliveredFile(
-            advertiser="shop", route="tiktok", digest="d" * 64, uri=file.uri, file_name=file.name, size=file.size
-        ),
-        as_of=now,
-    )
-    ctx.deliveries.save(state, status="closed")
+    mark_delivered(inbox.settings(mode_="live"), sense(inbox, mode_="live"))
     path.unlink()
     found = sense(inbox, mode_="live")
     assert found["already_delivered"]

@@ -12,16 +12,11 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
-from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connection
-from airflow_provider_tiktok_offline.delivery.state import source_registry
-from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
-from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
-from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from tests.glue.conftest import DAY, Run
+from tests.glue.delivered import mark_delivered
 from tests.glue.sensing import deferred, sense
 from tests.servers.s3 import S3Server, s3_server
 
@@ -122,16 +117,16 @@ def test_an_object_that_is_replaced_is_waited_for(bucket: Bucket, way: Callable[
 
 @WAYS
 def test_markers(bucket: Bucket, way: Callable[..., Any]) -> None:
-    """A done-marker and a manifest, each in its turn, say that the object is complete."""
+    """A done-marker and a checksum file, each in its turn, say that the object is complete."""
     content = b"email_1\nx\n"
     bucket.put(NAME, content)
     digest = hashlib.sha256(content).hexdigest()
-    for key, marker, text in (("done_marker", ".done", b""), ("manifest", ".sha256", digest.encode())):
+    for key, marker, text in (("done_marker", ".done", b""), ("checksum_file", ".sha256", digest.encode())):
         sensor = ConversionFileSensor(task_id="wait", settings=bucket.settings(**{key: marker}))
         assert not sensor.poke(Run().context())
         bucket.put(NAME + marker, text)
         assert names(way(bucket, **{key: marker})) == [NAME]
-    assert way(bucket, manifest=".sha256")["files"][0]["checksum"] == f"sha256:{digest}"
+    assert way(bucket, checksum_file=".sha256")["files"][0]["checksum"] == f"sha256:{digest}"
 
 
 @WAYS
@@ -153,28 +148,11 @@ def test_what_was_delivered(bucket: Bucket, way: Callable[..., Any]) -> None:
     """A closed file ends the wait with nothing to do; in a pattern it is passed over for the late one."""
     path = f"s3://s3_shop@{bucket.name}/out/sales_*.csv"
     bucket.put(NAME)
-    [stamp] = way(bucket, mode_="live")["files"]
-    deliver(bucket, FileStamp.from_dict(stamp))
+    mark_delivered(bucket.settings(mode_="live"), way(bucket, mode_="live"))
     found = way(bucket, mode_="live")
     assert (found["files"], found["already_delivered"]) == ([], True)
     bucket.put("sales_20261119.csv")
     assert names(way(bucket, mode_="live", path=path, files="all")) == ["sales_20261119.csv"]
-
-
-def deliver(bucket: Bucket, file: FileStamp) -> None:
-    """What a delivery leaves behind once it is closed."""
-    ctx = DeliveryContext(config=bucket.settings(mode_="live"), connections=AirflowConnections(), holder="a/b")
-    now = system_clock().now()
-    source_registry.remember_digest(ctx, file, as_of=now, digest="d" * 64)
-    state = ctx.deliveries.enter(
-        ctx.delivery_id("d" * 64),
-        "a/b",
-        DeliveredFile(
-            advertiser="shop", route="tiktok", digest="d" * 64, uri=file.uri, file_name=file.name, size=file.size
-        ),
-        as_of=now,
-    )
-    ctx.deliveries.save(state, status="closed")
 
 
 def test_a_missing_file_times_out(bucket: Bucket) -> None:

@@ -69,8 +69,8 @@ def day_of_file(source: SourceConfig, *, interval_start: datetime | None, run_da
 
 
 def expected(source: SourceConfig, day: date) -> bool:
-    """Whether a file is expected for that day at all (``expected_days``: closed days have none)."""
-    return _WEEKDAYS[day.weekday()] in source.expected_days
+    """Whether a file is expected for that day at all (``expected_days`` and ``closed_dates``)."""
+    return _WEEKDAYS[day.weekday()] in source.expected_days and day not in source.closed_dates
 
 
 def source_uri(source: SourceConfig, day: date) -> str:
@@ -135,7 +135,18 @@ def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, objec
             stamp.to_dict() | ({"checksum": checksums[stamp.uri]} if stamp.uri in checksums else {}) for stamp in chosen
         ),
         pending=tuple(stamp.to_dict() for stamp in pending),
-        already_delivered=not due and (bool(delivered) or day_is_delivered(ctx, day)),
+        already_delivered=not due and (day_is_delivered(ctx, day) or (bool(delivered) and _names_its_day(source, day))),
+    )
+
+
+def _names_its_day(source: SourceConfig, day: date) -> bool:
+    """Whether the path is that day's alone. If not, a delivered file under it may be another day's: it is waited for
+    the next one.
+    """
+    other = day + timedelta(days=1)
+    names = source.files if isinstance(source.files, list) else []
+    return source_uri(source, day) != source_uri(source, other) or any(
+        render(name, day) != render(name, other) for name in names
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import staged_verdicts
 from airflow_provider_tiktok_offline.delivery.events.validation import (
@@ -12,27 +13,35 @@ from airflow_provider_tiktok_offline.delivery.events.validation import (
     open_check,
     validate_result,
 )
+from airflow_provider_tiktok_offline.delivery.source.find_file import expected
 from airflow_provider_tiktok_offline.delivery.source.source_retention import quarantine
 from airflow_provider_tiktok_offline.delivery.state import source_registry
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery
 from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, ValidateResult
-from airflow_provider_tiktok_offline.errors import InputFileError
+from airflow_provider_tiktok_offline.errors import InputFileError, SkippedFileError
 from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.config.models import SourceConfig
 
 __all__ = ["validate"]
 
 
-def validate(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: datetime | None = None) -> ValidateResult:
+def validate(
+    ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: datetime | None = None, day: date | None = None
+) -> ValidateResult:
     """Validate one conversion file and open its delivery.
 
     :param stamp: the file, as :func:`~airflow_provider_tiktok_offline.delivery.source.find_file.find` returns it; with
         a ``checksum`` (``sha256:<hex>``) its bytes are compared with it.
     :param as_of: judge ages against another moment than the first time this file was validated.
+    :param day: the day that the file is for, where it is known: what a file without rows does depends on it.
     :returns: the delivery's id, the counts of rows by class and the report; ``closed`` if the file was delivered
         before and there is nothing to do.
+    :raises SkippedFileError: if the file has no rows, and is passed over on such a day.
     :raises InputFileError: if the file can't be used at all.
     :raises GateExceededError: if too large a share of the rows is rejected; the report is kept.
     :raises DeliveryHeldError: if another run works on the same file.
@@ -43,7 +52,11 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: dateti
     with open_check(ctx, seen, None if checksum is None else str(checksum)) as check:
         try:
             report = check.run(moment)
-        except InputFileError:
+        except InputFileError as error:
+            if error.rule == "header_only" and _quiet(ctx.config.source, day):
+                raise SkippedFileError(
+                    "a header and no rows: a quiet day, nothing to send.", rule=error.rule, where=seen.uri
+                ) from None
             quarantine(ctx, seen)
             raise
         check.verify_checksum()
@@ -79,3 +92,10 @@ def validate(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: dateti
         quarantine(ctx, seen)
     check_gate(report, where=seen.uri, todo=f"The report names rule, column and lines: {result.report_uri}")
     return result
+
+
+def _quiet(source: SourceConfig, day: date | None) -> bool:
+    """Whether a file without rows is passed over: as ``header_only`` says, else where no file was expected."""
+    if source.header_only is not None:
+        return source.header_only == "skip"
+    return day is not None and not expected(source, day)
