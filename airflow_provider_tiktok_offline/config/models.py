@@ -135,6 +135,9 @@ class AdvertiserConfig(Strict):
         max_rejected_ratio: the gate. A larger share of rejected rows stops the delivery.
         report_by_store: whether the report of a file also counts rows and sums by store.
         guards: limits that are checked before anything is sent.
+        drift: what happens if a file has much less than the files of the days before it, in rows, value, coverage by
+            identifiers, categories or stores: nothing (``off``), a warning, a stopped run, or a run that waits for a
+            person's approval in Airflow (docs/operations.md).
         upload: how events are sent.
         ledger: what the ledger keeps, and how long a run holds its delivery.
         liveramp: the feed, for ``route: liveramp``.
@@ -198,6 +201,7 @@ class AdvertiserConfig(Strict):
     report_by_store: bool = False
 
     guards: GuardConfig = GuardConfig()
+    drift: Literal["off", "warn", "stop", "approve"] = "warn"
     upload: UploadConfig = UploadConfig()
     ledger: LedgerConfig = LedgerConfig()
     liveramp: LiveRampConfig | None = None
@@ -218,6 +222,8 @@ class AdvertiserConfig(Strict):
             raise misfit("test_event_code", "is missing: mode is test (Events Manager shows it under Test Events)")
         if self.route == "liveramp" and self.liveramp is None:
             raise misfit("liveramp", "is missing: route is liveramp and needs a section with a destination")
+        if self.route == "liveramp" and self.drift == "approve":
+            raise misfit("drift", "can't be approve: route is liveramp, whose runs ask nobody; use stop or warn")
         if self.route == "liveramp" and self.profile == "tiktok":
             raise misfit("profile", "must be liveramp: route is liveramp")
         unknown = set(self.send_fields) - DEFAULT_SEND_FIELDS - OPTIONAL_SEND_FIELDS

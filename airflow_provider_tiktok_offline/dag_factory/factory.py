@@ -188,7 +188,7 @@ def _dags(config: AdvertiserConfig, path: str, wanted: str | None) -> Iterator[D
 
 def _approved(config: AdvertiserConfig, prepared: BaseOperator, common: dict[str, Any]) -> BaseOperator:
     """The task whose deliveries go on: the approval of the prepared ones, if the advertiser asks for it."""
-    if config.guards.on_breach != "approve":
+    if "approve" not in (config.guards.on_breach, config.drift):
         return prepared
     # Human-in-the-loop operators are slow to import, and few advertisers ask for one.
     from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator

@@ -23,8 +23,9 @@ __all__ = ["ApproveDeliveryOperator"]
 class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
     """Pass at once if no guard is breached; else wait until somebody approves or rejects in Airflow.
 
-    Stands between ``normalize_hash`` and ``dedupe`` where ``guards.on_breach`` is ``approve``. What is approved is kept
-    with the delivery, so that exactly these breaches pass; a rejection fails the task, and nothing is sent.
+    Stands between ``normalize_hash`` and ``dedupe`` where ``guards.on_breach`` or ``drift`` is ``approve``. What is
+    approved is kept with the delivery, so that exactly these breaches pass; a rejection fails the task, and nothing is
+    sent.
 
     :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
     :param config: path of advertisers.yaml, as the worker sees it. (templated)

@@ -346,6 +346,8 @@ class _Pass:
             unknown_categories=tally.unknown_categories(),
             identifiers={**tally.identifiers, "none": tally.excluded["no_identifier"]} if self._rows() else {},
             stores=tally.by_store(),
+            store_keys=tally.store_keys(),
+            day=tally.busiest_day(self.settings.time_zone),
             time_zone=self.settings.time_zone,
             first_time=tally.first_time,
             last_time=tally.last_time,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +38,10 @@ _MOST_STORE_DIGITS = 6
 
 _FILTERED = REASONS.index("filtered")
 
+#: More different stores than any retailer has in a file.
+_MOST_STORE_KEYS = 2000
+_MOST_HOURS = 24 * 400
+
 Key = tuple[str, str | None, str]
 Sums = dict[int, Counter[str]]
 
@@ -56,6 +63,8 @@ class Tally:
         self.phones: Counter[str] = Counter()
         self.identifiers: Counter[str] = Counter()
         self.stores: Counter[str] = Counter()
+        #: Transactions of valid rows by the hour they lie in, counted from 1970.
+        self.hours: Counter[int] = Counter()
         self.store_sums: dict[str, Counter[str]] = defaultdict(Counter)
         self.widely_opted_out = 0
         self.first_time: int | None = None
@@ -101,6 +110,7 @@ class Tally:
         self.phones.update(other.phones)
         self.identifiers.update(other.identifiers)
         self.stores.update(other.stores)
+        self.hours.update(other.hours)
         for store, sums in other.store_sums.items():
             self.store_sums[store].update(sums)
         self.widely_opted_out += other.widely_opted_out
@@ -167,7 +177,9 @@ class Tally:
         }
 
     def by_store(self) -> dict[str, StoreSums]:
-        """Rows and sums of the valid rows, by store, those with most rows first."""
+        """Rows and sums of the valid rows, by store, those with most rows first; none unless sums were asked for."""
+        if not self.store_sums:
+            return {}
         return {
             store: {
                 "rows": rows,
@@ -175,6 +187,20 @@ class Tally:
             }
             for store, rows in self.stores.most_common(_MOST_STORES)
         }
+
+    def store_keys(self) -> dict[str, int]:
+        """Digest of a store -> its valid rows. So many different values that they can't be stores are none."""
+        named = {store: rows for store, rows in self.stores.items() if store}
+        if len(named) > _MOST_STORE_KEYS:
+            return {}
+        return {hashlib.sha256(store.encode()).hexdigest()[:12]: named[store] for store in sorted(named)}
+
+    def busiest_day(self, zone: str) -> str | None:
+        """The day on which most transactions of valid rows lie, in a time zone; None without any."""
+        days: Counter[str] = Counter()
+        for hour, rows in self.hours.items():
+            days[datetime.fromtimestamp(hour * 3600, ZoneInfo(zone)).date().isoformat()] += rows
+        return max(days, key=lambda day: (days[day], day)) if days else None
 
     def unknown_categories(self) -> tuple[str, ...]:
         """Unknown categories that may be shown."""
@@ -235,9 +261,24 @@ def tally_block(
         tally.categories.update(dict(categories.value_counts().iter_rows()))
         _count_phones(tally, checked, valid)
         _count_identifiers(tally, checked, valid)
+        _count_hours(tally, times)
         if by_store:
             _sum_stores(tally, checked, valid)
+        elif "store_code" in checked.values:
+            stores = checked.values["shop_id"]
+            stores = stores if everything else stores.filter(pl.Series(valid))
+            tally.stores.update(dict(stores.value_counts().iter_rows()))
     return tally
+
+
+def _count_hours(tally: Tally, times: npt.NDArray[np.int64]) -> None:
+    """Count rows by the hour they lie in. Rows of many years are no day's file, and are not counted."""
+    hours = times // 3600
+    first = int(hours.min())
+    if int(hours.max()) - first < _MOST_HOURS:
+        tally.hours.update(
+            {first + hour: rows for hour, rows in enumerate(np.bincount(hours - first).tolist()) if rows}
+        )
 
 
 def _count_identifiers(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_]) -> None:

@@ -88,6 +88,7 @@ def html(report: Report, *, summary: EventsSummary | None = None) -> str:
         _rows(report),
         _events(summary) if summary and summary.get("events") else "",
         *(_issues(report, severity) for severity in _SEVERITIES),
+        _drift(report),
         _excluded(report),
         _identifiers(report),
         _content(report),
@@ -113,6 +114,8 @@ def _verdict(report: Report, summary: EventsSummary | None) -> tuple[str, str]:
         return "bad", "The file can't be used as it is."
     if summary and summary.get("open"):
         return "warn", f"Not finished: {summary['open']}."
+    if report.drift:
+        return "warn", f"The file has less than usual: {report.drift[0]}."
     if report.rows_rejected:
         return "warn", f"The file was used; {counted(report.rows_rejected, 'row')} left out."
     return "good", "The file is fine."
@@ -275,6 +278,15 @@ def _issue(issue: ReportIssue, most: int, total: int) -> list[str]:
         lines + more,
         f"<span class='quiet'>{_ACTORS[who_acts(issue.rule, todo)]}</span>{marked(todo)}" if todo else "",
     ]
+
+
+def _drift(report: Report) -> str:
+    """What is less than usual; nothing where nobody looked."""
+    if not report.drift_basis:
+        return ""
+    found = "".join(f"<li>{escape(finding)}</li>" for finding in report.drift)
+    listed = f"<ul>{found}</ul>" if found else "<p>Nothing has fallen.</p>"
+    return section("Compared with earlier files", listed, f"<p>Compared with {escape(report.drift_basis)}.</p>")
 
 
 def _identifiers(report: Report) -> str:

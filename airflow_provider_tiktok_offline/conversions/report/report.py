@@ -82,6 +82,10 @@ class Report:
         identifiers: rows by the identifiers that can be used: ``email``, ``phone``, ``both`` of the valid rows, and
             ``none``: rows that are left out for having none.
         stores: store -> rows and sums of its valid rows; only where asked for.
+        store_keys: digest of a store -> its valid rows, by which files are compared.
+        day: the day on which most transactions of the valid rows lie, in ``time_zone``.
+        drift: what is less than usual, in words; empty where nothing is, or nothing was compared.
+        drift_basis: what the file was compared with, or why with nothing.
         time_zone: the advertiser's, for times that people read.
         first_time, last_time: of the valid rows, seconds since 1970.
         phones: ``looked_at``, the phone numbers of all valid rows, and ``not_valid``, those of them that are in no
@@ -117,6 +121,10 @@ class Report:
     unknown_categories: tuple[str, ...] = ()
     identifiers: Mapping[str, int] = field(default_factory=dict)
     stores: Mapping[str, StoreSums] = field(default_factory=dict)
+    store_keys: Mapping[str, int] = field(default_factory=dict)
+    day: str | None = None
+    drift: tuple[str, ...] = ()
+    drift_basis: str = ""
     time_zone: str = "UTC"
     first_time: int | None = None
     last_time: int | None = None
@@ -149,6 +157,13 @@ class Report:
         if not looked_at:
             return ""
         return f"phones possible but not valid: {not_valid / looked_at:.1%} of {looked_at:,}"
+
+    @property
+    def drift_in_words(self) -> str:
+        """What is less than usual, and what the file was compared with; empty where nobody looked."""
+        if not self.drift:
+            return f"compared with {self.drift_basis}: as usual" if self.drift_basis else ""
+        return f"less than usual: {'; '.join(self.drift)} (compared with {self.drift_basis})"
 
     @property
     def opt_outs_in_words(self) -> str:
@@ -216,8 +231,8 @@ class Report:
         content["issues"] = tuple(
             ReportIssue(**{**issue, "first_lines": tuple(issue["first_lines"])}) for issue in content["issues"]
         )
-        for name in ("columns", "unknown_categories"):
-            content[name] = tuple(content[name])
+        for name in ("columns", "unknown_categories", "drift"):
+            content[name] = tuple(content.get(name, ()))
         return cls(**content)
 
     def to_arrow(self) -> pa.Table:
@@ -275,7 +290,7 @@ def render(report: Report, console: Console) -> None:
         console.print("excluded: " + ", ".join(f"{reason} {rows:,}" for reason, rows in report.excluded.items()))
     if report.lines_without_row:
         console.print(f"lines without a row: {report.lines_without_row:,}")
-    for text in filter(None, (report.opt_outs_in_words, report.phones_in_words)):
+    for text in filter(None, (report.opt_outs_in_words, report.phones_in_words, report.drift_in_words)):
         console.print(text)
     if report.issues:
         table = Table("severity", "rule", "column", "rows", "share", "first lines")

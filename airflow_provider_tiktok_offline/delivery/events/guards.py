@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import Events, open_events
+from airflow_provider_tiktok_offline.delivery.events.file_drift import drift_breaches
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.outcome_counts import with_amounts
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step, resume
@@ -24,22 +25,35 @@ def check_guards(ctx: DeliveryContext, state: DeliveryState, prepared: Events) -
 
     :raises GuardError: naming every guard that is breached; nothing was sent.
     """
-    breached = _breaches(ctx, state, prepared)
+    breached = (*_breaches(ctx, state, prepared), *drift_breaches(ctx, state.id))
     approval = Approval.of(state)
     if breached and (approval is None or approval.breaches != breached):
         raise GuardError(
             f"nothing was sent: {'; '.join(breached)}.",
             where=state.uri,
-            todo="If that is right, raise the guard in advertisers.yaml and clear the dedupe task.",
+            todo="If that is right, raise the guard, or set drift: warn, in advertisers.yaml and clear dedupe.",
         )
 
 
 def breaches(ctx: DeliveryContext, delivery_id: str) -> tuple[str, ...]:
-    """Which guards a prepared delivery breaches, in words without a customer's data; none for a closed one."""
+    """Which guards a prepared delivery breaches, in words without a customer's data; none for a closed one.
+
+    :raises GuardError: if one is breached that a person may not approve.
+    """
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         return ()
-    return _breaches(ctx, state, open_events(ctx, delivery_id))
+    found = _breaches(ctx, state, open_events(ctx, delivery_id))
+    drifted = drift_breaches(ctx, delivery_id)
+    guards, drift = ctx.config.guards.on_breach, ctx.config.drift
+    final = (*(found if guards == "stop" else ()), *(drifted if drift == "stop" else ()))
+    if final:
+        raise GuardError(
+            f"nothing was sent: {'; '.join(final)}.",
+            where=state.uri,
+            todo="If that is right, raise the guard, or set drift: warn, in advertisers.yaml and clear this task.",
+        )
+    return (*found, *drifted)
 
 
 def approve(ctx: DeliveryContext, delivery_id: str, breached: Sequence[str]) -> None:

@@ -165,6 +165,8 @@ def _with_report(status: DeliveryStatus, report: Report) -> DeliveryStatus:
         rejected_share=round(report.rejected_ratio, 6),
         gate=report.max_rejected_ratio,
         gate_reason=report.gate_in_words,
+        identifiers=dict(report.identifiers),
+        drift=report.drift,
         values=dict(report.values),
         first_time=_moment(report.first_time),
         last_time=_moment(report.last_time),

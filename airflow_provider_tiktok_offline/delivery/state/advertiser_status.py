@@ -71,6 +71,7 @@ class DeliveryStatus:
         codes: TikTok's return code -> events refused with it.
         values: class or outcome -> currency -> sum.
         identifiers: valid rows by what identifies them: ``email``, ``phone``, ``both``, ``none``, as far as counted.
+        drift: what the file has less of than usual, in words.
         first_time, last_time: of the transactions, ISO 8601, UTC.
         resend_until: until when unconfirmed events are sent again by themselves, ISO 8601, UTC.
         feed: the feed file, on the route ``liveramp``.
@@ -96,6 +97,7 @@ class DeliveryStatus:
     codes: Mapping[str, int] = field(default_factory=dict)
     values: Values = field(default_factory=dict)
     identifiers: Mapping[str, int] = field(default_factory=dict)
+    drift: tuple[str, ...] = ()
     first_time: str | None = None
     last_time: str | None = None
     resend_until: str | None = None

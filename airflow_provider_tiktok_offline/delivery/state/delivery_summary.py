@@ -52,6 +52,7 @@ class DeliverySummary(StepResult):
         events: events by outcome.
         values: outcome -> currency -> sum, as far as it is known.
         report_uri: the report as a page.
+        drift: what the file has less of than usual, in words.
         already_closed: the delivery was closed before.
         waiting: why its rows wait for the next feed file; empty if they do not.
         open: what keeps it from being closed; empty if nothing.
@@ -72,6 +73,7 @@ class DeliverySummary(StepResult):
     events: Mapping[str, int] = field(default_factory=dict)
     values: Values = field(default_factory=dict)
     report_uri: str = ""
+    drift: tuple[str, ...] = ()
     already_closed: bool = False
     waiting: str = ""
     open: str = ""

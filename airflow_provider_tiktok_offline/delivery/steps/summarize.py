@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import SETTLED
+from airflow_provider_tiktok_offline.delivery.events.day_history import FIGURES, figures_of
 from airflow_provider_tiktok_offline.delivery.events.plan_outcomes import outcomes
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
 from airflow_provider_tiktok_offline.delivery.source.source_retention import retain_source
@@ -123,7 +124,7 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
         ctx.deliveries.save(state, status="failed")
         return summary
     if ctx.live:
-        ctx.ledger.records.append(_record(ctx, state, summary, request_ids))
+        ctx.ledger.records.append({**_record(ctx, state, summary, request_ids), **_figures(report)})
     retain_source(ctx, state)
     ctx.deliveries.save(state, status="closed")
     StagedParts(ctx.staging, delivery_id).clear()
@@ -143,6 +144,7 @@ def _summary(ctx: DeliveryContext, state: DeliveryState, report: Report | None) 
         as_of=state.as_of.isoformat(),
         rows=_rows(state, report),
         report_uri=ctx.uri(f"{ctx.folder(state.id)}/report.html"),
+        drift=() if report is None else report.drift,
     )
     summary = _with_events(ctx, state, summary)
     delivered = DeliverResult.of(state)
@@ -228,6 +230,12 @@ def _publish(ctx: DeliveryContext, report: Report, summary: DeliverySummary) -> 
 
     page = html(report, summary=cast("EventsSummary", summary.to_dict()))
     ctx.objects.put(f"{ctx.folder(summary.delivery_id)}/report.html", page.encode())
+
+
+def _figures(report: Report | None) -> dict[str, object]:
+    """What later files are compared with."""
+    figures = None if report is None else figures_of(report)
+    return {} if figures is None else {FIGURES: figures.to_dict()}
 
 
 def _record(

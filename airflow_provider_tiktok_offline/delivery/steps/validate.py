@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import staged_verdicts
+from airflow_provider_tiktok_offline.delivery.events.file_drift import with_drift
 from airflow_provider_tiktok_offline.delivery.events.validation import (
     check_gate,
     keep_report,
@@ -84,6 +85,8 @@ def validate(
         planned = ctx.live and DedupeResult.of(state) is not None
         if state.status != "closed" and not (planned and staged_verdicts(ctx, delivery_id)):
             check.stage_verdicts(delivery_id)
+    if state.status != "closed":
+        report = with_drift(ctx, report)
     result = validate_result(ctx, state, report, mtime=seen.mtime)
     if result.closed:
         return result
