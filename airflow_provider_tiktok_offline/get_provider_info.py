@@ -41,7 +41,25 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [_modules(_FILES, "triggers.conversion_file")],
         "hooks": [_modules(_TIKTOK, "hooks.tiktok"), _modules(_FILES, "hooks.sftp")],
         "extra-links": [f"{_PACKAGE}.links.FileReportLink", f"{_PACKAGE}.links.EventsManagerLink"],
+        "config": {"tiktok_offline": _page_options()},
         "connection-types": [_connection_type()],
+    }
+
+
+def _page_options() -> dict[str, object]:
+    """The section ``[tiktok_offline]`` of Airflow's configuration."""
+    return {
+        "description": "The page in Airflow that shows what became of the files.",
+        "options": {
+            "values_for": {
+                "description": "Who sees sums of money on the page: editors (who may edit the DAG), readers, nobody, "
+                "or user names with commas between them.",
+                "version_added": "0.2.0",
+                "type": "string",
+                "example": "ana, ben",
+                "default": "editors",
+            }
+        },
     }
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.delivery.state.step_results import plain
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.glue.file_day import file_day
 
@@ -27,6 +25,8 @@ log = logging.getLogger(__name__)
 STATUS_KEY = "tiktok_offline_status"
 #: The figures of the last days, as columns.
 HISTORY_KEY = "tiktok_offline_history"
+#: What doctor has found, among the XComs of its task.
+DOCTOR_KEY = "tiktok_offline_doctor"
 #: Steps whose end is told.
 TOLD = frozenset({"validate", "upload", "summary", "report"})
 #: Steps that hand the history on.
@@ -48,6 +48,7 @@ def told(step: str, ctx: DeliveryContext, context: Context) -> Iterator[None]:
 
 def leave_findings(ctx: DeliveryContext, context: Context, findings: Sequence[Finding]) -> None:
     """Leave what doctor has found, and keep it with the advertiser's status."""
+    from airflow_provider_tiktok_offline.delivery.operations import status_documents
     from airflow_provider_tiktok_offline.delivery.operations.status import doctor_status, note_doctor
 
     _leave(
@@ -55,7 +56,7 @@ def leave_findings(ctx: DeliveryContext, context: Context, findings: Sequence[Fi
         ctx,
         context,
         lambda: note_doctor(ctx, findings),
-        more={"doctor": plain(asdict(doctor_status(ctx, findings)))},
+        more={"doctor": status_documents.doctor_document(doctor_status(ctx, findings))},
     )
 
 
@@ -133,7 +134,7 @@ def _leave(
         log.warning("The status of the run is incomplete: %s", fault)
     except Exception as fault:
         log.warning("The status of the run is incomplete: unexpected %s", type(fault).__name__)
-    context["ti"].xcom_push(key=STATUS_KEY, value=document)
+    context["ti"].xcom_push(key=DOCTOR_KEY if step == "doctor" else STATUS_KEY, value=document)
 
 
 def _noted(step: str, ctx: DeliveryContext, context: Context) -> AdvertiserStatus | None:

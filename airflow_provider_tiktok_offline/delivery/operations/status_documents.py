@@ -18,6 +18,7 @@ from airflow_provider_tiktok_offline.delivery.state.advertiser_status import (
     VERSION,
     AdvertiserStatus,
     DeliveryStatus,
+    DoctorStatus,
 )
 from airflow_provider_tiktok_offline.delivery.state.step_results import plain
 
@@ -62,6 +63,17 @@ def error_document(error: TikTokOfflineError) -> dict[str, object]:
     }
 
 
+def doctor_document(doctor: DoctorStatus) -> dict[str, object]:
+    """The last look: how many checks were in order, and the findings that need somebody, faults first."""
+    open_ones = sorted((one for one in doctor.findings if one.status != "ok"), key=lambda one: one.status)
+    return {
+        "at": doctor.at,
+        "ok": len(doctor.findings) - len(open_ones),
+        "findings": [plain(asdict(one)) for one in open_ones],
+        "passed": [one.subject for one in doctor.findings if one.status == "ok"],
+    }
+
+
 def recent_document(status: AdvertiserStatus, today: date, delivery_ids: Sequence[str] = ()) -> dict[str, object]:
     """The small document: the newest delivery, fourteen days, the usual number of rows, doctor and attribution.
 
@@ -79,7 +91,7 @@ def recent_document(status: AdvertiserStatus, today: date, delivery_ids: Sequenc
         "rows": [_sum(days.get(day.isoformat(), []), "total") for day in window],
         "states": "".join(_letter(days.get(day.isoformat(), [])) for day in window),
         "usual_rows": _usual(days, date.fromisoformat(newest)),
-        "doctor": None if status.doctor is None else plain(asdict(status.doctor)),
+        "doctor": None if status.doctor is None else doctor_document(status.doctor),
         "attribution": plain(asdict(status.attribution[-1])) if status.attribution else None,
         "incidents": list(status.incidents),
     }

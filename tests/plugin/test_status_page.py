@@ -1,0 +1,208 @@
+"""The JSON API behind the page in Airflow: who sees what, in which order, and at what cost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_tiktok_offline.plugin.judgement import STATES
+from tests.plugin.asking import MARK
+from tests.plugin.seeding import SCENES, config_of, dag_id_of, name_of
+from tests.servers.airflow import AirflowHome, airflow_environment
+
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("status_page")]
+
+ROOT = "/tiktok-offline-status"
+OVERVIEW = f"{ROOT}/api/overview?limit=200"
+NUMBER = 24
+SCRIPTS = sorted(
+    path.stem for path in (Path(__file__).parents[2] / "airflow_provider_tiktok_offline/plugin/browser").glob("*.js")
+)
+ROUTES = [
+    OVERVIEW,
+    f"{ROOT}/api/advertisers/{dag_id_of(20)}",
+    f"{ROOT}/api/advertisers/{dag_id_of(20)}/days/2026-11-21",
+    *(f"{ROOT}/{script}.js" for script in SCRIPTS),
+]
+
+#: User and URL -> what Airflow answered.
+Answers = Mapping[tuple[str | None, str], Mapping[str, Any]]
+
+
+def ask(home: AirflowHome, *requests: tuple[str | None, str]) -> Sequence[Mapping[str, Any]]:
+    """What Airflow's API server answers, to whom."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.plugin.asking"],
+        env=home.process_environment(),
+        input="\n".join(json.dumps({"user": user, "url": url}) for user, url in requests),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    return [json.loads(line.removeprefix(MARK)) for line in ended.stdout.splitlines() if line.startswith(MARK)]
+
+
+@pytest.fixture(scope="module", name="home")
+def _home(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+    home = airflow_environment(tmp_path_factory.mktemp("status_page") / "airflow")
+    home.home.mkdir()
+    home.initialise()
+    return home
+
+
+@pytest.fixture(scope="module", name="answers")
+def _answers(home: AirflowHome) -> Answers:
+    asked: list[tuple[str | None, str]] = [("before", OVERVIEW), (None, f"seed {NUMBER} 20")]
+    asked += [(user, url) for user in (None, "nora", "sven", "adam") for url in ROUTES]
+    asked += [
+        ("adam", f"{OVERVIEW}&state=gate"),
+        ("adam", f"{OVERVIEW}&search=BERLIN_003"),
+        ("adam", f"{ROOT}/api/overview?limit=5&offset=5"),
+        ("adam", f"{ROOT}/api/overview?limit=201"),
+        ("adam", f"{ROOT}/api/advertisers/nothing_0"),
+        ("adam", f"{ROOT}/api/advertisers/{dag_id_of(3)}"),
+        ("adam", f"{ROOT}/nothing.js"),
+        (None, "routes"),
+        ("nora", f"{ROUTES[1]}?values_for"),
+        ("adam", f"{ROUTES[1]}?values_for"),
+    ]
+    return dict(zip(asked, ask(home, *asked), strict=True))
+
+
+def body(answer: Mapping[str, Any]) -> dict[str, Any]:
+    assert answer["status"] == 200, answer
+    content: dict[str, Any] = json.loads(answer["text"])
+    return content
+
+
+def test_every_route_is_asked_for_here(answers: Answers) -> None:
+    """A route that is added is asked for without a login, too."""
+    assert set(answers[None, "routes"]["paths"]) == {
+        "/{script}.js",
+        "/api/overview",
+        "/api/advertisers/{dag_id}",
+        "/api/advertisers/{dag_id}/days/{day}",
+    }
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_nobody_sees_anything_without_a_login(answers: Answers, route: str) -> None:
+    """Airflow protects nothing of a plugin's app by itself."""
+    assert answers[None, route]["status"] == 401
+    assert "tiktok" not in answers[None, route]["text"].lower()
+    assert answers["adam", route]["status"] == 200
+
+
+def test_two_users_see_different_rows(answers: Answers) -> None:
+    """Each sees the DAGs that they may read, and no counts of others."""
+    seen = {user: body(answers[user, OVERVIEW]) for user in ("nora", "sven", "adam")}
+    rows = {user: {row["dag_id"] for row in one["advertisers"]} for user, one in seen.items()}
+    assert rows["nora"] == {dag_id_of(number) for number in range(0, NUMBER, 2)}
+    assert rows["sven"] == {dag_id_of(number) for number in range(1, NUMBER, 2)}
+    assert rows["adam"] == rows["nora"] | rows["sven"]
+    assert sum(seen["nora"]["counts"].values()) == seen["nora"]["total"] == NUMBER // 2
+    for url in ROUTES[1:3]:
+        assert answers["nora", url]["status"] == 200
+        assert answers["sven", url]["status"] == 403
+
+
+def test_sums_of_money_need_a_right_of_their_own(answers: Answers) -> None:
+    """By default who may edit the DAG sees them; a setting names others."""
+    for url in ROUTES[:2]:
+        amount = answers["adam", url]["text"]
+        assert '.00"' in amount or "." in amount
+        assert '"accepted":{"' in amount or '"values":{"' in amount
+        assert not any(name in answers["nora", url]["text"] for name in ('"values":{', '"spend":"', '"value":{"'))
+    assert not body(answers["nora", ROUTES[1]])["values_shown"]
+    named, other = (answers[user, f"{ROUTES[1]}?values_for"] for user in ("nora", "adam"))
+    assert body(named)["values"]
+    assert body(other)["values"] is None
+
+
+def test_the_worst_stands_first_and_each_state_has_its_reason(
+    answers: Answers,
+) -> None:
+    """Each invented scene is told by its own state."""
+    rows = body(answers["adam", OVERVIEW])["advertisers"]
+    states = {row["advertiser"]: row["state"] for row in rows}
+    for number, scene in enumerate(SCENES):
+        expected = {"liveramp": "delivered"}.get(scene, scene)
+        assert states[name_of(number)]["key"] == expected, scene
+        assert states[name_of(number)]["reason"]
+    ranks = [STATES[row["state"]["key"]].rank for row in rows]
+    assert ranks == sorted(ranks)
+    for scene in ("failed", "gate", "approval", "unsettled", "pool", "late", "fault"):
+        assert states[name_of(SCENES.index(scene))]["todo"], scene
+
+
+def test_a_row_says_what_its_file_became(answers: Answers) -> None:
+    """The awaited file, rendered, with day and zone; the share against the gate; what is left of the window."""
+    rows = {row["advertiser"]: row for row in body(answers["adam", OVERVIEW])["advertisers"]}
+    waits = rows[name_of(SCENES.index("waiting"))]
+    assert waits["expected"].endswith(f"sales_{waits['awaited_day'].replace('-', '')}.csv")
+    assert waits["time_zone"] == config_of(SCENES.index("waiting")).time_zone
+    assert waits["next_look"] > body(answers["adam", OVERVIEW])["at"]
+    gate = rows[name_of(SCENES.index("gate"))]
+    assert gate["rejected_share"] > gate["gate"] == 0.05
+    doubt = rows[name_of(SCENES.index("unsettled"))]
+    assert doubt["events"]["unconfirmed"] == 140
+    assert 29 < doubt["window_hours_left"] < 31
+    assert len(doubt["bars"]["rows"]) == len(doubt["bars"]["states"]) == 14
+    good = rows[name_of(20)]
+    assert good["new"] == good["events"]["accepted"] + good["events"]["refused"]
+    assert good["difference"] == pytest.approx(good["rows"]["total"] / good["usual_rows"] - 1, abs=1e-3)
+
+
+def test_the_funnel_adds_up(answers: Answers) -> None:
+    """From each step to the next the difference is what its reasons say, in words that can't be misread."""
+    shown = body(answers["adam", f"{ROOT}/api/advertisers/{dag_id_of(3)}"])
+    steps = shown["deliveries"][0]["funnel"]
+    for before, after in pairwise(steps):
+        assert before["count"] - after["count"] == sum(reason["count"] for reason in after["lost"]), after["name"]
+    assert steps[-1]["label"] == "received by TikTok, not matched yet"
+    assert {reason["name"] for reason in steps[-1]["lost"]} == {"40002", "unconfirmed"}
+    assert all(reason["text"].startswith("refused by our rules") for reason in steps[1]["lost"][:2])
+    assert len(shown["history"]["rows"]["total"]) == 90
+    assert shown["history"]["changes"][-1]["what"] == "resolve"
+
+
+def test_the_overview_is_paged_and_searched(answers: Answers) -> None:
+    """What is asked for, and no more than two hundred rows."""
+    everything = body(answers["adam", OVERVIEW])["advertisers"]
+    page = body(answers["adam", f"{ROOT}/api/overview?limit=5&offset=5"])
+    assert [row["dag_id"] for row in page["advertisers"]] == [row["dag_id"] for row in everything[5:10]]
+    assert page["total"] == NUMBER
+    [only] = body(answers["adam", f"{OVERVIEW}&state=gate"])["advertisers"]
+    assert only["state"]["key"] == "gate"
+    [found] = body(answers["adam", f"{OVERVIEW}&search=BERLIN_003"])["advertisers"]
+    assert found["advertiser"] == name_of(3)
+    assert answers["adam", f"{ROOT}/api/overview?limit=201"]["status"] == 422
+    assert answers["adam", f"{ROOT}/api/advertisers/nothing_0"]["status"] == 404
+    assert answers["adam", f"{ROOT}/nothing.js"]["status"] == 404
+
+
+def test_no_query_is_made_for_each_row(answers: Answers) -> None:
+    """An empty installation and two dozen advertisers cost the same number of queries."""
+    empty = answers["before", OVERVIEW]
+    assert body(empty)["advertisers"] == []
+    full = answers["adam", OVERVIEW]
+    assert len(body(full)["advertisers"]) == NUMBER
+    assert full["queries"] <= empty["queries"]
+
+
+def test_a_script_names_no_other_host() -> None:
+    """Everything that a browser loads comes from this server, below whatever path it has."""
+    folder = Path(__file__).parents[2] / "airflow_provider_tiktok_offline/plugin/browser"
+    for path in folder.glob("*.js"):
+        text = path.read_text()
+        assert "http://" not in text.replace("http://www.w3.org", "")
+        assert "https://" not in text
+        assert len(text.splitlines()) < 400
