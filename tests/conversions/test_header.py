@@ -156,6 +156,16 @@ def test_a_constant_may_not_hide_a_column() -> None:
         check(text([GOOD]), replace(SETTINGS, constants={"transaction_category": "Purchase"}))
 
 
+def test_doubled_line_ends_are_named() -> None:
+    """A file of `\\r\\r\\n` is read on the direct route, and told what it has; LiveRamp's file may not have them."""
+    content = text([{}, {"product_name": "hat"}]).replace("\n", "\r\r\n")
+    report = check(content)
+    assert report.rows_valid == 2
+    assert "\\r\\r\\n" in next(issue.message for issue in report.issues if issue.rule == "line_ending_doubled")
+    with pytest.raises(InputFileError, match=r"\\r\\r\\n"):
+        check(content, LIVERAMP)
+
+
 @pytest.mark.parametrize("value", ["bob@example.com", "2125550100", "12.50", "CompletePayment", "2026-11-20"])
 def test_a_row_glued_to_the_header_shows_no_name_and_no_town(value: str) -> None:
     """If one cell is data, its neighbours may be too: only known names are shown, in errors and in the report."""

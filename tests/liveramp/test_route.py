@@ -120,7 +120,7 @@ def test_rejected_rows_can_stop_the_file(office: Office) -> None:
     rows = [row(number) for number in range(30)]
     rows[3] = ("not an address", *rows[3][1:4], "", rows[3][5])
     stamp = office.drop("a.psv", rows)
-    with pytest.raises(FeedError, match="1 rows are rejected"):
+    with pytest.raises(FeedError, match="1 row is rejected"):
         office.run("daily/1", [stamp])
     assert office.delivered() == {}
 

@@ -114,6 +114,7 @@ def prepare(
     """Turn a conversion file into hashed events: Parquet parts, manifest.json and report.json; nothing is sent."""
     from airflow_provider_tiktok_offline.conversions.preparation import prepare as engine
     from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+    from airflow_provider_tiktok_offline.conversions.report.report import number_of
 
     entry = advertiser_config(config, advertiser)
     if to.exists() and not to.is_dir():
@@ -138,7 +139,8 @@ def prepare(
                 spill_dir=job.spill_dir,
             ),
         )
-    output().print(f"{to}: {made.manifest['events']:,} events in {len(made.manifest['parts'])} parts")
+    events, parts_made = made.manifest["events"], len(made.manifest["parts"])
+    output().print(f"{to}: {number_of(events, 'event')} in {number_of(parts_made, 'part')}")
     _finish(made.report, html)
 
 

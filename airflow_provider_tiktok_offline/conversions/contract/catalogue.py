@@ -86,6 +86,7 @@ _FILE_RULES = (
     Rule("utf16", "file", (), "The text is UTF-16 and not UTF-8.", _ERROR, "\"Unicode text\" from a spreadsheet (UTF-16)", "LiveRamp", "Save it as \"CSV UTF-8\".", locked=True),
     Rule("gzip_damaged", "file", (), "The .gz file is cut off or damaged.", _ERROR, "a .gz cut off in the middle", "package", "Transfer it again.", locked=True),
     Rule("line_ending", "file", (), "Lines end in \\r alone.", _ERROR, "\\r alone", "package", "Export with Unix or Windows line ends.", locked=True),
+    Rule("line_ending_doubled", "file", (), "Lines end in \\r\\r\\n: a program wrote Windows line ends, and another made them Windows line ends once more.", _by_profile("note", "error"), "\\r\\r\\n", "package", "Open the file for writing without translation of line ends, as with `newline=''` in Python."),
     Rule("file_too_large", "file", (), "The uncompressed file is larger than `limits.bytes` (50 GB).", _ERROR, "a .gz that unpacks to more", "programme", "Split the export, or raise `limits.bytes`.", locked=True),
     Rule("too_many_rows", "file", (), "The file has more than `limits.rows` rows (500,000,000).", _ERROR, "500,000,001 rows", "programme", "Split the export, or raise `limits.rows`.", locked=True),
     Rule("byte_order_mark", "file", (), "The file starts with a byte order mark.", _by_profile("note", "warning"), "a file saved by Excel", "LiveRamp", "Nothing: it is skipped. Save without it where you can."),

@@ -51,12 +51,14 @@ class HeaderLine:
         byte_order_mark: whether a byte order mark precedes it.
         number: its line number.
         delimiter: what a ``sep=`` line above it says.
+        doubled: whether it ends in ``\\r\\r\\n``.
     """
 
     text: bytes = field(repr=False)
     byte_order_mark: bool = False
     number: int = 1
     delimiter: str | None = None
+    doubled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,8 @@ def parse_header(line: HeaderLine, file: str, ending: str, settings: ConversionS
     findings = _Findings(settings)
     if line.byte_order_mark:
         findings.add("byte_order_mark", RULES["byte_order_mark"].todo)
+    if line.doubled:
+        findings.add("line_ending_doubled", RULES["line_ending_doubled"].fault)
     shown = _shown(cells, wanted)
     if not any(_near(cell, wanted) for cell in cells):
         raise InputFileError(

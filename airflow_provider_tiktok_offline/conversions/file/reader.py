@@ -266,7 +266,9 @@ class FileReader:
     def _header_line(self, delimiter: str | None) -> HeaderLine:
         pending = self._pending
         end = pending.find(b"\n")
-        line = bytes(pending if end < 0 else pending[:end]).rstrip(b"\r")
+        line = bytes(pending if end < 0 else pending[:end])
+        doubled = end >= 0 and line.endswith(b"\r\r")
+        line = line.rstrip(b"\r")
         if b"\r" in line:
             raise self._fault("line_ending", "lines end in \\r alone.", "Export with Unix or Windows line ends.")
         if end < 0 and len(pending) >= _HEADER_BYTES:
@@ -275,7 +277,7 @@ class FileReader:
         self._take(pending[:end])
         del pending[:end]
         self._lines += 1
-        return HeaderLine(line, self._byte_order_mark, self._lines, delimiter)
+        return HeaderLine(line, self._byte_order_mark, self._lines, delimiter, doubled)
 
     def _cut(self, header: Header, *, last: bool = False) -> Iterator[Block]:
         """Take whole lines off the pending bytes; records that may go on in bytes not yet read stay."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from airflow_provider_tiktok_offline.conversions.report.report import number_of
+
 
 def section(title: str, *parts: str) -> str:
     """A part of the page with its heading."""
@@ -58,11 +60,6 @@ def percent(count: int, total: int) -> str:
     if count and share < 0.01:
         return "<0.01 %"
     return f"{share:.2f} %" if share < 10 or share > 99 else f"{share:.1f} %"
-
-
-def number_of(number: int, thing: str) -> str:
-    """A number and its thing, singular or plural."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def counted(number: int, thing: str) -> str:

@@ -19,14 +19,13 @@ from airflow_provider_tiktok_offline.conversions.report.html_parts import (
     counted,
     html_table,
     marked,
-    number_of,
     percent,
     section,
     sentence,
     share_bar,
     stack,
 )
-from airflow_provider_tiktok_offline.conversions.report.report import Report, ReportIssue, money
+from airflow_provider_tiktok_offline.conversions.report.report import Report, ReportIssue, money, number_of
 
 #: Class of rows -> what it means, in a reader's words.
 _CLASSES = {

@@ -201,7 +201,8 @@ class Report:
             excluded = f" and {self.rows_excluded:,} are left out ({reasons})" if reasons else ""
             return f"no row is valid: {self.rows_rejected:,} of {self.rows_total:,} are rejected{excluded}"
         return (
-            f"{self.rows_rejected} of {self.rows_total} rows are rejected ({self.rejected_ratio:.1%}), more than "
+            f"{self.rows_rejected:,} of {self.rows_total:,} rows {'is' if self.rows_rejected == 1 else 'are'} rejected "
+            f"({self.rejected_ratio:.1%}), more than "
             f"max_rejected_ratio {self.max_rejected_ratio:.1%} allows"
         )
 
@@ -258,6 +259,11 @@ class Report:
         """The issues as a pandas frame, one row an issue."""
         frame: pd.DataFrame = self.to_arrow().to_pandas()
         return frame
+
+
+def number_of(number: int, thing: str) -> str:
+    """A number and its thing, singular or plural: ``1 row``, ``2,000 rows``."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def money(sums: Mapping[str, str] | str) -> str:

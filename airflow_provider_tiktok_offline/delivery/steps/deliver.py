@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.config.models import LiveRampConfig
+from airflow_provider_tiktok_offline.conversions.report.report import number_of
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
 from airflow_provider_tiktok_offline.delivery.events.feed_job import FeedJob
 from airflow_provider_tiktok_offline.delivery.events.feed_recovery import (
@@ -88,8 +89,9 @@ def _refuse_rejected(settings: LiveRampConfig, state: DeliveryState) -> None:
     validated = ValidateResult.of(state)
     rejected = 0 if validated is None else validated.rows_rejected
     if rejected and settings.on_rejected == "refuse":
+        verb = "is" if rejected == 1 else "are"
         raise FeedError(
-            f"{rejected} rows are rejected, and on_rejected: refuse lets no such file through.",
+            f"{number_of(rejected, 'row')} {verb} rejected, and on_rejected: refuse lets no such file through.",
             where=state.uri,
             todo="Correct the rows, or set on_rejected: leave_out.",
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import SETTLED
+from airflow_provider_tiktok_offline.conversions.report.report import number_of
 from airflow_provider_tiktok_offline.delivery.events.day_history import FIGURES, figures_of
 from airflow_provider_tiktok_offline.delivery.events.plan_outcomes import outcomes
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
@@ -216,7 +217,7 @@ def _open_ends(state: DeliveryState, summary: DeliverySummary) -> str:
     by_outcome = sum(summary.events.values())
     if summary.events_total != by_outcome:
         return f"the events do not add up: {summary.events_total} prepared, {by_outcome} by outcome"
-    return ", ".join(f"{count} events {name}" for name, count in _left(summary).items())
+    return ", ".join(f"{number_of(count, 'event')} {name}" for name, count in _left(summary).items())
 
 
 def _left(summary: DeliverySummary) -> dict[str, int]:
