@@ -96,6 +96,11 @@ class DeliveryState:
             shared=self.shared,
         )
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is a live delivery; dry runs and test runs have ids of their own."""
+        return self.id == delivery_id(self.advertiser, self.digest)
+
     def to_dict(self) -> documents.Document:
         """As JSON."""
         return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in asdict(self).items()}

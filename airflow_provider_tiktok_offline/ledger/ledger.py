@@ -69,7 +69,7 @@ class Ledger:
         self.deliveries = deliveries
         self.retry_window = retry_window
         self.root = f"{place.root}/{meta.generation}"
-        self.table = WitnessedTable(objects, f"{self.root}/keys", clock)
+        self.table = WitnessedTable(objects, f"{self.root}/keys", clock, keys="event_key")
         self.claims = Claims(objects, self.root, clock)
         self.records = Records(objects, f"{self.root}/records", clock)
         self._secret = secret

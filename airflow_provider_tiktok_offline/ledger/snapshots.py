@@ -27,6 +27,11 @@ class DataFile:
     day: str
     size: int
 
+    @property
+    def name(self) -> str:
+        """The last segment of its path, its own in the table."""
+        return self.path.rpartition("/")[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

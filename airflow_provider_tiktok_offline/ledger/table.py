@@ -7,9 +7,9 @@ version and its row count and is advanced after every commit; a table that has f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -42,20 +42,24 @@ class Witness:
         version: the highest version ever committed.
         rows: its row count.
         log_from: the oldest log entry that must be there.
+        sums: name of each data file -> sum over its keys, where the table has keys.
     """
 
     version: int
     rows: int
     log_from: int
+    sums: dict[str, int] = field(default_factory=dict)
 
 
 class WitnessedTable:
     """One Delta table of the ledger, partitioned by ``day``.
 
     :param path: its folder in the store; the witness lies beside it.
+    :param keys: its column of keys; the witness then tells if one of them was changed.
     """
 
-    def __init__(self, objects: ObjectStore, path: str, clock: Clock) -> None:
+    def __init__(self, objects: ObjectStore, path: str, clock: Clock, *, keys: str | None = None) -> None:
+        self._keys = keys
         self._objects = objects
         self.path = path
         self._witness = f"{path}.witness.json"
@@ -147,13 +151,20 @@ class WitnessedTable:
 
     def advance(self, newest: Snapshot, *, log_from: int | None = None) -> None:
         """Bring the witness up to a version."""
+        known = self._read_witness().sums
+        missing = [file for file in newest.files if file.name not in known] if self._keys else []
+        made = self._sums(missing)
 
         def edit(document: documents.Document) -> documents.Document | None:
+            before = documents.typed(document, Witness, f"{self._objects.uri}/{self._witness}")
             after = dict(document)
-            if newest.version > document["version"]:
+            if newest.version > before.version:
                 after.update(version=newest.version, rows=newest.rows)
+            if newest.version >= before.version and self._keys:
+                sums = before.sums | made
+                after["sums"] = {file.name: sums[file.name] for file in newest.files if file.name in sums}
             if log_from is not None:
-                after["log_from"] = max(log_from, document["log_from"])
+                after["log_from"] = max(log_from, before.log_from)
             return None if after == document else after
 
         documents.change(self._objects, self._witness, self._clock, edit)
@@ -175,9 +186,18 @@ class WitnessedTable:
         First only keys are read, to see which files hold any; few do, and of those the rest is read.
         """
         wanted = keys.lazy()
-        hits = self.scan(files, ["event_key", "file"]).join(wanted, on="event_key", how="semi")
-        names = {path.rpartition("/")[2] for path in self.collect(hits.group_by("file").len())["file"]}
-        holding = [file for file in files if file.path.rpartition("/")[2] in names]
+        marked = wanted.select("event_key").unique().with_columns(hit=pl.lit(1, dtype=pl.UInt32))
+        # The sums are made on the way, of the keys that are read anyway.
+        looked = (
+            self.scan(files, ["event_key", "file"])
+            .with_columns(sum=_sum_of("event_key"))
+            .join(marked, on="event_key", how="left")
+            .group_by("file")
+            .agg(pl.col("sum").sum(), pl.col("hit").sum())
+        )
+        found = {path.rpartition("/")[2]: (total, hits) for path, total, hits in self.collect(looked).iter_rows()}
+        self._check_sums({name: total for name, (total, _) in found.items()})
+        holding = [file for file in files if found.get(file.name, (0, 0))[1]]
         rows = [
             self.collect(self.scan(holding[start : start + _AT_ONCE], columns).join(wanted, on="event_key", how="semi"))
             for start in range(0, len(holding), _AT_ONCE)
@@ -202,7 +222,10 @@ class WitnessedTable:
 
     def compact(self) -> int:
         """Merge small files of each partition; how many files went."""
-        before = len(self.snapshot().files)
+        snapshot = self.snapshot()
+        if self._keys:
+            self._check_sums(self._sums(snapshot.files))
+        before = len(snapshot.files)
         self._commit(lambda table: table.optimize.compact())
         return before - len(self.snapshot().files)
 
@@ -229,6 +252,27 @@ class WitnessedTable:
         for path in log:
             if any(version < oldest_needed for version in _versions(_LOG_ENTRY, [path])):
                 self._objects.delete(path)
+
+    def _sums(self, files: Sequence[DataFile]) -> dict[str, int]:
+        """Name of each file -> sum over its keys."""
+        if not files or self._keys is None:
+            return {}
+        sums = self.scan(files, [self._keys, "file"]).group_by("file").agg(_sum_of(self._keys).sum())
+        return {path.rpartition("/")[2]: total for path, total in self.collect(sums).iter_rows()}
+
+    def _check_sums(self, found: Mapping[str, int]) -> None:
+        """Compare the sums of files with the witness.
+
+        :raises LedgerDamagedError: if a key of a file was changed.
+        """
+        known = self._read_witness().sums if self._keys else {}
+        for name, total in found.items():
+            if known.get(name, total) != total:
+                raise LedgerDamagedError(
+                    f"the keys in the table's file {name} are not those that were committed",
+                    where=self._where,
+                    todo="Nothing was sent. Restore the file, or rebuild the ledger (docs/operations.md).",
+                )
 
     def _commit(self, action: Callable[[DeltaTable], object]) -> None:
         """Commit a change of files that leaves the rows as they are, or drops old ones."""
@@ -281,6 +325,14 @@ class WitnessedTable:
 def _versions(pattern: re.Pattern[str], paths: Iterable[str]) -> list[int]:
     """The versions in the names of log entries or checkpoints."""
     return [int(match.group(1)) for path in paths if (match := pattern.search(path))]
+
+
+def _sum_of(column: str) -> pl.Expr:
+    """A number of each 16-byte key, to be summed up in wrapping arithmetic: one changed bit changes the sum."""
+    low, high = (
+        pl.col(column).bin.slice(start, 8).bin.reinterpret(dtype=pl.UInt64, endianness="little") for start in (0, 8)
+    )
+    return low + high * 3
 
 
 def _writer_properties() -> WriterProperties:

@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
+from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import GuardError
 from tests.delivery.world import World, rows
 
@@ -41,6 +45,40 @@ def test_sizes_are_compared_from_three_files_on(world: World) -> None:
     """Two files are no habit."""
     deliver_usual_files(world, 2)
     assert world.deliver(world.drop(rows(1, 100)), world.context(**SIZE)).events == {"accepted": 100}
+
+
+def dry_run(world: World, stamp: dict[str, Any], holder: str, **changes: Any) -> None:
+    """All steps of a dry run."""
+    ctx = world.context(holder, mode="dry_run", **changes)
+    delivery_id = validate(ctx, stamp).delivery_id
+    normalize_hash(ctx, delivery_id)
+    dedupe(ctx, delivery_id)
+    summarize(ctx, delivery_id)
+
+
+def test_dry_runs_are_no_habit(world: World) -> None:
+    """A file that was looked at three times is not the usual size."""
+    world.init_ledger()
+    stamp = world.drop(rows(1000, 1), name="looked_at.csv")
+    for number in range(3):
+        dry_run(world, stamp, f"looking/{number}")
+    assert world.deliver(world.drop(rows(1, 100)), world.context(**SIZE)).events == {"accepted": 100}
+
+
+@pytest.mark.parametrize("steps", ["validated", "summarized"])
+def test_a_dry_run_of_another_advertiser_stops_no_delivery(world: World, steps: str) -> None:
+    """However far it went; nothing of the ledger or of the live entry has changed by it."""
+    world.init_ledger()
+    stamp = world.drop(rows(1, 5))
+    before = set(world.context().objects.list(""))
+    if steps == "validated":
+        validate(world.context("looking/1", mode="dry_run", name="garden_centre"), stamp)
+    else:
+        dry_run(world, stamp, "looking/1", name="garden_centre")
+    dry_run(world, stamp, "looking/2")
+    made = set(world.context().objects.list("")) - before
+    assert not [path for path in made if path.startswith(("event_sets/", "advertisers/corner_shop/days"))]
+    assert world.deliver(stamp).events == {"accepted": 5}
 
 
 def test_files_of_more_than_28_days_ago_are_not_compared(world: World) -> None:

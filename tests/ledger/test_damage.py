@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -167,3 +168,49 @@ def test_missing_plan_is_noticed(world: World) -> None:
     """A delivery that was never deduped has nothing to send by."""
     with pytest.raises(LedgerDamagedError, match="dedupe"):
         world.ledger().plan(world.enter("monday"))
+
+
+def test_a_flipped_byte_sends_nothing_again(world: World) -> None:
+    """Wherever in a file of keys it is: it is noticed, or it changes nothing that decides about sending."""
+    world.deliver("file", range(20))
+    (path,) = Path(world.objects.uri).rglob("keys/day=*/*.parquet")
+    whole = path.read_bytes()
+    noticed = 0
+    for place in range(4, len(whole) - 8, 1 + len(whole) // 40):
+        broken = bytearray(whole)
+        broken[place] ^= 0x10
+        path.write_bytes(bytes(broken))
+        try:
+            verdicts = world.verdicts(range(20))
+        except LedgerDamagedError:
+            noticed += 1
+            continue
+        assert verdicts.keys() <= {"already_sent", "changed_after_sent"}, (place, verdicts)
+    assert noticed > 3
+    path.write_bytes(whole)
+    assert world.verdicts(range(20)) == {"already_sent": 20}
+
+
+def test_an_empty_witness_is_a_damaged_ledger(used: World) -> None:
+    """Reading and committing tell it in the same way."""
+    delivery = used.enter("next")
+    used.plan(delivery, range(100, 103))
+    used.objects.put(f"{used.ledger().root}/keys.witness.json", b"{}")
+    with pytest.raises(LedgerDamagedError):
+        used.verdicts(range(3))
+    with pytest.raises(LedgerDamagedError):
+        used.ledger()
+
+
+def test_a_table_from_before_the_sums_is_read_and_gets_them(used: World) -> None:
+    """The first commit of this version notes the sums of every file."""
+    path = f"{used.ledger().root}/keys.witness.json"
+    stored = used.objects.get(path)
+    assert stored is not None
+    old = {key: value for key, value in json.loads(stored[0]).items() if key != "sums"}
+    used.objects.put(path, json.dumps(old).encode())
+    assert used.verdicts(range(3)) == {"already_sent": 3}
+    used.deliver("next", range(100, 103))
+    stored = used.objects.get(path)
+    assert stored is not None
+    assert len(json.loads(stored[0])["sums"]) == len(used.ledger().table.snapshot().files)

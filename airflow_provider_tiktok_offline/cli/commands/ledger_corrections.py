@@ -180,13 +180,13 @@ def _live(config: Path, advertiser: str | None) -> Iterator[DeliveryContext]:
 
 
 def _deliveries(context: DeliveryContext, what: str) -> list[DeliveryState]:
-    """The closed or failed deliveries that a file, an id or a day names.
+    """The live deliveries that a file, an id or a day names.
 
     :raises ConfigError: if there is none.
     """
     import re
 
-    known = context.deliveries.list(context.config.name)
+    known = [state for state in context.deliveries.list(context.config.name) if state.counts]
     if re.fullmatch(r"d-[0-9a-f]{24}", what):
         named = [state for state in known if state.id == what]
     elif re.fullmatch(r"\d{4}-\d{2}-\d{2}", what):

@@ -128,7 +128,7 @@ def _size(ctx: DeliveryContext, state: DeliveryState, factor: float) -> list[str
     sizes = [
         other.size
         for other in ctx.deliveries.list(ctx.config.name)
-        if other.id != state.id and other.status == "closed" and other.as_of >= since
+        if other.counts and other.id != state.id and other.status == "closed" and other.as_of >= since
     ]
     if len(sizes) < 3:
         return []
