@@ -284,6 +284,8 @@ class LiveRampConfig(Strict):
         file_name: name of the delivered file, with ``{{ feed }}`` and ``{{ day }}``.
         delimiter: the character between two fields. Without it, the delimiter of the feed's sample file.
         on_rejected: whether rejected rows are left out, or the whole file is refused.
+        order_id: what the feed file's ``order_id`` holds: the order's id, or, for a file with a row an item, the
+            order's id and the product's, joined by ``-``. A partner may take rows of one ``order_id`` for repetitions.
         below_minimum: what becomes of a file of fewer than 25 rows: it is sent, its rows wait for the next file, or
             the run fails.
         gzip: whether the file is compressed.
@@ -302,6 +304,7 @@ class LiveRampConfig(Strict):
     file_name: str = "{{ feed }}_{{ day }}.csv"
     delimiter: Literal["comma", "tab", "pipe"] | None = None
     on_rejected: Literal["leave_out", "refuse"] = "leave_out"
+    order_id: Literal["order", "item"] = "order"
     below_minimum: Literal["send", "carry_over", "fail"] = "send"
     gzip: bool = False
     pgp_key: str | None = None

@@ -50,6 +50,12 @@ REGIONS: dict[str, Region] = {
 }  # fmt: skip
 
 
+def longest_row(connection: Connection) -> int | None:
+    """The longest row that the region of the connection's extra ``liveramp_region`` takes; None without a region."""
+    region = REGIONS.get(str(connection.extra.get("liveramp_region")).lower())
+    return None if region is None else region.row_characters
+
+
 def with_region(connection: Connection) -> Connection:
     """The connection, with host and port of the region that its extra ``liveramp_region`` names, if it has none.
 

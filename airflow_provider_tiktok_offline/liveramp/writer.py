@@ -44,6 +44,7 @@ class FeedSource:
         sha256: digest of the stored bytes that were validated.
         suppressed: lines left out because their people have opted out since they were planned.
         delimiter, categories: what validating found in them; None where only reading tells.
+        item_orders: whether ``order_id`` is written with the product's id behind it.
     """
 
     source: ByteSource
@@ -53,6 +54,7 @@ class FeedSource:
     suppressed: tuple[int, ...] = ()
     delimiter: str | None = None
     categories: frozenset[str] | None = None
+    item_orders: bool = False
 
     def known(self, feed: Feed) -> bool:
         """Whether validating has settled that each of the lines can be written, and that the feed has its category."""
@@ -220,7 +222,8 @@ class _Layout:
         settings = one.settings
         altered = self._rewrites_amounts() or settings.event_map or settings.format.joined or self._shifts_time()
         in_order = [header.places.get(name) for name in feed.columns] == list(range(header.width))
-        self._same_form = self._same_delimiter and in_order and not altered and not settings.repair
+        self._items = one.item_orders and {"order_id", "product_id"} <= set(feed.columns)
+        self._same_form = self._same_delimiter and in_order and not (altered or settings.repair or self._items)
         self._repaired = RepairedRows(header, settings, in_utc=self._shifts_time()) if settings.repair else None
         self._labels = {name: header.labels.get(name, name) for name in feed.columns}
         for column, value in one.settings.constants.items():
@@ -276,6 +279,9 @@ class _Layout:
             frame = cells.select(self._column(name).alias(name) for name in self._feed.columns)
         if self._repaired is None and self._shifts_time():
             frame = frame.with_columns(self._in_utc(cells, frame))
+        if self._items:
+            order, item = pl.col("order_id").fill_null(""), pl.col("product_id").fill_null("")
+            frame = frame.with_columns(pl.when((order != "") & (item != "")).then(order + "-" + item).otherwise(order))
         if parsed.quoted or not self._same_delimiter:
             frame = self._without_unwritable(frame, lines, faults)
         if not frame.height:

@@ -321,3 +321,27 @@ def test_a_customer_who_opts_out_between_plan_and_retry_is_left_out(office: Offi
     office.run("daily/2", [office.drop("b.psv", [*rows[::-1], row(30)])], **changes)
     arrived = [line for lines in office.delivered().values() for line in lines]
     assert sorted(arrived) == sorted(_lines(range(1, 31)))
+
+
+def test_rows_of_a_feed_in_the_eu_have_a_thousand_characters(office: Office) -> None:
+    """Longer ones are rejected beforehand, unless the advertiser knows better."""
+    connection = office.server.connection()
+    office.connection = replace(connection, extra={**connection.extra, "liveramp_region": "eu"})
+    office.liveramp = {"conn_id": connection.conn_id}
+    long = [*row(0)[:5], "o" * 1_000]
+    stamp = office.drop("a.psv", [long, *map(row, range(1, 40))])
+    assert validate(office.context("dry/1", mode="dry_run"), stamp).rows_rejected == 1
+    limits = {"row_characters": 2_000}
+    assert validate(office.context("dry/2", mode="dry_run", limits=limits), stamp).rows_rejected == 0
+
+
+def test_the_order_ids_of_items_are_written_joined(server: Sshd, tmp_path: Path) -> None:
+    """``order_id: item``: what LiveRamp takes for one transaction is one line of a receipt."""
+    columns = (*COLUMNS, "product_id")
+    office = Office(tmp_path, server, liveramp={"order_id": "item"})
+    office.open(columns=columns)
+    stamp = office.drop("a.psv", [(*row(number), "shoe") for number in range(30)], columns)
+    [told] = office.run("daily/1", [stamp])
+    assert told.rows == 30
+    [rows] = office.delivered().values()
+    assert rows[3].endswith("|order-3-shoe|shoe")

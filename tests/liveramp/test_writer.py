@@ -246,3 +246,17 @@ def test_a_line_set_holds_what_was_added(added: list[int], asked: list[int]) -> 
     lines.add(np.array(added[100:], dtype=np.int64))
     assert lines.mask(np.array(asked, dtype=np.int64)).tolist() == [line in set(added) for line in asked]
     assert len(lines) == len(set(added))
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("a.psv", "|"), ("a.csv", ",")])
+def test_items_of_one_order_get_an_order_id_each(tmp_path: Path, name: str, delimiter: str) -> None:
+    """The product's id behind the order's; an order without a product keeps its own."""
+    columns = (*COLUMNS, "product_id")
+    rows = [(*row(1), "shoe"), (*row(1), "sock"), (*row(2), "")]
+    source = replace(source_of(tmp_path / name, text(rows, columns, delimiter)), item_orders=True)
+    written = _written(FeedFile(feed(columns), [source])).decode().splitlines()[1:]
+    assert [line.split("|")[5:] for line in written] == [
+        ["order-1-shoe", "shoe"],
+        ["order-1-sock", "sock"],
+        ["order-2", ""],
+    ]

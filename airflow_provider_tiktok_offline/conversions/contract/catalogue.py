@@ -109,7 +109,7 @@ _ROW_RULES = (
     Rule("line_break", "row", PROGRAMME_COLUMNS, "The value holds a line break.", _by_profile("note", "error"), "an address over two lines", "LiveRamp", "Replace line breaks by blanks; on the direct route a blank is read."),
     Rule("encoding", "row", (), "The text holds bytes that are not in its encoding.", _ERROR, "Latin-1 umlauts in a file read as UTF-8", "LiveRamp", "Set `format.encoding`, or export as UTF-8.", locked=True),
     Rule("control_character", "row", (), "The text holds control characters.", _ERROR, "a NUL byte", "package", "Remove them from the export.", locked=True),
-    Rule("row_length", "row", (), "The row has more than `limits.row_characters` characters (10,000).", _ERROR, "a free-text column", "LiveRamp", "Shorten the texts.", locked=True),
+    Rule("row_length", "row", (), "The row has more than `limits.row_characters` characters (10,000; 1,000 in feeds of LiveRamp's EU region).", _ERROR, "a free-text column", "LiveRamp", "Shorten the texts.", locked=True),
     Rule("instruction_row", "row", (), "The row is the template's row of formatting instructions.", _ERROR, "`Required. Must be plaintext.`", "programme", "Delete that row.", locked=True),
     Rule("white_space", "row", PROGRAMME_COLUMNS, "There is white space around the value.", _by_profile("note", "error"), "`\" CA\"`", "programme", "Trim values, or set `repair: true`."),
     Rule("invisible_character", "row", PROGRAMME_COLUMNS, "The value holds characters that nobody sees.", _DROPPED, "`ann@example.com` with a zero-width space (U+200B) in it", "package", "Nothing on the direct route: they are removed. For LiveRamp remove them in the export, or set `repair: true`."),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
+from airflow_provider_tiktok_offline.delivery.events.feed_setup import liveramp_config
 from airflow_provider_tiktok_offline.delivery.events.later_opt_outs import lines_of_later_opt_outs
 from airflow_provider_tiktok_offline.delivery.events.plan_outcomes import keyed_events
 from airflow_provider_tiktok_offline.delivery.events.planning import plan_again
@@ -93,6 +94,7 @@ class FeedJob:
                 suppressed=suppressed,
                 delimiter=None if report is None else _DELIMITERS[report.delimiter],
                 categories=None if report is None else frozenset(report.categories),
+                item_orders=liveramp_config(self._ctx).order_id == "item",
             )
         )
 

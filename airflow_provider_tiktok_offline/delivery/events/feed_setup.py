@@ -11,7 +11,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError, FeedError
 from airflow_provider_tiktok_offline.storage.uris import is_uri, sftp_uri
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+    from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings, Limits
     from airflow_provider_tiktok_offline.liveramp.encryption import Recipient
     from airflow_provider_tiktok_offline.liveramp.feed import Feed
     from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
@@ -60,12 +60,28 @@ def contract_settings(ctx: DeliveryContext) -> ConversionSettings:
     settings = ctx.config.conversion_settings()
     if ctx.config.route != "liveramp":
         return settings
+    settings = replace(settings, limits=_limits(ctx, settings.limits))
     try:
         contract = open_feed_state(ctx).contract(ctx.config.name)
     except FeedError:
         # The deliver step reports it: a file can be validated before its feed is set up.
         return settings
     return replace(settings, categories=frozenset(contract.categories))
+
+
+def _limits(ctx: DeliveryContext, limits: Limits) -> Limits:
+    """The limits of the advertiser's files: unless it says otherwise, rows are as long as LiveRamp's region takes."""
+    from airflow_provider_tiktok_offline.liveramp.regions import longest_row
+
+    destination = ctx.config.liveramp
+    if destination is None or destination.conn_id is None or "row_characters" in ctx.config.limits.model_fields_set:
+        return limits
+    try:
+        longest = longest_row(ctx.connections.get(destination.conn_id))
+    except ConfigError:
+        # The deliver step reports it.
+        return limits
+    return limits if longest is None else replace(limits, row_characters=longest)
 
 
 def feed_publisher(ctx: DeliveryContext) -> FeedPublisher:

@@ -146,8 +146,18 @@ def _dry_run(ctx: DeliveryContext, state: DeliveryState) -> DeliverResult:
         lines.add(frame.filter(is_new & (frame["event_time"] >= oldest))["line"])
     with open_files(state.uri, ctx.connections) as files:
         source = StoredFile(state.uri, state.size, files)
-        settings = ctx.config.conversion_settings()
-        file = FeedFile(feed, [FeedSource(source=source, settings=settings, lines=lines, sha256=state.digest)])
+        file = FeedFile(
+            feed,
+            [
+                FeedSource(
+                    source=source,
+                    settings=ctx.config.conversion_settings(),
+                    lines=lines,
+                    sha256=state.digest,
+                    item_orders=liveramp_config(ctx).order_id == "item",
+                )
+            ],
+        )
         file.measure()
     result = DeliverResult(
         delivery_id=state.id, outcome="would_deliver", rows=file.rows, sha256=file.sha256, deliveries=(state.id,)
