@@ -31,6 +31,10 @@ AsOf = Annotated[
 ApiUrl = Annotated[
     str | None, typer.Option("--api-url", metavar="URL", help="Another base URL of TikTok's API, as the simulator's.")
 ]
+Gate = Annotated[
+    float | None,
+    typer.Option("--max-rejected-ratio", min=0, max=1, help="The gate; 0.05 unless the configuration says otherwise."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail.", show_default=False)]
 

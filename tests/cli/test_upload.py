@@ -106,6 +106,16 @@ def test_rows_above_the_gate_stop_the_delivery(cli: Cli, tiktok: RunningSimulato
     assert tiktok.control.summary().requests == 0
 
 
+def test_a_half_repaired_file_is_replayed_with_a_gate_of_its_own(
+    cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]
+) -> None:
+    """The configuration that the daily runs use stays as it is."""
+    (cli.home / "bad.csv").write_text(rows(10, line_3=f"{MAIL},Purchase,2026-02-30,5.00,{PHONE},o-2"))
+    upload = ("upload", "bad.csv", *shop, "--as-of", AS_OF)
+    cli.error(*upload, code=1)
+    assert json.loads(cli.done(*upload, "--max-rejected-ratio", "0.1", "--json"))["events"] == {"accepted": 9}
+
+
 def test_refused_events_are_told_by_the_exit_code_and_sent_again_on_request(
     cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]
 ) -> None:

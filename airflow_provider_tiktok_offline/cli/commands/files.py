@@ -14,6 +14,7 @@ from airflow_provider_tiktok_offline.cli.options import (
     Advertiser,
     AsOf,
     ConfigPath,
+    Gate,
     OptionalConfigPath,
     advertiser_config,
     examples,
@@ -35,10 +36,6 @@ Rejects = Annotated[
 Repair = Annotated[
     Path | None,
     typer.Option("--repair", help="Write the rejected rows themselves here, to correct and replay; holds plain data."),
-]
-Gate = Annotated[
-    float | None,
-    typer.Option("--max-rejected-ratio", min=0, max=1, help="The gate; 0.05 unless the configuration says otherwise."),
 ]
 
 

@@ -13,6 +13,7 @@ from airflow_provider_tiktok_offline.cli.options import (
     ApiUrl,
     AsOf,
     ConfigPath,
+    Gate,
     Json,
     advertiser_config,
     examples,
@@ -53,6 +54,7 @@ def upload(
     retry_refused: Annotated[
         bool, typer.Option("--retry-refused", help="Send again what TikTok refused before.")
     ] = False,
+    max_rejected_ratio: Gate = None,
     as_json: Json = False,
 ) -> None:
     """Deliver a conversion file to TikTok: validate, prepare, drop what was sent before, send, and close.
@@ -70,6 +72,8 @@ def upload(
         )
     if dry_run:
         settings = settings.model_copy(update={"mode": "dry_run"})
+    if max_rejected_ratio is not None:
+        settings = settings.model_copy(update={"max_rejected_ratio": max_rejected_ratio})
     with alone(settings), step_progress() as progress:
         context = delivery_context(settings, progress=progress, api_url=api_url)
         summary = _deliver(context, what, as_of=moment(as_of), retry_refused=retry_refused)
