@@ -10,6 +10,7 @@ import typer
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.cli.commands import (
     auth,
+    backtest,
     config,
     doctor,
     event_sets,
@@ -57,7 +58,7 @@ def _main(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for _module in (files, upload, sample, simulator, demo, doctor, status, offboard, report):
+for _module in (files, upload, sample, simulator, demo, doctor, status, offboard, report, backtest):
     _module.register(app)
 for _name, _group in (
     ("config", config.app),

@@ -36,6 +36,7 @@ from airflow_provider_tiktok_offline.errors import (
     ServiceUnavailableError,
     ThrottledError,
 )
+from airflow_provider_tiktok_offline.tiktok.answer_envelope import read_envelope
 from airflow_provider_tiktok_offline.tiktok.codes import error_type, return_code
 from airflow_provider_tiktok_offline.tiktok.messages import TOP_LEVEL_FIELDS, field_path, names_permission
 from airflow_provider_tiktok_offline.tiktok.pacing import AppPace, shared_pace
@@ -254,7 +255,7 @@ class TikTokClient:
         return response.status_code, response.headers, b"".join(parts)
 
     def _read(self, status: int, headers: httpx.Headers, text: bytes, where: str) -> Answer | ApiError:
-        envelope = _envelope(text)
+        envelope = read_envelope(text)
         if envelope is None:
             return self._without_code(status, headers, where)
         code, message, request_id = envelope.code, envelope.message, envelope.request_id
@@ -315,35 +316,6 @@ class TikTokClient:
 
 class _AnswerTooLong(Exception):
     """An answer has more bytes, or takes longer, than any answer of this API needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Envelope:
-    code: int
-    message: str
-    request_id: str | None
-    data: Mapping[str, object]
-
-
-def _envelope(text: bytes) -> _Envelope | None:
-    try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(body, dict):
-        return None
-    code = body.get("code")
-    if isinstance(code, str) and re.fullmatch(r"\d{1,9}", code):
-        code = int(code)
-    if not isinstance(code, int) or isinstance(code, bool):
-        return None
-    message, request_id, data = body.get("message"), body.get("request_id"), body.get("data")
-    return _Envelope(
-        code,
-        message if isinstance(message, str) else "",
-        request_id if isinstance(request_id, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", request_id) else None,
-        data if isinstance(data, dict) else {},
-    )
 
 
 def _checked_token(token: str) -> str:

@@ -45,4 +45,4 @@ def _drift(ctx: DeliveryContext, report: Report) -> Drift:
         *earlier_days(ctx, since=last_year, before=last_year + timedelta(days=1), leave_out=report.sha256),
         *earlier_days(ctx, since=history_since(today.day), before=today.day, leave_out=report.sha256),
     ]
-    return compare(today, history)
+    return compare(today, history, closed=ctx.config.source.closed_dates)
