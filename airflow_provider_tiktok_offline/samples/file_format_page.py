@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table reads best with one row a line
 """Makes docs/file-format.md: ``python -m airflow_provider_tiktok_offline.samples.file_format_page``."""
 
 from __future__ import annotations
@@ -6,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES, Rule
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, REPAIRED, RULES, Rule, cost_of
 from airflow_provider_tiktok_offline.conversions.contract.columns import (
     CANONICAL_EVENT,
     COLUMNS,
@@ -18,15 +19,37 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
     PROGRAMME_COLUMNS,
     Column,
 )
-from airflow_provider_tiktok_offline.conversions.contract.settings import Limits
+from airflow_provider_tiktok_offline.conversions.contract.settings import Limits, Profile
 
+_PROFILES: tuple[Profile, ...] = ("tiktok", "liveramp")
+#: Setting, what it does, what that costs.
+_SETTINGS = (
+    ("severities", "another severity for a rule without a lock", "what you say: row, cell or nothing"),
+    ("profile", "whose severities apply", "the columns `tiktok` and `liveramp` below"),
+    ("repair", "liveramp: what is surely understood is written in the programme's form", "a note or a warning instead of the row; every row is taken apart and written anew, instead of copied"),
+    ("trim_white_space", "liveramp: white space around values is trimmed", "a note instead of the row"),
+    ("allow_extra_columns", "liveramp: columns outside the programme are dropped", "a note instead of the file"),
+    ("format.decimal, format.thousands", "what the marks of amounts mean", "settles `amount_ambiguous`; an amount in another form costs its row"),
+    ("format.timestamp_formats", "notations that are tried before the programme's", "a time in none of them costs its row"),
+    ("format.encoding", "how bytes become text", "about 1.1 times the processor time of UTF-8; bytes it does not have: `encoding`"),
+    ("format.skip_lines, format.footer_lines", "lines that are no part of the table", "nothing: they are no rows"),
+    ("where", "rows of this advertiser", "other rows are left out, outside the gate and every sum"),
+    ("consent, suppression", "people who do not agree", "their rows are left out, outside the gate"),
+    ("basket: order", "an order is one event", "a rejected row holds back its whole order: `order_incomplete`"),
+    ("lookback_days, send_from", "how old a sale may be", "older: an error, or left out"),
+    ("event_map, categories", "which words are sales", "another word costs its row: `category_unknown`"),
+    ("max_rejected_ratio", "the gate", "a larger share of rejected rows stops the file"),
+    ("send_fields", "what an event may carry", "faults of columns that are not sent cost nothing under `tiktok`"),
+)  # fmt: skip
 PAGE = Path("docs/file-format.md")
 _MARKS = {",": "comma", "\t": "tab", "|": "pipe"}
 
 
 def page() -> str:
     """The whole page, as Markdown."""
-    return "\n\n".join([_INTRODUCTION, *_file(), *_columns(), *_values(), *_rules(), *_exclusions()]) + "\n"
+    return (
+        "\n\n".join([_INTRODUCTION, *_file(), *_columns(), *_values(), *_settings(), *_rules(), *_exclusions()]) + "\n"
+    )
 
 
 _INTRODUCTION = """# The file format
@@ -36,8 +59,9 @@ _INTRODUCTION = """# The file format
 What a conversion file must look like, which rule is checked, and what breaking it costs. Every rule has a name;
 reports, `rejects.csv` and `severities:` in the configuration use it.
 
-Severities: an **error** rejects the row (or, of the file, stops it); a **warning** costs at most the cell or mends it;
-a **note** is only counted. They differ by profile: `tiktok` is the direct route to TikTok's Events API, `liveramp` the
+Severities: an **error** costs the row (or, of the file, stops it); a **warning** costs the cell, which is left out, or
+nothing, where the value was mended; a **note** is only counted. Behind each severity stands what it costs: file, row, cell or
+nothing, as in the column `cost` of `rejects.csv`. They differ by profile: `tiktok` is the direct route to TikTok's Events API, `liveramp` the
 delivery of a plaintext file to LiveRamp, which refuses what breaks its rules. Any severity can be set under
 `severities:`, except those marked with a lock (&#128274;): without them nothing can be sent.
 
@@ -120,9 +144,30 @@ def _rules() -> Iterable[str]:
 
 
 def _rule(rule: Rule) -> list[str]:
-    lock = " &#128274;" if rule.locked else ""
-    severities = [f"{rule.severity[profile]}{lock}" for profile in ("tiktok", "liveramp")]
+    severities = [_severity(rule, profile) for profile in _PROFILES]
     return [f"`{rule.name}`", _looked_at(rule), rule.fault, *severities, rule.example, rule.source, rule.todo]
+
+
+def _severity(rule: Rule, profile: Profile) -> str:
+    """What breaking a rule costs: its severity, and the row, the cell or nothing."""
+    lock = " &#128274;" if rule.locked else ""
+    severity = "error" if rule.locked else rule.severity[profile]
+    if severity == "off":
+        return severity
+    cost = "file" if rule.scope == "file" and severity == "error" else cost_of(rule.name, severity)
+    return f"{severity}{lock}: {cost}"
+
+
+def _settings() -> Iterable[str]:
+    yield "## What settings change"
+    yield (
+        "Settings that decide what a fault costs. What each one costs in time is in [benchmarks.md](benchmarks.md); keys "
+        "and defaults are in [configuration.md](configuration.md)."
+    )
+    rows = [[f"`{setting}`", what, cost] for setting, what, cost in _SETTINGS]
+    yield _table(["setting", "what it does", "what it costs"], rows)
+    repaired = [f"`{rule}` {severity}" for rule, severity in REPAIRED.items()]
+    yield f"With `repair: true` these rules cost, under `liveramp`: {', '.join(repaired)}."
 
 
 def _looked_at(rule: Rule) -> str:

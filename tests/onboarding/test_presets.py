@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -194,3 +195,9 @@ def test_a_documented_export_becomes_events(name: str, tmp_path: Path) -> None:
     assert len(items) == SAMPLES[name].valid
     total = sum(Decimal(str(item["properties"]["value"])) for item in items)
     assert total == sum(map(Decimal, SAMPLES[name].values.values()))
+
+
+def test_the_page_lists_every_preset() -> None:
+    """With its export and its amount."""
+    page = (Path(__file__).parents[2] / "docs" / "your-own-export.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z_]+)` \|[^|]+\|[^|]+\|$", page, re.MULTILINE)) >= set(presets())
