@@ -79,6 +79,7 @@ __all__ = [
     "PartialOutcomeError",
     "RejectedRowsError",
     "ServiceUnavailableError",
+    "SkippedFileError",
     "StoppedError",
     "StorageDeniedError",
     "StorageError",

@@ -17,7 +17,7 @@ PACKAGE = "airflow_provider_tiktok_offline"
 
 #: A change here is a change that users notice: docs/upgrading.md, "What is public".
 PUBLIC = {
-    "clock": {"Clock", "ManualClock", "SystemClock", "system_clock"},
+    "clock": {"LEASE_TOLERANCE", "Clock", "ManualClock", "SystemClock", "lease_runs", "system_clock"},
     "config": {"AdvertiserConfig", "BrokenEntry", "LoadedConfig", "load_config"},
     "connections": {"Connection", "Connections"},
     "dag_factory": {
