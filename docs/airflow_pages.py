@@ -24,7 +24,8 @@ def airflow_reference() -> str:
         "# Operators, sensors, triggers, hooks, notifiers",
         "",
         "Every class with what it takes. *Templated* parameters may hold Jinja. Operators and sensors also take what",
-        "Airflow's own base class takes (`retries`, `pool`, `on_failure_callback`, ...).",
+        "Airflow's own base class takes (`retries`, `pool`, `on_failure_callback`, ...). The words are those of the",
+        "[glossary](glossary.md).",
     ]
     for title, classes in _groups().items():
         lines += ["", f"## {title}"]
@@ -218,7 +219,7 @@ def how_to() -> str:
         "",
         "One task each, with the code of an example DAG that the tests run. Settings come from `advertisers.yaml`",
         "([configuration.md](configuration.md)). [A DAG for each advertiser](airflow.md#a-dag-for-each-advertiser)",
-        "needs none of this code.",
+        "needs none of this code. The words are those of the [glossary](glossary.md).",
     ]
     for title, marker, dag, words in _HOW_TO:
         source = f"dags/{dag}.py"

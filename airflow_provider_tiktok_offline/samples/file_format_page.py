@@ -56,8 +56,8 @@ _INTRODUCTION = """# The file format
 
 <!-- Made by `python -m airflow_provider_tiktok_offline.samples.file_format_page`; a test compares the two. -->
 
-What a conversion file must look like, which rule is checked, and what breaking it costs. Every rule has a name;
-reports, `rejects.csv` and `severities:` in the configuration use it.
+What a [conversion file](glossary.md#conversion-file) must look like, which rule is checked, and what breaking it costs.
+Every rule has a name; reports, `rejects.csv` and `severities:` in the configuration use it.
 
 Severities: an **error** costs the row (or, of the file, stops it); a **warning** costs the cell, which is left out, or
 nothing, where the value was mended; a **note** is only counted. Behind each severity stands what it costs: file, row, cell or
