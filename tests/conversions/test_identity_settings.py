@@ -189,6 +189,12 @@ def named(name: str, change: Change) -> str:
     return f"{name}: {change[0] or ''} to {change[1] or ''}".replace("::", ":")
 
 
+def test_the_record_of_joined_columns_is_as_ledgers_have_it() -> None:
+    """Another way to write it would refuse every ledger that was made before."""
+    columns = identity_settings(settings(**_JOINED), "shop").source["columns"]
+    assert columns == {"Kasse": "order_id 1", "Bon": "order_id 2"}
+
+
 @pytest.mark.parametrize(("name", "key", "change"), CHANGES, ids=[named(name, change) for name, _, change in CHANGES])
 def test_a_setting_that_gives_a_row_another_id_is_refused(name: str, key: str, change: Change) -> None:
     """By its key, in a message that a person can act on."""

@@ -107,3 +107,22 @@ def test_the_largest_amount_itself_passes(world: World) -> None:
     world.init_ledger()
     context = world.context(guards={"max_amount": 10.0})
     assert world.deliver(world.drop(rows(1, 2)), context).events == {"accepted": 2}
+
+
+def test_a_sum_of_the_limit_itself_passes(world: World) -> None:
+    """Twenty of 10.00 in total are not more than 20.00; a cent more than the limit is."""
+    world.init_ledger()
+    limit: dict[str, Any] = {"guards": {"max_value": 20.0}}
+    assert world.deliver(world.drop(rows(1, 2)), world.context(**limit)).events == {"accepted": 2}
+    stamp = world.drop([*rows(11, 1), *rows(20, 1, amount="10.01")], name="second.csv")
+    with pytest.raises(GuardError, match=r"20\.01"):
+        world.deliver(stamp, world.context("daily/run-2", **limit))
+
+
+def test_files_of_28_days_ago_are_compared(world: World) -> None:
+    """The last day of the window belongs to it."""
+    deliver_usual_files(world, 3)
+    world.clock.advance(timedelta(days=28))
+    world.simulator.control.set_clock(world.clock.now().timestamp() - world.simulator.control.summary().now)
+    with pytest.raises(GuardError, match="size_factor 3"):
+        world.deliver(world.drop(rows(1, 100, at="2026-12-19T12:00:00Z-0000")), world.context(**SIZE))
