@@ -5,7 +5,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: needs-python needs-demo needs-test needs-deployment demo test coverage deployment lint types imports bench campaign matrix wheel clean
+.PHONY: needs-python needs-demo needs-test needs-deployment demo test coverage deployment lint types imports bench campaign mutation matrix wheel clean
 
 $(STAMP): requirements/dev.txt pyproject.toml | needs-python
 	@echo "Setting up $(VENV) (once; a few minutes on a slow line)"
@@ -47,6 +47,14 @@ bench: needs-deployment $(STAMP)  ## the benchmarks of docs/benchmarks.md (an ho
 
 campaign: $(STAMP)  ## the long seeded runs
 	$(PY) -m pytest -m campaign --timeout 7200 $(ARGS)
+
+build/cosmic-ray: $(STAMP)
+	$(PY) -m uv venv --quiet --python $(PY) $@
+	$(PY) -m uv pip install --quiet --python $@/bin/python "cosmic-ray==8.7.0"
+	@touch $@
+
+mutation: build/cosmic-ray  ## which changes of the code no test notices (an hour); ARGS=--small for a short look
+	$(PY) -m scripts.mutation --cosmic-ray build/cosmic-ray/bin/python $(ARGS)
 
 matrix: $(STAMP)  ## the tests on every supported Airflow and Python; ARGS=airflow-3.1-py3.11 for one
 	$(PY) -m tests.matrix $(ARGS)
