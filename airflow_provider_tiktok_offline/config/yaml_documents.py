@@ -41,6 +41,12 @@ for _tag, _pattern, _first in (
         ["" if letter == "\0" else letter for letter in _first],
     )
 
+#: Beyond what a thousand advertisers in one file need.
+_LARGEST_TEXT = 16 * 1024 * 1024
+_MOST_NODES = 1_000_000
+_DEEPEST = 64
+_DEEP_INDENT = re.compile(rf"^[ ?:-]{{{_DEEPEST},}}", re.MULTILINE)
+
 _CONSTANTS = {"true": True, "false": False}
 
 
@@ -91,6 +97,55 @@ class Document:
         return line
 
 
+def _refuse_bombs(text: str, path: Path) -> None:
+    """Look at the nodes before they are built: aliases can make a few lines a thousand million values.
+
+    :raises ConfigError: if the text is too large, too deep, or grows too much by its aliases.
+    """
+    if len(text) > _LARGEST_TEXT:
+        raise ConfigError(
+            f"the configuration has more than {_LARGEST_TEXT:,} characters.",
+            where=str(path),
+            todo="Use a directory of files.",
+        )
+    openers = text.replace("{{", "").count("[") + text.replace("{{", "").count("{")
+    if "&" not in text and openers <= _DEEPEST and not _DEEP_INDENT.search(text):
+        return  # no alias and no depth: the usual file is read once
+    sizes: dict[str | None, int] = {}
+    open_nodes: list[tuple[str | None, int]] = []
+    total = 0
+    loader = _Loader(text)
+    try:
+        while loader.check_event():
+            event = loader.get_event()  # type: ignore[no-untyped-call]
+            size = 0
+            if isinstance(event, yaml.AliasEvent):
+                size = sizes.get(event.anchor, 1)
+            elif isinstance(event, yaml.ScalarEvent):
+                size = 1
+                if event.anchor:
+                    sizes[event.anchor] = 1
+            elif isinstance(event, yaml.CollectionStartEvent):
+                open_nodes.append((event.anchor, total))
+                size = 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                anchor, before = open_nodes.pop()
+                if anchor:
+                    sizes[anchor] = total - before
+            total += size
+            if len(open_nodes) > _DEEPEST or total > _MOST_NODES:
+                raise ConfigError(
+                    f"the configuration is deeper than {_DEEPEST} levels, or has more than {_MOST_NODES:,} values "
+                    "with its aliases.",
+                    where=f"{path}:{event.start_mark.line + 1}",
+                    todo="Use a directory of files; write repeated settings under defaults:.",
+                )
+    except yaml.YAMLError:
+        return  # told with its line by the loader itself
+    finally:
+        loader.dispose()
+
+
 def read_document(path: Path, environ: Mapping[str, str]) -> Document:
     """Read one YAML file.
 
@@ -105,6 +160,7 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
     except UnicodeDecodeError:
         raise ConfigError("the configuration is no UTF-8 text.", where=str(path)) from None
     document = Document(str(path))
+    _refuse_bombs(text, path)
     loader = _Loader(text)
     try:
         root = loader.get_single_node()

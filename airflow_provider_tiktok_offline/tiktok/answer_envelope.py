@@ -1,4 +1,4 @@
-"""The shape of every answer of TikTok's API: ``code``, ``message``, ``request_id`` and ``data``."""
+"""The one decoder of TikTok's answers: whatever comes is an envelope of the known shape, or none."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+#: A longer message is read up to here; TikTok's have a few hundred characters.
+_LONGEST_MESSAGE = 4096
+#: Codes have five digits.
+_HIGHEST_CODE = 999_999_999
+
 
 @dataclass(frozen=True, slots=True)
 class AnswerEnvelope:
-    """What every answer has.
+    """What every answer of the API has.
 
     Attributes:
-        code: 0, or what is wrong.
-        message: TikTok's words, which may repeat a value.
+        code: the return code.
+        message: TikTok's text, cut off where it is longer than any real one.
         request_id: TikTok's id of the request.
-        data: the answer itself.
+        data: the answer itself; None if it is no JSON object.
     """
 
     code: int
     message: str
     request_id: str | None
-    data: Mapping[str, object]
+    data: Mapping[str, object] | None
 
 
 def read_envelope(text: bytes) -> AnswerEnvelope | None:
-    """The envelope in an answer's body; None where TikTok's API did not write it."""
+    """The envelope in the body of an answer; None if it is none."""
     try:
         body = json.loads(text)
     except (ValueError, RecursionError):
@@ -34,14 +39,22 @@ def read_envelope(text: bytes) -> AnswerEnvelope | None:
     if not isinstance(body, dict):
         return None
     code = body.get("code")
-    if isinstance(code, str) and re.fullmatch(r"\d{1,9}", code):
+    if isinstance(code, str) and re.fullmatch(r"[0-9]{1,9}", code):
         code = int(code)
-    if not isinstance(code, int) or isinstance(code, bool):
+    if not isinstance(code, int) or isinstance(code, bool) or not 0 <= code <= _HIGHEST_CODE:
         return None
-    message, request_id, data = body.get("message"), body.get("request_id"), body.get("data")
+    message, request_id, data = body.get("message"), body.get("request_id"), body.get("data", {})
     return AnswerEnvelope(
         code,
-        message if isinstance(message, str) else "",
+        message[:_LONGEST_MESSAGE] if isinstance(message, str) else "",
         request_id if isinstance(request_id, str) and re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", request_id) else None,
-        data if isinstance(data, dict) else {},
+        data if isinstance(data, dict) else None,
     )
+
+
+def json_objects(data: Mapping[str, object], name: str) -> list[Mapping[str, object]] | None:
+    """The JSON objects in a list of an answer; None if there is no such list, or something else is in it."""
+    listed = data.get(name)
+    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
+        return None
+    return listed

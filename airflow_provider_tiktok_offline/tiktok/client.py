@@ -36,8 +36,9 @@ from airflow_provider_tiktok_offline.errors import (
     ServiceUnavailableError,
     ThrottledError,
 )
-from airflow_provider_tiktok_offline.tiktok.answer_envelope import read_envelope
+from airflow_provider_tiktok_offline.tiktok.answer_envelope import json_objects, read_envelope
 from airflow_provider_tiktok_offline.tiktok.codes import error_type, return_code
+from airflow_provider_tiktok_offline.tiktok.deadlines import Deadline, DeadlineNetwork
 from airflow_provider_tiktok_offline.tiktok.messages import TOP_LEVEL_FIELDS, field_path, names_permission
 from airflow_provider_tiktok_offline.tiktok.pacing import AppPace, shared_pace
 
@@ -45,6 +46,8 @@ PRODUCTION_URL: Final = "https://business-api.tiktok.com"
 SANDBOX_URL: Final = "https://sandbox-ads.tiktok.com"
 _PREFIX: Final = "/open_api/v1.3"
 _LARGEST_ANSWER: Final = 32 * 1024 * 1024
+#: An exchange ends after so many times the time-out, however the server drips.
+_DEADLINE_TIMEOUTS: Final = 10
 _LATER: Final = "Try again later."
 #: TikTok limits the calls of the developer app. An ad account's own limit has another code.
 _APP_IS_LIMITED: Final = 40100
@@ -75,9 +78,18 @@ class Answer:
     request_id: str | None
 
     def objects(self, name: str) -> list[Mapping[str, object]]:
-        """The JSON objects in a list of ``data``; empty if there is no such list."""
-        listed = self.data.get(name)
-        return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+        """The JSON objects in a list of ``data``.
+
+        :raises ApiError: if there is no such list: then nobody knows what is there.
+        """
+        listed = json_objects(self.data, name)
+        if listed is None:
+            raise ApiError(
+                f"TikTok's answer has another shape than is documented: it has no list of objects `{name}`.",
+                answer=AnswerFacts(code=0, request_id=self.request_id),
+                todo="Try again later; if it stays so, upgrade the package.",
+            )
+        return listed
 
 
 class TikTokClient:
@@ -124,6 +136,9 @@ class TikTokClient:
             proxy=_proxy_for(self.base_url),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0),
         )
+        # httpx has no deadline of its own for an exchange, and no argument for the network below it.
+        self._deadline = Deadline(self.clock)
+        self._transport._pool._network_backend = DeadlineNetwork(self._deadline)
 
     def __repr__(self) -> str:
         return f"TikTokClient(base_url={self.base_url!r})"
@@ -240,18 +255,21 @@ class TikTokClient:
         return url
 
     def _exchange(self, request: httpx.Request) -> tuple[int, httpx.Headers, bytes]:
-        started = self.clock.monotonic()
-        response = self._transport.handle_request(request)
-        try:
-            parts: list[bytes] = []
-            size = 0
-            for part in response.iter_bytes():
-                size += len(part)
-                if size > _LARGEST_ANSWER or self.clock.monotonic() - started > 10 * self._timeout:
+        with self._deadline.within(_DEADLINE_TIMEOUTS * self._timeout):
+            response = self._transport.handle_request(request)
+            try:
+                if response.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+                    # Compressed content was not asked for, and can be a thousand times as large.
                     raise _AnswerTooLong
-                parts.append(part)
-        finally:
-            response.close()
+                parts: list[bytes] = []
+                size = 0
+                for part in response.iter_raw():
+                    size += len(part)
+                    if size > _LARGEST_ANSWER:
+                        raise _AnswerTooLong
+                    parts.append(part)
+            finally:
+                response.close()
         return response.status_code, response.headers, b"".join(parts)
 
     def _read(self, status: int, headers: httpx.Headers, text: bytes, where: str) -> Answer | ApiError:
@@ -261,10 +279,10 @@ class TikTokClient:
         code, message, request_id = envelope.code, envelope.message, envelope.request_id
         known = return_code(code)
         if known.kind == "ok":
-            if status < 300:
+            if status < 300 and envelope.data is not None:
                 return Answer(envelope.data, request_id)
             return OutcomeUnknownError(
-                f"code 0 came with HTTP {status}.",
+                f"code 0 came with HTTP {status}{'' if status >= 300 else ' and data of another shape'}.",
                 answer=AnswerFacts(code=0, http_status=status, request_id=request_id),
                 where=where,
                 todo=_LATER,
@@ -315,7 +333,7 @@ class TikTokClient:
 
 
 class _AnswerTooLong(Exception):
-    """An answer has more bytes, or takes longer, than any answer of this API needs."""
+    """An answer has more bytes than any answer of this API needs, or is compressed without having been asked for."""
 
 
 def _checked_token(token: str) -> str:

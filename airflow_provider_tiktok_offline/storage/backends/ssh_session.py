@@ -41,7 +41,13 @@ class LoopThread:
 
 
 class Session:
-    """One login: the connection, its SFTP channel, and the loop that they live on."""
+    """One login: the connection, its SFTP channel, and the loop that they live on.
+
+    Attributes:
+        longest_exchange: seconds after which a server that does not answer one request is given up: a listing, a block.
+    """
+
+    longest_exchange = 300.0
 
     def __init__(self, loop: LoopThread, options: SshOptions, conn_id: str) -> None:
         self._loop = loop
@@ -85,8 +91,9 @@ class Session:
     def wait(self, future: Future[_T], where: str, *, unsupported: bool = False) -> _T:
         """The result of work under way; its faults become the package's own errors."""
         try:
-            return future.result()
+            return future.result(self.longest_exchange)
         except (OSError, asyncssh.Error, TimeoutError) as error:
+            future.cancel()
             self.lost = self.lost or is_cut(error)
             if unsupported and isinstance(error, asyncssh.SFTPOpUnsupported):
                 raise
