@@ -14,7 +14,7 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import PHONE_C
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.header import Header
 from airflow_provider_tiktok_offline.conversions.file.parsing import Parsed
-from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text
+from airflow_provider_tiktok_offline.conversions.rules.amounts import two_decimals
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import CheckedBlock
 from airflow_provider_tiktok_offline.conversions.rules.row_rules import check_block
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
@@ -43,8 +43,7 @@ class RepairedRows:
         """Every programme column of a block as it is written; of rows that were rejected they mean nothing."""
         checked = check_block(self._rulebook, parsed)
         columns = {name: checked.values[name] for name in self._rulebook.columns}
-        amounts = [decimal_text(units) for units in checked.units.tolist()]
-        columns["transaction_amount"] = pl.Series(amounts, dtype=pl.String)
+        columns["transaction_amount"] = two_decimals(checked.units)
         columns["transaction_timestamp"] = self._times(checked)
         for name, reading in [*checked.emails, *checked.phones]:
             rows = self._rows(checked, name, _PHONES if name in PHONE_COLUMNS else _EMAILS)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_tiktok_offline.config.loading import parse_advertiser
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from tests.conversions.files import LIVERAMP, check, found
@@ -105,3 +106,31 @@ def test_repaired_local_times_are_all_in_utc(tmp_path: Path) -> None:
     settings = replace(REPAIR, time_zone="Europe/Berlin")
     row = written(content("transaction_timestamp", "2026-11-20 10:01"), settings, tmp_path)
     assert row.split("|")[2] == "2026-11-20T09:01:00Z-0000"
+
+
+def test_amounts_are_written_for_every_row(tmp_path: Path) -> None:
+    """Also in an export with decimal commas and groups."""
+    written = replace(REPAIR.format, decimal=",", thousands=".")
+    settings = replace(REPAIR, format=written)
+    for cell, expected in (("1.299,00", "1299.00"), ("12,5", "12.50"), ("0,05", "0.05"), ("7", "7.00")):
+        assert written_row(cell, settings, tmp_path).split("|")[3] == expected
+
+
+def written_row(amount: str, settings: ConversionSettings, directory: Path) -> str:
+    """The row of a feed file with this amount."""
+    data = content("transaction_amount", amount)
+    assert check(data, settings, name="a.psv").rows_valid == 1
+    return written(data, settings, directory)
+
+
+def test_the_entry_asks_for_repairs() -> None:
+    """In `advertisers.yaml`; white space is among them."""
+    entry = parse_advertiser(
+        {
+            "name": "shop", "advertiser_id": "1", "event_set_id": "2", "state_uri": "/unused", "profile": "liveramp",
+            "source": {"path": "/out/a.csv"}, "repair": True,
+        },
+        where="here",
+    )  # fmt: skip
+    settings = entry.conversion_settings()
+    assert (settings.repair, settings.trim_white_space) == (True, True)

@@ -122,6 +122,12 @@ def _after_whole() -> pl.Series:
     return pl.Series(["", *(f".{hundredths:02}".rstrip("0") for hundredths in range(1, 100))])
 
 
+def two_decimals(units: npt.NDArray[np.int64]) -> pl.Series:
+    """Millionths of whole hundredths as the programme writes amounts: digits, a point, two digits."""
+    hundredths = pl.Series(units // _HUNDREDTH)
+    return (hundredths // 100).cast(pl.String) + "." + (hundredths % 100).cast(pl.String).str.zfill(2)
+
+
 def decimal_text(units: int) -> str:
     """Millionths as a decimal with at least two places, for reports."""
     value = Decimal(units) / UNITS
