@@ -37,8 +37,8 @@ _LOCAL_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor"})
 
 log = logging.getLogger(__name__)
 
-#: For how long the link to a report can be followed; signatures of S3 live no longer.
-_LINK_LIFETIME = timedelta(days=7)
+#: For how long the link to a report can be followed by whoever has it: a working day.
+_LINK_LIFETIME = timedelta(hours=8)
 #: Seconds between two progress lines in a task's log.
 _PROGRESS_EVERY = 10.0
 

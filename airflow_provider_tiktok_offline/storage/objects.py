@@ -47,3 +47,20 @@ def open_objects(uri: str, connections: Connections | None = None) -> ObjectStor
     connection = connections.get(location.conn_id) if location.conn_id is not None and connections is not None else None
     options = (s3_options if location.scheme == "s3" else gcs_options)(location.bucket, connection)
     return CloudObjects(options, location.path.strip("/"))
+
+
+def read_page(uri: str, path: str, connections: Connections) -> bytes | None:
+    """An object that is shown to somebody who could not open the store; None if it is not there.
+
+    In a local directory no symbolic link below it is followed: it may lead anywhere on the machine that shows it.
+
+    :param uri: as for :func:`open_objects`.
+    :param path: the object's, below it.
+    """
+    location = parse(uri)
+    if location.scheme == "file":
+        from airflow_provider_tiktok_offline.storage.backends.local_objects import read_without_links
+
+        return read_without_links(location.path, path)
+    found = open_objects(uri, connections).get(path)
+    return None if found is None else found[0]

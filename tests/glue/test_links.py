@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
 from airflow_provider_tiktok_offline.links import EventsManagerLink, FileReportLink
 from airflow_provider_tiktok_offline.operators.conversions import ValidateConversionFileOperator
 from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
@@ -88,3 +91,23 @@ def test_events_managers_host_is_a_setting(inbox: Inbox) -> None:
     assert link == "https://ads.us.tiktok.com/i18n/events_manager/home?aadvid=7000000000000000101"
     with pytest.raises(ValueError, match="events_manager_host"):
         inbox.settings(events_manager_host="ads.tiktok.com.evil.example")
+
+
+def test_a_role_s_session_gives_no_signed_link(
+    inbox: Inbox, reports: str, add_connection: Callable[[Connection], None]
+) -> None:
+    """The session's token would ride along in the URL."""
+    state = AirflowConnections().get("s3_state")
+    add_connection(replace(state, extra={**state.extra, "aws_session_token": "tok3n-of-the-session"}))
+    validate = task(inbox, state_uri=reports)
+    validate.execute(Run().context())
+    assert "tok3n" not in FileReportLink().get_link(validate, ti_key=None)  # type: ignore[arg-type]
+    assert FileReportLink().get_link(validate, ti_key=None) == ""  # type: ignore[arg-type]
+
+
+def test_a_signed_link_lives_for_a_working_day(inbox: Inbox, reports: str) -> None:
+    """Whoever has it needs no login."""
+    validate = task(inbox, state_uri=reports)
+    validate.execute(Run().context())
+    link = FileReportLink().get_link(validate, ti_key=None)  # type: ignore[arg-type]
+    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == [str(8 * 3600)]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
+from airflow_provider_tiktok_offline.glue.signed_places import Place, Task, signed_place, verified_place
+from airflow_provider_tiktok_offline.storage.objects import read_page
 from tests.glue.airflow_world import AirflowWorld
 from tests.servers.airflow import AirflowRunner
 from tests.servers.airflow_pages import MARK
@@ -41,29 +47,33 @@ def asked(world: AirflowWorld, *urls: str) -> Sequence[dict[str, Any]]:
     return [json.loads(line.removeprefix(MARK)) for line in ended.stdout.splitlines() if line.startswith(MARK)]
 
 
-def forge(world: AirflowWorld, run_id: str, place: dict[str, str]) -> None:
+def forge(world: AirflowWorld, run_id: str, value: object) -> None:
     """Another task of the run names a report."""
     with closing(sqlite3.connect(world.airflow.database)) as database, database:
         database.execute(
             "INSERT INTO xcom (dag_run_id, task_id, map_index, key, dag_id, run_id, value, timestamp) "
             "SELECT dag_run_id, 'count', map_index, key, dag_id, run_id, ?, timestamp "
             "FROM xcom WHERE run_id = ? AND task_id = 'gate' AND key = 'conversion_file_report'",
-            (json.dumps(place), run_id),
+            (json.dumps(value), run_id),
         )
         assert database.execute("SELECT changes()").fetchone() == (1,)
 
 
 def test_a_report_on_a_disk_is_shown_behind_airflows_login(airflow_world: AirflowWorld, airflow: AirflowRunner) -> None:
-    """The link of a task that stopped at its gate shows its report to who is logged in, and no other file at all."""
+    """The link of a task that stopped at its gate shows its report to who is logged in, and to no other task."""
     path = airflow_world.write("gate_worst.csv", 100, seed=75, bad_ratio=0.6)
     run = airflow.run(DAG_ID, conf={"file": str(path)})
     assert run.tasks["gate"] == "failed"
     left = xcoms(airflow_world, run.run_id)
     [link] = [value for key, value in left.items() if key.startswith("_link") and "FileReport" in key]
-    place = left["conversion_file_report"]
-    folder, _, name = place["path"].rpartition("/")
-    forge(airflow_world, run.run_id, {**place, "path": f"{folder}/../{folder.rpartition('/')[2]}/{name}"})
-    shown, forged = asked(airflow_world, link, link.replace("task_id=gate", "task_id=count"))
+    # Signed for the task that left it.
+    forge(airflow_world, run.run_id, left["conversion_file_report"])
+    malformed = [link.replace("map_index=-1", f"map_index={value}") for value in ("x", "9" * 40, "%00", "")] + [
+        link.replace("task_id=gate", "task_id=a%00b"),
+        link.partition("?")[0],
+        link.replace("dag_id=", "dag_id=../"),
+    ]
+    shown, forged, *wrong = asked(airflow_world, link, link.replace("task_id=gate", "task_id=count"), *malformed)
     assert shown["nobody"]["status"] == 401
     assert path.name not in shown["nobody"]["text"]
     assert shown["viewer"]["status"] == 200
@@ -73,3 +83,56 @@ def test_a_report_on_a_disk_is_shown_behind_airflows_login(airflow_world: Airflo
     assert forged["nobody"]["status"] == 401
     assert forged["viewer"]["status"] == 404
     assert path.name not in forged["viewer"]["text"]
+    assert {one["viewer"]["status"] for one in wrong} == {404}
+
+
+TASK = Task("dag", "run", "gate", -1)
+PLACE = Place("/var/lib/state", "advertisers/shop/deliveries/d-1/report.html")
+
+
+def test_a_signed_place_holds_for_its_task_alone() -> None:
+    """Another task, another place, another secret: none of them verifies."""
+    signed = signed_place(TASK, PLACE)
+    assert signed is not None
+    assert verified_place(TASK, signed) == PLACE
+    other = signed_place(TASK, Place("/etc", PLACE.path))
+    assert other is not None
+    swapped = f"{other.partition('.')[0]}.{signed.partition('.')[2]}"
+    for task in (replace(TASK, task_id="count"), replace(TASK, run_id="r"), replace(TASK, map_index=0)):
+        assert verified_place(task, signed) is None
+    forgeries: tuple[object, ...] = (
+        swapped,
+        signed[:-1],
+        f"{signed}0",
+        signed.replace(".", ""),
+        "",
+        ".",
+        "\u00e9.a",
+        None,
+        7,
+        [],
+        {},
+    )
+    for forged in forgeries:
+        assert verified_place(TASK, forged) is None
+
+
+def test_no_symbolic_link_is_followed(tmp_path: Path) -> None:
+    """Neither at the end of a path nor on the way; the state's own folder may be one."""
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "report.html").write_text("not for you")
+    real = tmp_path / "real"
+    (real / "whole").mkdir(parents=True)
+    (real / "whole" / "report.html").write_text("for you")
+    (real / "last").mkdir()
+    (real / "last" / "report.html").symlink_to(secret / "report.html")
+    (real / "folder").symlink_to(secret)
+    (real / "directory" / "report.html").mkdir(parents=True)
+    os.mkfifo(real / "pipe")
+    state = tmp_path / "state"
+    state.symlink_to(real)
+    connections = AirflowConnections()
+    assert read_page(str(state), "whole/report.html", connections) == b"for you"
+    for path in ("last/report.html", "folder/report.html", "directory/report.html", "none/report.html", "pipe"):
+        assert read_page(str(state), path, connections) is None

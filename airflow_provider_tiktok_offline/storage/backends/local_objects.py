@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
+#: A page larger than this is none of the package's.
+_LARGEST_PAGE = 32 * 1024 * 1024
 _LOCK = ".lock"
 _TEMPORARY = ".tmp-"
 #: POSIX locks are per process: threads of one process are kept apart by this.
@@ -188,3 +191,28 @@ def _directory_to_disk(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_without_links(root: str, path: str) -> bytes | None:
+    """A regular file below ``root``; None if there is none, or a symbolic link leads to it.
+
+    :param root: an absolute path.
+    :param path: folders and name, below it.
+    """
+    *folders, name = path.split("/")
+    opened: list[int] = []
+    try:
+        opened.append(os.open(root, os.O_RDONLY | os.O_DIRECTORY))
+        for folder in folders:
+            opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=opened[-1]))
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=opened[-1])
+        with os.fdopen(file, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                return None
+            content = stream.read(_LARGEST_PAGE + 1)
+            return content if len(content) <= _LARGEST_PAGE else None
+    except OSError:
+        return None
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
