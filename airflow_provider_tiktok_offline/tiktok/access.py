@@ -6,7 +6,8 @@ from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.connections import Connection, Connections
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
-from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL
+from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.oauth import app_of
 
 #: Extra field of a connection: the URI of the token store of an expiring grant.

@@ -9,7 +9,8 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from airflow_provider_tiktok_offline.errors import ConfigError, GrantError
-from airflow_provider_tiktok_offline.tiktok.oauth import Authorization, auth_code_of
+from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL
+from airflow_provider_tiktok_offline.tiktok.oauth import Authorization, auth_code_of, authorization, belongs_to
 
 PATH = "/callback"
 _PAGE = (
@@ -28,6 +29,7 @@ class CallbackServer:
     def __init__(self, port: int = 0) -> None:
         self._arrived = threading.Event()
         self._url = ""
+        self._expected: Authorization | None = None
         try:
             self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         except OSError as error:
@@ -50,24 +52,32 @@ class CallbackServer:
         self._http.server_close()
         self._thread.join()
 
-    def wait(self, authorization: Authorization, timeout: float) -> str:
-        """The ``auth_code`` of the first redirect.
+    def authorization(self, app_id: str, *, base_url: str = PRODUCTION_URL) -> Authorization:
+        """Begin a grant whose redirect comes here; requests that do not carry its ``state`` are ignored from now on."""
+        self._expected = authorization(app_id, self.redirect_uri, base_url=base_url)
+        return self._expected
+
+    def wait(self, timeout: float) -> str:
+        """The ``auth_code`` of the first redirect that belongs to the grant that was begun here.
 
         :param timeout: seconds to wait for it.
-        :raises GrantError: if no redirect came, or it belongs to another attempt.
+        :raises GrantError: if no redirect came, or the authorisation was refused.
         """
-        if not self._arrived.wait(timeout):
+        if self._expected is None or not self._arrived.wait(timeout):
             raise GrantError(
                 f"no admin confirmed within {timeout:.0f} seconds.",
                 todo="Start again; if the browser runs on another machine, use --paste.",
             )
-        return auth_code_of(self._url, authorization.state)
+        return auth_code_of(self._url, self._expected.state)
 
-    def take(self, path: str) -> None:
-        """Keep the first redirect and ignore later ones."""
+    def take(self, path: str) -> bool:
+        """Keep the first redirect of the grant that was begun; False for a request of anybody else."""
+        if self._expected is None or not belongs_to(path, self._expected.state):
+            return False
         if not self._arrived.is_set():
             self._url = path
             self._arrived.set()
+        return True
 
 
 def _handler(server: CallbackServer) -> type[BaseHTTPRequestHandler]:
@@ -78,7 +88,9 @@ def _handler(server: CallbackServer) -> type[BaseHTTPRequestHandler]:
             if urlsplit(self.path).path != PATH:
                 self._show(404, "Not here", "This address serves TikTok's redirect only.")
                 return
-            server.take(self.path)
+            if not server.take(self.path):
+                self._show(400, "Not this one", "This address belongs to no authorisation that is under way.")
+                return
             self._show(200, "Received", "Go back to the terminal: it says whether the authorisation was complete.")
 
         def _show(self, status: int, title: str, text: str) -> None:

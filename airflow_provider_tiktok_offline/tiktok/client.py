@@ -7,13 +7,11 @@ the HTTP library, which would hold the request.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
 import socket
 import ssl
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
@@ -30,20 +28,18 @@ from airflow_provider_tiktok_offline.errors import (
     ApiError,
     BatchTooLargeError,
     CallerError,
-    ConfigError,
     CredentialsError,
     OutcomeUnknownError,
     ServiceUnavailableError,
     ThrottledError,
 )
 from airflow_provider_tiktok_offline.tiktok.answer_envelope import json_objects, read_envelope
+from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL, checked_url, proxy_for
 from airflow_provider_tiktok_offline.tiktok.codes import error_type, return_code
 from airflow_provider_tiktok_offline.tiktok.deadlines import Deadline, DeadlineNetwork
 from airflow_provider_tiktok_offline.tiktok.messages import TOP_LEVEL_FIELDS, field_path, names_permission
 from airflow_provider_tiktok_offline.tiktok.pacing import AppPace, shared_pace
 
-PRODUCTION_URL: Final = "https://business-api.tiktok.com"
-SANDBOX_URL: Final = "https://sandbox-ads.tiktok.com"
 _PREFIX: Final = "/open_api/v1.3"
 _LARGEST_ANSWER: Final = 32 * 1024 * 1024
 #: An exchange ends after so many times the time-out, however the server drips.
@@ -115,7 +111,7 @@ class TikTokClient:
         pace: AppPace | None = None,
         allow_http: bool = False,
     ) -> None:
-        self.base_url = _checked_url(base_url, allow_http=allow_http)
+        self.base_url = checked_url(base_url, allow_http=allow_http)
         self.clock = clock or system_clock()
         self._timeout = timeout
         self._pace = pace or shared_pace(self.base_url)
@@ -133,7 +129,7 @@ class TikTokClient:
         self._transport = httpx.HTTPTransport(
             # Loading the certificates takes longer than many requests, and only TLS needs them.
             verify=self.base_url.startswith("https:"),
-            proxy=_proxy_for(self.base_url),
+            proxy=proxy_for(self.base_url),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30.0),
         )
         # httpx has no deadline of its own for an exchange, and no argument for the network below it.
@@ -344,42 +340,6 @@ def _checked_token(token: str) -> str:
             todo="Paste it again into the connection, or get a new one: tiktok-offline auth login.",
         )
     return token
-
-
-def _checked_url(base_url: str, *, allow_http: bool) -> str:
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    named = re.fullmatch(r"[A-Za-z0-9._:-]+", url.raw_host.decode())
-    beyond = url.path not in ("", "/") or {"#", "@", "?"} & set(base_url)
-    if url.scheme not in ("http", "https") or not named or beyond:
-        raise ConfigError(
-            "the API URL must be https://host[:port] without path, user, query or fragment.",
-            todo=f"The usual one is {PRODUCTION_URL}.",
-        )
-    if url.scheme == "http" and not allow_http and not _is_loopback(url.host):
-        raise ConfigError(
-            "the API URL has no TLS: the access token would cross the network in clear.",
-            todo='Use https. For a simulator on your own network, set "allow_http": true in the connection\'s extra.',
-        )
-    return str(url).rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _proxy_for(base_url: str) -> str | None:
-    """The proxy that the environment sets for this URL."""
-    url = httpx.URL(base_url)
-    if _is_loopback(url.host) or urllib.request.proxy_bypass(url.netloc.decode()):
-        return None
-    proxies = urllib.request.getproxies()
-    return proxies.get(url.scheme) or proxies.get("all")
 
 
 def _cause(failure: BaseException) -> str:

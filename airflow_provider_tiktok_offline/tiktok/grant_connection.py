@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict
 from urllib.parse import quote, urlencode
 
-from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL
+from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL
 from airflow_provider_tiktok_offline.tiktok.oauth import App
 
 HIDDEN = "***"

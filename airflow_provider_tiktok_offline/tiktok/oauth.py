@@ -18,7 +18,8 @@ from urllib.parse import parse_qs, urlencode
 import msgspec
 
 from airflow_provider_tiktok_offline.errors import CredentialsError, GrantError
-from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL
+from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.retries import with_retries
 
 
@@ -120,16 +121,26 @@ def authorization(app_id: str, redirect_uri: str, *, base_url: str = PRODUCTION_
     return Authorization(f"{base_url.rstrip('/')}/portal/auth?{query}", redirect_uri, state)
 
 
+def belongs_to(redirected_url: str, state: str) -> bool:
+    """Whether an address, or its query, carries the ``state`` of an authorisation."""
+    states = _query_of(redirected_url).get("state", [])
+    return len(states) == 1 and hmac.compare_digest(states[0].encode(), state.encode())
+
+
+def _query_of(redirected_url: str) -> dict[str, list[str]]:
+    text = redirected_url.strip().partition("#")[0]
+    return parse_qs(text.partition("?")[2] or text)
+
+
 def auth_code_of(redirected_url: str, state: str) -> str:
     """The code in the address to which TikTok redirected a browser, possibly on another machine.
 
     :param redirected_url: the whole address, or its query.
     :raises GrantError: if the address holds no code, or belongs to another attempt.
     """
-    text = redirected_url.strip().partition("#")[0]
-    query = parse_qs(text.partition("?")[2] or text)
-    states, codes = query.get("state", []), query.get("auth_code") or query.get("code") or []
-    if len(states) != 1 or not hmac.compare_digest(states[0].encode(), state.encode()):
+    query = _query_of(redirected_url)
+    codes = query.get("auth_code") or query.get("code") or []
+    if not belongs_to(redirected_url, state):
         raise GrantError(
             "the redirect does not belong to this authorisation (its state is missing or different).",
             todo="Nothing was exchanged. Start again, and use the newest address.",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -12,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_tiktok_offline.cli.grants import TokenStoreAt, keep
 from airflow_provider_tiktok_offline.simulator.defaults import ANALYST_TOKEN, EVENTS_TOKEN
 from airflow_provider_tiktok_offline.storage.objects import open_objects
+from airflow_provider_tiktok_offline.tiktok.grant_connection import GrantConnection
 from airflow_provider_tiktok_offline.tiktok.oauth import SEND_EVENTS, Grant
 from airflow_provider_tiktok_offline.tiktok.token_store import ObjectTokenStore
 from tests.cli.conftest import Cli
@@ -91,13 +95,44 @@ def _login(cli: Cli, tiktok: RunningSimulator, *args: str, confirm: Callable[[st
 
 
 def test_login_runs_the_whole_grant_in_a_browser(cli: Cli, tiktok: RunningSimulator) -> None:
-    """The redirect is taken on loopback; token and secret stay hidden."""
+    """The redirect is taken on loopback; token and secret are in a file for its owner alone, and not on the screen."""
     output, errors, code = _login(cli, tiktok, "--port", "0", "--no-browser", confirm=lambda it: _confirm(it) and "")
     assert code == 0, errors
     assert f"  {ADVERTISER_ID}  Corner Shop" in output
-    assert "airflow connections add tiktok_default --conn-json" in output
-    assert '"password": "***"' in output
-    assert APP_SECRET not in output + errors
+    said = output.partition("airflow connections import ")[2].split()[0]
+    file = Path(said)
+    assert file.stat().st_mode & 0o777 == 0o600
+    connection = json.loads(file.read_text())["tiktok_default"]
+    file.unlink()
+    assert connection["extra"]["app_secret"] == APP_SECRET
+    assert not [secret for secret in (APP_SECRET, connection["password"]) if secret in output + errors]
+
+
+def test_a_grant_is_kept_whatever_fails_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No Airflow, a full disk under the token store, a folder that can't be written: the admin is not asked again."""
+    grant = Grant(access_token="the-t0ken", refresh_token="the-refr3sh")
+    connection = GrantConnection(access_token=grant.access_token)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "home").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    store = TokenStoreAt(f"{tmp_path}/tokens/shop")
+    (tmp_path / "tokens").write_text("no folder")
+    keep(grant, connection, store, add=True, show_secrets=False)
+    kept = {file.name: file.read_text() for file in (tmp_path / "here").iterdir()}
+    assert "the-t0ken" in kept["tiktok_default.connection.json"]
+    assert "the-refr3sh" in kept["tiktok_default.grant.json"]
+    keep(grant, connection, None, add=False, show_secrets=False)
+    assert (tmp_path / "here" / "tiktok_default-2.connection.json").stat().st_mode & 0o777 == 0o600
+    said = capsys.readouterr()
+    assert "the-t0ken" not in said.out + said.err
+    monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(OSError("read-only")))
+    keep(grant, connection, None, add=False, show_secrets=False)
+    assert "the-t0ken" in capsys.readouterr().err
 
 
 def test_login_takes_the_address_of_somebody_elses_browser(cli: Cli, tiktok: RunningSimulator) -> None:

@@ -172,7 +172,9 @@ def test_a_redirect_that_fails_does_not_show_its_code(records: pytest.LogCapture
 def test_the_callback_server_logs_no_code(records: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
     """The stdlib's server would print the request line."""
     with CallbackServer() as server:
-        open_in_browser(f"{server.redirect_uri}?auth_code={AUTH_CODE}&state=s")
+        with pytest.raises(OSError, match="400"):
+            open_in_browser(f"{server.redirect_uri}?auth_code={AUTH_CODE}&state=s")
+        open_in_browser(f"{server.redirect_uri}?auth_code={AUTH_CODE}&state={server.authorization('1').state}")
     out, err = capfd.readouterr()
     assert AUTH_CODE not in out + err + logged(records)
 

@@ -11,10 +11,10 @@ import typer
 from airflow_provider_tiktok_offline.cli.accounts import AdvertiserId, open_account
 from airflow_provider_tiktok_offline.cli.environment_connections import TOKEN_VARIABLE
 from airflow_provider_tiktok_offline.cli.grants import (
-    add_to_airflow,
+    TokenStoreAt,
+    airflow_command,
     keep,
     show_advertisers,
-    show_connection,
     show_findings,
 )
 from airflow_provider_tiktok_offline.cli.options import (
@@ -57,7 +57,9 @@ def login(
     browser: Annotated[bool, typer.Option(help="Open the address in a browser here.")] = True,
     wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for the confirmation.")] = 300,
     conn_id: Annotated[str, typer.Option("--conn-id", help="Id of the Airflow connection.")] = "tiktok_default",
-    show_secrets: Annotated[bool, typer.Option("--show-secrets", help="Print token and secret in clear.")] = False,
+    show_secrets: Annotated[
+        bool, typer.Option("--show-secrets", help="Print token and secret instead of writing them to a file.")
+    ] = False,
     add: Annotated[bool, typer.Option("--add", help="Add the connection to the Airflow on this machine.")] = False,
     token_store: Annotated[
         str | None,
@@ -65,42 +67,55 @@ def login(
     ] = None,
     api_url: ApiUrl = None,
 ) -> None:
-    """Run the whole grant: ask the ad account's admin, exchange the code, and print the Airflow connection."""
-    from airflow_provider_tiktok_offline.tiktok.callback import CallbackServer
-    from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+    """Run the whole grant: ask the ad account's admin, exchange the code, and keep it as an Airflow connection."""
+    from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL
+    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
     from airflow_provider_tiktok_offline.tiktok.grant_connection import GrantConnection
-    from airflow_provider_tiktok_offline.tiktok.oauth import auth_code_of, authorization, exchange, missing_scopes
+    from airflow_provider_tiktok_offline.tiktok.oauth import exchange, missing_scopes
 
     developer_app = _app(app_id)
-    base_url = api_url or PRODUCTION_URL
-    if paste:
-        if redirect_uri is None:
-            raise ConfigError("--paste needs the redirect that is registered with the app.", todo="Add --redirect-uri.")
-        asked = authorization(app_id, redirect_uri, base_url=base_url)
-        output().print(f"Send this address to an admin of the ad account:\n{asked.url}")
-        code = auth_code_of(typer.prompt("Paste the address their browser ended at", err=True), asked.state)
-    else:
-        with CallbackServer(port) as callback:
-            asked = authorization(app_id, callback.redirect_uri, base_url=base_url)
-            output().print(f"Open this address and confirm:\n{asked.url}")
-            if browser:
-                webbrowser.open(asked.url)
-            code = callback.wait(asked, wait)
-    with TikTokClient(None, base_url=base_url) as client:
+    # All that could fail for a reason of this machine fails before an admin is asked.
+    store = None if token_store is None else TokenStoreAt(token_store)
+    if add:
+        airflow_command()
+    with TikTokClient(None, base_url=api_url or PRODUCTION_URL) as client:
+        code = (
+            _pasted_code(app_id, redirect_uri, client.base_url)
+            if paste
+            else _received_code(app_id, port, wait, client.base_url, browser=browser)
+        )
         grant = exchange(client, developer_app, code)
+        base_url = client.base_url
+    connection = GrantConnection(access_token=grant.access_token, conn_id=conn_id, app=developer_app, base_url=base_url)
+    keep(grant, connection, store, add=add, show_secrets=show_secrets)
     if missing := missing_scopes(grant):
         messages().print(f"The grant lacks the permission to {'; '.join(missing)}.", style="yellow")
         messages().print("What needs it fails. Start again, and confirm it on TikTok's page.")
     with TikTokClient(grant.access_token, base_url=base_url) as client:
         show_advertisers(client, developer_app)
-    if token_store is not None:
-        keep(token_store, grant)
-    connection = GrantConnection(access_token=grant.access_token, conn_id=conn_id, app=developer_app, base_url=base_url)
-    if add:
-        add_to_airflow(connection.to_import_file())
-        output().print(f"Connection {conn_id} is in Airflow.")
-        return
-    show_connection(connection, show_secrets=show_secrets)
+
+
+def _pasted_code(app_id: str, redirect_uri: str | None, base_url: str) -> str:
+    """The code in the address that somebody else's browser ended at."""
+    from airflow_provider_tiktok_offline.tiktok.oauth import auth_code_of, authorization
+
+    if redirect_uri is None:
+        raise ConfigError("--paste needs the redirect that is registered with the app.", todo="Add --redirect-uri.")
+    asked = authorization(app_id, redirect_uri, base_url=base_url)
+    output().print(f"Send this address to an admin of the ad account:\n{asked.url}")
+    return auth_code_of(typer.prompt("Paste the address their browser ended at", err=True), asked.state)
+
+
+def _received_code(app_id: str, port: int, wait: float, base_url: str, *, browser: bool) -> str:
+    """The code that comes with the redirect of a browser on this machine."""
+    from airflow_provider_tiktok_offline.tiktok.callback import CallbackServer
+
+    with CallbackServer(port) as callback:
+        asked = callback.authorization(app_id, base_url=base_url)
+        output().print(f"Open this address and confirm:\n{asked.url}")
+        if browser:
+            webbrowser.open(asked.url)
+        return callback.wait(wait)
 
 
 @app.command(
@@ -144,7 +159,8 @@ def revoke(
     api_url: ApiUrl = None,
 ) -> None:
     """End the token in TIKTOK_ACCESS_TOKEN, for every ad account that hangs on it, for good."""
-    from airflow_provider_tiktok_offline.tiktok.client import PRODUCTION_URL, TikTokClient
+    from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL
+    from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
     from airflow_provider_tiktok_offline.tiktok.oauth import revoke as revoke_token
 
     developer_app = _app(app_id)
