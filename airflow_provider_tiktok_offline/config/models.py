@@ -133,6 +133,9 @@ class AdvertiserConfig(Strict):
             form on the route liveramp; otherwise the row is rejected.
         limits: the largest file that is read.
         max_rejected_ratio: the gate. A larger share of rejected rows stops the delivery.
+        max_anonymous_ratio: the largest share of rows without any identifier. ``auto`` stops a file of at least 200
+            rows if the share with one is below half of the usual one, and only warns above 0.95 until ten deliveries
+            of the last 28 days are known. ``guards.on_breach`` says whether it stops or asks.
         report_by_store: whether the report of a file also counts rows and sums by store.
         guards: limits that are checked before anything is sent.
         drift: what happens if a file has much less than the files of the days before it, in rows, value, coverage by
@@ -198,6 +201,7 @@ class AdvertiserConfig(Strict):
     repair: bool = False
     limits: LimitsConfig = LimitsConfig()
     max_rejected_ratio: Annotated[float, Field(ge=0, le=1)] = 0.05
+    max_anonymous_ratio: Literal["auto"] | Annotated[float, Field(ge=0, le=1)] = "auto"
     report_by_store: bool = False
 
     guards: GuardConfig = GuardConfig()

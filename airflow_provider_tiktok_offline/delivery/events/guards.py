@@ -8,6 +8,7 @@ from decimal import Decimal
 from statistics import median
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok_offline.delivery.events.coverage import coverage_breach
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import Events, open_events
 from airflow_provider_tiktok_offline.delivery.events.file_drift import drift_breaches
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -78,6 +79,9 @@ def _breaches(ctx: DeliveryContext, state: DeliveryState, prepared: Events) -> t
             breached.append(f"{len(strangers)} store codes that guards.stores does not list")
     if guards.size_factor is not None:
         breached += _size(ctx, state, guards.size_factor)
+    anonymous = coverage_breach(ctx, state.id)
+    if anonymous is not None:
+        breached.append(anonymous)
     others = _handled_for(ctx, state)
     if others:
         breached.append(

@@ -1,0 +1,83 @@
+"""Coverage: how many of a file's rows name a customer.
+
+Anonymous sales are rightly left out. An export that lost its column of e-mails looks like a day of anonymous sales,
+and no row of it is rejected.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from statistics import median
+from typing import TYPE_CHECKING, Literal
+
+from airflow_provider_tiktok_offline.delivery.events.day_history import earlier_days, figures_of
+from airflow_provider_tiktok_offline.delivery.events.validation import read_report
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.conversions.report.report import Report
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+
+log = logging.getLogger(__name__)
+
+#: What ``auto`` needs to judge a file: rows in it, and deliveries of the days before.
+_FEWEST_ROWS, _FEWEST_DELIVERIES, _DAYS = 200, 10, 28
+#: A larger share of anonymous rows is warned of.
+_WARN_ABOVE = 0.95
+
+
+def coverage_breach(ctx: DeliveryContext, delivery_id: str) -> str | None:
+    """Why a delivery's file names too few customers, in words and percentages; None if it names enough."""
+    report = read_report(ctx, delivery_id)
+    share = None if report is None else _anonymous(report.identifiers)
+    if report is None or share is None:
+        return None
+    limit = ctx.config.max_anonymous_ratio
+    history = _history(ctx, report) if limit == "auto" and share else []
+    if limit == "auto" and share > _WARN_ABOVE and len(history) < _FEWEST_DELIVERIES:
+        name = ctx.config.name
+        log.warning("%s: %s of the rows name no customer. Check the export's columns.", name, _percent(share))
+    return too_anonymous(report.identifiers, limit, history)
+
+
+def too_anonymous(
+    today: Mapping[str, int], limit: float | Literal["auto"], history: Sequence[Mapping[str, int]]
+) -> str | None:
+    """Compare a file's rows without an identifier with the limit.
+
+    :param today: rows by what identifies them, ``none`` among them.
+    :param limit: the largest share of ``none``; ``auto`` compares with half of the usual coverage.
+    :param history: the same of the deliveries of the 28 days before.
+    :returns: what is wrong, or None.
+    """
+    share = _anonymous(today)
+    if share is None:
+        return None
+    if limit != "auto":
+        too_many = f"{_percent(share)} of the rows name no customer, more than max_anonymous_ratio {limit:g}"
+        return too_many if share > limit else None
+    before = [1 - one for one in map(_anonymous, history) if one is not None]
+    if len(before) < _FEWEST_DELIVERIES or sum(today.values()) < _FEWEST_ROWS or 1 - share >= median(before) / 2:
+        return None
+    return (
+        f"{_percent(1 - share)} of the rows name a customer, less than half of the usual {_percent(median(before))}"
+        " (max_anonymous_ratio: auto)"
+    )
+
+
+def _history(ctx: DeliveryContext, report: Report) -> list[Mapping[str, int]]:
+    today = figures_of(report)
+    if today is None:
+        return []
+    since = today.day - timedelta(days=_DAYS)
+    return [day.identifiers for day in earlier_days(ctx, since=since, before=today.day, leave_out=report.sha256)]
+
+
+def _anonymous(identifiers: Mapping[str, int]) -> float | None:
+    rows = sum(identifiers.values())
+    return identifiers.get("none", 0) / rows if rows else None
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
