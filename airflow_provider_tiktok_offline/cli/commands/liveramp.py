@@ -163,3 +163,25 @@ def _context(config: Path, advertiser: str | None, *, dry_run: bool = False) -> 
         settings = settings.model_copy(update={"mode": "dry_run"})
     with alone(settings), step_progress() as progress:
         yield delivery_context(settings, progress=progress)
+
+
+@app.command(epilog=examples(f"tiktok-offline liveramp files connect_files.csv {_ENTRY}"))
+def files(
+    export: Annotated[Path, typer.Argument(metavar="CSV", help="What Connect's Files page exports.")],
+    config: ConfigPath,
+    advertiser: Advertiser = None,
+) -> None:
+    """Compare the delivered feed files with the list that LiveRamp Connect's *Files* page exports."""
+    from airflow_provider_tiktok_offline.delivery.operations.connect_files import compare
+    from airflow_provider_tiktok_offline.delivery.operations.status import refresh
+
+    status = refresh(delivery_context(advertiser_config(config, advertiser)))
+    with export.open(encoding="utf-8-sig", newline="") as lines:
+        found = compare(status, lines)
+    for one in found:
+        cells = ", ".join(f"{column} {cell}" for column, cell in one.found.items() if cell)
+        output().print(f"{one.day}  {one.name}  {one.rows} rows delivered  {cells or 'NOT IN THE EXPORT'}")
+    missing = sum(not one.found for one in found)
+    output().print(f"{len(found)} files delivered in 90 days, {missing} of them not in the export")
+    if missing:
+        raise typer.Exit(REFUSED)

@@ -1,6 +1,6 @@
 // One advertiser: what became of a day's file, what TikTok attributed, what is open, and how it is set up.
 import {
-  Fragment, Link, Problem, StateMark, TimeSwitch, Waiting, count, difference, h, moment, money, percent, runAddress,
+  Fragment, Link, Problem, StateMark, TimeSwitch, Waiting, count, difference, h, moment, money, percent, runAddress, sentence,
   useAnswer, useState,
 } from "./parts.js";
 import { Coverage, Days } from "./charts.js";
@@ -31,7 +31,7 @@ function Banner({ data, local }) {
   if (["delivered", "idle"].includes(data.state.key)) return null;
   const colour = { failed: "red", gate: "orange", pool: "red", late: "orange", fault: "orange", unsettled: "orange", approval: "purple" }[data.state.key] ?? "blue";
   return h("div", { className: `to-alert to-${colour} to-break` },
-    h("div", null, data.state.reason, " ", h("strong", null, data.state.todo)),
+    h("div", null, sentence(data.state.reason), " ", h("strong", null, data.state.todo)),
     h("div", { className: "to-small" },
       data.state.since && `Since ${moment(data.state.since, local)}. `,
       data.run && h(Link, { to: runAddress(data.dag_id, data.run.run_id, data.state.task) }, data.state.task ? `Open ${data.state.task} and its log` : "Open the run")));

@@ -1,7 +1,7 @@
 // One row an advertiser, the worst first.
 import {
   Bars, Box, Button, Input, Link, Problem, StateMark, TimeSwitch, Waiting, count, difference, h, moment, money, percent,
-  runAddress, useAnswer, useEffect, useState,
+  runAddress, sentence, useAnswer, useEffect, useState,
 } from "./parts.js";
 
 const PAGE = 50;
@@ -97,8 +97,6 @@ function Row({ row, local, values }) {
     cell("Fourteen days", "", h(Bars, { bars: row.bars })),
     cell("Doctor", "", h(Doctor, { row, local })));
 }
-
-const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
 
 function FileCell({ row, local }) {
   const awaited = ["waiting", "late"].includes(row.state.key);

@@ -43,6 +43,7 @@ export function StateMark({ state }) {
   return h("span", { className: `to-state to-${colour}` }, h("span", { "aria-hidden": true }, sign), state.word);
 }
 
+export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
 export const count = (number) => (number === null || number === undefined ? "–" : number.toLocaleString("en"));
 export const percent = (share, digits = 1) => (share === null || share === undefined ? "–" : `${(share * 100).toFixed(digits)} %`);
 
@@ -91,7 +92,7 @@ export function dayAfter(first, number) {
   return day.toISOString().slice(0, 10);
 }
 
-/** Rows of fourteen days; a day that is not settled is striped, a day without a file a line. */
+/** Rows of fourteen days; a day that is not settled is hollow, a day without a file a line. */
 export function Bars({ bars }) {
   if (!bars?.rows) return h("span", { className: "to-muted" }, "–");
   const most = Math.max(...bars.rows, 1);

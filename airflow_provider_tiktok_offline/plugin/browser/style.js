@@ -33,7 +33,7 @@ const STYLE = `
 .to-overview td.to-who { min-width: 150px; max-width: 240px; }
 .to-name { font-weight: 650; }
 .to-bars { width: 112px; height: 28px; display: block; }
-.to-bar-c { fill: ${colour("green-solid")}; } .to-bar-f { fill: ${colour("red-solid")}; } .to-bar-o, .to-bar-w { fill: ${colour("blue-solid")}; } .to-bar-none { fill: ${colour("border-emphasized")}; }
+.to-bar-c { fill: ${colour("green-solid")}; } .to-bar-f { fill: transparent; stroke: ${colour("red-solid")}; stroke-width: 1.6; } .to-bar-o, .to-bar-w { fill: ${colour("blue-solid")}; } .to-bar-none { fill: ${colour("border-emphasized")}; }
 .to-meter { position: relative; height: 5px; width: 84px; border-radius: 3px; background: ${colour("bg-emphasized")}; margin-top: 4px; overflow: hidden; }
 .to-meter span { position: absolute; inset: 0 auto 0 0; background: ${colour("green-solid")}; }
 .to-meter.to-over span { background: ${colour("red-solid")}; }
