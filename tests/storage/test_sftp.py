@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import asyncssh
 import pytest
 
+from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     FileMissingError,
@@ -21,7 +23,10 @@ from airflow_provider_tiktok_offline.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from airflow_provider_tiktok_offline.storage.backends.local_files import LocalFiles
 from airflow_provider_tiktok_offline.storage.backends.sftp_files import SftpFiles
+from airflow_provider_tiktok_offline.storage.backends.ssh_options import ssh_options
+from airflow_provider_tiktok_offline.storage.backends.ssh_session import LoopThread, Session
 from airflow_provider_tiktok_offline.storage.files import open_files
 from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
 from tests.servers.sshd import Sshd, StaticConnections, can_hide_shadow, sshd
@@ -32,7 +37,7 @@ def _files(server: Sshd, folder: Path, **options: Any) -> AbstractContextManager
 
 
 def test_listing_shows_regular_files_only_with_utc_times(server: Sshd, folder: Path) -> None:
-    """Folders, links and dot files are passed over; size and time are those of the file, in UTC."""
+    """Folders and dot files are passed over, a link to a file is that file; times are in UTC."""
     (folder / "b.csv").write_bytes(b"12345")
     (folder / "a.csv").write_bytes(b"1")
     (folder / ".a.csv.part").write_bytes(b"1")
@@ -41,10 +46,35 @@ def test_listing_shows_regular_files_only_with_utc_times(server: Sshd, folder: P
     os.utime(folder / "b.csv", (1_700_000_000, 1_700_000_000))
     with _files(server, folder) as files:
         found = files.list(server.uri(folder))
-    assert [stamp.name for stamp in found] == ["a.csv", "b.csv"]
+    assert [stamp.name for stamp in found] == ["a.csv", "b.csv", "link.csv"]
     assert found[1].size == 5
     assert found[1].mtime == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     assert found[1].uri == server.uri(folder / "b.csv")
+
+
+def test_a_name_that_can_not_be_read_costs_no_other(
+    server: Sshd, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No UTF-8, a link in a circle, a link to nothing: passed over and counted, here and on a disk."""
+    (folder / "a.csv").write_bytes(b"1")
+    (folder / "circle.csv").symlink_to(folder / "circle.csv")
+    (folder / "nothing.csv").symlink_to(folder / "none")
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.csv")).write_bytes(b"1")
+    with _files(server, folder) as files:
+        assert [stamp.name for stamp in files.list(server.uri(folder))] == ["a.csv"]
+    assert "3 names were passed over" in caplog.text
+    assert [stamp.name for stamp in LocalFiles().list(str(folder))] == ["a.csv"]
+    assert "2 names were passed over" in caplog.text
+
+
+def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listing, or a block of a file, for which nothing comes."""
+    monkeypatch.setattr(Session, "longest_exchange", 0.2)
+    with LoopThread() as loop:
+        session = Session(loop, ssh_options(Connection(conn_id="s", conn_type="sftp", host="127.0.0.1")), "s")
+        with pytest.raises(StorageUnavailableError, match="in time"):
+            session.run(asyncio.Event().wait(), "sftp://s@/in")
+        assert session.lost
 
 
 def test_times_do_not_depend_on_the_workers_time_zone(

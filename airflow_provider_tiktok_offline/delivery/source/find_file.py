@@ -58,6 +58,10 @@ class FoundFiles:
         }
 
 
+#: How common clients name a file that they are still writing. A pattern never takes one.
+_HALF_WRITTEN = (".filepart", ".tmp", ".part", ".partial", ".crdownload", "~")
+
+
 def day_of_file(source: SourceConfig, *, interval_start: datetime | None, run_day: datetime) -> date:
     """The day whose file a run is for.
 
@@ -116,8 +120,9 @@ def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, objec
         stamp
         for name, stamp in listing.items()
         if not name.startswith(".")
+        and (name in wanted or not name.lower().endswith(_HALF_WRITTEN))
         and not any(name.endswith(suffix) for suffix in companions)
-        and any(fnmatch.fnmatchcase(name, one) for one in wanted)
+        and any(name == one or fnmatch.fnmatchcase(name, one) for one in wanted)
     ]
     matches.sort(key=lambda stamp: (stamp.mtime, stamp.uri))
     # A glob may match other days' files; those that are closed are passed over, whichever day they were for.
@@ -180,7 +185,8 @@ def _complete(
     if source.done_marker is not None or source.checksum_file is not None:
         marked = source.done_marker is None or {stamp.name + source.done_marker, source.done_marker} & listing.keys()
         return bool(marked) and (source.checksum_file is None or stamp.uri in checksums)
-    if ctx.clock.now() - stamp.mtime >= timedelta(seconds=source.settle_seconds):
+    # A server that tells no time gives the first moment of 1970.
+    if stamp.mtime.timestamp() > 0 and ctx.clock.now() - stamp.mtime >= timedelta(seconds=source.settle_seconds):
         return True
     known = stamp.to_dict()
     return (known["uri"], known["size"], known["mtime"]) in before

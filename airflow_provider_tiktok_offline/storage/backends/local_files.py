@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import stat as modes
 from collections.abc import Iterable, Iterator
@@ -21,6 +22,8 @@ from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from airflow_provider_tiktok_offline.storage.uris import parse
 
+log = logging.getLogger(__name__)
+
 
 class LocalFiles:
     """:class:`~..protocols.RemoteFiles` on this machine. Files are written whole, with mode 0600."""
@@ -28,14 +31,23 @@ class LocalFiles:
     def list(self, directory_uri: str) -> list[FileStamp]:
         folder = _path(directory_uri)
         stamps = []
+        skipped = 0
         with _faults(directory_uri), os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
                     continue
-                with contextlib.suppress(FileNotFoundError):
+                try:
+                    entry.name.encode()
                     status = entry.stat()
+                except FileNotFoundError:
+                    continue
+                except (UnicodeEncodeError, OSError):
+                    skipped += 1
+                else:
                     if modes.S_ISREG(status.st_mode):
                         stamps.append(FileStamp(f"{folder}/{entry.name}", status.st_size, from_epoch(status.st_mtime)))
+        if skipped:
+            log.warning("%s: %d names were passed over: no UTF-8, or links in a circle.", directory_uri, skipped)
         return sorted(stamps, key=lambda stamp: stamp.uri)
 
     def stat(self, uri: str) -> FileStamp:

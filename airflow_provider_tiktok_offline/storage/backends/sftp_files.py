@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -36,6 +37,9 @@ from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
+log = logging.getLogger(__name__)
+
+_TO_BE_ASKED = (asyncssh.FILEXFER_TYPE_SYMLINK, asyncssh.FILEXFER_TYPE_UNKNOWN)
 #: How often a cut upload goes on before it counts as failed.
 _RESUMES = 3
 #: Bytes before the point of resumption that must be the same on both sides.
@@ -68,12 +72,30 @@ class SftpFiles:
 
     def list(self, directory_uri: str) -> list[FileStamp]:
         folder = parse(directory_uri)
-        names = self._session.run(self._session.client.readdir(folder.path), directory_uri)
+        # As bytes: one name that is no UTF-8 would end the whole listing.
+        names = self._session.run(self._session.client.readdir(folder.path.encode()), directory_uri)
         stamps = []
+        skipped = 0
         for name in names:
-            text, attrs = str(name.filename), name.attrs
-            if not text.startswith(".") and attrs.type == asyncssh.FILEXFER_TYPE_REGULAR:
+            raw, attrs = name.filename, name.attrs
+            if raw[:1] in (b".", "."):
+                continue
+            try:
+                text = raw.decode() if isinstance(raw, bytes) else raw
+                if attrs.type in _TO_BE_ASKED:
+                    # A link is the file that it leads to; a server may tell no type in a listing.
+                    attrs = self._session.run(self._session.client.stat(folder.child(text).path), directory_uri)
+            except (UnicodeDecodeError, StorageError, FileMissingError):
+                if self._session.lost:
+                    raise
+                skipped += 1
+                continue
+            if attrs.type == asyncssh.FILEXFER_TYPE_REGULAR:
                 stamps.append(_stamp(folder.child(text), attrs))
+        if skipped:
+            log.warning(
+                "%s: %d names were passed over: no UTF-8, or links that lead to nothing.", directory_uri, skipped
+            )
         return sorted(stamps, key=lambda stamp: stamp.uri)
 
     def stat(self, uri: str) -> FileStamp:
