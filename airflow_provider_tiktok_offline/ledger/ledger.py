@@ -248,14 +248,13 @@ class Ledger:
         What has no answer stays claimed until the delivery's lease expires, so that a retry goes on where it stopped.
         Idempotent.
         """
-        snapshot = None
-        for round_ in plan_rounds(self.objects, self.root, delivery_id):
-            snapshot = self._settler.fold(read_plan(self.objects, self.root, delivery_id, round_))
-        plan = self.plan(delivery_id)
-        settlement = self._settler.summary(plan)
+        for round_ in plan_rounds(self.objects, self.root, delivery_id) or [0]:
+            plan = read_plan(self.objects, self.root, delivery_id, round_)
+            folded = self._settler.fold(plan)
+        settlement = self._settler.summary(plan, folded)
         if settlement.finished:
             self.claims.remove(delivery_id, plan.round)
-        if snapshot is not None and len(snapshot.files) > _MANY_FILES:
+        if len(folded.snapshot.files) > _MANY_FILES:
             self.table.compact()
         return settlement
 

@@ -101,7 +101,12 @@ def plan_folder(root: str, delivery_id: str) -> str:
 
 def receipts_folder(root: str, plan: Plan, part: int) -> str:
     """Where the receipts of one part of a plan lie."""
-    return f"{root}/receipts/{plan.delivery_id}/{plan.round:04d}/{part:06d}"
+    return f"{receipts_round(root, plan)}/{part:06d}"
+
+
+def receipts_round(root: str, plan: Plan) -> str:
+    """Where the receipts of all parts of a plan lie."""
+    return f"{root}/receipts/{plan.delivery_id}/{plan.round:04d}"
 
 
 def sender_path(root: str, plan: Plan, part: int) -> str:

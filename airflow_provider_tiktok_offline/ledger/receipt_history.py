@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -29,6 +30,8 @@ _ENTRIES = pl.Schema(
 )
 #: The ``seq`` of attempts from before the first receipt.
 _BEFORE = -1
+#: Receipts that are read at the same time.
+_READS_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +49,56 @@ class ReceiptHeader:
     batches: list[tuple[int, str | None, int | None, str | None]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One receipt, read.
+
+    Attributes:
+        seq: its number within the part.
+        header: what happened to its events.
+        keys: of its events, in the order of ``header.batches``.
+    """
+
+    seq: int
+    header: ReceiptHeader
+    keys: pl.Series
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """How many events each request or answer has: one number for an attempt."""
+        return [len(self.keys)] if self.header.batches is None else [batch[0] for batch in self.header.batches]
+
+
 def sequence(path: str) -> int:
     """The number of a receipt within its part."""
     return int(path.rpartition("/")[2].partition("-")[0])
 
 
 def read_outcomes(objects: ObjectStore, paths: Iterable[str], in_doubt: pl.DataFrame) -> pl.DataFrame:
-    """What the named receipts of a part say of each event: :data:`.OUTCOMES`; nothing of events they don't name.
+    """What the named receipts of a part say of each event, as :func:`outcomes_of`."""
+    return outcomes_of(read_receipts(objects, paths), in_doubt)
+
+
+def read_receipts(objects: ObjectStore, paths: Iterable[str]) -> list[Receipt]:
+    """The named receipts, those left out that are gone; several are read at once.
+
+    :raises LedgerDamagedError: if one is cut off or was changed.
+    """
+
+    def read(path: str) -> Receipt | None:
+        stored = objects.get(path)
+        if stored is None:
+            return None
+        where = f"{objects.uri}/{path}"
+        raw, keys = key_files.unpack(stored[0], where)
+        return Receipt(sequence(path), documents.typed(raw, ReceiptHeader, where), keys)
+
+    with ThreadPoolExecutor(_READS_AT_ONCE) as readers:
+        return [receipt for receipt in readers.map(read, paths) if receipt is not None]
+
+
+def outcomes_of(receipts: Iterable[Receipt], in_doubt: pl.DataFrame) -> pl.DataFrame:
+    """What receipts of a part say of each event: :data:`.OUTCOMES`; nothing of events they don't name.
 
     An event that was accepted once is accepted. Otherwise it is in doubt from its first attempt that was neither
     taken back at once nor answered by a later refusal.
@@ -71,7 +117,7 @@ def read_outcomes(objects: ObjectStore, paths: Iterable[str], in_doubt: pl.DataF
                 field=pl.lit(None, pl.String),
             )
         )
-    entries.extend(_entries(objects, path) for path in paths)
+    entries.extend(_entries(receipt) for receipt in receipts)
     history = pl.concat(entries)
     # Nearly all were accepted, whatever else happened to them: no order of entries matters for these.
     accepted_keys = history.filter(pl.col("kind") == "accepted").select("event_key").unique()
@@ -89,15 +135,10 @@ def read_outcomes(objects: ObjectStore, paths: Iterable[str], in_doubt: pl.DataF
     return pl.concat([accepted.select(OUTCOMES.keys()), others]).sort("event_key")
 
 
-def read_request_ids(objects: ObjectStore, paths: Iterable[str]) -> list[str]:
+def request_ids_of(receipts: Iterable[Receipt]) -> list[str]:
     """TikTok's ids of the requests that were answered, in order."""
-    request_ids: dict[str, None] = {}
-    for path in paths:
-        stored = objects.get(path)
-        if stored is not None:
-            header = read_receipt_header(stored[0], f"{objects.uri}/{path}")
-            request_ids.update((request_id, None) for _, request_id, _, _ in header.batches or () if request_id)
-    return list(request_ids)
+    ids = (request_id for each in receipts for _, request_id, _, _ in each.header.batches or () if request_id)
+    return list(dict.fromkeys(ids))
 
 
 def read_receipt_header(content: bytes, where: str) -> ReceiptHeader:
@@ -105,11 +146,7 @@ def read_receipt_header(content: bytes, where: str) -> ReceiptHeader:
 
     :raises LedgerDamagedError: if the receipt is cut off or was changed.
     """
-    return _header(key_files.read_header(content, where), where)
-
-
-def _header(header: Mapping[str, object], where: str) -> ReceiptHeader:
-    return documents.typed(header, ReceiptHeader, where)
+    return documents.typed(key_files.read_header(content, where), ReceiptHeader, where)
 
 
 def _never_accepted(history: pl.DataFrame) -> pl.DataFrame:
@@ -144,13 +181,8 @@ def _never_accepted(history: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _entries(objects: ObjectStore, path: str) -> pl.DataFrame:
-    stored = objects.get(path)
-    if stored is None:
-        return pl.DataFrame(schema=_ENTRIES)
-    where = f"{objects.uri}/{path}"
-    raw, keys = key_files.unpack(stored[0], where)
-    header = _header(raw, where)
+def _entries(receipt: Receipt) -> pl.DataFrame:
+    header, keys = receipt.header, receipt.keys
     batches = pl.DataFrame(
         header.batches if header.batches is not None else [(len(keys), None, None, None)],
         schema={"n": pl.Int64(), "request_id": pl.String, "code": pl.Int32, "field": pl.String},
@@ -160,7 +192,7 @@ def _entries(objects: ObjectStore, path: str) -> pl.DataFrame:
         batches.select(pl.col("code", "field").repeat_by("n").explode())
         .with_columns(
             event_key=keys,
-            seq=pl.lit(sequence(path), pl.Int64),
+            seq=pl.lit(receipt.seq, pl.Int64),
             kind=pl.lit(header.kind),
             at=pl.lit(header.at).cast(pl.Datetime("us", "UTC")),
         )

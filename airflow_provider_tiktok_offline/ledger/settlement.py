@@ -17,8 +17,8 @@ import pyarrow as pa
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.ledger.keys_table import ARROW_SCHEMA, key_rows
-from airflow_provider_tiktok_offline.ledger.plan import Plan, plan_folder, receipts_folder
-from airflow_provider_tiktok_offline.ledger.receipt_history import read_outcomes, read_request_ids
+from airflow_provider_tiktok_offline.ledger.part_answers import PartAnswers, PartTally, read_answers
+from airflow_provider_tiktok_offline.ledger.plan import Plan, plan_folder, receipts_folder, receipts_round
 from airflow_provider_tiktok_offline.ledger.snapshots import Snapshot
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 from airflow_provider_tiktok_offline.ledger.table_faults import CommitConflict
@@ -41,6 +41,8 @@ class Settlement:
         not_sent: never left, or definitely not taken.
         verdicts: verdict -> events, of all events of the file, as of planning.
         request_ids: TikTok's ids of the answered requests.
+        standing: part -> how each of its events stands (:data:`.part_answers.STANDING`), in the part's order; for
+            the parts that have something to send.
     """
 
     delivery_id: str
@@ -52,6 +54,7 @@ class Settlement:
     not_sent: int
     verdicts: dict[str, int] = field(default_factory=dict)
     request_ids: tuple[str, ...] = ()
+    standing: dict[int, pl.Series] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def finished(self) -> bool:
@@ -66,6 +69,30 @@ class _Intent:
     receipts: ReceiptNames
 
 
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What the keys table holds of one round.
+
+    Attributes:
+        snapshot: of the table, once the round's receipts are in it.
+        receipts: those receipts.
+        answers: part -> what they say, of the parts that were read.
+    """
+
+    snapshot: Snapshot
+    receipts: ReceiptNames
+    answers: dict[int, PartTally]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fold:
+    """One settlement in the making: the receipts folded before, those to fold, and what they are found to say."""
+
+    folded: ReceiptNames
+    intent: ReceiptNames
+    answers: dict[int, PartTally]
+
+
 class Settler:
     """Folds the receipts of planning rounds into the keys table.
 
@@ -78,28 +105,33 @@ class Settler:
         self._table = table
         self._clock = clock
 
-    def fold(self, plan: Plan) -> Snapshot:
+    def fold(self, plan: Plan) -> Folded:
         """Bring the keys table up to the round's receipts."""
         app_id = f"settle:{plan.delivery_id}:{plan.round}"
+        answers: dict[int, PartTally] = {}
         for _ in documents.attempts(self._clock, f"{self._objects.uri}/{self._table.path}"):
             with suppress(CommitConflict):
-                while (snapshot := self._fold_once(plan, app_id)) is None:
+                while (folded := self._fold_once(plan, app_id, answers)) is None:
                     pass
                 # The last commit may be that of a process that died before it advanced the witness.
-                self._table.advance(snapshot)
-                return snapshot
+                self._table.advance(folded.snapshot)
+                return folded
         raise AssertionError("attempts() ends by raising")
 
-    def summary(self, plan: Plan) -> Settlement:
-        """Count what became of the plan."""
+    def summary(self, plan: Plan, folded: Folded) -> Settlement:
+        """Count what became of the plan, by the receipts that were folded."""
         counts = {"accepted": 0, "refused": 0, "in_doubt": 0}
         request_ids: list[str] = []
+        standing: dict[int, pl.Series] = {}
         for part in plan.parts:
-            paths = self._objects.list(receipts_folder(self._root, plan, part))
-            outcomes = read_outcomes(self._objects, paths, plan.in_doubt(part))
-            for outcome, count in outcomes["outcome"].value_counts().iter_rows():
+            names = folded.receipts[str(part)]
+            answers = folded.answers.get(part)
+            if answers is None or answers.receipts != tuple(names):
+                answers = self._answers(plan, part, names, plan.verdicts(part)).tally()
+            for outcome, count in answers.counts.items():
                 counts[outcome] += count
-            request_ids.extend(read_request_ids(self._objects, paths))
+            request_ids.extend(answers.request_ids)
+            standing[part] = answers.standing
         return Settlement(
             delivery_id=plan.delivery_id,
             round=plan.round,
@@ -107,19 +139,21 @@ class Settler:
             not_sent=plan.to_send - sum(counts.values()),
             verdicts=plan.counts,
             request_ids=tuple(request_ids),
+            standing=standing,
             **counts,
         )
 
-    def _fold_once(self, plan: Plan, app_id: str) -> Snapshot | None:
-        """Commit what is not folded yet; the table's snapshot once there is nothing left to fold."""
+    def _fold_once(self, plan: Plan, app_id: str, answers: dict[int, PartTally]) -> Folded | None:
+        """Commit what is not folded yet; what is folded once there is nothing left to fold."""
         snapshot = self._table.snapshot()
         done = snapshot.transaction(app_id)
         folded = self._intent(plan, done) if done >= 0 else {str(part): [] for part in plan.parts}
-        if self._present(plan) == folded:
-            return snapshot
-        intent = self._begin(plan, done + 1)
+        present = self._present(plan)
+        if present == folded:
+            return Folded(snapshot, present, answers)
+        intent = self._begin(plan, done + 1, present)
         failures: list[TikTokOfflineError] = []
-        rows = self._changed_rows(plan, folded, intent, snapshot, failures)
+        rows = self._changed_rows(plan, _Fold(folded, intent, answers), snapshot, failures)
         try:
             self._table.append(rows, snapshot, app_id=app_id, transaction=done + 1)
         except TikTokOfflineError:
@@ -131,14 +165,16 @@ class Settler:
 
     def _present(self, plan: Plan) -> ReceiptNames:
         """The receipts that are there now."""
-        return {
-            str(part): [path.rpartition("/")[2] for path in self._objects.list(receipts_folder(self._root, plan, part))]
-            for part in plan.parts
-        }
+        names: ReceiptNames = {str(part): [] for part in plan.parts}
+        for path in self._objects.list(receipts_round(self._root, plan)):
+            part, name = path.split("/")[-2:]
+            if (number := str(int(part))) in names:
+                names[number].append(name)
+        return names
 
-    def _begin(self, plan: Plan, number: int) -> ReceiptNames:
+    def _begin(self, plan: Plan, number: int, present: ReceiptNames) -> ReceiptNames:
         """Fix what settlement ``number`` folds; the first list for a number wins."""
-        documents.create(self._objects, self._intent_path(plan, number), {"receipts": self._present(plan)})
+        documents.create(self._objects, self._intent_path(plan, number), {"receipts": present})
         return self._intent(plan, number)
 
     def _intent(self, plan: Plan, number: int) -> ReceiptNames:
@@ -149,12 +185,7 @@ class Settler:
         return f"{plan_folder(self._root, plan.delivery_id)}/{plan.round:04d}/settle-{number:06d}.json"
 
     def _changed_rows(
-        self,
-        plan: Plan,
-        folded: ReceiptNames,
-        intent: ReceiptNames,
-        snapshot: Snapshot,
-        failures: list[TikTokOfflineError],
+        self, plan: Plan, work: _Fold, snapshot: Snapshot, failures: list[TikTokOfflineError]
     ) -> pa.RecordBatchReader:
         """The rows to append, as a stream; a fault while they are made is kept in ``failures``."""
         now = self._clock.now()
@@ -162,7 +193,7 @@ class Settler:
         def rows() -> Iterator[pa.RecordBatch]:
             for part in plan.parts:
                 try:
-                    changed = self._changed(plan, part, folded.get(str(part), []), intent.get(str(part), []))
+                    changed = self._changed(plan, part, work)
                 except TikTokOfflineError as error:
                     failures.append(error)
                     raise
@@ -173,12 +204,16 @@ class Settler:
 
         return pa.RecordBatchReader.from_batches(ARROW_SCHEMA, rows())
 
-    def _changed(self, plan: Plan, part: int, folded: list[str], intent: list[str]) -> pl.DataFrame:
-        """The events of a part whose outcome by the receipts ``intent`` is another than by ``folded``."""
-        folder = receipts_folder(self._root, plan, part)
-        in_doubt = plan.in_doubt(part)
-        before, after = (
-            read_outcomes(self._objects, [f"{folder}/{name}" for name in names], in_doubt) for names in (folded, intent)
-        )
-        changed = after.join(before, on=["event_key", "outcome"], how="anti", nulls_equal=True)
-        return changed.join(plan.part(part).select("event_key", "content"), on="event_key", how="left")
+    def _changed(self, plan: Plan, part: int, work: _Fold) -> pl.DataFrame:
+        """The events of a part whose outcome by the receipts to fold is another than by those folded before."""
+        verdicts = plan.verdicts(part)
+        answers = self._answers(plan, part, work.intent.get(str(part), []), verdicts)
+        work.answers[part] = answers.tally()
+        # Also without a receipt: events that an earlier round left in doubt are known already.
+        before = self._answers(plan, part, work.folded.get(str(part), []), verdicts).outcomes
+        if before.is_empty():
+            return answers.outcomes
+        return answers.outcomes.join(before, on=["event_key", "outcome"], how="anti", maintain_order="left")
+
+    def _answers(self, plan: Plan, part: int, names: list[str], verdicts: pl.DataFrame) -> PartAnswers:
+        return read_answers(self._objects, receipts_folder(self._root, plan, part), names, verdicts)

@@ -338,7 +338,6 @@ def _sum_of(column: str) -> pl.Expr:
 def _writer_properties() -> WriterProperties:
     from deltalake import ColumnProperties, WriterProperties
 
-    # Keys are random: a dictionary of them costs time and saves nothing.
-    return WriterProperties(
-        compression="SNAPPY", column_properties={"event_key": ColumnProperties(dictionary_enabled=False)}
-    )
+    # Keys and contents are random: a dictionary of them costs time and saves nothing.
+    plain = ColumnProperties(dictionary_enabled=False)
+    return WriterProperties(compression="SNAPPY", column_properties={"event_key": plain, "content": plain})

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+#: The columns of a part that its amounts and event ids are made of.
+_COUNTED = ("line", "event_time", "digest", "content", "units", "currency", "rows")
+
 
 @dataclass(frozen=True, slots=True)
 class PartInfo:
@@ -84,8 +87,17 @@ class PreparedEvents:
         with a suppression list ``readings`` (digest prefixes of every reading of the identifiers, as numbers), and,
         where they are sent, ``order_id``, ``shop_id``, ``contents`` (JSON), ``content_type``.
         """
+        return self._events(index, self._frame(self.manifest["parts"][index]["name"]))
+
+    def read_amounts(self, index: int) -> pl.DataFrame:
+        """The events of a part as :meth:`read`, without identifiers and contents, which are not read."""
+        with self._store.open_read(self.manifest["parts"][index]["name"]) as stream:
+            columns = [name for name in pl.read_parquet_schema(stream) if name in _COUNTED]
+            stream.seek(0)
+            return self._events(index, pl.read_parquet(stream, columns=columns))
+
+    def _events(self, index: int, staged: pl.DataFrame) -> pl.DataFrame:
         part = self.manifest["parts"][index]
-        staged = self._frame(part["name"])
         without_value = None
         if part["leave_out"] is not None:
             lists = self._frame(part["leave_out"])

@@ -21,16 +21,27 @@ if TYPE_CHECKING:
     import polars as pl
 
     from airflow_provider_tiktok_offline.ledger.plan import Plan
+    from airflow_provider_tiktok_offline.ledger.settlement import Settlement
 
 log = logging.getLogger(__name__)
 
+#: The verdict and the answer that leave an event's outcome open.
+_UNCONFIRMED = {"in_doubt_old": "unconfirmed", "in_doubt": "unconfirmed"}
 
-def outcomes(ctx: DeliveryContext, delivery_id: str) -> OutcomeCounts:
-    """How each event of the delivery's plan stands."""
+
+def outcomes(ctx: DeliveryContext, delivery_id: str, settlement: Settlement) -> OutcomeCounts:
+    """How each event of the delivery's plan stands.
+
+    :param settlement: of that plan, just made.
+    """
     plan = ctx.ledger.plan(delivery_id)
     events = _staged_events(ctx, delivery_id)
     counts = OutcomeCounts()
     for part in sorted(plan.events):
+        definite = _definite(ctx, plan, part, events, settlement)
+        if definite is not None:
+            counts.add(definite)
+            continue
         staged = None
         if events is not None and part < len(events.parts):
             staged = keyed_events(ctx, plan, part, with_amounts(events.read(part)))
@@ -47,6 +58,27 @@ def outcomes(ctx: DeliveryContext, delivery_id: str) -> OutcomeCounts:
         frame = _settled_by_others(ctx, plan, frame)
         counts.add(_unanswered(ctx, plan, part, frame, staged))
     return counts
+
+
+def _definite(
+    ctx: DeliveryContext, plan: Plan, part: int, events: Events | None, settlement: Settlement
+) -> pl.DataFrame | None:
+    """``outcome``, ``value`` and ``currency`` of a part, row by row as it was planned.
+
+    None unless the part is unchanged, every event has an outcome, and none is held: those are looked at by key.
+    """
+    import polars as pl
+
+    standing = settlement.standing.get(part)
+    if standing is None or settlement.round != plan.round or standing.has_nulls() or (standing == "held").any():
+        return None
+    if events is None or part >= len(events.parts):
+        return None
+    staged = events.read_amounts(part)
+    if not is_unchanged(ctx, plan, part, staged):
+        return None
+    outcome = standing.cast(pl.String).replace(_UNCONFIRMED)
+    return with_amounts(staged).select("value", "currency", outcome=outcome)
 
 
 def keyed_events(ctx: DeliveryContext, plan: Plan, part: int, frame: pl.DataFrame) -> pl.DataFrame:
@@ -87,8 +119,8 @@ def _answered(ctx: DeliveryContext, plan: Plan, part: int) -> pl.DataFrame:
     with ctx.ledger.receipts(plan.delivery_id, part, ctx.holder) as receipts:
         settled = receipts.settled().select("event_key", "outcome")
     planned = pl.col("verdict").is_in(SENT_VERDICTS)
-    verdict = pl.col("verdict").replace({"in_doubt_old": "unconfirmed"})
-    answer = pl.col("outcome").replace({"in_doubt": "unconfirmed"})
+    verdict = pl.col("verdict").replace(_UNCONFIRMED)
+    answer = pl.col("outcome").replace(_UNCONFIRMED)
     return (
         plan.verdicts(part)
         .join(settled, on="event_key", how="left", maintain_order="left")

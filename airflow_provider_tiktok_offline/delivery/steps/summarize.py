@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.report.html_report import EventsSummary
     from airflow_provider_tiktok_offline.conversions.report.report import Report
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+    from airflow_provider_tiktok_offline.ledger.settlement import Settlement
 
 log = logging.getLogger(__name__)
 
@@ -111,12 +112,12 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         return closed_summary(ctx, state)
-    request_ids: tuple[str, ...] = ()
+    settlement = None
     if ctx.live and DedupeResult.of(state) is not None:
         # First: whatever can't be read below, what was sent is known to the ledger.
-        request_ids = ctx.ledger.settle(delivery_id).request_ids
+        settlement = ctx.ledger.settle(delivery_id)
     report = read_report(ctx, delivery_id)
-    summary = _summary(ctx, state, report)
+    summary = _summary(ctx, state, report, settlement)
     write_summary(ctx, summary)
     if report is not None:
         _publish(ctx, report, summary)
@@ -125,6 +126,7 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
         ctx.deliveries.save(state, status="failed")
         return summary
     if ctx.live:
+        request_ids = () if settlement is None else settlement.request_ids
         ctx.ledger.records.append({**_record(ctx, state, summary, request_ids), **_figures(report)})
     retain_source(ctx, state)
     ctx.deliveries.save(state, status="closed")
@@ -133,7 +135,9 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
     return summary
 
 
-def _summary(ctx: DeliveryContext, state: DeliveryState, report: Report | None) -> DeliverySummary:
+def _summary(
+    ctx: DeliveryContext, state: DeliveryState, report: Report | None, settlement: Settlement | None
+) -> DeliverySummary:
     summary = DeliverySummary(
         delivery_id=state.id,
         advertiser=ctx.config.name,
@@ -147,7 +151,7 @@ def _summary(ctx: DeliveryContext, state: DeliveryState, report: Report | None) 
         report_uri=ctx.uri(f"{ctx.folder(state.id)}/report.html"),
         drift=() if report is None else report.drift,
     )
-    summary = _with_events(ctx, state, summary)
+    summary = _with_events(ctx, state, summary, settlement)
     delivered = DeliverResult.of(state)
     waiting = "" if delivered is None else _WAITING.get(delivered.outcome, "")
     return replace(summary, waiting=waiting, open="" if waiting else _open_ends(state, summary))
@@ -179,15 +183,17 @@ def _rows(state: DeliveryState, report: Report | None) -> RowCounts:
     )
 
 
-def _with_events(ctx: DeliveryContext, state: DeliveryState, summary: DeliverySummary) -> DeliverySummary:
+def _with_events(
+    ctx: DeliveryContext, state: DeliveryState, summary: DeliverySummary, settlement: Settlement | None
+) -> DeliverySummary:
     """The summary with counts and values of events by outcome, from the plan and the receipts."""
     planned = DedupeResult.of(state)
     total = _events_total(state)
     if planned is None or total is None:
         return replace(summary, events_total=total)
-    if not ctx.live:
+    if settlement is None:
         return replace(summary, events_total=total, events=planned.events, values=planned.values)
-    counts = outcomes(ctx, state.id)
+    counts = outcomes(ctx, state.id, settlement)
     return replace(summary, events_total=total, events=counts.events, values=counts.values)
 
 
