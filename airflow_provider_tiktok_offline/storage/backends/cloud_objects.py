@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode, ReadableFile, UpdateVersion, WritableFile
 
 _READ_BUFFER = 1 << 20
+#: An object of at most so many bytes is read with one request, into memory: a part of a plan or of prepared events.
+_READ_WHOLE = 64 << 20
 
 
 class CloudObjects(ObjectStore):
@@ -132,6 +134,10 @@ class CloudObjects(ObjectStore):
         from obstore.exceptions import BaseError
 
         try:
+            answer = obstore.get(self._store, path)
+            if answer.meta["size"] <= _READ_WHOLE:
+                return io.BytesIO(answer.bytes())
+            # The answer's body is not read; a reader asks for pieces of the object.
             reader = obstore.open_reader(self._store, path, buffer_size=_READ_BUFFER)
         except FileNotFoundError as error:
             self._check_bucket(error, path)
