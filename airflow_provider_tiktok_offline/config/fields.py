@@ -29,7 +29,7 @@ MISFIT = "misfit"
 class Strict(BaseModel):
     """A section of the configuration: unknown keys are errors, nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 def misfit(key: str, message: str) -> PydanticCustomError:

@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from airflow_provider_tiktok_offline.config.explaining import explain
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.config.presets import deep_merge
+from airflow_provider_tiktok_offline.config.secret_values import HIDDEN, is_filled
 from airflow_provider_tiktok_offline.config.yaml_documents import Document, KeyPath, read_document
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.storage.uris import holds_secret
 
 #: In a directory, the ``defaults:`` of this file hold for all files; a file's own come on top.
 SHARED_DEFAULTS = "defaults.yaml"
@@ -203,7 +205,8 @@ class _Reading:
                 self._fault(document, f"advertisers[{index}]", ("advertisers", index), "must be a mapping")
                 continue
             name = entry.get("name")
-            entries.append((document, index, name if isinstance(name, str) else f"advertisers[{index}]", entry))
+            named = isinstance(name, str) and not holds_secret(name)
+            entries.append((document, index, str(name) if named else f"advertisers[{index}]", entry))
         return entries
 
     def _entry(
@@ -224,8 +227,9 @@ class _Reading:
         try:
             self._loaded.advertisers[name] = AdvertiserConfig.model_validate(entry)
         except ValidationError as error:
+            filled = _filled(document, top) | _filled(document, ("defaults",)) | _filled(shared, ("defaults",))
             for key, message in explain(error, entry):
-                self._place(document, top, name, key, message, shared)
+                self._place(document, top, name, key, HIDDEN if is_filled(key, filled) else message, shared)
 
     def _place(
         self, document: Document, top: KeyPath, name: str, key: KeyPath, message: str, shared: Document | None
@@ -293,6 +297,12 @@ class _Reading:
             self._loaded.broken.append(fault)
         self._loaded._faults.setdefault(entry, fault)
         return fault
+
+
+def _filled(document: Document | None, top: KeyPath) -> set[KeyPath]:
+    """The keys below ``top`` whose values came from the environment."""
+    filled = document.filled if document is not None else set()
+    return {path[len(top) :] for path in filled if path[: len(top)] == top}
 
 
 def _defaults(document: Document | None) -> dict[str, object]:

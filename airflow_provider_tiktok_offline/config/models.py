@@ -24,6 +24,7 @@ from airflow_provider_tiktok_offline.config.fields import (
     misfit,
 )
 from airflow_provider_tiktok_offline.config.presets import optional_columns, with_preset
+from airflow_provider_tiktok_offline.config.secret_values import secret_keys
 from airflow_provider_tiktok_offline.config.sections import (
     ConsentConfig,
     ExtensionConfig,
@@ -216,6 +217,8 @@ class AdvertiserConfig(Strict):
     @model_validator(mode="before")
     @classmethod
     def _on_its_preset(cls, entry: object) -> object:
+        for key in secret_keys(entry):
+            raise misfit(key, "holds a password, token or signature: put it into a connection, and name that")
         return with_preset(entry) if isinstance(entry, Mapping) else entry
 
     @model_validator(mode="after")

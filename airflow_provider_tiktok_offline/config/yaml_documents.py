@@ -73,11 +73,13 @@ class Document:
         file: its name as it was given.
         value: the plain value; mappings have text keys only.
         problems: duplicate keys, unknown variables and unknown tags.
+        filled: where an environment variable gave the value, or a part of it.
     """
 
     file: str
     value: object = None
     problems: list[Problem] = field(default_factory=list)
+    filled: set[KeyPath] = field(default_factory=set)
     _root: yaml.Node | None = None
 
     def line(self, path: KeyPath) -> int | None:
@@ -247,6 +249,7 @@ class _Builder:
                 return "$"
             setting = self._environ.get(name, "")
             if setting or (default is None and name in self._environ):
+                self._document.filled.add(path)
                 return setting
             if default is None:
                 self._problem(node, path, f"the environment variable {name} is not set")

@@ -14,6 +14,7 @@ disk or on a server, and a key in a bucket, may hold any character.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import unquote_to_bytes
@@ -23,6 +24,11 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 Scheme = Literal["file", "sftp", "s3", "gs"]
 
 _SCHEMES: dict[str, Scheme] = {"file": "file", "sftp": "sftp", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
+#: A parameter that carries a secret, as presigned URLs and some libraries write it.
+_SECRET_PARAMETER = re.compile(
+    r"[?&;](?:[\w-]*(?:password|passwd|secret|token|signature|credential|api_?key|access_?key)[\w-]*|pwd|sig)=",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +90,10 @@ def parse(uri: str) -> Location:
     scheme = _SCHEMES.get(scheme_text.lower())
     if scheme is None:
         raise ConfigError("unknown kind of store; known are file, sftp, s3 and gs.", where=_shown(uri))
+    if holds_secret(uri):
+        raise ConfigError("a URI holds a connection id, never a password.", where=f"{scheme}://…")
     authority, slash, path = rest.partition("/")
     who, at, host = authority.rpartition("@")
-    if ":" in who:
-        raise ConfigError("a URI holds a connection id, never a password.", where=f"{scheme}://…@{host}")
     if scheme == "file":
         if authority not in ("", "localhost"):
             raise ConfigError("a local file has three slashes, as file:///data/day.csv.", where=_shown(uri))
@@ -112,6 +118,19 @@ def sftp_uri(conn_id: str, path: str) -> str:
     return f"sftp://{conn_id}@/{path.lstrip('/')}"
 
 
+def holds_secret(text: str) -> bool:
+    """Whether a text is a URI with a password, a token or a signature in it."""
+    scheme, separator, rest = text.partition("://")
+    if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme.strip()):
+        return False
+    if _SECRET_PARAMETER.search(rest):
+        return True
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    who, at, host = authority.rpartition("@")
+    # A password may hold a slash: what stands before it is then no port.
+    return ":" in who or (not at and re.search(r":(?![0-9]{1,5}$)", host) is not None and not host.startswith("["))
+
+
 def _decoded(path: str, uri: str) -> str:
     content = unquote_to_bytes(path)
     if b"\0" in content:
@@ -121,5 +140,8 @@ def _decoded(path: str, uri: str) -> str:
 
 
 def _shown(uri: str) -> str:
+    """A URI for a message: nothing of it that may be a password."""
     head, at, tail = uri.rpartition("@")
-    return f"…@{tail}" if at and ":" in head.partition("://")[2] else uri
+    if at and ":" in head.partition("://")[2] + ("" if "://" in head else head):
+        return f"…@{tail.partition('?')[0]}"
+    return f"{uri.partition('://')[0]}://…" if holds_secret(uri) else uri

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from datetime import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 from airflow_provider_tiktok_offline.config import load_config
 from airflow_provider_tiktok_offline.config.loading import parse_advertiser
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.storage.uris import holds_secret, parse
 
 ENTRY = """
   - name: acme
@@ -340,3 +343,96 @@ advertisers:
     [moved] = loaded.broken
     assert (moved.entry, moved.key) == ("second", "source.after_delivery")
     assert "takes the file away from advertiser first" in moved.message
+
+
+SECRET = "s3cr3t-w0rd"
+SECRET_URIS = [
+    f"sftp://user:{SECRET}@host/out/day.csv",
+    f"sftp://user:{SECRET}/with/slashes@host/out",
+    f"sftp://:{SECRET}@host",
+    f"sftp://user:{SECRET}",
+    f"s3://AKIA:{SECRET}@bucket/key",
+    f"S3://AKIA:{SECRET}@x@bucket/key",
+    f"gs://bucket/key?access_token={SECRET}",
+    f"s3://bucket/key?X-Amz-Signature={SECRET}",
+    f"s3://bucket/key?x=1&aws_secret_access_key={SECRET}",
+    f"https://user:{SECRET}@host/",
+    f"ftp://user:{SECRET}@host/",
+    f"postgresql+psycopg2://user:{SECRET}@host/db",
+]
+#: Where a URI may be written, or a confused person may write one.
+URI_KEYS = [
+    "source.path", "source.archive_path", "source.conn_id", "state_uri", "staging_uri", "suppression.uri",
+    "liveramp.destination", "liveramp.pgp_key", "currency", "owner", "pool", "tags", "name",
+    "ledger.secret_conn_id", "colour",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", URI_KEYS)
+@pytest.mark.parametrize("uri", SECRET_URIS)
+@pytest.mark.parametrize("way", ["entry", "environment", "defaults", "code"])
+def test_a_secret_in_a_uri_is_refused_and_never_shown(tmp_path: Path, key: str, uri: str, way: str) -> None:
+    """In each key, in the entry, in the defaults, from a variable, and in settings that stand in code."""
+    entry: dict[str, object] = yaml.safe_load(ENTRY)[0]
+    section, _, name = key.rpartition(".")
+    value = "${SECRET_URI}" if way == "environment" else uri
+    change: dict[str, object] = {name: [value] if key == "tags" else value}
+    if section:
+        base = entry.get(section)
+        change = {section: {**(base if isinstance(base, dict) else {}), **change}}
+    if way == "code":
+        with pytest.raises(ConfigError) as caught:
+            parse_advertiser(entry | change, where="here")
+        said = "".join(traceback.format_exception(caught.value))
+    else:
+        if way == "defaults":
+            entry = {name: value for name, value in entry.items() if name not in change}
+            content: dict[str, object] = {"defaults": change, "advertisers": [entry]}
+        else:
+            content = {"advertisers": [entry | change]}
+        loaded = load_config(write(tmp_path, yaml.safe_dump(content)), environ={"SECRET_URI": uri})
+        assert not loaded.advertisers
+        said = "\n".join(str(fault) for fault in loaded.broken)
+        assert said
+    assert SECRET not in said
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "/data/a:b@c.csv",
+        "sftp://sftp_shop@/out/day.csv",
+        "s3://aws@bucket/a:b@c",
+        "s3://bucket/k=token",
+        "C:/x",
+        "a@b.c",
+    ],
+)
+def test_a_uri_without_a_secret_is_none(uri: str) -> None:
+    """Colons and at signs are allowed in names."""
+    assert not holds_secret(uri)
+
+
+@pytest.mark.parametrize(
+    "key", ["currency", "time_zone", "phone_region", "schedule", "state_uri", "advertiser_id", "mode"]
+)
+def test_a_value_from_the_environment_is_never_echoed(tmp_path: Path, key: str) -> None:
+    """A variable that was mixed up may hold anything."""
+    entry: dict[str, object] = yaml.safe_load(ENTRY)[0]
+    for content in (
+        {"advertisers": [entry | {key: "${MIXED_UP}"}]},
+        {"defaults": {key: "x${MIXED_UP}y"}, "advertisers": [{one: entry[one] for one in entry if one != key}]},
+    ):
+        loaded = load_config(write(tmp_path, yaml.safe_dump(content)), environ={"MIXED_UP": SECRET})
+        [fault] = loaded.broken
+        assert fault.key == key
+        assert "comes from the environment" in fault.message
+        assert SECRET not in str(fault)
+
+
+@pytest.mark.parametrize("uri", [*SECRET_URIS, f"user:{SECRET}@host:/path"])
+def test_taking_a_uri_apart_never_shows_its_secret(uri: str) -> None:
+    """Command lines and connections name URIs too."""
+    with pytest.raises(ConfigError) as caught:
+        parse(uri)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
