@@ -186,8 +186,8 @@ class AdvertiserConfig(Strict):
     date_only_time: time = time(0, 0)
     event_map: dict[str, EventName] = Field(default_factory=dict)
     categories: list[str] | None = None
-    lookback_days: Annotated[int, Field(ge=1)] | None = 28
-    future_skew_seconds: Annotated[int, Field(ge=0)] = 300
+    lookback_days: Annotated[int, Field(ge=1, le=36_500)] | None = 28
+    future_skew_seconds: Annotated[int, Field(ge=0, le=31_622_400)] = 300
     amount: Literal["line", "order"] = "line"
     basket: Literal["row", "order"] = "row"
     event_identity: tuple[Column, ...] = ("store_code", "order_id", "product_id")

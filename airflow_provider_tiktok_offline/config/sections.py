@@ -59,13 +59,13 @@ class SourceConfig(Strict):
     conn_id: str | None = None
     path: PathTemplate
     file_day: Literal["interval_start", "run_day"] = "interval_start"
-    day_offset: int = 0
-    files: Literal["one", "all"] | Annotated[int, Field(ge=1)] | list[PathTemplate] = "one"
+    day_offset: Annotated[int, Field(ge=-366, le=366)] = 0
+    files: Literal["one", "all"] | Annotated[int, Field(ge=1, le=10_000)] | list[PathTemplate] = "one"
     missing_file: Literal["fail", "skip"] = "fail"
     expected_days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     closed_dates: tuple[date, ...] = ()
     header_only: Literal["fail", "skip"] | None = None
-    settle_seconds: Annotated[int, Field(ge=0)] = 60
+    settle_seconds: Annotated[int, Field(ge=0, le=604_800)] = 60
     done_marker: str | None = None
     checksum_file: str | None = None
     poke_seconds: Wait = 60
@@ -155,12 +155,12 @@ class SuppressionConfig(Strict):
     """
 
     uri: str
-    columns: tuple[str | Annotated[int, Field(ge=1)], ...] = ()
+    columns: tuple[str | Annotated[int, Field(ge=1, le=100_000)], ...] = ()
     match: dict[str, str] = Field(default_factory=dict)
-    max_unreadable: Annotated[int, Field(ge=0)] = 0
+    max_unreadable: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
     allow_empty: bool = False
     max_shrink: Annotated[float, Field(ge=0, le=1)] = 0.1
-    max_age_hours: Annotated[float, Field(gt=0)] = 48
+    max_age_hours: Annotated[float, Field(gt=0, le=87_840)] = 48
 
 
 class ConsentConfig(Strict):
@@ -198,9 +198,9 @@ class LimitsConfig(Strict):
         row_characters: characters in one row.
     """
 
-    rows: Annotated[int, Field(ge=1)] = 500_000_000
-    bytes: Annotated[int, Field(ge=1)] = 50_000_000_000
-    row_characters: Annotated[int, Field(ge=1)] = 10_000
+    rows: Annotated[int, Field(ge=1, le=1_000_000_000_000)] = 500_000_000
+    bytes: Annotated[int, Field(ge=1, le=1_000_000_000_000_000)] = 50_000_000_000
+    row_characters: Annotated[int, Field(ge=1, le=100_000_000)] = 10_000
 
 
 class GuardConfig(Strict):
@@ -215,11 +215,11 @@ class GuardConfig(Strict):
         on_breach: whether a breached limit stops the run, or waits for a person's approval in Airflow.
     """
 
-    max_events: Annotated[int, Field(ge=1)] | None = None
-    max_value: Annotated[float, Field(gt=0)] | None = None
-    max_amount: Annotated[float, Field(gt=0)] | None = None
+    max_events: Annotated[int, Field(ge=1, le=1_000_000_000_000)] | None = None
+    max_value: Annotated[float, Field(gt=0, le=1e15)] | None = None
+    max_amount: Annotated[float, Field(gt=0, le=1e15)] | None = None
     stores: list[str] | None = None
-    size_factor: Annotated[float, Field(gt=1)] | None = None
+    size_factor: Annotated[float, Field(gt=1, le=1e6)] | None = None
     on_breach: Literal["stop", "approve"] = "stop"
 
 
@@ -238,12 +238,12 @@ class UploadConfig(Strict):
     """
 
     batch_events: Annotated[int, Field(ge=1, le=1000)] = 1000
-    batch_bytes: Annotated[int, Field(ge=10_000)] = 4_000_000
-    requests_per_second: Annotated[float, Field(gt=0)] = 20
+    batch_bytes: Annotated[int, Field(ge=10_000, le=100_000_000)] = 4_000_000
+    requests_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 20
     in_flight: Annotated[int, Field(ge=1, le=64)] = 4
-    timeout_seconds: Annotated[float, Field(gt=0)] = 30
-    max_attempts: Annotated[int, Field(ge=1)] = 6
-    part_events: Annotated[int, Field(ge=1000)] = 200_000
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 30
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 6
+    part_events: Annotated[int, Field(ge=1000, le=100_000_000)] = 200_000
     retry_hours: Annotated[float, Field(gt=0, le=44)] = 44
 
 
@@ -260,12 +260,12 @@ class LedgerConfig(Strict):
         staging_hours: staged parts of a run that never ended are deleted after so many hours.
     """
 
-    retention_days: Annotated[int, Field(ge=3)] = 90
-    record_months: Annotated[int, Field(ge=1)] = 25
+    retention_days: Annotated[int, Field(ge=3, le=36_500)] = 90
+    record_months: Annotated[int, Field(ge=1, le=1200)] = 25
     secret_conn_id: str | None = None
-    heartbeat_seconds: Annotated[int, Field(ge=1)] = 30
-    lease_seconds: Annotated[int, Field(ge=2)] = 300
-    staging_hours: Annotated[int, Field(ge=1)] = 72
+    heartbeat_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    lease_seconds: Annotated[int, Field(ge=2, le=86_400)] = 300
+    staging_hours: Annotated[int, Field(ge=1, le=87_840)] = 72
 
     @model_validator(mode="after")
     def _lease_outlives_heartbeats(self) -> LedgerConfig:

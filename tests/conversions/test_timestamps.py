@@ -197,3 +197,13 @@ def test_a_configured_notation_comes_before_the_programme_s_forms() -> None:
     assert (report.rows_valid, report.issues) == (3, ())
     assert report.first_time == int(datetime(2026, 11, 9, 10, tzinfo=UTC).timestamp())
     assert check([{"transaction_timestamp": "13/31/2026 10:00:00"}], written).rows_rejected == 1
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("cell", ["0000-01-01 00:00:00", "0001-01-01 00:00:00", "9999-12-31 23:59:59"])
+def test_a_year_at_the_edge_of_time_is_an_error_of_its_row(zone: str, cell: str) -> None:
+    """An offset or a zone would lead out of what a calendar holds; other rows are read."""
+    shapes = [cell, f"{cell}-1400", f"{cell}+1400", cell.replace(" ", "T") + "Z-1400", cell[:10]]
+    for offset in ("ignore", "apply"):
+        assert read(*shapes, "2026-11-20 10:01:02Z", zone=zone, offset=offset)[-1] == "2026-11-20 10:01:02"
+        assert read(*shapes, zone=zone, offset=offset) == [None] * len(shapes)

@@ -27,6 +27,7 @@ Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 _DAY = 86_400
+_FIRST, _LAST = -62_135_596_800 + 2 * _DAY, 253_402_300_799 - 2 * _DAY
 #: d a digit, s a sign; all else as it stands.
 _SHAPES = (
     "dddd-dd-ddTdd:dd:ddZ-dddd",
@@ -113,6 +114,8 @@ def read_timestamps(
         at = date_only_time.hour * 3600 + date_only_time.minute * 60 + date_only_time.second
         clock = np.where(fields.date_only, at, clock)
     epoch = _days(fields.year, month, fields.day) * _DAY + clock + fields.shift
+    # Two days less than what a datetime holds: an offset or a time zone may lead out of it.
+    known &= (epoch >= _FIRST) & (epoch <= _LAST)
     epoch[~known] = 0
     times = Times(epoch, known, fields.date_only & known)
     _find(times, fields)
