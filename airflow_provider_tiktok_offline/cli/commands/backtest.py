@@ -132,7 +132,7 @@ def _judge(
     from airflow_provider_tiktok_offline.delivery.events.drift import Drift, compare
 
     if isinstance(report, InputFileError):
-        return Verdict(file=path.name, day=None, outcome="stop", reasons=(report.what,))
+        return Verdict(file=path.name, day=None, outcome="stop", reasons=(report.what.rstrip("."),))
     today = figures_of(report)
     drift = Drift((), "", compared=False)
     if today is not None and entry.drift != "off":
@@ -153,8 +153,6 @@ def _judge(
 
 
 def _outcome(report: Report, entry: AdvertiserConfig, drifted: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    if not report.rows_total:
-        return "stop", ("no row: a quiet day, or a broken export",)
     if report.gate_exceeded:
         return "stop", (f"gate: {report.gate_in_words}", *drifted)
     if not drifted:
