@@ -15,7 +15,14 @@ _DOCS = {
     _FILES: "https://docs.liveramp.com/connect/en/tiktok-conversions-api-program-for-offline-conversions.html",
     _LIVERAMP: "https://docs.liveramp.com/",
 }
-_NOTIFIERS = ("DeliverySucceededNotifier", "DeliveryFailedNotifier", "GateBreachedNotifier", "StaleFeedNotifier")
+_NOTIFIERS = (
+    "DeliverySucceededNotifier",
+    "DeliveryFailedNotifier",
+    "GateBreachedNotifier",
+    "DriftNotifier",
+    "StaleFeedNotifier",
+    "TikTokReportNotifier",
+)
 
 
 def get_provider_info() -> dict[str, Any]:

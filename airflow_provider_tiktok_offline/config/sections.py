@@ -339,22 +339,28 @@ class NotificationsConfig(Strict):
 
     Attributes:
         events: what causes a notification: ``success``; ``failure``; ``gate``, too many rows rejected or a guard
-            breached; ``stale``, no file by ``no_file_by`` or within ``source.timeout_seconds``.
+            breached; ``stale``, no file by ``no_file_by`` or within ``source.timeout_seconds``; ``drift``, a file with
+            less than usual was sent all the same; ``report``, the report task found that no ad tracks the event set,
+            attribution has fallen away, the grant was revoked or narrowed, or TikTok has an open incident.
         email: addresses (apache-airflow-providers-smtp).
         smtp_conn_id: connection of the mail server; its extra holds ``from_email``.
         slack_conn_id: connection of a Slack incoming webhook (apache-airflow-providers-slack).
         webhook_conn_id: connection of type http that takes a POST of JSON (apache-airflow-providers-http).
         webhook_endpoint: path below the connection's base URL.
         no_file_by: time of day, in the advertiser's time zone, by which a run must have found its file.
+        values: whether messages hold sums of money; without it, shares in percent.
     """
 
-    events: tuple[Literal["success", "failure", "gate", "stale"], ...] = ("failure", "gate", "stale")
+    events: tuple[Literal["success", "failure", "gate", "stale", "drift", "report"], ...] = (
+        "failure", "gate", "stale", "drift", "report",
+    )  # fmt: skip
     email: tuple[str, ...] = ()
     smtp_conn_id: str = "smtp_default"
     slack_conn_id: str | None = None
     webhook_conn_id: str | None = None
     webhook_endpoint: str | None = None
     no_file_by: time | None = None
+    values: bool = False
 
     @model_validator(mode="after")
     def _has_a_recipient(self) -> NotificationsConfig:

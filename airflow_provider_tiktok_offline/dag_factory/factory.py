@@ -30,6 +30,7 @@ from airflow_provider_tiktok_offline.dag_factory.options import (
     dag_options,
     own_options,
     report_dag_options,
+    report_options,
 )
 from airflow_provider_tiktok_offline.delivery.sequences import STEPS
 from airflow_provider_tiktok_offline.errors import ConfigError
@@ -160,7 +161,9 @@ def build_report_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
     from airflow_provider_tiktok_offline.operators.reports import TikTokOfflineReportOperator
 
     dag = DAG(REPORT_PREFIX + config.name, **report_dag_options(config, config.reports or ReportsConfig()))
-    dag.add_task(TikTokOfflineReportOperator(task_id="report", **common_options(config, path)))
+    dag.add_task(
+        TikTokOfflineReportOperator(task_id="report", **report_options(config), **common_options(config, path))
+    )
     return dag
 
 

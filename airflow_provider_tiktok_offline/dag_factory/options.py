@@ -15,8 +15,10 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig, Repo
 from airflow_provider_tiktok_offline.notifications.delivery import (
     DeliveryFailedNotifier,
     DeliverySucceededNotifier,
+    DriftNotifier,
     GateBreachedNotifier,
     StaleFeedNotifier,
+    TikTokReportNotifier,
 )
 from airflow_provider_tiktok_offline.notifications.liveramp import LiveRampConfirmationNotifier
 from airflow_provider_tiktok_offline.timetables import data_intervals
@@ -88,7 +90,10 @@ def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
         "wait_for_file": {
             "on_stale_callback": StaleFeedNotifier(settings=config) if "stale" in events else None,
         },
-        "validate": {"on_failure_callback": gate},
+        "validate": {
+            "on_failure_callback": gate,
+            "on_success_callback": [DriftNotifier(settings=config)] if "drift" in events else [],
+        },
         "dedupe": {"on_failure_callback": gate},
         "upload": {} if config.pool is None else {"pool": config.pool},
         "deliver": {"on_success_callback": confirmation},
@@ -99,6 +104,13 @@ def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
             "on_failure_callback": [DeliveryFailedNotifier(settings=config)] if "failure" in events else [],
         },
     }
+
+
+def report_options(config: AdvertiserConfig) -> dict[str, Any]:
+    """The arguments of the report task that others do not have."""
+    events: tuple[str, ...] = () if config.notifications is None else config.notifications.events
+    told = [TikTokReportNotifier(settings=config)] if "report" in events else []
+    return {"on_success_callback": told, "on_failure_callback": told}
 
 
 @cache

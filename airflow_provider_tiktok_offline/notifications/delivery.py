@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, ClassVar, cast
+from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import BaseNotifier
+from airflow.providers.common.compat.sdk import BaseNotifier, conf
 from asgiref.sync import sync_to_async
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
@@ -20,8 +21,16 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_tiktok_offline.delivery.operations.notices import Event, Notice
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
-__all__ = ["DeliveryFailedNotifier", "DeliverySucceededNotifier", "GateBreachedNotifier", "StaleFeedNotifier"]
+__all__ = [
+    "DeliveryFailedNotifier",
+    "DeliverySucceededNotifier",
+    "DriftNotifier",
+    "GateBreachedNotifier",
+    "StaleFeedNotifier",
+    "TikTokReportNotifier",
+]
 
 
 class DeliveryNotifier(DeliveryTask, BaseNotifier):
@@ -89,7 +98,18 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         if wanted is None or self.event not in wanted.events or not self.applies(error):
             return None
         ctx = self.delivery_context(_with_run(context))
-        return notice(ctx, self.event, reason=_reason(context, error), day=self._day(context))
+        if not self.is_news(ctx):
+            return None
+        reason = self.found(ctx) or _reason(context, error)
+        return notice(ctx, self.event, reason=reason, day=self._day(context), links=_links(context))
+
+    def is_news(self, ctx: DeliveryContext) -> bool:  # noqa: ARG002 - some kinds look at it
+        """Whether there is something that nobody was told yet."""
+        return True
+
+    def found(self, ctx: DeliveryContext) -> str | None:  # noqa: ARG002 - some kinds look at it
+        """What there is to tell, where no error says it."""
+        return None
 
     def _day(self, context: Context) -> date | None:  # noqa: ARG002 - some kinds know it
         return None
@@ -126,9 +146,14 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
 
 
 class DeliverySucceededNotifier(DeliveryNotifier):
-    """The run has delivered its files. For ``on_success_callback`` of the summary."""
+    """The run has delivered its files; told once a run. For ``on_success_callback`` of the summary."""
 
     event = "success"
+
+    def is_news(self, ctx: DeliveryContext) -> bool:
+        from airflow_provider_tiktok_offline.delivery.operations.notices import claim_of_run
+
+        return claim_of_run(ctx, "success")
 
 
 class DeliveryFailedNotifier(DeliveryNotifier):
@@ -147,6 +172,48 @@ class GateBreachedNotifier(DeliveryNotifier):
 
     def applies(self, error: BaseException | None) -> bool:
         return isinstance(error, GateExceededError | GuardError)
+
+
+class DriftNotifier(DeliveryNotifier):
+    """A file has less than the files before it; told once a run. For ``on_success_callback`` of validate."""
+
+    event = "drift"
+
+    def is_news(self, ctx: DeliveryContext) -> bool:
+        from airflow_provider_tiktok_offline.delivery.operations.notices import claim_of_run, has_drifted
+
+        return has_drifted(ctx) and claim_of_run(ctx, "drift")
+
+
+class TikTokReportNotifier(DeliveryNotifier):
+    """The report task found something at TikTok's end; told when it begins, and not again while it lasts.
+
+    That is: no active ad tracks the event set, attribution has fallen away while as much is accepted, the grant was
+    revoked or narrowed, or TikTok lists an open incident. For ``on_success_callback`` and ``on_failure_callback`` of
+    the report task.
+    """
+
+    event = "report"
+
+    def __init__(
+        self,
+        *,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        context: Context | None = None,
+    ) -> None:
+        super().__init__(config=config, advertiser=advertiser, settings=settings, context=context)
+        self._untold: list[str] = []
+
+    def is_news(self, ctx: DeliveryContext) -> bool:
+        from airflow_provider_tiktok_offline.delivery.operations.alerts import take_untold
+
+        self._untold = take_untold(ctx)
+        return bool(self._untold)
+
+    def found(self, ctx: DeliveryContext) -> str | None:  # noqa: ARG002 - what was taken is told
+        return " ".join(self._untold)
 
 
 class StaleFeedNotifier(DeliveryNotifier):
@@ -190,6 +257,16 @@ def _reason(context: Context, error: BaseException | None) -> str | None:
         # Somebody else's words may repeat a value.
         return f"{type(error).__name__}, see the task's log"
     return "the deadline is over" if context.get("deadline") else None
+
+
+def _links(context: Context) -> list[tuple[str, str]]:
+    """Where the run and the task's log are shown."""
+    run: object = context["dag_run"]
+    dag_id, run_id = getattr(run, "dag_id", None), getattr(run, "run_id", None)
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    links = [("Run's page", f"{base}/dags/{dag_id}/runs/{quote(str(run_id), safe='')}")] if base and dag_id else []
+    log_url = getattr(context.get("ti"), "log_url", None)
+    return [*links, ("Log", str(log_url))] if log_url else links
 
 
 def _with_run(context: Context) -> Context:

@@ -47,10 +47,18 @@ class TikTokOfflineReportOperator(DeliveryOperator):
         self.name_advertiser(config, advertiser, settings)
 
     def execute(self, context: Context) -> dict[str, object]:
-        from airflow_provider_tiktok_offline.delivery.operations.attribution import read_attribution
+        from airflow_provider_tiktok_offline.delivery.operations.alerts import note_alerts
+        from airflow_provider_tiktok_offline.delivery.operations.attribution import read_attribution, unused
+        from airflow_provider_tiktok_offline.errors import ApiError
 
         with self.step("report", context) as ctx:
-            reading = read_attribution(ctx)
+            try:
+                reading = read_attribution(ctx)
+            except ApiError as error:
+                if not error.retryable:
+                    # A grant that was revoked or narrowed, or a role that was taken away.
+                    note_alerts(ctx, {"grant": str(error)})
+                raise
             self.trace(written=[at(reading.table, reading.numbers)])
         self.log.info("%s: %s.", reading.advertiser, reading)
         if reading.unreconciled:
@@ -58,13 +66,8 @@ class TikTokOfflineReportOperator(DeliveryOperator):
                 "%s: the %ss do not add up to the advertiser's total in %s. Compare totals at the advertiser's level.",
                 reading.advertiser, reading.level, ", ".join(reading.unreconciled),
             )  # fmt: skip
-        if reading.active_ads and not reading.tracking_ads:
-            self.log.error(
-                "%s: 0 of %d active ads track event set %s: TikTok attributes nothing to them. Add the event set to the"
-                " ads in Ads Manager, under Tracking. Auto-tracking reaches only ads that are made after it was"
-                " switched on.",
-                reading.advertiser, reading.active_ads, ctx.config.event_set_id,
-            )  # fmt: skip
+        if fault := unused(reading.active_ads, reading.tracking_ads, ctx.config.event_set_id):
+            self.log.error("%s: %s", reading.advertiser, fault)
         for incident in reading.incidents:
             self.log.warning("TikTok lists as an open incident: %s.", incident)
         return reading.to_dict()

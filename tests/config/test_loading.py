@@ -287,7 +287,10 @@ def test_notifications_need_somebody_to_tell(tmp_path: Path) -> None:
     text = f"advertisers:{ENTRY}    notifications: {{email: [ana@shop.example], no_file_by: 10:30}}\n"
     told = load_config(write(tmp_path, text)).advertiser("acme").notifications
     assert told is not None
-    assert (told.no_file_by, told.events) == (time(10, 30), ("failure", "gate", "stale"))
+    assert (told.no_file_by, told.events) == (
+        time(10, 30),
+        ("failure", "gate", "stale", "drift", "report"),
+    )
 
 
 BAD_DEFAULTS = {

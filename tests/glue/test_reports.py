@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.notifications.delivery import DeliverySucceededNotifier, TikTokReportNotifier
 from airflow_provider_tiktok_offline.operators.reports import TikTokOfflineReportOperator
 from airflow_provider_tiktok_offline.simulator.ads import NewAds
 from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
@@ -15,6 +17,7 @@ from tests.glue.conftest import Inbox, Run
 from tests.glue.test_hooks import AddConnection, _api  # noqa: F401 - fixture
 from tests.servers.airflow_versions import dag_bag
 from tests.servers.simulator import ACCESS_TOKEN, RunningSimulator
+from tests.servers.sink import sink
 
 FACTORY = """
 from airflow_provider_tiktok_offline.dag_factory import build_dags
@@ -54,3 +57,34 @@ def test_the_factory_makes_the_reports_dag(inbox: Inbox, tmp_path: Path) -> None
     dag = bag.dags["tiktok_offline_report__read"]
     assert dag.task_ids == ["report"]
     assert "Europe/Berlin" in repr(dag.timetable)
+
+
+def test_a_cleared_run_tells_its_success_once(inbox: Inbox, add_connection: AddConnection, tmp_path: Path) -> None:
+    """Airflow calls the notifier of a cleared run again; nobody is told again."""
+    settings = inbox.settings(
+        state_uri=str(tmp_path / "state"), notifications={"events": ["success"], "webhook_conn_id": "alerts"}
+    )
+    with sink() as web:
+        add_connection(Connection(conn_id="alerts", conn_type="http", host=web.url))
+        for _ in range(2):
+            DeliverySucceededNotifier(settings=settings).notify(Run().context())
+        assert len(web.posted) == 1
+
+
+def test_the_report_tells_what_it_found_once(
+    inbox: Inbox, api: RunningSimulator, add_connection: AddConnection, tmp_path: Path
+) -> None:
+    """A revoked grant is told after the failure, with what to do, and not again by the next run."""
+    add_connection(Connection(conn_id="tiktok_default", conn_type="tiktok", host=api.url, password="revoked"))
+    settings = inbox.settings(
+        state_uri=str(tmp_path / "state"), reports={}, notifications={"webhook_conn_id": "alerts"}
+    )
+    with sink() as web:
+        add_connection(Connection(conn_id="alerts", conn_type="http", host=web.url))
+        for _ in range(2):
+            with pytest.raises(AirflowFailException):
+                TikTokOfflineReportOperator(task_id="report", settings=settings).execute(Run().context())
+            TikTokReportNotifier(settings=settings).notify(Run().context())
+        [(_, body)] = web.posted
+    assert body["subject"].startswith("shop: TikTok's side needs a look")
+    assert "40105" in str(body["facts"])

@@ -37,8 +37,10 @@ PUBLIC = {
     "notifications.delivery": {
         "DeliveryFailedNotifier",
         "DeliverySucceededNotifier",
+        "DriftNotifier",
         "GateBreachedNotifier",
         "StaleFeedNotifier",
+        "TikTokReportNotifier",
     },
     "notifications.liveramp": {"LiveRampConfirmationNotifier"},
     "operators.approval": {"ApproveDeliveryOperator"},

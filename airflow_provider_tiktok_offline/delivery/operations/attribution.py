@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from airflow_provider_tiktok_offline.config.sections import ReportsConfig
+from airflow_provider_tiktok_offline.delivery.operations.alerts import attribution_fallen, note_alerts
 from airflow_provider_tiktok_offline.delivery.operations.incidents import open_incidents
 from airflow_provider_tiktok_offline.delivery.operations.status import note_attribution
 from airflow_provider_tiktok_offline.delivery.state.advertiser_status import AttributionDay
@@ -126,7 +127,16 @@ def read_attribution(ctx: DeliveryContext, settings: ReportsConfig | None = None
         table.append(reading)
     incidents = open_incidents(ctx)
     titles = None if incidents is None else [one.title for one in incidents]
-    note_attribution(ctx, _by_day(frames["advertiser"], wanted.events, now, whose), incidents=titles)
+    status = note_attribution(ctx, _by_day(frames["advertiser"], wanted.events, now, whose), incidents=titles)
+    note_alerts(
+        ctx,
+        {
+            "grant": "",
+            "ads": unused(active, tracking, ctx.config.event_set_id),
+            "attribution": attribution_fallen(status, end),
+            "incident": f"TikTok lists as an open incident: {'; '.join(titles)}." if titles else "",
+        },
+    )
     return AttributionReading(
         advertiser=ctx.config.name,
         advertiser_id=ctx.config.advertiser_id,
@@ -144,6 +154,17 @@ def read_attribution(ctx: DeliveryContext, settings: ReportsConfig | None = None
         tracking_ads=tracking,
         incidents=() if incidents is None else tuple(map(str, incidents)),
         table=table.uri,
+    )
+
+
+def unused(active: int | None, tracking: int | None, event_set_id: str) -> str:
+    """That no active ad tracks the event set, and what to do; empty if one does, none is active, or it is unknown."""
+    if not active or tracking:
+        return ""
+    return (
+        f"0 of {active} active ads track event set {event_set_id}: TikTok attributes nothing to them. Add the event set"
+        " to the ads in Ads Manager, under Tracking. Auto-tracking reaches only ads that are made after it was switched"
+        " on."
     )
 
 

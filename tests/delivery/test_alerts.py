@@ -1,0 +1,104 @@
+"""Alerts: one for each change of state, without amounts, and with what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from airflow_provider_tiktok_offline.delivery.operations.alerts import attribution_fallen, note_alerts, take_untold
+from airflow_provider_tiktok_offline.delivery.operations.attribution import read_attribution
+from airflow_provider_tiktok_offline.delivery.operations.notices import notice
+from airflow_provider_tiktok_offline.delivery.state.advertiser_status import (
+    AdvertiserStatus,
+    AttributionDay,
+    DeliveryStatus,
+)
+from airflow_provider_tiktok_offline.simulator.ads import NewAds
+from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
+from tests.delivery.world import World, rows
+
+TODAY = date(2026, 11, 22)
+NOTIFIED = {"email": ["ana@shop.example"]}
+
+
+def test_what_lasts_is_told_once_and_what_comes_back_again(world: World) -> None:
+    """Retries and days in between tell nothing; another fault beside it is told by itself."""
+    ctx = world.context()
+    told = []
+    for ads in ("", "no ad", "no ad", "", "no ad"):
+        note_alerts(ctx, {"ads": ads})
+        told.append(take_untold(ctx))
+    assert told == [[], ["no ad"], [], [], ["no ad"]]
+    note_alerts(ctx, {"incident": "slow"})
+    assert take_untold(ctx) == ["slow"]
+    assert take_untold(ctx) == []
+
+
+def test_the_report_notes_that_no_ad_tracks_the_set(world: World) -> None:
+    """With what to do; once it is mended, nothing is left to tell."""
+    account, event_set = "7000000000000006001", "7000000000000006002"
+    control = world.simulator.control
+    control.add_advertiser(NewAdvertiser(advertiser_id=account, event_set_id=event_set, name="Unused"))
+    control.add_ads(NewAds(advertiser_id=account, number=3, event_set_ids=[]))
+    ctx = world.context(advertiser_id=account, event_set_id=event_set, reports={"days": 1})
+    read_attribution(ctx)
+    [text] = take_untold(ctx)
+    assert text.startswith(f"0 of 3 active ads track event set {event_set}")
+    assert "Ads Manager" in text
+    control.add_ads(NewAds(advertiser_id=account, event_set_ids=[event_set]))
+    read_attribution(ctx)
+    assert take_untold(ctx) == []
+
+
+def status(attributed: tuple[int, int], accepted: tuple[int, int]) -> AdvertiserStatus:
+    """Figures a day: before, and in the last settled week."""
+    days = [TODAY - timedelta(days=ago) for ago in range(1, 30)]
+    recent = TODAY - timedelta(days=11)
+    return AdvertiserStatus(
+        advertiser="shop",
+        attribution=tuple(AttributionDay(day=day.isoformat(), events=attributed[day > recent]) for day in days),
+        deliveries=tuple(
+            DeliveryStatus(delivery_id=str(day), day=day.isoformat(), events={"accepted": accepted[day > recent]})
+            for day in days
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("attributed", "accepted", "fallen"),
+    [
+        ((50, 5), (100, 100), True),
+        ((50, 5), (100, 30), False),
+        ((50, 40), (100, 100), False),
+        ((1, 0), (100, 100), False),
+    ],
+)
+def test_attribution_that_fell_away_while_as_much_is_accepted(
+    attributed: tuple[int, int], accepted: tuple[int, int], fallen: bool
+) -> None:
+    """Not where fewer events were sent, and not where there was little before; growing days do not count."""
+    found = attribution_fallen(status(attributed, accepted), TODAY)
+    assert found.startswith("TikTok attributes 90 % less than before") is fallen
+    growing = status((50, 50), (100, 100))
+    growing = replace(growing, attribution=tuple(replace(one, events=0) if one.day > "2026-11-18" else one
+                                                 for one in growing.attribution))  # fmt: skip
+    assert attribution_fallen(growing, TODAY) == ""
+
+
+def test_a_message_holds_shares_instead_of_turnover(world: World) -> None:
+    """Small counts are not told, amounts only where the configuration asks for them; what to do next is said."""
+    world.init_ledger()
+    ctx = world.context("daily/1", notifications=NOTIFIED)
+    world.deliver(world.drop(rows(1, 4)), ctx)
+    facts = dict(notice(ctx, "failure", day=date(2026, 11, 21)).facts)
+    assert facts["Values"] == "100 % of USD accepted"
+    assert facts["Events"] == "fewer than 10 accepted"
+    assert facts["Rows"].startswith("fewer than 10 total, fewer than 10 valid, 0 rejected")
+    assert facts["Day"] == "2026-11-21"
+    assert "Nothing is sent twice" in facts["Next"]
+    open_book = world.context("daily/1", notifications={**NOTIFIED, "values": True})
+    assert dict(notice(open_book, "failure").facts)["Values"] == "40.00 USD accepted"
+    late = dict(notice(world.context("daily/2", notifications=NOTIFIED), "stale", day=date(2026, 11, 21)).facts)
+    assert late["Expected"].endswith("/drop/conversions_20261121.csv")
