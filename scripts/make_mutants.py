@@ -119,7 +119,9 @@ def _is_no_code(node: Any) -> bool:
     """Whether it is an annotation, a message, or what a type checker alone reads."""
     child, parent = node, node.parent
     while parent is not None:
-        if parent.type in ("tfpdef", "annassign") and parent.children[1] is child:
+        if parent.type == "annassign" and parent.children[1] is child:
+            return True
+        if parent.type == "tfpdef" and parent.children[-1] is child:
             return True
         if parent.type == "param" and parent.annotation is not None and parent.annotation is child:
             return True
