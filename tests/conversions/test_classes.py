@@ -225,6 +225,12 @@ def test_an_order_with_a_rejected_row_is_held_back_as_a_whole(
     assert replayed.to_arrow()["value"].to_pylist() == ["30"]
 
 
+def test_a_rejected_row_without_an_order_holds_nothing_back() -> None:
+    """Rows without an order number are no order."""
+    report = check([{}, {"transaction_amount": "x"}, {"transaction_amount": "11.00"}], BASKET)
+    assert (report.rows_valid, report.rows_rejected, report.rows_held_back) == (2, 1, 0)
+
+
 def test_excluded_rows_do_not_make_an_order_incomplete() -> None:
     """A return, or a line of zero, is no fault."""
     items = [{"order_id": "o1", "product_id": f"p{number}", "transaction_amount": amount} for number, amount in
