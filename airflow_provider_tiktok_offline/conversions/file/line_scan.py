@@ -20,7 +20,7 @@ MOST_LINES = 100
 _QUOTE, _NEW_LINE, _RETURN = 34, 10, 13
 
 
-def count_lines(data: bytes) -> int:
+def count_lines(data: bytes | bytearray) -> int:
     """How many line ends there are; several times as fast as ``bytes.count``."""
     return int(np.count_nonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE))
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Protocol
 
+import numpy as np
+
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.decoding import encoding_name, is_utf8, utf8_chunks
@@ -21,6 +23,9 @@ from airflow_provider_tiktok_offline.errors import InputFileError
 _CHUNK = 1 << 20
 #: Bytes of text that become one block.
 BLOCK_BYTES = 6 << 20
+#: Lines in a block at most: what is kept of each line costs more than an empty line's one byte.
+_BLOCK_LINES = 250_000
+_NEW_LINE = 10
 _TYPES = (".csv", ".tsv", ".psv", ".txt")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -234,6 +239,8 @@ class FileReader:
             pending += chunk
             if len(pending) >= self._block_bytes:
                 yield from self._cut(header)
+                yield from self._cut_surplus(header)
+        yield from self._cut_surplus(header)
         if pending:
             if not pending.endswith(b"\n"):
                 pending += b"\n"
@@ -287,6 +294,8 @@ class FileReader:
         if not end and not last and len(pending) > max(most, self._block_bytes) * 2:
             raise self._fault("binary_file", "a line without end.", "Check that this is a delimited file.")
         data = bytes(memoryview(pending)[:end])
+        if not last:
+            data = data[: _end_of_lines(data, _BLOCK_LINES)]
         quoted = b'"' in data
         spans: tuple[Span, ...] = ()
         if quoted:
@@ -304,6 +313,13 @@ class FileReader:
                     "Split the export, or raise `limits.rows`.",
                 )
             yield block
+
+    def _cut_surplus(self, header: Header) -> Iterator[Block]:
+        """Take blocks off the pending bytes while they hold more lines than one block may."""
+        before = -1
+        while len(self._pending) != before and count_lines(self._pending) > _BLOCK_LINES:
+            before = len(self._pending)
+            yield from self._cut(header)
 
     def _take_pending(self, count: int, *, ended_here: bool) -> None:
         """Digest and drop pending bytes; a line end that was added here is none of the file's."""
@@ -326,6 +342,14 @@ def _end_of_line(pending: bytearray, held_back: int) -> int:
     for _ in range(held_back):
         end = pending.rfind(b"\n", 0, max(end - 1, 0)) + 1
     return end
+
+
+def _end_of_lines(data: bytes, most: int) -> int:
+    """Behind so many lines, or behind the last."""
+    if count_lines(data) <= most:
+        return len(data)
+    ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE)
+    return int(ends[most - 1]) + 1
 
 
 def file_type(name: str) -> str:
