@@ -61,14 +61,24 @@ class Wanted:
         search: a part of the advertiser's name or id, or of the DAG's.
     """
 
-    limit: Annotated[int, Query(ge=1, le=200)] = 50
-    offset: Annotated[int, Query(ge=0)] = 0
-    state: Annotated[str | None, Query(max_length=20)] = None
-    search: Annotated[str, Query(max_length=100)] = ""
+    limit: int
+    offset: int
+    state: str | None
+    search: str
+
+
+def _wanted(
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    state: Annotated[str | None, Query(max_length=20)] = None,
+    search: Annotated[str, Query(max_length=100)] = "",
+) -> Wanted:
+    """What the URL asks for. A function: FastAPI of Airflow 3.1 does not resolve the annotations of a dataclass."""
+    return Wanted(limit, offset, state, search)
 
 
 def overview(
-    wanted: Annotated[Wanted, Depends()],
+    wanted: Annotated[Wanted, Depends(_wanted)],
     readable: ReadableDagsFilterDep,
     editable: EditableDagsFilterDep,
     user: GetUserDep,

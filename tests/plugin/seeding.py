@@ -348,6 +348,9 @@ def _insert(made: Rows) -> None:
         if session.scalars(select(DagBundleModel.name)).first() is None:
             session.add(DagBundleModel(name="dags-folder"))
             session.flush()
+        if TaskInstance.__table__.c.id.type.python_type is str:  # before Airflow 3.2
+            for task in made.tables.get("task_instance", []):
+                task["id"] = str(task["id"])
         for name, found in made.tables.items():
             session.execute(insert(tables[name].__table__), found)
 
