@@ -239,7 +239,7 @@ def test_a_breached_guard_stops_before_anything_is_sent(world: World, guards: di
 def test_an_approved_breach_passes_and_another_does_not(world: World) -> None:
     """A person approves what was shown; the same file under a tighter guard is stopped again."""
     world.init_ledger()
-    ctx = world.context(guards={"max_events": 9})
+    ctx = world.context(guards={"max_events": 9, "on_breach": "approve"})
     delivery_id = validate(ctx, world.drop(rows(1, 10))).delivery_id
     normalize_hash(ctx, delivery_id)
     approve(ctx, delivery_id, breaches(ctx, delivery_id))
@@ -259,11 +259,12 @@ def test_the_file_of_another_advertiser_is_stopped(world: World) -> None:
 
 
 def test_a_file_that_changes_after_it_was_found_is_refused(world: World) -> None:
-    """A stamp that no longer fits is an error before a byte is read."""
+    """A stamp that no longer fits is an error before a byte is read, as long as the file may still be written."""
     stamp = world.drop(rows(1, 3))
     world.drop(rows(1, 4))
+    source = {"path": stamp["uri"], "settle_seconds": 7200}
     with pytest.raises(FileChangedError, match="changed"):
-        validate(world.context(), stamp)
+        validate(world.context(source=source), stamp)
 
 
 def test_a_file_that_changes_after_validation_is_refused(world: World) -> None:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,12 +43,14 @@ class FileCheck:
         settings: what decides what a row becomes.
         suppression: the advertiser's list of opt-outs.
         folder: a temporary directory, gone when the check is over.
+        stamp: the file as it stands now.
     """
 
     source: StoredFile | ChecksummedFile
     settings: ConversionSettings
     suppression: Suppression | None
     folder: Path
+    stamp: FileStamp
     _ctx: DeliveryContext
 
     @property
@@ -97,8 +99,11 @@ class FileCheck:
 def open_check(ctx: DeliveryContext, stamp: FileStamp, checksum: str | None = None) -> Iterator[FileCheck]:
     """Open a conversion file to check its rows.
 
-    :param checksum: the expected one, as ``sha256:<hex>``; None for a file without a checksum manifest.
-    :raises FileChangedError: if the file is not as its stamp says.
+    A file that was replaced since it was found, and has not changed for ``source.settle_seconds``, is taken as it is
+    now: so a failed run goes on with a corrected file.
+
+    :param checksum: the expected one, as ``sha256:<hex>``; None for a file without a checksum file.
+    :raises FileChangedError: if the file is not as its stamp says, and still changes or has a checksum of its own.
     """
     from airflow_provider_tiktok_offline.storage.files import open_files
 
@@ -107,6 +112,11 @@ def open_check(ctx: DeliveryContext, stamp: FileStamp, checksum: str | None = No
         tempfile.TemporaryDirectory(prefix="tiktok-offline-") as folder,
     ):
         now = files.stat(stamp.uri)
+        if (now.size, now.mtime) != (stamp.size, stamp.mtime):
+            settled = ctx.clock.now() - now.mtime >= timedelta(seconds=ctx.config.source.settle_seconds)
+            if settled and checksum is None:
+                log.warning("%s was replaced since it was found: the file that is there now is taken.", stamp.uri)
+                stamp = now
         if (now.size, now.mtime) != (stamp.size, stamp.mtime):
             raise FileChangedError(
                 f"the file has changed since it was found ({stamp.size} bytes then, {now.size} now).",
@@ -120,6 +130,7 @@ def open_check(ctx: DeliveryContext, stamp: FileStamp, checksum: str | None = No
             settings=contract_settings(ctx),
             suppression=load_suppression(ctx),
             folder=Path(folder),
+            stamp=stamp,
             _ctx=ctx,
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.state.step_results import StepResult
+from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, StepResult
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
@@ -28,6 +28,19 @@ def note_delivery(ctx: DeliveryContext, delivery_id: str) -> None:
 def deliveries_of_run(ctx: DeliveryContext) -> list[str]:
     """The ids of the deliveries this run has worked on, sorted."""
     return sorted(path.rpartition("/")[2] for path in ctx.objects.list(_prefix(ctx)))
+
+
+def leave_replaced(ctx: DeliveryContext, delivery_id: str, uri: str) -> None:
+    """Take the deliveries of what a file held before out of this run, where nothing of them was planned.
+
+    Else a run whose file was corrected would stay unsettled over the file that it can't have any more.
+
+    :param delivery_id: the delivery of what the file holds now.
+    """
+    for other in deliveries_of_run(ctx):
+        state = None if other == delivery_id else ctx.deliveries.find(other)
+        if state is not None and state.uri == uri and state.status != "closed" and DedupeResult.of(state) is None:
+            ctx.objects.delete(f"{_prefix(ctx)}{other}")
 
 
 def resume(ctx: DeliveryContext, delivery_id: str) -> DeliveryState:

@@ -19,7 +19,7 @@ from airflow_provider_tiktok_offline.delivery.source.source_retention import qua
 from airflow_provider_tiktok_offline.delivery.state import source_registry
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
-from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery
+from airflow_provider_tiktok_offline.delivery.state.runs import leave_replaced, note_delivery
 from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, ValidateResult
 from airflow_provider_tiktok_offline.errors import InputFileError, SkippedFileError
 from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
@@ -47,10 +47,11 @@ def validate(
     :raises GateExceededError: if too large a share of the rows is rejected; the report is kept.
     :raises DeliveryHeldError: if another run works on the same file.
     """
-    seen = FileStamp.from_dict(dict(stamp))
-    moment = source_registry.first_seen(ctx, seen, as_of=as_of)
     checksum = stamp.get("checksum")
-    with open_check(ctx, seen, None if checksum is None else str(checksum)) as check:
+    found = FileStamp.from_dict(dict(stamp))
+    with open_check(ctx, found, None if checksum is None else str(checksum)) as check:
+        seen = check.stamp
+        moment = source_registry.first_seen(ctx, seen, as_of=as_of)
         try:
             report = check.run(moment)
         except InputFileError as error:
@@ -77,6 +78,7 @@ def validate(
             as_of=moment,
         )
         note_delivery(ctx, delivery_id)
+        leave_replaced(ctx, delivery_id, seen.uri)
         source_registry.remember_digest(ctx, seen, as_of=moment, digest=report.sha256)
         if as_of is None and state.as_of != moment and state.status != "closed":
             # The same bytes came before under another stamp: they keep the moment they were first judged against.
