@@ -1,7 +1,15 @@
 // What all of the page is made of: elements, the API, numbers and times in words, states, small bars.
 export const { createElement: h, useState, useEffect, useMemo, useCallback, Fragment } = globalThis.React;
 export const { Link, useSearchParams } = globalThis.ReactRouterDOM;
-export const { Box, Button, Input, Spinner } = globalThis.ChakraUI;
+// Airflow 3.1 does not hand Chakra UI on: plain elements, with the page's own look, stand in for it.
+const chakra = globalThis.ChakraUI ?? {};
+const { createElement } = globalThis.React;
+const plain = (kind, look) => ({ size, variant, maxW, className = "", ...rest }) =>
+  createElement(kind, { className: `${look} ${className}`, style: maxW && { maxWidth: maxW }, ...rest });
+export const Box = chakra.Box ?? plain("div", "");
+export const Button = chakra.Button ?? plain("button", "to-choice");
+export const Input = chakra.Input ?? plain("input", "to-choice");
+export const Spinner = chakra.Spinner ?? plain("span", "");
 
 const API = new URL("./api/", import.meta.url);
 
