@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_tiktok_offline.delivery.events.plan_outcomes import outcomes
 from tests.glue.airflow_world import AirflowWorld
+from tests.plugin.test_status_page import ask
 from tests.servers.airflow import AirflowRun, AirflowRunner
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, EVENT_SET_ID
 
@@ -33,8 +35,14 @@ def _file(airflow_world: AirflowWorld) -> Path:
     return path
 
 
+@pytest.fixture(scope="module", name="before")
+def _before(airflow_world: AirflowWorld) -> int:
+    """Events at TikTok before the run."""
+    return len(airflow_world.api.event_ids())
+
+
 @pytest.fixture(scope="module", name="run")
-def _run(airflow: AirflowRunner, file: Path) -> AirflowRun:
+def _run(airflow: AirflowRunner, file: Path, before: int) -> AirflowRun:
     run = airflow.run(DAG_ID, conf={"file_day": DAY.isoformat()})
     assert run.state == "success", run.tasks
     return run
@@ -72,6 +80,22 @@ def test_the_status_of_each_step_says_what_the_metrics_say(airflow_world: Airflo
     history = airflow_world.xcom(run.run_id, "summary", "tiktok_offline_history")
     assert [count for count in history["events"]["accepted"] if count] == [300]
     assert ACCESS_TOKEN not in json.dumps(left)
+
+
+def test_the_page_shows_what_ledger_and_simulator_know(
+    airflow_world: AirflowWorld, before: int, run: AirflowRun
+) -> None:
+    """Its row and its funnel, by way of Airflow's database alone, against both ends."""
+    overview = "/tiktok-offline-status/api/overview?search=measured"
+    one = f"/tiktok-offline-status/api/advertisers/{DAG_ID}"
+    asked = ask(airflow_world.airflow, ("adam", overview), ("adam", one))
+    [row] = json.loads(asked[0]["text"])["advertisers"]
+    settled = outcomes(airflow_world.context(name=NAME), row["delivery_id"]).events
+    assert row["events"] == settled == {"accepted": len(airflow_world.api.event_ids()) - before}
+    assert row["rows"]["total"] == sum(counted(airflow_world, "rows.total"))
+    funnel = {step["name"]: step for step in json.loads(asked[1]["text"])["deliveries"][0]["funnel"]}
+    assert [funnel[name]["count"] for name in ("rows", "valid", "new", "sent", "received")] == [303, 300, 300, 300, 300]
+    assert {reason["name"] for reason in funnel["valid"]["lost"]} >= {"duplicate"}
 
 
 def test_a_delivery_is_counted_once(airflow_world: AirflowWorld, airflow: AirflowRunner, run: AirflowRun) -> None:
