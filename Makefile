@@ -5,7 +5,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: needs-python needs-demo needs-test needs-deployment demo test coverage deployment lint types imports bench campaign mutation matrix wheel clean
+.PHONY: needs-python needs-demo needs-test needs-deployment needs-browser demo test coverage deployment browser lint types imports bench campaign mutation matrix wheel clean
 
 $(STAMP): requirements/dev.txt pyproject.toml | needs-python
 	@echo "Setting up $(VENV) (once; a few minutes on a slow line)"
@@ -16,7 +16,7 @@ $(STAMP): requirements/dev.txt pyproject.toml | needs-python
 	$(PY) -m uv pip install --python $(PY) --no-deps --editable .
 	@touch $@
 
-needs-python needs-demo needs-test needs-deployment:
+needs-python needs-demo needs-test needs-deployment needs-browser:
 	@PYTHON=$(PYTHON) scripts/system-packages $(@:needs-%=%)
 
 demo: needs-demo $(STAMP)  ## the main job, for real, on this machine alone
@@ -30,6 +30,10 @@ coverage: needs-test $(STAMP)  ## the tests, with branch coverage of the package
 
 deployment: needs-deployment $(STAMP)  ## three times three days of files on PostgreSQL, Redis, an S3 server and two Celery workers, all on loopback
 	$(PY) -m pytest -m "deployment and not campaign" tests/deployment $(ARGS)
+
+browser: needs-browser $(STAMP)  ## the page in Airflow in headless Chromium, with axe
+	$(PY) -m uv pip install --quiet --python $(PY) --group browser
+	$(PY) -m pytest -m browser tests/browser $(ARGS)
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -23,7 +23,7 @@ def standalone(airflow: AirflowHome, environment: Mapping[str, str]) -> Iterator
     :param airflow: its home, with the DAGs in place.
     :param environment: more variables, as connections.
     """
-    port, workers, triggers = _free_ports(3)
+    port, workers, triggers = free_ports(3)
     url = f"http://127.0.0.1:{port}"
     own = {
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -71,7 +71,8 @@ def standalone(airflow: AirflowHome, environment: Mapping[str, str]) -> Iterator
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody listens at."""
     with contextlib.ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
