@@ -24,6 +24,7 @@ from airflow_provider_tiktok_offline.config.fields import (
     misfit,
 )
 from airflow_provider_tiktok_offline.config.presets import optional_columns, with_preset
+from airflow_provider_tiktok_offline.config.privacy_warnings import privacy_warnings
 from airflow_provider_tiktok_offline.config.secret_values import secret_keys
 from airflow_provider_tiktok_offline.config.sections import (
     ConsentConfig,
@@ -123,6 +124,8 @@ class AdvertiserConfig(Strict):
         where: column of the file -> the values of this advertiser's rows.
         suppression: people who opted out.
         consent: the column with the customer's consent.
+        legal_basis: why customers' data may be sent where neither consent nor suppression says so, in your words; the
+            record of each delivery keeps it.
         send_from: transactions before this moment are not sent; with an offset, as 2026-11-22T00:00:00+01:00.
         severities: rule -> severity, in place of the profile's.
         allow_extra_columns: whether columns outside the programme are dropped on the route liveramp; otherwise the file
@@ -195,6 +198,7 @@ class AdvertiserConfig(Strict):
     where: dict[str, list[str]] = Field(default_factory=dict)
     suppression: SuppressionConfig | None = None
     consent: ConsentConfig | None = None
+    legal_basis: Annotated[str, Field(min_length=3, max_length=500)] | None = None
     send_from: datetime | None = None
     severities: dict[RuleName, Severity] = Field(default_factory=dict)
     allow_extra_columns: bool = False
@@ -263,6 +267,11 @@ class AdvertiserConfig(Strict):
                 f"cadence: monthly can't fit a lookback of {self.lookback_days} days: the oldest rows of each file "
                 "will be rejected"
             )
+        remarks += privacy_warnings(
+            live=self.mode == "live",
+            basis=self.consent or self.suppression or self.legal_basis,
+            send_fields=self.send_fields if self.route == "tiktok" else (),
+        )
         currencies = self.currency or self.extensions.currency or any(store.currency for store in self.stores.values())
         waited = sum(self.retry_delay_seconds * 2**retry for retry in range(self.retries))
         if waited <= self.ledger.lease_seconds:

@@ -64,6 +64,22 @@ def test_orders_are_looked_up(cli: Cli, tiktok: RunningSimulator, shop: tuple[st
     assert found == {"o-1": True, "o-7": True, "unknown-1": False}
 
 
+def test_a_request_to_be_forgotten_is_recorded_without_the_order(
+    cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]
+) -> None:
+    """By which file each was sent; the record holds event keys, date and operator."""
+    _send(cli, shop)
+    (cli.home / "orders.csv").write_text("order_id\no-1\nunknown-1\n")
+    found = cli.done("ledger", "audit", "--order-ids", "orders.csv", "--forget", *ENTRY)
+    assert "sales.csv" in found
+    assert "not found" in found
+    [record] = [json.loads(line) for line in cli.done("ledger", "audit", *ENTRY).splitlines()]
+    assert record["action"] == "forget-request"
+    assert [len(key) for key in record["event_keys"]] == [32]
+    assert record["actor"]
+    assert "o-1" not in json.dumps({key: value for key, value in record.items() if key != "at"})
+
+
 def test_adopted_files_are_not_sent(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """Whatever their age: what was delivered by other means counts as sent, and the reason is kept."""
     (cli.home / "old.csv").write_text(rows(20).replace("2026-11-21", "2026-01-21").replace("o-", "old-"))

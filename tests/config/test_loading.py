@@ -439,3 +439,22 @@ def test_taking_a_uri_apart_never_shows_its_secret(uri: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(uri)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({"mode": "live"}, ["consent: neither"]),
+        ({"mode": "dry_run"}, []),
+        ({"mode": "live", "legal_basis": "contract with the loyalty programme"}, []),
+        ({"mode": "live", "consent": {"column": "ok"}}, []),
+        ({"mode": "live", "suppression": {"uri": "/lists/opt-outs.txt"}}, []),
+        ({"send_fields": ["email", "content_name"]}, ["send_fields: content_name tell what"]),
+    ],
+)
+def test_what_should_be_meant_is_warned_of(changes: dict[str, object], warned: list[str]) -> None:
+    """A live advertiser says why it may send; what was bought may be a secret of its own."""
+    entry = yaml.safe_load(ENTRY)[0] | {"currency": "EUR", "phone_region": "DE"} | changes
+    said = [text for text in parse_advertiser(entry, where="here").warnings() if not text.startswith("retries")]
+    assert len(said) == len(warned)
+    assert all(text.startswith(start) for text, start in zip(said, warned, strict=True))

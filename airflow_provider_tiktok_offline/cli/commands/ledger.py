@@ -115,7 +115,7 @@ def show(
     epilog=examples(
         f"tiktok-offline ledger audit {_ENTRY}",
         f"tiktok-offline ledger audit {_ENTRY} --date 2026-11-21",
-        f"tiktok-offline ledger audit {_ENTRY} --order-ids orders.csv",
+        f"tiktok-offline ledger audit {_ENTRY} --order-ids orders.csv --forget",
     )
 )
 def audit(
@@ -128,6 +128,10 @@ def audit(
         Path | None,
         typer.Option("--order-ids", metavar="FILE", help="A .csv with a column order_id: what became of them."),
     ] = None,
+    forget: Annotated[
+        bool,
+        typer.Option("--forget", help="With --order-ids: keep a record that a person asked to be forgotten."),
+    ] = False,
 ) -> None:
     """Show a day's deliveries, what became of orders, or, with neither, who changed the ledger by hand."""
     from airflow_provider_tiktok_offline.delivery.operations.order_audit import audit_orders
@@ -137,7 +141,7 @@ def audit(
 
     context = delivery_context(advertiser_config(config, advertiser))
     if order_ids is not None:
-        show_table(audit_orders(context, order_ids))
+        show_table(audit_orders(context, order_ids, forget=forget))
     elif day is not None:
         counted, records = inspection.day(context.ledger, a_day(day, "--date"))
         show_table(counted)

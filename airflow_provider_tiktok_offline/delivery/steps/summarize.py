@@ -264,4 +264,9 @@ def _record(
         "counts": {"rows": plain["rows"], "events": plain["events"]},
         "values": plain["values"],
         "request_ids": list(request_ids),
+        "basis": {
+            "consent": None if ctx.config.consent is None else ctx.config.consent.column,
+            "suppression": ctx.config.suppression is not None,
+            "legal_basis": ctx.config.legal_basis,
+        },
     }
