@@ -27,6 +27,7 @@ BROUGHT_BY = {
     "asgiref": "apache-airflow",
     "croniter": "apache-airflow",
     "fastapi": "apache-airflow",
+    "httpcore": "httpx",
     "jinja2": "apache-airflow",
     "sqlalchemy": "apache-airflow",
     "apache-airflow-task-sdk": "apache-airflow",
