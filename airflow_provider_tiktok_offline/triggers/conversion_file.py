@@ -116,7 +116,7 @@ class ConversionFileTrigger(BaseEventTrigger):
             await asyncio.sleep(until_shared_look(asyncio.get_running_loop().time(), interval, least=least))
             least = 0.0
             try:
-                config = await sync_to_async(self._settings, thread_sensitive=False)()
+                config = await self._settings()
             except ConfigError as error:
                 self.log.warning("%s Waiting until it is mended; looking again in %.0f s.", error, interval)
                 continue
@@ -159,28 +159,35 @@ class ConversionFileTrigger(BaseEventTrigger):
                     handed_over = [*handed_over, mark][-_REMEMBERED:]
                     await self._remember(handed_over)
 
-    def _settings(self) -> AdvertiserConfig | None:
+    async def _settings(self) -> AdvertiserConfig | None:
         """The settings as they stand now; None if their file can't be seen from here.
 
         :raises ConfigError: if they are broken, and no whole ones are known.
         """
-        from airflow_provider_tiktok_offline.config.current import current_settings
-        from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+        if self.config is not None and self.advertiser is not None:
+            return await sync_to_async(self._read_settings, thread_sensitive=False)(self.config, self.advertiser)
+        if self._current is None:
+            from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 
-        if self.config is None or self.advertiser is None:
-            return self._current or AdvertiserConfig.model_validate(self.settings)
+            self._current = AdvertiserConfig.model_validate(self.settings)
+        return self._current
+
+    def _read_settings(self, path: str, advertiser: str) -> AdvertiserConfig | None:
+        """The settings of the configuration, read again if it has changed."""
+        from airflow_provider_tiktok_offline.config.current import current_settings
+
         try:
-            current = current_settings(self.config, self.advertiser)
+            current = current_settings(path, advertiser)
         except ConfigError as error:
-            if self._current is None and not Path(self.config).exists():
-                self.log.warning("The triggerer does not see %s, so it can't look for files.", self.config)
+            if self._current is None and not Path(path).exists():
+                self.log.warning("The triggerer does not see %s, so it can't look for files.", path)
                 return None
             if self._current is None:
                 raise
             self.log.warning("%s The wait goes on with the settings before.", error)
             return self._current
         if self._current not in (None, current):
-            self.log.info("The settings of %s have changed. This look uses the new ones.", self.advertiser)
+            self.log.info("The settings of %s have changed. This look uses the new ones.", advertiser)
         self._current = current
         return current
 

@@ -13,8 +13,8 @@ from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
-#: Seconds in which triggers that wake at the same moment find each other.
-_GATHER = 0.1
+#: Seconds in which triggers that wake at the same moment find each other; each may read its settings first.
+_GATHER = 0.5
 
 
 _Found = dict[str, "list[FileStamp] | TikTokOfflineError"]

@@ -116,8 +116,8 @@ def test_the_rejects_name_line_column_rule_and_message(cli: Cli) -> None:
     cli.done("validate", "sales.csv", "--as-of", AS_OF, "--rejects", "rejects.csv")
     text = (cli.home / "rejects.csv").read_text()
     table = list(csv.DictReader(text.splitlines()))
-    assert list(table[0]) == ["line", "column", "rule", "severity", "message"]
-    assert [(row["line"], row["rule"]) for row in table] == [("3", "timestamp_impossible")]
+    assert list(table[0]) == ["line", "column", "rule", "severity", "cost", "message"]
+    assert [(row["line"], row["rule"], row["cost"]) for row in table] == [("3", "timestamp_impossible", "row")]
     assert MAIL not in text
     assert "2026-02-30" not in text
 

@@ -84,6 +84,8 @@ def test_upkeep_forgets_by_the_settings_of_the_advertiser(world: World) -> None:
     world.deliver(
         world.drop(rows(100, 5, at="2027-01-20T12:00:00Z-0000"), name="late.csv"), world.context("daily/late")
     )
+    # Without a round in between, a pause of 100 days would count as a wrong clock.
+    assert maintain(world.context()).keys == 0
     world.clock.advance(timedelta(days=40))
     later = maintain(world.context())
     assert later.keys == 15

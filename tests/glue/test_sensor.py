@@ -365,7 +365,7 @@ def test_triggers_share_one_login_a_look(inbox: Inbox) -> None:
         settings = inbox.settings(name=f"shop_{number}", path=f"{folder}/sales_{{{{ ds_nodash }}}}.csv")
         triggers.append(ConversionFileTrigger(settings=settings.model_dump(mode="json"), day=DAY, poke_interval=2))
         (folder / "sales_20261121.csv").write_text(str(number))
-        os.utime(folder / "sales_20261121.csv", (0, 0))
+        os.utime(folder / "sales_20261121.csv", (1_700_000_000, 1_700_000_000))
     before = inbox.server.logins()
 
     async def watch() -> list[Any]:

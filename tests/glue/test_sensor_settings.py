@@ -79,6 +79,27 @@ def test_trigger_carries_the_file_and_the_entry_alone(configured: Configured) ->
     assert "7000000000000000101" not in json.dumps(options)
 
 
+def test_many_advertisers_of_one_file_share_one_login(configured: Configured) -> None:
+    """Each reads its settings in a thread, and all ask the server together."""
+    inbox = configured.inbox
+    entries = [
+        inbox.settings(name=f"shop_{number}").model_dump(mode="json", exclude_unset=True) for number in range(30)
+    ]
+    configured.path.write_text(json.dumps({"advertisers": entries}))
+    inbox.put("sales_20261121.csv")
+    triggers = [
+        ConversionFileTrigger(config=str(configured.path), advertiser=f"shop_{number}", day=DAY, poke_interval=2)
+        for number in range(30)
+    ]
+    before = inbox.server.logins()
+
+    async def watch() -> list[Any]:
+        return await asyncio.gather(*(first_event(trigger) for trigger in triggers))
+
+    assert [event["status"] for event in asyncio.run(watch())] == ["found"] * 30
+    assert inbox.server.logins() == before + 1
+
+
 def test_corrected_path_is_looked_at_while_the_task_waits(configured: Configured) -> None:
     """The path was wrong; it is corrected, and the next look uses it."""
     configured.write(path=f"{configured.inbox.folder}/slaes_{{{{ ds_nodash }}}}.csv")
