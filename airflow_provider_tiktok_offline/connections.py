@@ -9,6 +9,23 @@ from typing import Any, Protocol
 __all__ = ["Connection", "Connections"]
 
 
+class AirflowConnection(Protocol):
+    """The part of Airflow's own connection that is read; its SDK and its server have a class each."""
+
+    @property
+    def conn_type(self) -> str | None: ...
+    @property
+    def host(self) -> str | None: ...
+    @property
+    def port(self) -> int | None: ...
+    @property
+    def login(self) -> str | None: ...
+    @property
+    def password(self) -> str | None: ...
+    @property
+    def extra_dejson(self) -> Mapping[str, Any]: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """What one connection id stands for. ``repr`` shows no secret.
@@ -27,6 +44,19 @@ class Connection:
     login: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of_airflow(cls, conn_id: str, found: AirflowConnection) -> Connection:
+        """What Airflow has found under that id."""
+        return cls(
+            conn_id=conn_id,
+            conn_type=found.conn_type or "",
+            host=found.host or None,
+            port=found.port,
+            login=found.login or None,
+            password=found.password or None,
+            extra=found.extra_dejson,
+        )
 
 
 class Connections(Protocol):

@@ -46,12 +46,4 @@ def deployment_connection(conn_id: str) -> Connection | None:
             where=f"connection {conn_id}",
             todo="Look whether `airflow connections list` works here, or set AIRFLOW_CONN_" + conn_id.upper() + ".",
         ) from None
-    return Connection(
-        conn_id=conn_id,
-        conn_type=found.conn_type or "",
-        host=found.host or None,
-        port=found.port,
-        login=found.login or None,
-        password=found.password or None,
-        extra=found.extra_dejson,
-    )
+    return Connection.of_airflow(conn_id, found)

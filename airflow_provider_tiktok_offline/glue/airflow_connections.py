@@ -45,12 +45,4 @@ def _read(conn_id: str) -> Connection:
             where=f"connection {conn_id!r}",
             todo="Write it as JSON, or quote what stands in its URI; look at the secrets backend if it comes from one.",
         ) from None
-    return Connection(
-        conn_id=conn_id,
-        conn_type=found.conn_type or "",
-        host=found.host or None,
-        port=found.port,
-        login=found.login or None,
-        password=found.password or None,
-        extra=found.extra_dejson,
-    )
+    return Connection.of_airflow(conn_id, found)
