@@ -194,17 +194,7 @@ class TikTokReportNotifier(DeliveryNotifier):
     """
 
     event = "report"
-
-    def __init__(
-        self,
-        *,
-        config: str | None = None,
-        advertiser: str | None = None,
-        settings: AdvertiserConfig | Mapping[str, object] | None = None,
-        context: Context | None = None,
-    ) -> None:
-        super().__init__(config=config, advertiser=advertiser, settings=settings, context=context)
-        self._untold: list[str] = []
+    _untold: Sequence[str] = ()
 
     def is_news(self, ctx: DeliveryContext) -> bool:
         from airflow_provider_tiktok_offline.delivery.operations.alerts import take_untold

@@ -17,6 +17,9 @@ from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.glue.lineage import Traced
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 
+#: The name in the UI of a task that is mapped over advertisers.
+BY_ADVERTISER = "{{ task.advertiser or task.advertiser_config().name }}"
+
 
 class PlannedPart(TypedDict):
     """A part of a delivery's plan that holds something to send.
@@ -35,6 +38,28 @@ class DeliveryOperator(BaseOperator, DeliveryTask, Traced):
 
     template_fields: Sequence[str] = ("config", "advertiser")
     ui_color = "#e8f4f3"
+
+
+class AdvertiserOperator(DeliveryOperator):
+    """An operator that works on an advertiser as a whole; mapped over many, each task has the advertiser's name.
+
+    :param config: path of advertisers.yaml, as the worker sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        map_index_template: str | None = BY_ADVERTISER,
+        **kwargs: Any,
+    ) -> None:
+        use_retry_policy(kwargs)
+        super().__init__(map_index_template=map_index_template, **kwargs)
+        self.name_advertiser(config, advertiser, settings)
 
 
 class DeliveriesOperator(DeliveryOperator):

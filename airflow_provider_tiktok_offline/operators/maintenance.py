@@ -8,21 +8,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.glue.log_sentences import many
+from airflow_provider_tiktok_offline.conversions.report.report import number_of
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.status_xcom import leave_findings
-from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
+from airflow_provider_tiktok_offline.operators.base import BY_ADVERTISER, AdvertiserOperator, DeliveryOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["DoctorOperator", "LedgerInitOperator", "LedgerMaintenanceOperator"]
 
-#: A mapped task's name in the UI.
-_BY_ADVERTISER = "{{ task.advertiser or task.advertiser_config().name }}"
 
-
-class LedgerMaintenanceOperator(DeliveryOperator):
+class LedgerMaintenanceOperator(AdvertiserOperator):
     """Forget what is older than the retention, merge small files, and remove what abandoned runs left behind.
 
     Safe beside a delivery of the same advertiser. Returns what was removed, by name.
@@ -31,19 +28,6 @@ class LedgerMaintenanceOperator(DeliveryOperator):
     :param advertiser: the entry's name. (templated)
     :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
     """
-
-    def __init__(
-        self,
-        *,
-        config: str | None = None,
-        advertiser: str | None = None,
-        settings: AdvertiserConfig | Mapping[str, object] | None = None,
-        map_index_template: str | None = _BY_ADVERTISER,
-        **kwargs: Any,
-    ) -> None:
-        use_retry_policy(kwargs)
-        super().__init__(map_index_template=map_index_template, **kwargs)
-        self.name_advertiser(config, advertiser, settings)
 
     def execute(self, context: Context) -> dict[str, int]:
         from airflow_provider_tiktok_offline.delivery.operations.maintenance import maintain
@@ -54,7 +38,7 @@ class LedgerMaintenanceOperator(DeliveryOperator):
         return done
 
 
-class LedgerInitOperator(DeliveryOperator):
+class LedgerInitOperator(AdvertiserOperator):
     """Make the ledger of the advertiser's event set, once; one that is there stays as it is.
 
     For a deployment where nobody has a terminal: map it over the advertisers, and run it by hand after adding one.
@@ -64,19 +48,6 @@ class LedgerInitOperator(DeliveryOperator):
     :param advertiser: the entry's name. (templated)
     :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
     """
-
-    def __init__(
-        self,
-        *,
-        config: str | None = None,
-        advertiser: str | None = None,
-        settings: AdvertiserConfig | Mapping[str, object] | None = None,
-        map_index_template: str | None = _BY_ADVERTISER,
-        **kwargs: Any,
-    ) -> None:
-        use_retry_policy(kwargs)
-        super().__init__(map_index_template=map_index_template, **kwargs)
-        self.name_advertiser(config, advertiser, settings)
 
     def execute(self, context: Context) -> str:
         from airflow_provider_tiktok_offline.delivery.operations.maintenance import make_ledger
@@ -105,7 +76,7 @@ class DoctorOperator(DeliveryOperator):
         config: str | None = None,
         advertiser: str | None = None,
         settings: AdvertiserConfig | Mapping[str, object] | None = None,
-        map_index_template: str | None = _BY_ADVERTISER,
+        map_index_template: str | None = BY_ADVERTISER,
         **kwargs: Any,
     ) -> None:
         use_retry_policy(kwargs)
@@ -125,8 +96,8 @@ class DoctorOperator(DeliveryOperator):
         counts = {status: sum(finding.status == status for finding in findings) for status in tell}
         if counts["failed"]:
             faults = [str(finding) for finding in findings if finding.status == "failed"]
-            raise AirflowFailException(f"{ctx.config.name}: {many(len(faults), 'fault')}: {' | '.join(faults)}")
+            raise AirflowFailException(f"{ctx.config.name}: {number_of(len(faults), 'fault')}: {' | '.join(faults)}")
         self.log.info(
-            "%s: no fault, %s, %d in order.", ctx.config.name, many(counts["warning"], "warning"), counts["ok"]
+            "%s: no fault, %s, %d in order.", ctx.config.name, number_of(counts["warning"], "warning"), counts["ok"]
         )
         return counts

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.glue.lineage import at
-from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.links import EventsManagerLink
-from airflow_provider_tiktok_offline.operators.base import DeliveryOperator
+from airflow_provider_tiktok_offline.operators.base import AdvertiserOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["TikTokOfflineReportOperator"]
 
-#: A mapped task's name in the UI.
-_BY_ADVERTISER = "{{ task.advertiser or task.advertiser_config().name }}"
 
-
-class TikTokOfflineReportOperator(DeliveryOperator):
+class TikTokOfflineReportOperator(AdvertiserOperator):
     """Read the last days of TikTok's report again and keep the reading in the advertiser's ``attribution`` table.
 
     What is read is said by ``reports:`` of the advertiser: the days, the level, the events. Returns the counts that
@@ -32,19 +26,6 @@ class TikTokOfflineReportOperator(DeliveryOperator):
     """
 
     operator_extra_links = (EventsManagerLink(),)
-
-    def __init__(
-        self,
-        *,
-        config: str | None = None,
-        advertiser: str | None = None,
-        settings: AdvertiserConfig | Mapping[str, object] | None = None,
-        map_index_template: str | None = _BY_ADVERTISER,
-        **kwargs: Any,
-    ) -> None:
-        use_retry_policy(kwargs)
-        super().__init__(map_index_template=map_index_template, **kwargs)
-        self.name_advertiser(config, advertiser, settings)
 
     def execute(self, context: Context) -> dict[str, object]:
         from airflow_provider_tiktok_offline.delivery.operations.alerts import note_alerts
