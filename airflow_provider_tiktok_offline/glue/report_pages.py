@@ -6,6 +6,7 @@ Who may read a task's log may read its report; both hold the same figures.
 from __future__ import annotations
 
 import functools
+import logging
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode
@@ -85,6 +86,9 @@ def _asked_for(query: bytes) -> Task | None:
     return Task(names[0], run_id, names[1], int(map_index))
 
 
+log = logging.getLogger(__name__)
+
+
 @functools.cache
 def _app() -> FastAPI:
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -98,8 +102,9 @@ def _app() -> FastAPI:
     def report(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
         try:
             content = _report(Task(dag_id, run_id, task_id, map_index))
-        except Exception:
+        except Exception as error:
             # Whatever is wrong with the state's place, it is not for a browser to see.
+            log.warning("A report can't be shown (%s): %s, %s, %s.", type(error).__name__, dag_id, run_id, task_id)
             content = None
         status, page = (404, _MISSING) if content is None else (200, content)
         return HTMLResponse(page, status_code=status, headers=_HEADERS)
