@@ -32,6 +32,9 @@ def guarded(command: Callable[[], object]) -> None:
     except TikTokOfflineError as error:
         if _debugging():
             raise
+        if error.exit_code == 0:
+            warn(str(error))
+            raise SystemExit(0) from None
         _fail(str(error), error.exit_code)
     except Interrupted:
         _fail("interrupted; the same command goes on from where it stopped.", 128 + signal.SIGINT)

@@ -99,6 +99,22 @@ def test_a_bad_token_is_one_error_and_the_next_try_delivers(
     assert len(tiktok.event_ids()) == 30
 
 
+def test_a_quiet_day_is_no_failure_where_the_configuration_says_so(
+    cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]
+) -> None:
+    """A file without rows fails by default, and is passed over with a warning under ``header_only: skip``."""
+    (cli.home / "quiet.csv").write_text(rows(0))
+    assert "a header and no rows" in cli.error("upload", "quiet.csv", *shop, "--as-of", AS_OF)
+    file = cli.home / "advertisers.yaml"
+    file.write_text(
+        file.read_text().replace('"path": "/in/sales.csv"', '"path": "/in/sales.csv", "header_only": "skip"')
+    )
+    passed_over = cli("upload", "quiet.csv", *shop, "--as-of", AS_OF)
+    assert passed_over.returncode == 0
+    assert "warning: " in passed_over.stderr
+    assert "a quiet day, nothing to send" in passed_over.stderr
+
+
 def test_rows_above_the_gate_stop_the_delivery(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """With exit code 1, and nothing sent."""
     (cli.home / "bad.csv").write_text(rows(10, line_3=f"{MAIL},Purchase,2026-02-30,5.00,{PHONE},o-2"))
