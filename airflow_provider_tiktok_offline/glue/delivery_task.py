@@ -14,13 +14,14 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.conversions.report.report import number_of
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     GateExceededError,
     TikTokOfflineError,
     UnsettledError,
 )
-from airflow_provider_tiktok_offline.glue.log_sentences import many, size
+from airflow_provider_tiktok_offline.glue.log_sentences import size
 from airflow_provider_tiktok_offline.glue.metrics import measured
 from airflow_provider_tiktok_offline.glue.report_pages import page_link
 from airflow_provider_tiktok_offline.glue.status_xcom import told
@@ -204,7 +205,7 @@ def task_errors() -> Iterator[None]:
 
 
 def _sent_events(number: int) -> str:
-    return many(number, "event")
+    return number_of(number, "event")
 
 
 @contextmanager

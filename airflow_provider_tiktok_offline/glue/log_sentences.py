@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok_offline.conversions.contract.outcomes import OUTCOMES
+from airflow_provider_tiktok_offline.conversions.report.report import number_of
+
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.clock import Clock
     from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary
@@ -18,20 +21,6 @@ if TYPE_CHECKING:
     )
 
 _SIZES = ("bytes", "kB", "MB", "GB", "TB")
-#: Event outcomes and verdicts, as a sentence about events names them.
-_EVENT_WORDS = {
-    "new": "new",
-    "would_send": "to be sent if this were live",
-    "already_sent": "sent before",
-    "changed_after_sent": "sent before with another amount or time",
-    "held": "held by another delivery",
-    "expired": "too old by now",
-    "suppressed": "of people who have opted out",
-    "accepted": "received",
-    "refused": "refused",
-    "unconfirmed": "without an answer",
-    "not_sent": "not sent yet",
-}
 _FEED_WORDS = {
     "delivered": "delivered",
     "already_delivered": "was delivered before",
@@ -76,11 +65,6 @@ def size(stored: float) -> str:
         stored /= 1000
         step += 1
     return f"{stored:,.0f} {_SIZES[step]}" if step == 0 or stored >= 100 else f"{stored:.1f} {_SIZES[step]}"
-
-
-def many(number: int, thing: str) -> str:
-    """A number and its noun: ``1 row``, ``12,000 rows``."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
 def file_name(uri: str) -> str:
@@ -141,7 +125,7 @@ def validated(result: ValidateResult, took: object) -> str:
         f"{result.rows_duplicate:,} duplicate",
         f"{result.rows_excluded:,} excluded",
     ]
-    rows = many(result.rows_total, "row")
+    rows = number_of(result.rows_total, "row")
     return f"Checked {name}, {rows} in {took}: {_listed(classes)}. Report: {result.report_uri}"
 
 
@@ -149,27 +133,25 @@ def staged(result: NormalizeHashResult, took: object) -> str:
     """What normalizing and hashing gave."""
     if result.closed:
         return _closed(result.delivery_id)
-    parts = many(result.parts, "part")
-    return f"Hashed the rows of delivery {result.delivery_id} into {many(result.events, 'event')}, {parts}, in {took}."
+    made = f"{number_of(result.events, 'event')}, {number_of(result.parts, 'part')}"
+    return f"Hashed the rows of delivery {result.delivery_id} into {made}, in {took}."
 
 
 def planned(result: DedupeResult, took: object) -> str:
     """What the ledger says of a delivery's events."""
     if result.closed:
         return _closed(result.delivery_id)
-    total = sum(result.events.values())
-    send = f"{many(len(result.parts), 'part')} to send" if result.parts else "nothing to send"
+    compared = number_of(sum(result.events.values()), "event")
+    send = f"{number_of(len(result.parts), 'part')} to send" if result.parts else "nothing to send"
     said = events(result.events) or "none is new"
-    return (
-        f"Compared {many(total, 'event')} of delivery {result.delivery_id} with the ledger in {took}: {said}; {send}."
-    )
+    return f"Compared {compared} of delivery {result.delivery_id} with the ledger in {took}: {said}; {send}."
 
 
 def uploaded(result: UploadPartResult, took: object) -> str:
     """What sending a part gave."""
     answers = {"accepted": result.accepted, "refused": result.refused, "unconfirmed": result.unconfirmed}
     said = events(answers) or "nothing was left to send"
-    before = f" {many(result.settled, 'event')} had an answer before." if result.settled else ""
+    before = f" {number_of(result.settled, 'event')} had an answer before." if result.settled else ""
     return f"Sent part {result.part + 1} of delivery {result.delivery_id} in {took}: {said}.{before}"
 
 
@@ -179,13 +161,13 @@ def delivered(result: DeliverResult, took: object) -> str:
     if result.file_name is None:
         return f"Delivery {result.delivery_id} {words}."
     stored = "" if result.bytes is None else f", {size(result.bytes)}"
-    return f"Feed file {result.file_name} {words}: {many(result.rows, 'row')}{stored}, in {took}."
+    return f"Feed file {result.file_name} {words}: {number_of(result.rows, 'row')}{stored}, in {took}."
 
 
 def summarized(summary: DeliverySummary) -> str:
     """What became of a delivery."""
     name = file_name(summary.file) or summary.delivery_id
-    rows = many(summary.rows.rows_total, "row")
+    rows = number_of(summary.rows.rows_total, "row")
     said = events(summary.events) or "no event"
     if summary.open:
         return f"{name} is not done: {summary.open} Of {rows}: {said}."
@@ -198,12 +180,17 @@ def summarized(summary: DeliverySummary) -> str:
 def events(counts: Mapping[str, int]) -> str:
     """Events by outcome: ``9,800 events received, 200 sent before``; empty without any."""
     given = [(outcome, number) for outcome, number in counts.items() if number]
-    words = [f"{number:,} {_EVENT_WORDS.get(outcome, outcome)}" for outcome, number in given]
+    words = [f"{number:,} {_words(outcome)}" for outcome, number in given]
     if not words:
         return ""
     number = given[0][1]
-    words[0] = words[0].replace(f"{number:,}", many(number, "event"), 1)
+    words[0] = words[0].replace(f"{number:,}", number_of(number, "event"), 1)
     return _listed(words)
+
+
+def _words(outcome: str) -> str:
+    """An outcome, or the ledger's verdict ``new``, behind a number."""
+    return OUTCOMES[outcome].words if outcome in OUTCOMES else outcome
 
 
 def _share(part: int, whole: int) -> str:

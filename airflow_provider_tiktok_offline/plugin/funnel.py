@@ -7,25 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
+from airflow_provider_tiktok_offline.conversions.contract.outcomes import OUTCOMES
 from airflow_provider_tiktok_offline.tiktok.codes import return_code
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.plugin.airflow_facts import Document
-
-_TOLD: Mapping[str, tuple[str, str]] = {
-    "already_sent": ("sent before, with an earlier file", "Nothing: each transaction is sent once."),
-    "changed_after_sent": (
-        "sent before with another amount or time",
-        "Nothing can be changed at TikTok: correct the export so that an order keeps its amount.",
-    ),
-    "expired": ("lost: too old", "Deliver the file sooner: TikTok attributes transactions of the last days only."),
-    "suppressed": ("left out: the customer opted out", "Nothing."),
-    "held": (
-        "claimed by another delivery",
-        "Nothing: the summary looks again; if the other failed, clear from dedupe.",
-    ),
-    "not_sent": ("not sent yet", "Clear the upload task."),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +104,7 @@ def _known(delivery: Document) -> list[Reason]:
 
 
 def _of(events: Mapping[str, int], *names: str) -> list[Reason]:
-    return [Reason(name, _TOLD[name][0], events[name], _TOLD[name][1]) for name in names if events.get(name)]
+    return [Reason(name, OUTCOMES[name].words, events[name], OUTCOMES[name].todo) for name in names if events.get(name)]
 
 
 def _unanswered(delivery: Document) -> list[Reason]:
@@ -138,7 +124,7 @@ def _unanswered(delivery: Document) -> list[Reason]:
                 "unconfirmed",
                 "sent, and no answer came: TikTok may have them or not",
                 doubt,
-                "Clear the upload task while the window is open; after it, `tiktok-offline ledger resolve` decides.",
+                OUTCOMES["unconfirmed"].todo,
             )
         )
     return refused

@@ -92,11 +92,13 @@ def test_steps_of_a_delivery() -> None:
     )
     planned = DedupeResult(delivery_id="d1", events={"new": 9_800, "already_sent": 100}, parts=(0, 1))
     assert log_sentences.planned(planned, "0.4 s") == (
-        "Compared 9,900 events of delivery d1 with the ledger in 0.4 s: 9,800 events new, 100 sent before; "
-        "2 parts to send."
+        "Compared 9,900 events of delivery d1 with the ledger in 0.4 s: 9,800 events new, "
+        "100 sent before with an earlier file; 2 parts to send."
     )
     nothing = DedupeResult(delivery_id="d1", events={"already_sent": 100})
-    assert log_sentences.planned(nothing, "0.4 s").endswith(": 100 events sent before; nothing to send.")
+    assert log_sentences.planned(nothing, "0.4 s").endswith(
+        ": 100 events sent before with an earlier file; nothing to send."
+    )
     sent = UploadPartResult(delivery_id="d1", part=0, accepted=900, unconfirmed=1, settled=99)
     assert log_sentences.uploaded(sent, "3 min") == (
         "Sent part 1 of delivery d1 in 3 min: 900 events received, 1 without an answer. 99 events had an answer before."
