@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,9 +117,16 @@ def _show_connection(connection: GrantConnection) -> None:
         console.print(text)
 
 
+def _folders() -> Iterator[Path]:
+    """Here, the home, the place for temporary files: each if there is one."""
+    for find in (Path.cwd, Path.home, lambda: Path(tempfile.gettempdir())):
+        with suppress(OSError, RuntimeError):
+            yield find()
+
+
 def _keep_in_file(name: str, content: str) -> Path | None:
     """Write a new file for this user alone, here or in the home; where no file can be written, print it."""
-    for folder in (Path.cwd(), Path.home(), Path(tempfile.gettempdir())):
+    for folder in _folders():
         for number in ("", *(f"-{number}" for number in range(2, 100))):
             stem, _, ending = name.partition(".")
             file = folder / f"{stem}{number}.{ending}"
@@ -129,6 +137,9 @@ def _keep_in_file(name: str, content: str) -> Path | None:
             except FileExistsError:
                 continue
             except OSError:
+                # Half a file, of a disk that is full, helps nobody.
+                with suppress(OSError):
+                    file.unlink()
                 break
             output().print(f"Token and secret are in {file}, which only you can read.")
             return file

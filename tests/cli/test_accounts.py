@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -111,7 +112,7 @@ def test_login_runs_the_whole_grant_in_a_browser(cli: Cli, tiktok: RunningSimula
 def test_a_grant_is_kept_whatever_fails_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No Airflow, a full disk under the token store, a folder that can't be written: the admin is not asked again."""
+    """No Airflow, a full disk under the token store, a folder that is gone: the admin is not asked again."""
     grant = Grant(access_token="the-t0ken", refresh_token="the-refr3sh")
     connection = GrantConnection(access_token=grant.access_token)
     (tmp_path / "here").mkdir()
@@ -130,7 +131,9 @@ def test_a_grant_is_kept_whatever_fails_afterwards(
     assert (tmp_path / "here" / "tiktok_default-2.connection.json").stat().st_mode & 0o777 == 0o600
     said = capsys.readouterr()
     assert "the-t0ken" not in said.out + said.err
-    monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(OSError("read-only")))
+    shutil.rmtree(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "tokens"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tokens"))
     keep(grant, connection, None, add=False, show_secrets=False)
     assert "the-t0ken" in capsys.readouterr().err
 
