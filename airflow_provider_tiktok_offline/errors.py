@@ -342,7 +342,7 @@ class FeedError(TikTokOfflineError):
 
 
 class UnexpectedError(TikTokOfflineError):
-    """An error that nobody foresaw, told by its type and place: the text of a library may hold a value."""
+    """An error that nobody foresaw, named by its type and place: the text of a library may hold a value."""
 
     retryable: ClassVar[bool] = True
 

@@ -1,4 +1,4 @@
-"""What Airflow is told about this package. Importing it loads nothing else."""
+"""What Airflow reads about this package. Importing it loads nothing else."""
 
 from __future__ import annotations
 

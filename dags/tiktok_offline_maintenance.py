@@ -1,4 +1,4 @@
-"""Every night, for each advertiser in `advertisers.yaml`: a look at what its delivery needs, and upkeep."""
+"""Every night, for each advertiser in `advertisers.yaml`: a look at what its delivery needs, and maintenance."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Job:
     _progress: StepProgress
 
     def progress(self, step: str) -> Callable[[int, int | None, int], None]:
-        """Progress of that step, as the conversion room reports it: bytes done, bytes in all, rows."""
+        """Progress of that step, as `conversions` reports it: bytes done, bytes in all, rows."""
         return lambda done, total, _rows: self._progress(step, done, total)
 
 

@@ -143,7 +143,7 @@ def _refuse_bombs(text: str, path: Path) -> None:
                     todo="Use a directory of files; write repeated settings under defaults:.",
                 )
     except yaml.YAMLError:
-        return  # told with its line by the loader itself
+        return  # the loader itself reports it with its line
     finally:
         loader.dispose()
 

@@ -109,8 +109,8 @@ def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
 def report_options(config: AdvertiserConfig) -> dict[str, Any]:
     """The arguments of the report task that others do not have."""
     events: tuple[str, ...] = () if config.notifications is None else config.notifications.events
-    told = [TikTokReportNotifier(settings=config)] if "report" in events else []
-    return {"on_success_callback": told, "on_failure_callback": told}
+    notifiers = [TikTokReportNotifier(settings=config)] if "report" in events else []
+    return {"on_success_callback": notifiers, "on_failure_callback": notifiers}
 
 
 @cache

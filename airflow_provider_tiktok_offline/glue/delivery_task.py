@@ -24,7 +24,7 @@ from airflow_provider_tiktok_offline.errors import (
 from airflow_provider_tiktok_offline.glue.log_sentences import size
 from airflow_provider_tiktok_offline.glue.metrics import measured
 from airflow_provider_tiktok_offline.glue.report_pages import page_link
-from airflow_provider_tiktok_offline.glue.status_xcom import told
+from airflow_provider_tiktok_offline.glue.status_xcom import leaving_status
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected_errors
 from airflow_provider_tiktok_offline.storage.uris import parse
 
@@ -122,7 +122,8 @@ class DeliveryTask:
         """
         with task_errors():
             ctx = self.delivery_context(context)
-            with measured(name, ctx.config), told(name, ctx, context), naming_incidents(ctx), unexpected_errors():
+            status = leaving_status(name, ctx, context)
+            with measured(name, ctx.config), status, naming_incidents(ctx), unexpected_errors():
                 yield ctx
 
     @contextmanager

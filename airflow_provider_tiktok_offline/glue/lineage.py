@@ -61,7 +61,7 @@ class Traced:
     ) -> OperatorLineage[OpenLineageDataset, RunFacet]:
         """OpenLineage's view of the task.
 
-        It is asked in a forked child of the task's process, where Polars would hang: only what :meth:`trace` was told
+        It is asked in a forked child of the task's process, where Polars would hang: only what :meth:`trace` was given
         is looked at.
         """
         from airflow.providers.common.compat.openlineage.facet import (

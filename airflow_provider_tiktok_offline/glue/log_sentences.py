@@ -76,7 +76,7 @@ def found(result: Mapping[str, object], now: datetime) -> Iterator[str]:
     """What a sensor has found, a sentence a file.
 
     :param result: what it hands on.
-    :param now: against which the files' ages are told, aware.
+    :param now: from which the files' ages are counted, aware.
     """
     files = result["files"]
     if result["already_delivered"]:

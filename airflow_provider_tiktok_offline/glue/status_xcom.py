@@ -21,28 +21,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: The small document of each step that is told of.
+#: The small document of each step that reports its status.
 STATUS_KEY = "tiktok_offline_status"
 #: The figures of the last days, as columns.
 HISTORY_KEY = "tiktok_offline_history"
 #: What doctor has found, among the XComs of its task.
 DOCTOR_KEY = "tiktok_offline_doctor"
-#: Steps whose end is told.
-TOLD = frozenset({"validate", "upload", "summary", "report"})
+#: Steps that leave a status when they end.
+STEPS = frozenset({"validate", "upload", "summary", "report"})
 #: Steps that hand the history on.
 _WITH_HISTORY = frozenset({"summary", "report"})
 
 
 @contextmanager
-def told(step: str, ctx: DeliveryContext, context: Context) -> Iterator[None]:
+def leaving_status(step: str, ctx: DeliveryContext, context: Context) -> Iterator[None]:
     """Leave the status when the block ends, with its error if it fails. A status that can't be left is logged."""
     try:
         yield
     except TikTokOfflineError as error:
-        if step in TOLD:
+        if step in STEPS:
             _leave(step, ctx, context, lambda: _noted(step, ctx, context), error)
         raise
-    if step in TOLD:
+    if step in STEPS:
         _leave(step, ctx, context, lambda: _noted(step, ctx, context))
 
 
@@ -101,7 +101,7 @@ def _leave(
     """Leave a step's status.
 
     :param note: keeps what the step did with the advertiser's status, and returns that; None if there is nothing.
-    :param more: what can be told even if the state can't be reached.
+    :param more: what is known even if the state can't be reached.
     """
     if "ti" not in context:
         return

@@ -45,7 +45,8 @@ def expire(
     """Forget keys older than the retention, in real time, and everything else when its own time is over.
 
     The retention is never less than ``lookback_days`` + 2. If all keys are that old, they stay: an idle event set needs
-    no room, and a clock that is wrong must not empty the ledger. Nothing is removed while the clock can't be relied on.
+    no storage, and a clock that is wrong must not empty the ledger. Nothing is removed while the clock can't be
+    relied on.
 
     :param lookback_days: None keeps keys for the retention alone.
     :param record_months: how long delivery records and the states of deliveries are kept.

@@ -86,7 +86,7 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         self._raise_first(failed)
 
     def applies(self, error: BaseException | None) -> bool:  # noqa: ARG002 - some kinds look at it
-        """Whether this is told of a task that ended with that error; None where none is known."""
+        """Whether this applies to a task that ended with that error; None where none is known."""
         return True
 
     def _notice(self, context: Context) -> Notice | None:
@@ -104,7 +104,7 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         return notice(ctx, self.event, reason=reason, day=self._day(context), links=_links(context))
 
     def is_news(self, ctx: DeliveryContext) -> bool:  # noqa: ARG002 - some kinds look at it
-        """Whether there is something that nobody was told yet."""
+        """Whether there is something that nobody was notified of yet."""
         return True
 
     def found(self, ctx: DeliveryContext) -> str | None:  # noqa: ARG002 - some kinds look at it
@@ -146,7 +146,7 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
 
 
 class DeliverySucceededNotifier(DeliveryNotifier):
-    """The run has delivered its files; told once a run. For ``on_success_callback`` of the summary."""
+    """The run has delivered its files; one notification a run. For ``on_success_callback`` of the summary."""
 
     event = "success"
 
@@ -175,7 +175,7 @@ class GateBreachedNotifier(DeliveryNotifier):
 
 
 class DriftNotifier(DeliveryNotifier):
-    """A file has less than the files before it; told once a run. For ``on_success_callback`` of validate."""
+    """A file has less than the files before it; one notification a run. For ``on_success_callback`` of validate."""
 
     event = "drift"
 
@@ -186,7 +186,7 @@ class DriftNotifier(DeliveryNotifier):
 
 
 class TikTokReportNotifier(DeliveryNotifier):
-    """The report task found something at TikTok's end; told when it begins, and not again while it lasts.
+    """The report task found something at TikTok's end: one notification when it begins, none while it lasts.
 
     That is: no active ad tracks the event set, attribution has fallen away while as much is accepted, the grant was
     revoked or narrowed, or TikTok lists an open incident. For ``on_success_callback`` and ``on_failure_callback`` of
@@ -194,16 +194,16 @@ class TikTokReportNotifier(DeliveryNotifier):
     """
 
     event = "report"
-    _untold: Sequence[str] = ()
+    _news: Sequence[str] = ()
 
     def is_news(self, ctx: DeliveryContext) -> bool:
-        from airflow_provider_tiktok_offline.delivery.operations.alerts import take_untold
+        from airflow_provider_tiktok_offline.delivery.operations.alerts import take_unnotified
 
-        self._untold = take_untold(ctx)
-        return bool(self._untold)
+        self._news = take_unnotified(ctx)
+        return bool(self._news)
 
-    def found(self, ctx: DeliveryContext) -> str | None:  # noqa: ARG002 - what was taken is told
-        return " ".join(self._untold)
+    def found(self, ctx: DeliveryContext) -> str | None:  # noqa: ARG002 - is_news has taken it
+        return " ".join(self._news)
 
 
 class StaleFeedNotifier(DeliveryNotifier):

@@ -124,7 +124,7 @@ def read_history(session: Session, dag_id: str) -> Document | None:
 
 
 def read_day(session: Session, dag_id: str, day: str) -> list[tuple[str, str, Document]]:
-    """Run id, task and status of every task of the newest runs that told of a day, oldest first."""
+    """Run id, task and status of every task of the newest runs with a status of a day, oldest first."""
     runs = select(DagRun.id).where(DagRun.dag_id == dag_id).order_by(DagRun.run_after.desc()).limit(_RUNS_OF_ONE)
     query = (
         select(XComModel.run_id, XComModel.task_id, XComModel.value)
@@ -241,7 +241,7 @@ def advertiser_of(dag: DagFacts) -> str:
 
 
 def _tells_rows(dag: DagFacts) -> bool:
-    """Whether the newest run has told of the days before; one that waits has not."""
+    """Whether the newest run has reported the days before; one that waits has not."""
     return any("first_day" in one for one in dag.statuses.get(dag.runs[0].key, {}).values()) if dag.runs else True
 
 

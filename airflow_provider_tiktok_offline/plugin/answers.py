@@ -28,15 +28,15 @@ def rows(facts: Facts, now: datetime) -> list[Row]:
 def row(dag: DagFacts, verdict: Verdict, now: datetime) -> Row:
     """One row of the overview."""
     newest = dag.runs[0] if dag.runs else None
-    told = _told(dag)
+    status = _newest_status(dag)
     waits = _waiting(dag, newest)
-    delivery = (told.get("deliveries") or [{}])[-1]
+    delivery = (status.get("deliveries") or [{}])[-1]
     events: Mapping[str, int] = delivery.get("events") or {}
     doctor = _doctor(dag)
     return {
         "dag_id": dag.dag_id,
         "advertiser": advertiser_of(dag),
-        **{name: (told or waits).get("settings", {}).get(name) for name in _SETTINGS},
+        **{name: (status or waits).get("settings", {}).get(name) for name in _SETTINGS},
         "state": {
             "key": verdict.key,
             "word": STATES[verdict.key].word,
@@ -59,14 +59,14 @@ def row(dag: DagFacts, verdict: Verdict, now: datetime) -> Row:
         "events": {name: events[name] for name in _EVENTS if name in events},
         "new": None if not events else sum(events.get(n, 0) for n in _EVENTS[:3] + _EVENTS[4:7]),
         "values": (delivery.get("values") or {}).get("accepted"),
-        "usual_rows": told.get("usual_rows"),
-        "difference": _difference(delivery, told),
-        "bars": {name: told.get(source) for name, source in _BARS.items()} if told else None,
+        "usual_rows": status.get("usual_rows"),
+        "difference": _difference(delivery, status),
+        "bars": {name: status.get(source) for name, source in _BARS.items()} if status else None,
         "resend_until": delivery.get("resend_until"),
         "window_hours_left": _hours_left(delivery, now),
         "doctor": doctor,
-        "attribution": told.get("attribution"),
-        "incidents": told.get("incidents") or [],
+        "attribution": status.get("attribution"),
+        "incidents": status.get("incidents") or [],
     }
 
 
@@ -75,10 +75,10 @@ _BARS = {"first_day": "first_day", "rows": "rows", "states": "states"}
 
 def advertiser(dag: DagFacts, verdict: Verdict, history: Document | None, now: datetime) -> Row:
     """One advertiser: its row, its funnel, its days, its doubts and its set-up."""
-    told = _told(dag)
+    status = _newest_status(dag)
     return {
         **row(dag, verdict, now),
-        "deliveries": [_delivery(one) for one in told.get("deliveries") or []],
+        "deliveries": [_delivery(one) for one in status.get("deliveries") or []],
         "history": history,
         "runs": [_run(run) for run in dag.runs],
         "findings": last_look(dag),
@@ -86,7 +86,7 @@ def advertiser(dag: DagFacts, verdict: Verdict, history: Document | None, now: d
 
 
 def day(found: list[tuple[str, str, Document]]) -> list[Row]:
-    """The deliveries of a day as their last step told of them."""
+    """The deliveries of a day as the last step that names them reports them."""
     newest: dict[str, Row] = {}
     for run_id, task_id, document in found:
         for one in document.get("deliveries") or []:
@@ -107,8 +107,8 @@ def _delivery(one: Document) -> Row:
     return {**one, "funnel": funnel(one)}
 
 
-def _told(dag: DagFacts) -> Document:
-    """The newest status that tells of rows; of one run, its last step's."""
+def _newest_status(dag: DagFacts) -> Document:
+    """The newest status with rows; of one run, its last step's."""
     for run in dag.runs:
         found = [one for one in dag.statuses.get(run.key, {}).values() if "first_day" in one]
         if found:
@@ -118,8 +118,8 @@ def _told(dag: DagFacts) -> Document:
 
 def _waiting(dag: DagFacts, newest: RunFacts | None) -> Document:
     """What the newest run waits for."""
-    told = {} if newest is None else dag.statuses.get(newest.key, {})
-    return next((one for one in told.values() if one.get("step") == "wait_for_file"), {})
+    statuses = {} if newest is None else dag.statuses.get(newest.key, {})
+    return next((one for one in statuses.values() if one.get("step") == "wait_for_file"), {})
 
 
 def _run(run: RunFacts) -> Row:
@@ -140,8 +140,8 @@ def _next_look(verdict: Verdict, waits: Document, now: datetime) -> str | None:
     return _text(verdict.since + looks * timedelta(seconds=every))
 
 
-def _difference(delivery: Document, told: Document) -> float | None:
-    usual = told.get("usual_rows")
+def _difference(delivery: Document, status: Document) -> float | None:
+    usual = status.get("usual_rows")
     total = (delivery.get("rows") or {}).get("total")
     return round(total / usual - 1, 4) if usual and total is not None else None
 

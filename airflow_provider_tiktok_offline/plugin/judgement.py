@@ -96,7 +96,7 @@ def _newest(dag: DagFacts, pools: frozenset[str], now: datetime) -> Verdict:
     if not dag.runs:
         return Verdict("new", "no run in the last 35 days.")
     run = dag.runs[0]
-    told = dag.statuses.get(run.key, {})
+    statuses = dag.statuses.get(run.key, {})
     approval = next((t for t in dag.tasks if _asks(t)), None)
     if approval is not None:
         return Verdict(
@@ -117,21 +117,21 @@ def _newest(dag: DagFacts, pools: frozenset[str], now: datetime) -> Verdict:
         )
     failed = sorted((t for t in dag.tasks if t.state == "failed"), key=lambda t: (t.start is None, str(t.start)))
     if failed:
-        return _failure(failed, told)
+        return _failure(failed, statuses)
     if run.state == "failed":
         return Verdict("failed", "the run failed.", _LOG)
     if run.state in ("running", "queued"):
-        return _at_work(run, dag.tasks, told, now)
-    return _ended(told)
+        return _at_work(run, dag.tasks, statuses, now)
+    return _ended(statuses)
 
 
 def _asks(task: TaskFacts) -> bool:
     return task.state == "awaiting_input" or ("approve" in task.task_id and task.state in _APPROVAL)
 
 
-def _failure(failed: Sequence[TaskFacts], told: Mapping[str, Document]) -> Verdict:
+def _failure(failed: Sequence[TaskFacts], statuses: Mapping[str, Document]) -> Verdict:
     first = failed[0]
-    status = told.get(first.task_id, {})
+    status = statuses.get(first.task_id, {})
     error: Mapping[str, Any] = status.get("error") or {}
     reason = f"{first.task_id} failed: {error['what']}" if error else f"{first.task_id} failed."
     todo = str(error.get("todo") or _LOG)
@@ -147,18 +147,18 @@ def _failure(failed: Sequence[TaskFacts], told: Mapping[str, Document]) -> Verdi
     return Verdict("failed", reason, todo, first.start, first.task_id)
 
 
-def _at_work(run: RunFacts, tasks: Sequence[TaskFacts], told: Mapping[str, Document], now: datetime) -> Verdict:
-    waits = next((task for task in tasks if _waits(task, told)), None)
+def _at_work(run: RunFacts, tasks: Sequence[TaskFacts], statuses: Mapping[str, Document], now: datetime) -> Verdict:
+    waits = next((task for task in tasks if _waits(task, statuses)), None)
     if waits is None:
         again = next((task for task in tasks if task.state == "up_for_retry"), None)
         if again is None:
             return Verdict("running", "the run is at work.", since=run.start)
-        error = told.get(again.task_id, {}).get("error") or {}
+        error = statuses.get(again.task_id, {}).get("error") or {}
         return Verdict(
             "running", f"{again.task_id} is tried again: {error.get('what', 'see its log')}", "", again.start,
             again.task_id,
         )  # fmt: skip
-    status = told.get(waits.task_id, {})
+    status = statuses.get(waits.task_id, {})
     since = _moment(status.get("at")) or waits.start
     due = _due(status, run)
     if due is not None and now > due:
@@ -172,8 +172,8 @@ def _at_work(run: RunFacts, tasks: Sequence[TaskFacts], told: Mapping[str, Docum
     return Verdict("waiting", "the file is not there yet, or not complete.", "", since, waits.task_id)
 
 
-def _waits(task: TaskFacts, told: Mapping[str, Document]) -> bool:
-    step = told.get(task.task_id, {}).get("step", "wait_for_file" if task.task_id == "wait_for_file" else "")
+def _waits(task: TaskFacts, statuses: Mapping[str, Document]) -> bool:
+    step = statuses.get(task.task_id, {}).get("step", "wait_for_file" if task.task_id == "wait_for_file" else "")
     return step == "wait_for_file" and task.state in _WAITING
 
 
@@ -195,9 +195,9 @@ def zone(status: Document) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
-def _ended(told: Mapping[str, Document]) -> Verdict:
-    status = next((one for one in told.values() if one.get("step") == "summary"), None) or next(
-        (one for one in told.values() if one.get("deliveries")), None
+def _ended(statuses: Mapping[str, Document]) -> Verdict:
+    status = next((one for one in statuses.values() if one.get("step") == "summary"), None) or next(
+        (one for one in statuses.values() if one.get("deliveries")), None
     )
     deliveries = [] if status is None else status.get("deliveries") or []
     if status is None or not deliveries:
@@ -213,9 +213,9 @@ def _ended(told: Mapping[str, Document]) -> Verdict:
 
 
 def last_look(dag: DagFacts) -> Document | None:
-    """What doctor found last: in a task of its own, or as a run has told of it."""
-    told = (one for statuses in dag.statuses.values() for one in statuses.values())
-    looks = [one["doctor"] for one in (*([dag.doctor] if dag.doctor else []), *told) if one.get("doctor")]
+    """What doctor found last: in a task of its own, or as a run has reported it."""
+    statuses = (one for by_task in dag.statuses.values() for one in by_task.values())
+    looks = [one["doctor"] for one in (*([dag.doctor] if dag.doctor else []), *statuses) if one.get("doctor")]
     return max(looks, key=lambda one: str(one["at"])) if looks else None
 
 

@@ -66,9 +66,9 @@ class Bodies:
         :param size: bytes a request, at most; a larger event is sent alone.
         """
         total = len(self)
-        room = size - len(self._head) - len(_TAIL) + 1
+        space = size - len(self._head) - len(_TAIL) + 1
         while first < total:
-            fitting = int(np.searchsorted(self._bounds, self._bounds[first] + room, side="right")) - 1
+            fitting = int(np.searchsorted(self._bounds, self._bounds[first] + space, side="right")) - 1
             end = min(total, first + events, max(fitting, first + 1))
             yield first, end - first
             first = end

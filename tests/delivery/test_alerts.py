@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.operations.alerts import attribution_fallen, note_alerts, take_untold
+from airflow_provider_tiktok_offline.delivery.operations.alerts import attribution_fallen, note_alerts, take_unnotified
 from airflow_provider_tiktok_offline.delivery.operations.attribution import read_attribution
 from airflow_provider_tiktok_offline.delivery.operations.notices import notice
 from airflow_provider_tiktok_offline.delivery.state.advertiser_status import (
@@ -29,11 +29,11 @@ def test_what_lasts_is_told_once_and_what_comes_back_again(world: World) -> None
     told = []
     for ads in ("", "no ad", "no ad", "", "no ad"):
         note_alerts(ctx, {"ads": ads})
-        told.append(take_untold(ctx))
+        told.append(take_unnotified(ctx))
     assert told == [[], ["no ad"], [], [], ["no ad"]]
     note_alerts(ctx, {"incident": "slow"})
-    assert take_untold(ctx) == ["slow"]
-    assert take_untold(ctx) == []
+    assert take_unnotified(ctx) == ["slow"]
+    assert take_unnotified(ctx) == []
 
 
 def test_the_report_notes_that_no_ad_tracks_the_set(world: World) -> None:
@@ -44,12 +44,12 @@ def test_the_report_notes_that_no_ad_tracks_the_set(world: World) -> None:
     control.add_ads(NewAds(advertiser_id=account, number=3, event_set_ids=[]))
     ctx = world.context(advertiser_id=account, event_set_id=event_set, reports={"days": 1})
     read_attribution(ctx)
-    [text] = take_untold(ctx)
+    [text] = take_unnotified(ctx)
     assert text.startswith(f"0 of 3 active ads track event set {event_set}")
     assert "Ads Manager" in text
     control.add_ads(NewAds(advertiser_id=account, event_set_ids=[event_set]))
     read_attribution(ctx)
-    assert take_untold(ctx) == []
+    assert take_unnotified(ctx) == []
 
 
 def status(attributed: tuple[int, int], accepted: tuple[int, int]) -> AdvertiserStatus:

@@ -1,4 +1,4 @@
-"""Who is told what, by real mail, Slack's webhook and a webhook, from inside a running Airflow."""
+"""Who is notices what, by real mail, Slack's webhook and a webhook, from inside a running Airflow."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def day(ago: int) -> str:
     return (TODAY - timedelta(days=ago)).isoformat()
 
 
-def told(world: AirflowWorld, event: str) -> list[dict[str, Any]]:
-    return [body for body in world.web.at("/told") if body["event"] == event]
+def notices(world: AirflowWorld, event: str) -> list[dict[str, Any]]:
+    return [body for body in world.web.at("/notices") if body["event"] == event]
 
 
 def facts(body: dict[str, Any]) -> dict[str, str]:
@@ -58,7 +58,7 @@ def test_success_is_told_by_every_channel(airflow_world: AirflowWorld, airflow: 
     path = airflow_world.write(f"told_shop_{day(1).replace('-', '')}.csv", seed=41)
     run = airflow.run(DAG_ID, conf={"file_day": day(1)})
     assert run.state == "success", run.tasks
-    [body] = told(airflow_world, "success")
+    [body] = notices(airflow_world, "success")
     assert body["subject"] == "told_shop: delivered"
     assert facts(body)["File"] == path.name
     assert facts(body)["Rows"].startswith("200 total, 200 valid")
@@ -80,10 +80,10 @@ def test_a_breached_gate_is_told_once_and_the_failure_too(airflow_world: Airflow
     airflow_world.write(f"told_shop_{day(2).replace('-', '')}.csv", seed=42, bad_ratio=0.4)
     run = airflow.run(DAG_ID, conf={"file_day": day(2)})
     assert run.state == "failed"
-    [gate] = told(airflow_world, "gate")
+    [gate] = notices(airflow_world, "gate")
     assert "max_rejected_ratio" in facts(gate)["Why"]
     assert facts(gate)["Report"].endswith("/report.html")
-    [failure] = told(airflow_world, "failure")
+    [failure] = notices(airflow_world, "failure")
     assert "gate exceeded" in facts(failure)["Open"]
     assert len(airflow_world.mailbox.with_subject(gate["subject"])) == 1
 
@@ -96,7 +96,7 @@ def test_a_stale_feed_is_told_once_and_the_late_file_is_delivered(
 
     def come_late() -> None:
         deadline = time.monotonic() + 120
-        while not told(airflow_world, "stale") and time.monotonic() < deadline:
+        while not notices(airflow_world, "stale") and time.monotonic() < deadline:
             time.sleep(0.05)
         airflow_world.write(name, seed=43)
 
@@ -106,7 +106,7 @@ def test_a_stale_feed_is_told_once_and_the_late_file_is_delivered(
     run = airflow.run(DAG_ID, logical_date=f"{day(3)}T00:00:00+00:00", conf={"file_day": day(3)})
     late.join()
     assert run.state == "success", run.tasks
-    [stale] = told(airflow_world, "stale")
+    [stale] = notices(airflow_world, "stale")
     assert stale["subject"] == "told_shop: no file yet"
     assert facts(stale)["Day"] == day(3)
 
@@ -128,7 +128,7 @@ def test_liveramps_specialist_is_told_of_an_upload(
     [mail] = airflow_world.mailbox.with_subject(f"Conversion file uploaded: {delivered.name}")
     assert mail["To"] == "specialist@liveramp.example"
     assert f"{delivered.stat().st_size:,}" in written(mail)
-    # The same rows in another file: nothing is left to deliver, so the task is skipped and nobody is told.
+    # The same rows in another file: nothing is left to deliver, so the task is skipped and nobody is notices.
     header, *rows = file.read_text().splitlines(keepends=True)
     file.with_name(f"fed_shop_{day(2).replace('-', '')}.csv").write_text("".join([header, *rows[::-1]]))
     again = airflow.run("tiktok_offline__fed_shop", conf={"file_day": day(2)})
@@ -161,7 +161,7 @@ def test_a_deadline_can_tell(
     ended = asyncio.run(events())[-1]
     assert "success" in str(next(iter(ended.values()))).lower(), ended
     assert len(airflow_world.mailbox.with_subject(subject)) == before + 1
-    assert told(airflow_world, notifier.event)[-1]["subject"] == subject
+    assert notices(airflow_world, notifier.event)[-1]["subject"] == subject
 
 
 def test_a_channel_that_fails_does_not_silence_the_others(
@@ -173,7 +173,7 @@ def test_a_channel_that_fails_does_not_silence_the_others(
     for name, value in airflow_world.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps({**airflow_world.mailbox.connection(), "port": 1}))
-    before = len(told(airflow_world, "failure"))
+    before = len(notices(airflow_world, "failure"))
     with pytest.raises(UnexpectedError, match="ConnectionRefusedError"):
         DeliveryFailedNotifier(settings=airflow_world.settings("told_shop")).notify(Run().context())
-    assert len(told(airflow_world, "failure")) == before + 1
+    assert len(notices(airflow_world, "failure")) == before + 1

@@ -36,7 +36,7 @@ class ReportIssue:
         rows: how many rows break it; 0 for the file.
         first_lines: the first line numbers, the header being line 1.
         message: what is wrong and what to do.
-        value: the money it concerns, where that can be told.
+        value: the money it concerns, where it is known.
         todo: the part of the message that says what to do; empty in reports of earlier versions.
     """
 

@@ -33,7 +33,7 @@ class Amounts:
     """What the cells of a block say.
 
     Attributes:
-        units: millionths; 0 where it can't be told.
+        units: millionths; 0 where it is not known.
         known: where it can.
         decimals: digits behind the mark, as written.
         ambiguous: where three digits behind the mark may be a thousands group.

@@ -66,7 +66,7 @@ class Times:
     """What the cells of a block say.
 
     Attributes:
-        epoch: seconds since 1970 in UTC; 0 where it can't be told.
+        epoch: seconds since 1970 in UTC; 0 where it is not known.
         known: where it can.
         date_only: where no time of day is written.
         findings: rule -> rows.

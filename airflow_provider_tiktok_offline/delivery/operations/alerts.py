@@ -1,4 +1,4 @@
-"""What is wrong at TikTok's end, and whether somebody was told: one alert for each change of state."""
+"""What is wrong at TikTok's end, and whether somebody was notified: one alert for each change of state."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Alert:
 
     Attributes:
         text: in words, with what to do; no amount and no customer's value.
-        told: whether somebody was told.
+        notified: whether somebody was notified.
     """
 
     text: str
-    told: bool = False
+    notified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class _Kept:
 
 
 def note_alerts(ctx: DeliveryContext, found: Mapping[str, str]) -> None:
-    """Note what is wrong now. What was told and lasts is not told again; what is over may be told when it comes back.
+    """Note what is wrong now. Nobody is notified again while it lasts; what is over is news when it comes back.
 
     :param found: kind -> what is wrong, empty where nothing is. Kinds that are not named stay as they are.
     """
@@ -48,21 +48,21 @@ def note_alerts(ctx: DeliveryContext, found: Mapping[str, str]) -> None:
     def edit(kept: Mapping[str, Alert]) -> dict[str, Alert]:
         after = {kind: alert for kind, alert in kept.items() if kind not in found}
         wrong = {kind: text for kind, text in found.items() if text}
-        return {**after, **{kind: Alert(text, kind in kept and kept[kind].told) for kind, text in wrong.items()}}
+        return {**after, **{kind: Alert(text, kind in kept and kept[kind].notified) for kind, text in wrong.items()}}
 
     _change(ctx, edit)
 
 
-def take_untold(ctx: DeliveryContext) -> list[str]:
-    """What nobody was told yet, which now counts as told."""
-    untold: list[str] = []
+def take_unnotified(ctx: DeliveryContext) -> list[str]:
+    """What nobody was notified of yet, and which now counts as notified."""
+    news: list[str] = []
 
     def edit(kept: Mapping[str, Alert]) -> dict[str, Alert]:
-        untold[:] = [alert.text for alert in kept.values() if not alert.told]
-        return {kind: Alert(alert.text, told=True) for kind, alert in kept.items()}
+        news[:] = [alert.text for alert in kept.values() if not alert.notified]
+        return {kind: Alert(alert.text, notified=True) for kind, alert in kept.items()}
 
     _change(ctx, edit)
-    return untold
+    return news
 
 
 def attribution_fallen(status: AdvertiserStatus, today: date) -> str:
@@ -99,7 +99,7 @@ def _change(ctx: DeliveryContext, edit: Callable[[Mapping[str, Alert]], dict[str
         after = edit(before)
         if after == before:
             return
-        document = {"alerts": {kind: {"text": alert.text, "told": alert.told} for kind, alert in after.items()}}
+        document = {"alerts": {kind: {"text": alert.text, "notified": alert.notified} for kind, alert in after.items()}}
         if stored is None:
             written = documents.create(ctx.objects, path, document)
         else:

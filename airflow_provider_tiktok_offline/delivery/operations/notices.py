@@ -173,10 +173,10 @@ def has_drifted(ctx: DeliveryContext) -> bool:
 
 
 def claim_of_run(ctx: DeliveryContext, event: Event) -> bool:
-    """Whether nobody was notified of this for the run yet; a run that is cleared is not told again."""
-    return ctx.objects.create(f"advertisers/{ctx.config.name}/told/{event}-{ctx.run_key}", b"")
+    """Whether nobody was notified of this for the run yet; no second notification for a cleared run."""
+    return ctx.objects.create(f"advertisers/{ctx.config.name}/notified/{event}-{ctx.run_key}", b"")
 
 
 def claim_notification(ctx: DeliveryContext, event: Event, day: date) -> bool:
     """Whether nobody was notified of this for that day yet; the caller then notifies, and later callers do not."""
-    return ctx.objects.create(f"advertisers/{ctx.config.name}/told/{event}-{day.isoformat()}", b"")
+    return ctx.objects.create(f"advertisers/{ctx.config.name}/notified/{event}-{day.isoformat()}", b"")

@@ -61,7 +61,7 @@ def _sweep_notes(ctx: DeliveryContext) -> int:
         if stored is not None and datetime.fromisoformat(stored[0]["as_of"]) < oldest:
             ctx.objects.delete(path)
             swept += 1
-    for path in [*ctx.objects.list(f"{home}/days"), *ctx.objects.list(f"{home}/told")]:
+    for path in [*ctx.objects.list(f"{home}/days"), *ctx.objects.list(f"{home}/notified")]:
         day = _DAY.search(path)
         if day is not None and date.fromisoformat(day[0]) < oldest.date():
             ctx.objects.delete(path)

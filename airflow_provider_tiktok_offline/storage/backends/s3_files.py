@@ -242,9 +242,9 @@ def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         view = memoryview(chunk)
         while view:
-            room = PART_BYTES - len(buffer)
-            buffer += view[:room]
-            view = view[room:]
+            space = PART_BYTES - len(buffer)
+            buffer += view[:space]
+            view = view[space:]
             if len(buffer) == PART_BYTES:
                 yield bytes(buffer)
                 buffer.clear()

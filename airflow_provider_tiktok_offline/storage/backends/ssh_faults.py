@@ -21,7 +21,7 @@ _CUT = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.Disconn
 
 
 class UnexplainedFailureError(StorageError):
-    """The server answered "failure" and no reason; a full disk is told so too."""
+    """The server answered "failure" and no reason; a full disk is reported so too."""
 
 
 def is_cut(error: Exception) -> bool:

@@ -44,7 +44,7 @@ class Kind(IntEnum):
     DAMAGED = 15
     NO_PHONE = 16
     OTHER = 17
-    #: A line with more cells than the header: which of them is which can't be told.
+    #: A line with more cells than the header: which of them is which is not known.
     TOO_WIDE = 18
 
 
@@ -88,7 +88,7 @@ _TIME = re.compile(
     r"|(?:0?[1-9]|[12]\d|3[01])([./-])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d)(?!\d)"
     r"|(?<![\d:])\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s*(?:[ap]m|z|utc|gmt|[+-]\d\d:?\d\d))?(?![\d:])"
 )
-#: A number that is told from a total by its plus sign or its zero.
+#: A number that differs from a total by its plus sign or its zero.
 _NUMBER_BESIDE_WORDS = re.compile(r"(?<![\d+])[+(]*(?:(?<=\+)[1-9]|0)(?:[ ().\-/]*\d){7,}")
 _BETWEEN = re.compile(r"[;|\n\r\t]+|,(?!,)|/(?=[ /]*[+0(])|\s(?:oder|or|und|and|e|et|y|o|ou)\s")
 

@@ -1,4 +1,4 @@
-"""What is told of a list: counts, line numbers and its age, never a value."""
+"""What may be said of a list: counts, line numbers and its age, never a value."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class OptOutFacts(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFacts:
-    """What is told of a list that was read.
+    """What may be said of a list that was read.
 
     Attributes:
         entries: how many of each kind.

@@ -29,7 +29,7 @@ _LOOKED_AT = 1_000
 def read_list(stream: BinaryIO, settings: ListSettings, *, written: datetime | None = None) -> Suppression:
     """Read a list of people who opted out.
 
-    :param written: when it was written, for those who are told of it.
+    :param written: when it was written, for the messages about it.
     :raises OptOutListError: it is no text, holds text that could identify a person and is not understood, has no
         entry, or lacks a column that the settings name. The message names counts and line numbers, never values.
     """

@@ -67,7 +67,7 @@ class Suppression:
     Nothing of an e-mail is kept but a hash and the first eight bytes of its SHA-256; of a digest these bytes; of a
     phone the numbers that it may mean.
 
-    :param facts: what is told of the list.
+    :param facts: what may be said of the list.
     """
 
     def __init__(self, facts: ListFacts, listed: ListedIdentifiers) -> None:

@@ -93,7 +93,8 @@ class DigitPattern:
             waiting.extend(new)
         return frozenset(states)
 
-    # The pattern is read from left to right, the automaton is built towards its end: each part is told where to go on.
+    # The pattern is read from left to right, the automaton is built towards its end: each part is given the state that
+    # follows it.
 
     def _state(self) -> int:
         self._edges.append([])
