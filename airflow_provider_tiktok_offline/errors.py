@@ -27,6 +27,7 @@
     │   ├── ThrottledError             (retryable)
     │   ├── ServiceUnavailableError    (retryable)
     │   ├── OutcomeUnknownError        the request left, no answer came (retryable, same event ids)
+    │   │   └── UnexpectedAnswerError  success was answered, with content of another shape (retryable)
     │   ├── PartialOutcomeError        code 20001: some of the batch was taken
     │   ├── RejectedRowsError          a parameter of some event: bisect
     │   ├── CredentialsError           the token is bad, expired or revoked
@@ -86,6 +87,7 @@ __all__ = [
     "StorageUnavailableError",
     "ThrottledError",
     "TikTokOfflineError",
+    "UnexpectedAnswerError",
     "UnexpectedError",
     "UnsettledError",
 ]
@@ -298,6 +300,10 @@ class OutcomeUnknownError(ApiError):
     """The request left and no definite answer came: it may have been taken."""
 
     retryable: ClassVar[bool] = True
+
+
+class UnexpectedAnswerError(OutcomeUnknownError):
+    """TikTok answered with success, and the content has another shape than is documented."""
 
 
 class PartialOutcomeError(ApiError):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from airflow_provider_tiktok_offline.tiktok.answer_schemas import AdAnswer, AdsAnswer
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.retries import with_retries
 
@@ -41,9 +42,7 @@ def event_set_use(client: TikTokClient, advertiser_id: str, event_set_id: str) -
     return EventSetUse(len(tracked), sum(event_set_id in ids for ids in tracked))
 
 
-def _ads(
-    client: TikTokClient, path: str, advertiser_id: str, fields: tuple[str, ...]
-) -> Iterator[Mapping[str, object]]:
+def _ads(client: TikTokClient, path: str, advertiser_id: str, fields: tuple[str, ...]) -> Iterator[AdAnswer]:
     query = {
         "advertiser_id": advertiser_id,
         "filtering": _ACTIVE,
@@ -53,15 +52,13 @@ def _ads(
     page, pages = 1, 1
     while page <= pages:
         answer = with_retries(client.clock, client.get, path, {**query, "page": str(page)})
-        yield from answer.objects("list")
-        page_info = answer.data.get("page_info")
-        pages = int(page_info.get("total_page", 1)) if isinstance(page_info, dict) else 1
+        read = answer.read_as(AdsAnswer)
+        yield from read.ads
+        pages = read.page_info.total_page if read.ads else page
         page += 1
 
 
-def _tracked(ad: Mapping[str, object]) -> list[object]:
+def _tracked(ad: AdAnswer) -> list[str]:
     """The ids of the event sets that an ad tracks; those of a Smart+ ad are in its configuration."""
-    configuration = ad.get("ad_configuration")
-    tracking = configuration.get("tracking_info") if isinstance(configuration, dict) else ad
-    ids = tracking.get(_FIELD) if isinstance(tracking, Mapping) else None
-    return ids if isinstance(ids, list) else []
+    tracking = ad if ad.ad_configuration is None else ad.ad_configuration.tracking_info
+    return [str(each) for each in (tracking and tracking.tracking_offline_event_set_ids) or ()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ class AnswerEnvelope:
 def read_envelope(text: bytes) -> AnswerEnvelope | None:
     """The envelope in the body of an answer; None if it is none."""
     try:
-        body = json.loads(text)
+        body = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict):
@@ -52,9 +53,14 @@ def read_envelope(text: bytes) -> AnswerEnvelope | None:
     )
 
 
-def json_objects(data: Mapping[str, object], name: str) -> list[Mapping[str, object]] | None:
-    """The JSON objects in a list of an answer; None if there is no such list, or something else is in it."""
-    listed = data.get(name)
-    if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
-        return None
-    return listed
+def _refuse(_constant: str) -> float:
+    """NaN and Infinity are no JSON."""
+    raise ValueError
+
+
+def _finite(text: str) -> float:
+    """A number that a float can hold."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Final
+from typing import Final, TypeVar
 
 import httpx
 
@@ -32,13 +32,17 @@ from airflow_provider_tiktok_offline.errors import (
     OutcomeUnknownError,
     ServiceUnavailableError,
     ThrottledError,
+    UnexpectedAnswerError,
 )
-from airflow_provider_tiktok_offline.tiktok.answer_envelope import json_objects, read_envelope
+from airflow_provider_tiktok_offline.tiktok.answer_envelope import read_envelope
+from airflow_provider_tiktok_offline.tiktok.answer_schemas import read_as
 from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL, checked_url, proxy_for
 from airflow_provider_tiktok_offline.tiktok.codes import error_type, return_code
 from airflow_provider_tiktok_offline.tiktok.deadlines import Deadline, DeadlineNetwork
 from airflow_provider_tiktok_offline.tiktok.messages import TOP_LEVEL_FIELDS, field_path, names_permission
 from airflow_provider_tiktok_offline.tiktok.pacing import AppPace, shared_pace
+
+_T = TypeVar("_T")
 
 _PREFIX: Final = "/open_api/v1.3"
 _LARGEST_ANSWER: Final = 32 * 1024 * 1024
@@ -73,19 +77,12 @@ class Answer:
     data: Mapping[str, object] = field(repr=False)
     request_id: str | None
 
-    def objects(self, name: str) -> list[Mapping[str, object]]:
-        """The JSON objects in a list of ``data``.
+    def read_as(self, kind: type[_T]) -> _T:
+        """``data`` as the type of the call, one of :mod:`~airflow_provider_tiktok_offline.tiktok.answer_schemas`.
 
-        :raises ApiError: if there is no such list: then nobody knows what is there.
+        :raises UnexpectedAnswerError: if it has another shape: then nobody knows what it says.
         """
-        listed = json_objects(self.data, name)
-        if listed is None:
-            raise ApiError(
-                f"TikTok's answer has another shape than is documented: it has no list of objects `{name}`.",
-                answer=AnswerFacts(code=0, request_id=self.request_id),
-                todo="Try again later; if it stays so, upgrade the package.",
-            )
-        return listed
+        return read_as(kind, self.data, self.request_id)
 
 
 class TikTokClient:
@@ -277,7 +274,8 @@ class TikTokClient:
         if known.kind == "ok":
             if status < 300 and envelope.data is not None:
                 return Answer(envelope.data, request_id)
-            return OutcomeUnknownError(
+            unclear = OutcomeUnknownError if status >= 300 else UnexpectedAnswerError
+            return unclear(
                 f"code 0 came with HTTP {status}{'' if status >= 300 else ' and data of another shape'}.",
                 answer=AnswerFacts(code=0, http_status=status, request_id=request_id),
                 where=where,

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airflow_provider_tiktok_offline.errors import AnswerFacts, CallerError, ConfigError, OutcomeUnknownError
+from airflow_provider_tiktok_offline.errors import ConfigError, OutcomeUnknownError
+from airflow_provider_tiktok_offline.tiktok.answer_schemas import (
+    CreatedEventSetAnswer,
+    EventSetAnswer,
+    EventSetsAnswer,
+    UpdatedEventSetAnswer,
+)
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.retries import with_retries
 
@@ -49,7 +55,7 @@ def list_event_sets(
     if event_set_ids:
         query["event_set_ids"] = json.dumps(list(event_set_ids))
     answer = with_retries(client.clock, client.get, "/offline/get/", query)
-    event_sets = [_event_set(each, advertiser_id) for each in answer.objects("event_set_list")]
+    event_sets = [_event_set(each, advertiser_id) for each in answer.read_as(EventSetsAnswer).event_set_list]
     return [each for each in event_sets if name is None or each.name == name]
 
 
@@ -64,14 +70,7 @@ def create_event_set(
         "/offline/create/",
         {"advertiser_id": advertiser_id, "name": name, "description": description, "auto_tracking": auto_tracking},
     )
-    event_set_id = answer.data.get("event_set_id")
-    if not event_set_id:
-        raise OutcomeUnknownError(
-            "the event set was created, but TikTok did not return its id.",
-            answer=AnswerFacts(request_id=answer.request_id),
-            todo="List the event sets: tiktok-offline event-sets list.",
-        )
-    return str(event_set_id)
+    return str(answer.read_as(CreatedEventSetAnswer).event_set_id)
 
 
 def update_event_set(
@@ -91,7 +90,7 @@ def update_event_set(
         key: value for key, value in changes.items() if value is not None
     }
     answer = with_retries(client.clock, client.post, "/offline/update/", payload)
-    return _event_set({"event_set_id": event_set_id, **answer.data}, advertiser_id)
+    return _event_set(answer.read_as(UpdatedEventSetAnswer), advertiser_id, event_set_id)
 
 
 def delete_event_set(client: TikTokClient, advertiser_id: str, event_set_id: str, *, name: str) -> None:
@@ -143,16 +142,13 @@ def _only(event_sets: Sequence[EventSet], name: str) -> str | None:
     return event_sets[0].event_set_id if event_sets else None
 
 
-def _event_set(values: Mapping[str, object], advertiser_id: str) -> EventSet:
-    if not isinstance(values.get("event_set_id"), str | int):
-        raise CallerError("TikTok returned an event set without an id.", todo="Check the API URL of the connection.")
-    created, updated = values.get("create_time"), values.get("update_time")
+def _event_set(answer: EventSetAnswer | UpdatedEventSetAnswer, advertiser_id: str, event_set_id: str = "") -> EventSet:
     return EventSet(
-        event_set_id=str(values["event_set_id"]),
-        advertiser_id=str(values.get("advertiser_id", advertiser_id)),
-        name=str(values.get("name", "")),
-        description=str(values.get("description") or ""),
-        auto_tracking=values.get("auto_tracking") is True,
-        created=created if isinstance(created, str) else None,
-        updated=updated if isinstance(updated, str) else None,
+        event_set_id=str(answer.event_set_id or event_set_id),
+        advertiser_id=str(answer.advertiser_id or advertiser_id),
+        name=answer.name or "",
+        description=answer.description or "",
+        auto_tracking=answer.auto_tracking is True,
+        created=answer.create_time,
+        updated=answer.update_time,
     )

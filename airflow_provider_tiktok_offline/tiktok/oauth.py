@@ -18,8 +18,9 @@ from urllib.parse import parse_qs, urlencode
 import msgspec
 
 from airflow_provider_tiktok_offline.errors import CredentialsError, GrantError
+from airflow_provider_tiktok_offline.tiktok.answer_schemas import GrantAnswer, ReachedAdvertisersAnswer
 from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL
-from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
+from airflow_provider_tiktok_offline.tiktok.client import Answer, TikTokClient
 from airflow_provider_tiktok_offline.tiktok.retries import with_retries
 
 
@@ -160,7 +161,7 @@ def exchange(client: TikTokClient, app: App, auth_code: str) -> Grant:
     :raises ApiError: if TikTok gave no token for another reason.
     """
     payload = {"app_id": app.app_id, "secret": app.secret, "auth_code": auth_code}
-    return _grant(client.post("/oauth2/access_token/", payload).data, client)
+    return _grant(client.post("/oauth2/access_token/", payload), client)
 
 
 def refresh(client: TikTokClient, app: App, grant: Grant) -> Grant:
@@ -178,7 +179,7 @@ def refresh(client: TikTokClient, app: App, grant: Grant) -> Grant:
         "grant_type": "refresh_token",
         "refresh_token": grant.refresh_token,
     }
-    fresh = _grant(client.post("/oauth2/refresh_token/", payload).data, client)
+    fresh = _grant(client.post("/oauth2/refresh_token/", payload), client)
     return Grant(
         access_token=fresh.access_token,
         advertiser_ids=fresh.advertiser_ids or grant.advertiser_ids,
@@ -196,8 +197,8 @@ def list_advertisers(client: TikTokClient, app: App) -> list[Advertiser]:
     query = {"app_id": app.app_id, "secret": app.secret}
     answer = with_retries(client.clock, client.get, "/oauth2/advertiser/get/", query)
     return [
-        Advertiser(str(each.get("advertiser_id", "")), str(each.get("advertiser_name", "")))
-        for each in answer.objects("list")
+        Advertiser(str(each.advertiser_id), each.advertiser_name or "")
+        for each in answer.read_as(ReachedAdvertisersAnswer).advertisers
     ]
 
 
@@ -209,19 +210,13 @@ def revoke(client: TikTokClient, app: App, access_token: str) -> None:
     client.post("/oauth2/revoke_token/", {"app_id": app.app_id, "secret": app.secret, "access_token": access_token})
 
 
-def _grant(data: Mapping[str, object], client: TikTokClient) -> Grant:
-    token = data.get("access_token")
-    if not isinstance(token, str) or not token:
-        raise CredentialsError("TikTok's answer holds no access token.", todo="Start the grant again.")
-    expires_in = data.get("expires_in", data.get("access_token_expire_in"))
-    refresh_token = data.get("refresh_token")
-    advertiser_ids, scope = data.get("advertiser_ids"), data.get("scope")
+def _grant(answer: Answer, client: TikTokClient) -> Grant:
+    read = answer.read_as(GrantAnswer)
+    expires_in = read.expires_in if read.expires_in is not None else read.access_token_expire_in
     return Grant(
-        access_token=token,
-        advertiser_ids=tuple(map(str, advertiser_ids)) if isinstance(advertiser_ids, list) else (),
-        scope=tuple(each for each in scope if isinstance(each, int)) if isinstance(scope, list) else (),
-        refresh_token=refresh_token if isinstance(refresh_token, str) and refresh_token else None,
-        expires_at=client.clock.now() + timedelta(seconds=expires_in)
-        if isinstance(expires_in, int | float) and expires_in > 0
-        else None,
+        access_token=read.access_token,
+        advertiser_ids=tuple(map(str, read.advertiser_ids or ())),
+        scope=tuple(map(int, read.scope or ())),
+        refresh_token=read.refresh_token or None,
+        expires_at=client.clock.now() + timedelta(seconds=expires_in) if expires_in else None,
     )

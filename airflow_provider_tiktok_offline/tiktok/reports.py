@@ -6,6 +6,7 @@ Results appear within 24 hours of an upload and still change inside the attribut
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,7 +14,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_tiktok_offline.errors import ApiError, CallerError
-from airflow_provider_tiktok_offline.tiktok.client import Answer, TikTokClient
+from airflow_provider_tiktok_offline.tiktok.answer_schemas import AccountsAnswer, ReportAnswer
+from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.retries import with_retries
 
 if TYPE_CHECKING:
@@ -204,11 +206,11 @@ def account(client: TikTokClient, advertiser_id: str) -> Account:
         "advertiser_ids": json.dumps([advertiser_id]),
         "fields": json.dumps(["advertiser_id", "name", "currency", "timezone"]),
     }
-    accounts = with_retries(client.clock, client.get, "/advertiser/info/", query).objects("list")
+    accounts = with_retries(client.clock, client.get, "/advertiser/info/", query).read_as(AccountsAnswer).accounts
     if not accounts:
         raise CallerError(f"TikTok knows no ad account {advertiser_id}.", todo="Check advertiser_id.")
-    details = _texts(accounts[0])
-    return Account(advertiser_id, *(details.get(name, "") for name in ("name", "currency", "timezone")))
+    details = accounts[0]
+    return Account(advertiser_id, details.name or "", details.currency or "", details.timezone or "")
 
 
 def offline_report(client: TikTokClient, advertiser_id: str, query: ReportQuery) -> Iterator[ReportRow]:
@@ -285,12 +287,12 @@ def _period(client: TikTokClient, parameters: Mapping[str, str], metrics: Mappin
     start, end = (date.fromisoformat(parameters[name]) for name in ("start_date", "end_date"))
     for page in range(1, _LAST_PAGE + 1):
         answer = with_retries(client.clock, client.get, "/report/integrated/get/", {**parameters, "page": str(page)})
-        rows = answer.objects("list")
-        for row in rows:
-            values = _texts(row.get("metrics"))
+        read = answer.read_as(ReportAnswer)
+        for row in read.rows:
+            values = _texts(row.metrics)
             named = {name: values[asked] for name, asked in metrics.items() if asked in values}
-            yield ReportRow(start, end, _texts(row.get("dimensions")), named)
-        if not rows or page >= _pages(answer):
+            yield ReportRow(start, end, _texts(row.dimensions), named)
+        if not read.rows or page >= read.page_info.total_page:
             return
     raise CallerError(f"the report has more than {_LAST_PAGE} pages.", todo="Ask for fewer days.")
 
@@ -307,15 +309,11 @@ def dimension_of(level: Level) -> str:
 def number(text: str | None) -> float | None:
     """A metric as a number; None for ``-`` and other text."""
     try:
-        return None if text is None else float(text)
+        value = float(text or "")
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
 
 
-def _texts(values: object) -> dict[str, str]:
-    return {str(name): str(value) for name, value in values.items()} if isinstance(values, dict) else {}
-
-
-def _pages(answer: Answer) -> int:
-    page_info = answer.data.get("page_info")
-    return int(page_info.get("total_page", 1)) if isinstance(page_info, dict) else 1
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}

@@ -114,6 +114,6 @@ def test_an_answer_without_an_id_is_not_taken_for_one(clock: ManualClock) -> Non
     with (
         scripted(in_turn(code(0))) as server,
         TikTokClient("t", base_url=server.url, clock=clock) as client,
-        pytest.raises(OutcomeUnknownError, match="did not return its id"),
+        pytest.raises(OutcomeUnknownError, match="event_set_id"),
     ):
         create_event_set(client, ADVERTISER_ID, "Shops")

@@ -9,7 +9,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
-from airflow_provider_tiktok_offline.errors import CallerError, ConfigError, CredentialsError, GrantError
+from airflow_provider_tiktok_offline.errors import (
+    CallerError,
+    ConfigError,
+    CredentialsError,
+    GrantError,
+    UnexpectedAnswerError,
+)
 from airflow_provider_tiktok_offline.simulator.defaults import ADVERTISER_NAME, SECOND_ADVERTISER_ID
 from airflow_provider_tiktok_offline.tiktok.callback import CallbackServer
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
@@ -199,7 +205,7 @@ def test_an_answer_without_a_token_is_no_grant(clock: ManualClock) -> None:
     with (
         scripted(in_turn(code(0))) as server,
         TikTokClient(None, base_url=server.url, clock=clock) as client,
-        pytest.raises(CredentialsError, match="holds no access token"),
+        pytest.raises(UnexpectedAnswerError, match="access_token"),
     ):
         exchange(client, APP, "code")
 
