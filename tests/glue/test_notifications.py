@@ -39,7 +39,7 @@ def day(ago: int) -> str:
 
 
 def notices(world: AirflowWorld, event: str) -> list[dict[str, Any]]:
-    return [body for body in world.web.at("/notices") if body["event"] == event]
+    return [body for body in world.web.at("/told") if body["event"] == event]
 
 
 def facts(body: dict[str, Any]) -> dict[str, str]:
