@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -54,6 +54,7 @@ def opened(
     *,
     profile: Literal["tiktok", "liveramp"] | None = None,
     max_rejected_ratio: float | None = None,
+    day: date | None = None,
 ) -> Iterator[Job]:
     """Open a conversion file.
 
@@ -61,6 +62,8 @@ def opened(
     :param entry: the advertiser; None for the settings that hold without a configuration.
     :param profile: another profile than the entry's.
     :param max_rejected_ratio: another gate than the entry's.
+    :param day: the day that the file is for, where it is known.
+    :raises SkippedFileError: if the file has no rows, and is passed over on such a day.
     """
     from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 
@@ -69,7 +72,7 @@ def opened(
         settings = replace(settings, profile=profile)
     if max_rejected_ratio is not None:
         settings = replace(settings, max_rejected_ratio=max_rejected_ratio)
-    with ExitStack() as stack:
+    with ExitStack() as stack, _quiet_days(file, entry, day):
         source = _source(file, entry, stack)
         suppression = None
         if entry is not None and entry.suppression is not None:
@@ -84,6 +87,23 @@ def opened(
             spill_dir=Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tiktok-offline-"))),
             _progress=stack.enter_context(step_progress()),
         )
+
+
+@contextmanager
+def _quiet_days(file: str, entry: AdvertiserConfig | None, day: date | None) -> Iterator[None]:
+    """Pass over a file without rows where a run would."""
+    from airflow_provider_tiktok_offline.errors import InputFileError, SkippedFileError
+
+    try:
+        yield
+    except InputFileError as error:
+        from airflow_provider_tiktok_offline.delivery.source.find_file import is_quiet
+
+        if error.rule != "header_only" or entry is None or not is_quiet(entry.source, day):
+            raise
+        raise SkippedFileError(
+            "a header and no rows: a quiet day, nothing to send.", rule=error.rule, where=file
+        ) from None
 
 
 def _source(file: str, entry: AdvertiserConfig | None, stack: ExitStack) -> ByteSource:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.storage.uris import is_uri, parse
 
@@ -35,6 +36,15 @@ Gate = Annotated[
     float | None,
     typer.Option("--max-rejected-ratio", min=0, max=1, help="The gate; 0.05 unless the configuration says otherwise."),
 ]
+Day = Annotated[
+    str | None,
+    typer.Option(
+        "--day",
+        metavar="YYYY-MM-DD",
+        help="The day that the file is for, where its name does not say it: a file without rows fails on a day on "
+        "which one is due, and is passed over on another.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept in the audit trail.", show_default=False)]
 
@@ -58,6 +68,23 @@ def moment(text: str | None) -> datetime | None:
             "is no ISO 8601 moment.", where="--as-of", todo="Write it as 2026-11-22 or 2026-11-22T06:00:00Z."
         ) from None
     return (given if given.tzinfo else given.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def file_day(text: str | None, file: str, entry: AdvertiserConfig) -> date | None:
+    """The day that a file is for: as given, else as the file's name says by the advertiser's ``source.path``.
+
+    :param text: what ``--day`` was given.
+    :raises ConfigError: if it is no day.
+    """
+    from airflow_provider_tiktok_offline.delivery.source.find_file import day_in_name
+
+    if text is None:
+        today = system_clock().now().astimezone(entry.zone).date()
+        return day_in_name(entry.source, file.rpartition("/")[2], today=today)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ConfigError("is no day.", where="--day", todo="Write it as 2026-11-22.") from None
 
 
 def file_uri(file: str) -> str:

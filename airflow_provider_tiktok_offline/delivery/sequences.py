@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ def deliver_to_tiktok(
     stamp: Mapping[str, object],
     *,
     as_of: datetime | None = None,
+    day: date | None = None,
     retry_refused: bool = False,
     on_unknown: Callable[[OutcomeUnknownError], None] | None = None,
 ) -> DeliverySummary:
@@ -54,6 +55,7 @@ def deliver_to_tiktok(
 
     :param stamp: the file, as the sensor or :func:`.source.source_file.stamp_of` returns it.
     :param as_of: judge ages against this moment.
+    :param day: the day that the file is for, where it is known.
     :param retry_refused: send again what TikTok refused before.
     :param on_unknown: called with the error of a part without a definite answer; the other parts are sent all the same.
     :raises UnsettledError: if anything is left to do.
@@ -61,7 +63,7 @@ def deliver_to_tiktok(
     from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
     from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
-    opened = _opened(ctx, lambda: validate(ctx, stamp, as_of=as_of), retry_refused)
+    opened = _opened(ctx, lambda: validate(ctx, stamp, as_of=as_of, day=day), retry_refused)
     with _settled_on_error(ctx, opened.delivery_id):
         if not opened.closed:
             normalize_hash(ctx, opened.delivery_id)
@@ -86,7 +88,7 @@ def send_prepared(
 
 
 def deliver_to_liveramp(
-    ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: datetime | None = None
+    ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: datetime | None = None, day: date | None = None
 ) -> FeedDelivery:
     """Deliver one conversion file to LiveRamp: validate, dedupe, deliver, summary.
 
@@ -94,6 +96,7 @@ def deliver_to_liveramp(
 
     :param stamp: the file, as the sensor or :func:`.source.source_file.stamp_of` returns it.
     :param as_of: judge ages against this moment.
+    :param day: the day that the file is for, where it is known.
     :raises UnsettledError: if anything is left to do.
     """
     from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
@@ -101,7 +104,7 @@ def deliver_to_liveramp(
     from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
     from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
-    opened = validate(ctx, stamp, as_of=as_of)
+    opened = validate(ctx, stamp, as_of=as_of, day=day)
     delivered: DeliverResult | None = None
     with _settled_on_error(ctx, opened.delivery_id):
         if not opened.closed:

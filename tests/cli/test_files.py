@@ -59,6 +59,16 @@ def test_nothing_is_prepared_of_a_file_that_cannot_be_used(cli: Cli, config: Pat
     assert not (cli.home / "out" / "manifest.json").exists()
 
 
+def test_a_file_without_rows_is_passed_over_on_a_closed_day(cli: Cli, config: Path) -> None:
+    """The configuration says which days these are."""
+    (cli.home / "quiet.csv").write_text(rows(0))
+    config.write_text(config.read_text().replace("source: {", "source: {closed_dates: [2026-11-22], "))
+    for command in ("validate", "quiet.csv"), ("prepare", "quiet.csv", "--output", "out"):
+        result = cli(*command, "--config", config, "--day", "2026-11-22")
+        assert (result.returncode, "a quiet day" in result.stderr) == (0, True), result.stderr
+    assert "--day: needs a configuration" in cli.error("validate", "quiet.csv", "--day", "2026-11-22")
+
+
 def test_a_directory_is_one_clear_error(cli: Cli) -> None:
     """The file itself must be named."""
     (cli.home / "in.csv").mkdir()

@@ -118,6 +118,26 @@ def test_a_rejected_file_goes_out_again_on_the_next_day(cli: Cli, feed: Path) ->
     assert [len(file.read_text().splitlines()) for file in feed.iterdir()] == [31, 31]
 
 
+def test_a_half_repaired_file_is_replayed_with_a_gate_of_its_own(cli: Cli, feed: Path) -> None:
+    """The configuration that the daily runs use stays as it is."""
+    (cli.home / "bad.csv").write_text(rows(10).replace("2026-11-21,3.50", "2026-02-30,3.50"))
+    deliver = ("liveramp", "deliver", "bad.csv", *ENTRY)
+    assert "max_rejected_ratio" in cli.error(*deliver, code=1)
+    assert not list(feed.iterdir())
+    assert json.loads(cli.done(*deliver, "--max-rejected-ratio", "0.1", "--json"))["deliver"]["rows"] == 9
+
+
+def test_a_quiet_day_is_passed_over(cli: Cli, feed: Path) -> None:
+    """Where no file is due on the day that ``--day`` gives."""
+    (cli.home / "quiet.csv").write_text(rows(0))
+    config = cli.home / "advertisers.yaml"
+    settings = json.loads(config.read_text())
+    settings["advertisers"][0]["source"]["closed_dates"] = ["2026-12-25"]
+    config.write_text(json.dumps(settings))
+    result = cli("liveramp", "deliver", "quiet.csv", *ENTRY, "--day", "2026-12-25")
+    assert (result.returncode, "a quiet day" in result.stderr) == (0, True), result.stderr
+
+
 def test_a_sample_of_real_rows_is_warned_of(cli: Cli, feed: Path) -> None:
     """It holds customers' data, for its owner alone."""
     result = cli("liveramp", "sample", "sales.csv", "--output", "real.csv", *ENTRY)

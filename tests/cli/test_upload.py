@@ -115,6 +115,20 @@ def test_a_quiet_day_is_no_failure_where_the_configuration_says_so(
     assert "a quiet day, nothing to send" in passed_over.stderr
 
 
+def test_a_file_without_rows_is_judged_by_its_day(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
+    """Its name says the day, or ``--day``: a Sunday without sales is passed over, a Saturday without them fails."""
+    file = cli.home / "advertisers.yaml"
+    expected = '"path": "/in/sales_{{ ds_nodash }}.csv", "expected_days": ["mon", "sat"]'
+    file.write_text(file.read_text().replace('"path": "/in/sales.csv"', expected))
+    for name in ("sales_20261121.csv", "sales_20261122.csv", "quiet.csv"):
+        (cli.home / name).write_text(rows(0))
+    assert "a header and no rows" in cli.error("upload", "sales_20261121.csv", *shop)
+    for passed in (("sales_20261122.csv",), ("quiet.csv", "--day", "2026-11-22")):
+        result = cli("upload", *passed, *shop)
+        assert (result.returncode, "a quiet day" in result.stderr) == (0, True), result.stderr
+    assert tiktok.control.summary().requests == 0
+
+
 def test_rows_above_the_gate_stop_the_delivery(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
     """With exit code 1, and nothing sent."""
     (cli.home / "bad.csv").write_text(rows(10, line_3=f"{MAIL},Purchase,2026-02-30,5.00,{PHONE},o-2"))

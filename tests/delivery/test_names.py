@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.source.find_file import find
+from airflow_provider_tiktok_offline.config.models import SourceConfig
+from airflow_provider_tiktok_offline.delivery.source.find_file import day_in_name, find
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from tests.delivery.world import NOW, World
 
@@ -40,3 +41,21 @@ def test_brackets_are_a_name_where_they_are_no_pattern(world: World) -> None:
 def test_a_file_without_a_time_is_not_complete_at_first_sight(world: World) -> None:
     """What a server does not tell is not favourable."""
     assert found(world, ["sales.csv"], "sales.csv", mtime=0) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "expected"),
+    [
+        ("/out/sales_{{ ds_nodash }}.csv", "sales_20261121.csv", DAY),
+        ("/out/{{ ds }}/sales_{{ day.strftime('%d.%m.%y') }}*.csv", "sales_21.11.26_080000.csv", DAY),
+        ("/out/sales_{{ ds_nodash }}.csv", "sales_20261199.csv", None),
+        ("/out/sales_{{ ds_nodash }}.csv", "returns_20261121.csv", None),
+        ("/out/sales_{{ day.strftime('%m%d') }}.csv", "sales_1121.csv", DAY),
+        ("/out/sales_{{ day.strftime('%d') }}.csv", "sales_21.csv", None),
+        ("/out/sales.csv", "sales.csv", None),
+        ("/out/{{ ds }}/sales.csv", "sales.csv", None),
+    ],
+)
+def test_a_name_says_its_day_by_the_template_of_the_path(path: str, name: str, expected: date | None) -> None:
+    """Where it can be that of one day only."""
+    assert day_in_name(SourceConfig(path=path), name, today=date(2026, 11, 22)) == expected

@@ -14,10 +14,12 @@ from airflow_provider_tiktok_offline.cli.options import (
     Advertiser,
     AsOf,
     ConfigPath,
+    Day,
     Gate,
     OptionalConfigPath,
     advertiser_config,
     examples,
+    file_day,
     moment,
 )
 from airflow_provider_tiktok_offline.cli.running import REFUSED, output, print_lines, warn
@@ -62,6 +64,7 @@ def validate(
         Literal["tiktok", "liveramp"] | None, typer.Option(help="Whose rules decide what is an error.")
     ] = None,
     as_of: AsOf = None,
+    day: Day = None,
     report: Annotated[Path | None, typer.Option("--report", help="Write the report as JSON here.")] = None,
     html: Html = None,
     rejects: Rejects = None,
@@ -75,8 +78,11 @@ def validate(
     from airflow_provider_tiktok_offline.conversions.preparation import prepare as engine
 
     entry = advertiser_config(config, advertiser) if config is not None else None
+    if entry is None and day is not None:
+        raise ConfigError("needs a configuration, which says the days.", where="--day", todo="Add --config.")
+    expected_on = None if entry is None else file_day(day, file, entry)
     with (
-        opened(file, entry, profile=profile, max_rejected_ratio=max_rejected_ratio) as job,
+        opened(file, entry, profile=profile, max_rejected_ratio=max_rejected_ratio, day=expected_on) as job,
         _written(rejects) as rejects_stream,
         _repaired(repair) as repair_stream,
     ):
@@ -103,6 +109,7 @@ def prepare(
     to: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for the parts.")],
     advertiser: Advertiser = None,
     as_of: AsOf = None,
+    day: Day = None,
     html: Html = None,
     rejects: Rejects = None,
     repair: Repair = None,
@@ -118,7 +125,7 @@ def prepare(
         raise ConfigError("must be a directory.", where=f"--output {to}")
     parts = DirectoryParts(to)
     with (
-        opened(file, entry, max_rejected_ratio=max_rejected_ratio) as job,
+        opened(file, entry, max_rejected_ratio=max_rejected_ratio, day=file_day(day, file, entry)) as job,
         _written(rejects) as rejects_stream,
         _repaired(repair) as repair_stream,
     ):

@@ -16,9 +16,12 @@ from airflow_provider_tiktok_offline.cli.options import (
     Advertiser,
     AsOf,
     ConfigPath,
+    Day,
+    Gate,
     Json,
     advertiser_config,
     examples,
+    file_day,
     file_uri,
     moment,
 )
@@ -26,6 +29,8 @@ from airflow_provider_tiktok_offline.cli.progress import step_progress
 from airflow_provider_tiktok_offline.cli.running import REFUSED, output, warn
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from airflow_provider_tiktok_offline.delivery.sequences import FeedDelivery
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
@@ -128,15 +133,17 @@ def deliver(
     config: ConfigPath,
     advertiser: Advertiser = None,
     as_of: AsOf = None,
+    day: Day = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be delivered; deliver nothing.")] = False,
+    max_rejected_ratio: Gate = None,
     as_json: Json = False,
 ) -> None:
     """Deliver a file to LiveRamp: validate, leave out what was delivered before, stream it there, and close.
 
     One file a UTC day: a second one waits for the next. The same command goes on after an interruption.
     """
-    with _context(config, advertiser, dry_run=dry_run) as context:
-        done = _deliver(context, file_uri(file), as_of)
+    with _context(config, advertiser, dry_run=dry_run, max_rejected_ratio=max_rejected_ratio) as context:
+        done = _deliver(context, file_uri(file), as_of, file_day(day, file, context.config))
     delivered: dict[str, object] = (
         {"outcome": "already_delivered"} if done.delivered is None else done.delivered.to_dict()
     )
@@ -149,18 +156,22 @@ def deliver(
             output().print(f"  {name.replace('_', ' '):10} {delivered[name]}")
 
 
-def _deliver(context: DeliveryContext, uri: str, as_of: str | None) -> FeedDelivery:
+def _deliver(context: DeliveryContext, uri: str, as_of: str | None, day: date | None) -> FeedDelivery:
     from airflow_provider_tiktok_offline.delivery.sequences import deliver_to_liveramp
     from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
 
-    return deliver_to_liveramp(context, stamp_of(context, uri), as_of=moment(as_of))
+    return deliver_to_liveramp(context, stamp_of(context, uri), as_of=moment(as_of), day=day)
 
 
 @contextmanager
-def _context(config: Path, advertiser: str | None, *, dry_run: bool = False) -> Iterator[DeliveryContext]:
+def _context(
+    config: Path, advertiser: str | None, *, dry_run: bool = False, max_rejected_ratio: float | None = None
+) -> Iterator[DeliveryContext]:
     settings = advertiser_config(config, advertiser)
     if dry_run:
         settings = settings.model_copy(update={"mode": "dry_run"})
+    if max_rejected_ratio is not None:
+        settings = settings.model_copy(update={"max_rejected_ratio": max_rejected_ratio})
     with alone(settings), step_progress() as progress:
         yield delivery_context(settings, progress=progress)
 

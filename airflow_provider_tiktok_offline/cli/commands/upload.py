@@ -13,10 +13,12 @@ from airflow_provider_tiktok_offline.cli.options import (
     ApiUrl,
     AsOf,
     ConfigPath,
+    Day,
     Gate,
     Json,
     advertiser_config,
     examples,
+    file_day,
     file_uri,
     moment,
 )
@@ -24,7 +26,7 @@ from airflow_provider_tiktok_offline.cli.running import REFUSED, output, warn
 from airflow_provider_tiktok_offline.errors import ConfigError, OutcomeUnknownError
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
     from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary
@@ -50,6 +52,7 @@ def upload(
     advertiser: Advertiser = None,
     api_url: ApiUrl = None,
     as_of: AsOf = None,
+    day: Day = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send nothing.")] = False,
     retry_refused: Annotated[
         bool, typer.Option("--retry-refused", help="Send again what TikTok refused before.")
@@ -76,7 +79,8 @@ def upload(
         settings = settings.model_copy(update={"max_rejected_ratio": max_rejected_ratio})
     with alone(settings), step_progress() as progress:
         context = delivery_context(settings, progress=progress, api_url=api_url)
-        summary = _deliver(context, what, as_of=moment(as_of), retry_refused=retry_refused)
+        expected_on = file_day(day, what, settings)
+        summary = _deliver(context, what, as_of=moment(as_of), day=expected_on, retry_refused=retry_refused)
     if as_json:
         typer.echo(json.dumps(summary.to_dict(), indent=2))
     else:
@@ -85,7 +89,9 @@ def upload(
         raise typer.Exit(REFUSED)
 
 
-def _deliver(context: DeliveryContext, what: str, *, as_of: datetime | None, retry_refused: bool) -> DeliverySummary:
+def _deliver(
+    context: DeliveryContext, what: str, *, as_of: datetime | None, day: date | None, retry_refused: bool
+) -> DeliverySummary:
     from airflow_provider_tiktok_offline.delivery.sequences import deliver_to_tiktok, send_prepared
     from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
 
@@ -94,7 +100,9 @@ def _deliver(context: DeliveryContext, what: str, *, as_of: datetime | None, ret
 
     if not Path(what).is_dir():
         stamp = stamp_of(context, file_uri(what))
-        return deliver_to_tiktok(context, stamp, as_of=as_of, retry_refused=retry_refused, on_unknown=warn_unknown)
+        return deliver_to_tiktok(
+            context, stamp, as_of=as_of, day=day, retry_refused=retry_refused, on_unknown=warn_unknown
+        )
     if as_of is not None:
         raise ConfigError("a prepared directory has its own.", where="--as-of", todo="Leave it out, or prepare again.")
     return send_prepared(context, Path(what), retry_refused=retry_refused, on_unknown=warn_unknown)

@@ -77,6 +77,26 @@ def expected(source: SourceConfig, day: date) -> bool:
     return _WEEKDAYS[day.weekday()] in source.expected_days and day not in source.closed_dates
 
 
+def is_quiet(source: SourceConfig, day: date | None) -> bool:
+    """Whether a file without rows is passed over: as ``header_only`` says, else where no file was expected.
+
+    :param day: the file's day; None if nobody knows it, and then a file counts as expected.
+    """
+    if source.header_only is not None:
+        return source.header_only == "skip"
+    return day is not None and not expected(source, day)
+
+
+def day_in_name(source: SourceConfig, name: str, *, today: date) -> date | None:
+    """The day whose file has that name by the source's ``path``; None if the path names no day, or another file.
+
+    :param today: days from a year before it to the day after it are considered, the latest first.
+    """
+    days = [today - timedelta(days=back) for back in range(-1, 366)]
+    named = [day for day in days if fnmatch.fnmatchcase(name, parse(source_uri(source, day)).name)]
+    return named[0] if len(named) == 1 else None
+
+
 def source_uri(source: SourceConfig, day: date) -> str:
     """The full URI, or the glob, of a day's file.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import staged_verdicts
 from airflow_provider_tiktok_offline.delivery.events.file_drift import with_drift
@@ -14,7 +13,7 @@ from airflow_provider_tiktok_offline.delivery.events.validation import (
     open_check,
     validate_result,
 )
-from airflow_provider_tiktok_offline.delivery.source.find_file import expected
+from airflow_provider_tiktok_offline.delivery.source.find_file import is_quiet
 from airflow_provider_tiktok_offline.delivery.source.source_retention import quarantine
 from airflow_provider_tiktok_offline.delivery.state import source_registry
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -24,9 +23,6 @@ from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeRe
 from airflow_provider_tiktok_offline.errors import InputFileError, SkippedFileError
 from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
-
-if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.config.models import SourceConfig
 
 __all__ = ["validate"]
 
@@ -55,7 +51,7 @@ def validate(
         try:
             report = check.run(moment)
         except InputFileError as error:
-            if error.rule == "header_only" and _quiet(ctx.config.source, day):
+            if error.rule == "header_only" and is_quiet(ctx.config.source, day):
                 raise SkippedFileError(
                     "a header and no rows: a quiet day, nothing to send.", rule=error.rule, where=seen.uri
                 ) from None
@@ -97,10 +93,3 @@ def validate(
         quarantine(ctx, seen)
     check_gate(report, where=seen.uri, todo=f"The report names rule, column and lines: {result.report_uri}")
     return result
-
-
-def _quiet(source: SourceConfig, day: date | None) -> bool:
-    """Whether a file without rows is passed over: as ``header_only`` says, else where no file was expected."""
-    if source.header_only is not None:
-        return source.header_only == "skip"
-    return day is not None and not expected(source, day)
