@@ -70,6 +70,16 @@ def test_what_is_wrong_is_said_in_one_line(
     assert "Traceback" not in result.stderr
 
 
+def test_a_connection_that_takes_any_server_is_warned_of(
+    cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]
+) -> None:
+    """The switch is named, and what it gives away."""
+    _change(cli, source={"conn_id": "sftp_shop", "path": "/x.csv"})
+    connection = json.dumps({"conn_type": "sftp", "host": "127.0.0.1", "port": 9, "extra": {"known_hosts": "none"}})
+    said = " ".join(cli("doctor", *ENTRY, *shop[4:], AIRFLOW_CONN_SFTP_SHOP=connection).stdout.split())
+    assert "warning connections: sftp_shop: known_hosts takes any server for the right one" in said
+
+
 def test_offboarding_removes_an_advertisers_state_and_leaves_the_record(
     cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]
 ) -> None:

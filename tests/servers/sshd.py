@@ -100,12 +100,16 @@ class StaticConnections:
 
 
 @contextlib.contextmanager
-def sshd(*, password: str | None = None, subsystem: str = "internal-sftp") -> Iterator[Sshd]:
+def sshd(
+    *, password: str | None = None, subsystem: str = "internal-sftp", key_bits: int | None = None, settings: str = ""
+) -> Iterator[Sshd]:
     """Start OpenSSH's sshd with its internal SFTP server on 127.0.0.1, and stop it at the end.
 
     :param password: also let the current user in by this password. The server then runs in a mount namespace of
         its own with a shadow file of its own, so that nothing of the machine changes; that needs root.
     :param subsystem: the SFTP server and its options.
+    :param key_bits: the server's key is an RSA key of so many bits, otherwise an ed25519 key.
+    :param settings: further lines of its configuration.
     :raises SshdMissingError: if OpenSSH is not installed (``apt-get install openssh-server``).
     """
     server = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -118,7 +122,9 @@ def sshd(*, password: str | None = None, subsystem: str = "internal-sftp") -> It
         data = root / "data"
         data.mkdir()
         for key in ("host_key", "client_key"):
-            subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(root / key)], check=True)
+            rsa = key_bits is not None and key == "host_key"
+            kind = ["rsa", "-b", str(key_bits)] if rsa else ["ed25519"]
+            subprocess.run([keygen, "-q", "-t", *kind, "-N", "", "-C", "", "-f", str(root / key)], check=True)
         shutil.copy(root / "client_key.pub", root / "authorized_keys")
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)
@@ -136,6 +142,7 @@ def sshd(*, password: str | None = None, subsystem: str = "internal-sftp") -> It
                 f"PasswordAuthentication {'no' if password is None else 'yes'}\n"
                 "KbdInteractiveAuthentication no\nUseDNS no\nLogLevel VERBOSE\n"
                 "MaxStartups 1000\nMaxSessions 100\nPerSourceMaxStartups none\n"
+                f"{settings}\n"
             )
             command = [server, "-D", "-f", str(config), "-E", str(log)]
             if password is not None:

@@ -14,6 +14,7 @@ from airflow_provider_tiktok_offline.delivery.state.context import DeliveryConte
 from airflow_provider_tiktok_offline.errors import ConfigError, LedgerMissingError, TikTokOfflineError
 
 if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.connections import Connection
     from airflow_provider_tiktok_offline.tiktok.check import Finding, Status
 
 #: A clock that is further off than this judges rows and leases wrongly.
@@ -70,12 +71,27 @@ def _connections(ctx: DeliveryContext) -> Iterator[Finding]:
     missing = []
     for conn_id, key in ids.items():
         try:
-            ctx.connections.get(conn_id)
+            yield from _server_check(ctx.connections.get(conn_id))
         except ConfigError as error:
             missing.append(_finding("connections", "failed", f"{key}: {conn_id} is missing.", error.todo or ""))
     yield from missing
     if not missing and ids:
         yield _finding("connections", "ok", f"{', '.join(sorted(ids))}.")
+
+
+def _server_check(connection: Connection) -> Iterator[Finding]:
+    """Warn of an SFTP connection that any server may answer."""
+    from airflow_provider_tiktok_offline.storage.backends.ssh_options import takes_any_server
+
+    switch = takes_any_server(connection) if connection.conn_type in ("sftp", "ssh") else None
+    if switch is not None:
+        yield _finding(
+            "connections",
+            "warning",
+            f"{connection.conn_id}: {switch} takes any server for the right one; who answers in its place gets the "
+            "password and the files.",
+            "Set host_key in the connection's extra: ssh-keyscan, compared with what the server's owner published.",
+        )
 
 
 def _grant(ctx: DeliveryContext, *, prove_role: bool) -> Iterator[Finding]:

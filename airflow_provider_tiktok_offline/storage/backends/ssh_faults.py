@@ -13,6 +13,7 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
     TikTokOfflineError,
 )
+from airflow_provider_tiktok_offline.storage.backends.ssh_keys import ShortHostKeyError
 
 _MISSING = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 _FULL = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
@@ -31,9 +32,14 @@ def is_cut(error: Exception) -> bool:
 
 def ssh_fault(error: Exception, where: str) -> TikTokOfflineError:
     """The error to raise instead."""
-    if isinstance(error, asyncssh.HostKeyNotVerifiable) or (
-        isinstance(error, asyncssh.KeyExchangeFailed) and "host key" in str(error)
-    ):
+    if isinstance(error, ShortHostKeyError):
+        return HostKeyError(
+            f"the server's RSA key has {error.bits} bits; {error.least} are needed.",
+            where=where,
+            todo="Ask its owner for a longer key. Until then the connection's extra can take it: "
+            f'{{"min_rsa_bits": {error.bits}}}.',
+        )
+    if isinstance(error, asyncssh.HostKeyNotVerifiable):
         return HostKeyError(
             "the server's host key is unknown or not the pinned one.",
             where=where,

@@ -13,6 +13,7 @@ import asyncssh
 
 from airflow_provider_tiktok_offline.storage.backends.ssh_faults import is_cut, ssh_fault
 from airflow_provider_tiktok_offline.storage.backends.ssh_options import SshOptions
+from airflow_provider_tiktok_offline.storage.backends.ssh_probe import find_disagreement
 
 _T = TypeVar("_T")
 
@@ -74,7 +75,14 @@ class Session:
         return f"{self._conn_id} ({self._options['host']}:{self._options['port']})"
 
     async def _connect(self) -> tuple[asyncssh.SSHClientConnection, asyncssh.SFTPClient]:
-        connection = await asyncssh.connect(**self._options)
+        try:
+            connection = await asyncssh.connect(**self._options)
+        except (ConnectionResetError, BrokenPipeError, asyncssh.ConnectionLost, asyncssh.KeyExchangeFailed):
+            # The server closed the connection before the login, or asyncssh did.
+            found = await find_disagreement(self._options, self._where)
+            if found is None:
+                raise
+            raise found from None
         try:
             return connection, await connection.start_sftp_client()
         except BaseException:
