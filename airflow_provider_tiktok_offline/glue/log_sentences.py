@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import OUTCOMES
-from airflow_provider_tiktok_offline.conversions.report.report import number_of
+from airflow_provider_tiktok_offline.conversions.report.report import number_of, percent
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.clock import Clock
@@ -194,7 +194,7 @@ def _words(outcome: str) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    return f" ({part / whole:.1%})".replace("%", " %") if part and whole else ""
+    return f" ({percent(part, whole)})" if part and whole else ""
 
 
 def _listed(words: list[str]) -> str:

@@ -199,7 +199,8 @@ def _identifiers(proposal: Proposal, targets: Targets) -> None:
             if place is None:
                 break
             confidence: Confidence = "sure" if named and share >= enough else "likely" if cells else "check"
-            reason = f"{share:.0%} of its cells look like {word}" if cells else "by its name; its cells are blank"
+            by_cells = f"{100 * share:.0f} % of its cells look like {word}"
+            reason = by_cells if cells else "by its name; its cells are blank"
             proposal.columns.append(Mapped(name, place, confidence, reason))
     if not any(one.target in ("email_1", "phone_1") for one in proposal.columns):
         proposal.faults.append("no column of e-mail addresses or phone numbers was found: nobody could be matched")
@@ -243,7 +244,7 @@ def _times(proposal: Proposal, targets: Targets) -> None:
 
 def _take_time(proposal: Proposal, name: str, shape: cell_shapes.TimeShape, confidence: Confidence) -> None:
     written = "the programme's own form" if shape.notation is None else shape.notation
-    reason = f"{shape.share:.0%} of its cells are times as {written}"
+    reason = f"{100 * shape.share:.0f} % of its cells are times as {written}"
     proposal.time = shape
     proposal.notations = () if shape.notation is None else (shape.notation,)
     proposal.columns.append(
@@ -263,7 +264,7 @@ def _amounts(proposal: Proposal, targets: Targets) -> None:
         if shape is not None:
             proposal.amount = shape
             confidence: Confidence = "sure" if whole and shape.share > 0.98 and shape.evidence else "likely"
-            reason = f"{shape.share:.0%} of its cells are amounts"
+            reason = f"{100 * shape.share:.0f} % of its cells are amounts"
             proposal.columns.append(Mapped(name, "transaction_amount", confidence, reason))
             return
     proposal.faults.append("no column of amounts was found")

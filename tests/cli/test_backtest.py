@@ -47,7 +47,7 @@ def test_each_file_has_its_verdict_and_reason(tmp_path: Path) -> None:
         "drift: 80 % fewer rows than usual",
         "drift: 82 % less value in USD than usual",
     )
-    assert found[8].reasons[0].startswith("gate: 19 of 40 rows are rejected (47.5%)")
+    assert found[8].reasons[0].startswith("gate: 19 of 40 rows are rejected (47.5 %)")
     assert found[9].reasons == ("a header and no rows",)
     assert {one.suppressed for one in found[:8]} == {1}
     assert found[6].compared_with == "6 files of the 28 days before"

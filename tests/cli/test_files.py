@@ -120,6 +120,13 @@ def test_the_report_has_the_fields_that_are_promised(cli: Cli) -> None:
     assert issue["first_lines"] == [3]
 
 
+def test_the_report_is_a_page_where_its_name_says_so(cli: Cli) -> None:
+    """As JSON it would be shown as text by a browser."""
+    (cli.home / "sales.csv").write_text(rows(3))
+    cli.done("validate", "sales.csv", "--as-of", AS_OF, "--report", "report.html")
+    assert (cli.home / "report.html").read_text().startswith("<!DOCTYPE html>")
+
+
 def test_the_rejects_name_line_column_rule_and_message(cli: Cli) -> None:
     """And hold no value; the file is readable by its owner alone."""
     (cli.home / "sales.csv").write_text(rows(40, line_3=f"{MAIL},Purchase,2026-02-30,5.00,{PHONE},o-2"))

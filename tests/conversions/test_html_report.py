@@ -132,7 +132,7 @@ def test_cells_are_escaped() -> None:
         ({}, None, "200 rows were left out"),
         ({"rows_rejected": 1}, None, "1 row was left out"),
         ({"rows_rejected": 0, "issues": ()}, None, "The file is fine"),
-        ({"rows_rejected": 900}, None, "more than the 5.0% that are allowed. Nothing was sent"),
+        ({"rows_rejected": 900}, None, "more than the 5.00 % that are allowed. Nothing was sent"),
         ({}, {**SUMMARY, "open": "3 events unconfirmed"}, "Not finished: 3 events unconfirmed"),
         (
             {"issues": (ReportIssue("header_missing", "error", None, 0, (), "Line 1 is no header."),)},

@@ -251,5 +251,5 @@ def test_the_report_says_which_share_of_phones_is_possible_but_not_valid() -> No
     whole = check(rows)
     assert whole.rows_valid == 96
     assert whole.phones == {"looked_at": 96, "not_valid": 24}
-    assert "25.0% of 96" in whole.phones_in_words
+    assert "25.0 % of 96" in whole.phones_in_words
     assert Report.from_json(whole.to_json()).phones == whole.phones

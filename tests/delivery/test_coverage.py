@@ -7,9 +7,10 @@ from typing import Literal
 
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.events.coverage import too_anonymous
+from airflow_provider_tiktok_offline.delivery.events.coverage import too_anonymous, unless_usual
 from airflow_provider_tiktok_offline.errors import GuardError
-from tests.delivery.world import World, rows
+from tests.conversions.files import check
+from tests.delivery.world import HEADER, World, rows
 
 USUAL = {"email": 60, "phone": 10, "both": 10, "none": 20}
 
@@ -56,4 +57,27 @@ def test_until_there_is_a_history_a_warning_is_given(world: World, caplog: pytes
     world.init_ledger()
     with caplog.at_level(logging.WARNING):
         assert world.deliver(world.drop([*rows(1, 1), *anonymous(2, 39)])).events == {"accepted": 1}
-    assert "98 % of the rows name no customer" in caplog.text
+    assert "39 of 40 rows name no customer" in caplog.text
+    [page] = (world.folder / "state").glob("advertisers/*/deliveries/*/report.html")
+    assert "39 of 40 rows name no customer" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("nobody", "limit", "deliveries", "warned"),
+    [
+        (38, "auto", 9, False),
+        (39, "auto", 9, True),
+        (39, "auto", 10, True),
+        (390, "auto", 9, True),
+        (390, "auto", 10, False),
+        (39, 0.99, 0, False),
+    ],
+)
+def test_the_warning_ends_where_there_is_something_to_compare_with(
+    nobody: int, limit: float | Literal["auto"], deliveries: int, warned: bool
+) -> None:
+    """Ten deliveries and 200 rows, or a limit in the configuration."""
+    named = 2 if nobody == 38 else nobody // 39
+    content = "\n".join([HEADER, *rows(1, named), *anonymous(1 + named, nobody)])
+    report = unless_usual(check(content), limit, [USUAL] * deliveries)
+    assert ("mostly_anonymous" in [issue.rule for issue in report.issues]) == warned

@@ -60,7 +60,7 @@ def test_a_list_that_shrank_stops_the_run(world: World, opt_outs: OptOuts) -> No
     opt_outs.write(*everyone[:90])
     assert load_suppression(opt_outs.context()) is not None
     opt_outs.write(*everyone[:80])
-    with pytest.raises(OptOutListError, match=r"has 80 entries, 10 fewer than .* 2026-11-22 \(11% of 90"):
+    with pytest.raises(OptOutListError, match=r"has 80 entries, 10 fewer than .* 2026-11-22 \(11.1 % of 90"):
         validate(opt_outs.context(), world.drop(rows(6, 5), name="second.csv"))
     load_suppression(opt_outs.context(suppression={"max_shrink": 0.5}))
     load_suppression(opt_outs.context())

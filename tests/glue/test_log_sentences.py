@@ -84,7 +84,7 @@ def test_steps_of_a_delivery() -> None:
         report_uri="s3://b/report.json",
     )
     assert log_sentences.validated(validated, "1.2 s") == (
-        "Checked sales_20261121.csv, 10,000 rows in 1.2 s: 9,900 valid, 50 rejected (0.5 %), 30 duplicate, "
+        "Checked sales_20261121.csv, 10,000 rows in 1.2 s: 9,900 valid, 50 rejected (0.50 %), 30 duplicate, "
         "20 excluded. Report: s3://b/report.json"
     )
     assert log_sentences.staged(NormalizeHashResult(delivery_id="d1", events=1, parts=1), "2.0 s") == (

@@ -215,7 +215,7 @@ def statuses(
             worse = _changed(status, state="open", rejected_share=0.214, events={}, events_total=None, values={})
             failed = told(
                 "validate", worse, type="GateExceededError", retryable=False, where="sales.csv",
-                what="21.4 % of the rows are rejected, more than max_rejected_ratio 5.0 % allows; nothing was sent.",
+                what="21.4 % of the rows are rejected, more than max_rejected_ratio 5.00 % allows; nothing was sent.",
                 todo="The report names rule, column and lines.",
             )  # fmt: skip
             return {"wait_for_file": wait, "validate": ("failed", failed, "default_pool")}

@@ -163,9 +163,11 @@ def _outcome(report: Report, entry: AdvertiserConfig, drifted: tuple[str, ...]) 
 def _show(verdicts: Sequence[Verdict]) -> None:
     from rich.table import Table
 
+    from airflow_provider_tiktok_offline.conversions.report.report import percent
+
     table = Table("day", "file", "outcome", "rows", "rejected", "opted out", "why", box=None)
     for one in verdicts:
-        rejected = f"{one.rejected / one.rows:.1%}" if one.rows else ""
+        rejected = percent(one.rejected, one.rows)
         table.add_row(
             one.day or "",
             one.file,

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 File = Annotated[
     str, typer.Argument(metavar="FILE", help="A conversion file: a path, or a URI such as sftp://conn_id@/out/day.csv.")
 ]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option("--report", help="Write the report here: as JSON, or as a page if the name ends in .html."),
+]
 Html = Annotated[Path | None, typer.Option("--html", help="Write the report as a page for people here.")]
 Rejects = Annotated[
     Path | None, typer.Option("--rejects", help="Write every issue here: line, column, rule, severity, cost, message.")
@@ -65,7 +69,7 @@ def validate(
     ] = None,
     as_of: AsOf = None,
     day: Day = None,
-    report: Annotated[Path | None, typer.Option("--report", help="Write the report as JSON here.")] = None,
+    report: ReportFile = None,
     html: Html = None,
     rejects: Rejects = None,
     repair: Repair = None,
@@ -98,8 +102,12 @@ def validate(
                 spill_dir=job.spill_dir,
             ),
         )
+    if entry is not None:
+        from airflow_provider_tiktok_offline.delivery.events.coverage import unless_usual
+
+        file_report = unless_usual(file_report, entry.max_anonymous_ratio, ())
     if report is not None:
-        report.write_text(file_report.to_json(), encoding="utf-8")
+        _write_report(file_report, report)
     _finish(file_report, html)
 
 
@@ -184,12 +192,21 @@ def _repaired(path: Path | None) -> Iterator[BinaryIO | None]:
         yield stream
 
 
+def _write_report(report: Report, to: Path) -> None:
+    """Write the report as the file's name says: a page (.html, .htm), else JSON."""
+    if to.suffix.lower() in (".html", ".htm"):
+        from airflow_provider_tiktok_offline.conversions.report.html_report import html as page
+
+        to.write_text(page(report), encoding="utf-8")
+    else:
+        to.write_text(report.to_json(), encoding="utf-8")
+
+
 def _finish(report: Report, html: Path | None) -> None:
+    from airflow_provider_tiktok_offline.conversions.report.html_report import html as page
     from airflow_provider_tiktok_offline.conversions.report.report import render
 
     if html is not None:
-        from airflow_provider_tiktok_offline.conversions.report.html_report import html as page
-
         html.write_text(page(report), encoding="utf-8")
     render(report, output(markup=True))
     if report.gate_exceeded:

@@ -97,6 +97,8 @@ def _table(found: list[tuple[AdvertiserConfig, AdvertiserStatus]], days: int) ->
 
 
 def _figures(one: DeliveryStatus) -> tuple[str, ...]:
-    rejected = "" if one.rejected_share is None else f"{one.rejected_share:.1%}"
+    from airflow_provider_tiktok_offline.conversions.report.report import percent
+
+    rejected = "" if one.rejected_share is None else percent(one.rejected_share)
     events = (f"{one.events.get(name, 0):,}" for name in ("accepted", "refused", "unconfirmed"))
     return (f"{one.rows.get('total', 0):,}", rejected, *events)

@@ -99,6 +99,7 @@ _FILE_RULES = (
     Rule("misspelt_column", "file", (), "A column's name is nearly one of the 24.", _DROPPED, "`Email_1`", "programme", "Spell it exactly."),
     Rule("repeated_column", "file", (), "A column is there twice.", _ERROR, "two `email_1`", "programme", "Remove the second one.", locked=True),
     Rule("column_order", "file", (), "The columns are not in the programme's order.", _DROPPED, "`phone_1` before `email_1`", "programme", "Order them as docs/file-format.md lists them."),
+    Rule("mostly_anonymous", "file", (), "Nearly no row names a customer.", _WARNING, "a column of e-mails that the export has lost: more than 95 % of the rows have no identifier", "package", "Check that the export still has its e-mails and phones. If so few customers are known, set `max_anonymous_ratio`."),
     Rule("mapped_column", "file", (), "A column that the settings name is missing in the header.", _ERROR, "`columns: {Umsatz: …}` without such a column", "package", "Correct the settings or the export.", locked=True),
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from airflow_provider_tiktok_offline.clock import Clock, system_clock
-from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
+from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES, severity_of
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.duplicates import RepeatFinder, Repeats
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import file_columns
@@ -324,6 +324,8 @@ class _Pass:
         columns = [*header.places, *self.settings.constants, *self.settings.format.joined]
         for finding in header.findings:
             tally.add_file_issue(finding.rule, finding.column, finding.severity, finding.message)
+        messages = self._messages(header)
+        tally.note_anonymity(severity_of("mostly_anonymous", self.settings), messages)
         return Report(
             file=self.source.name,
             sha256=reader.sha256,
@@ -356,7 +358,7 @@ class _Pass:
             identity_columns=file_columns(
                 self.settings, columns, with_order=tally.with_order, without_order=tally.without_order
             ),
-            issues=tally.issues(self._messages(header)),
+            issues=tally.issues(messages),
             max_rejected_ratio=self.settings.max_rejected_ratio,
             duration_s=round(duration, 3),
         )

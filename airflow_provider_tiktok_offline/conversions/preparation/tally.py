@@ -17,7 +17,13 @@ from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
 from airflow_provider_tiktok_offline.conversions.file.header import HIDDEN, looks_like_data
 from airflow_provider_tiktok_offline.conversions.report.messages import Messages
-from airflow_provider_tiktok_offline.conversions.report.report import FIRST_LINES, NO_CURRENCY, ReportIssue, StoreSums
+from airflow_provider_tiktok_offline.conversions.report.report import (
+    FIRST_LINES,
+    NO_CURRENCY,
+    ReportIssue,
+    StoreSums,
+    number_of,
+)
 from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, sum_units
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     CLASSES,
@@ -37,6 +43,9 @@ _MOST_STORES = 500
 _MOST_STORE_DIGITS = 6
 
 _FILTERED = REASONS.index("filtered")
+
+#: A larger share of rows that name no customer is noted.
+MOSTLY_ANONYMOUS = 0.95
 
 #: More different stores than any retailer has in a file.
 _MOST_STORE_KEYS = 2000
@@ -96,6 +105,17 @@ class Tally:
     def add_file_issue(self, rule: str, column: str | None, severity: Severity, message: str) -> None:
         """Note what is wrong with the file as such."""
         self._file.append(ReportIssue(rule, severity, column, 0, (1,), message))
+
+    def note_anonymity(self, severity: Severity, messages: Messages) -> None:
+        """Note it where nearly all rows name no customer: no row of such a file is at fault."""
+        nobody = self.excluded["no_identifier"]
+        rows = nobody + sum(self.identifiers.values())
+        if severity != "off" and nobody > MOSTLY_ANONYMOUS * rows:
+            todo = messages.todo("mostly_anonymous")
+            said = f"{nobody:,} of {number_of(rows, 'row')} name no customer. {todo}"
+            # What stops a run is max_anonymous_ratio.
+            least: Severity = "note" if severity == "note" else "warning"
+            self._file.append(ReportIssue("mostly_anonymous", least, None, 0, (), said, todo=todo))
 
     def merge(self, other: Tally) -> None:
         """Add the tally of the next block."""

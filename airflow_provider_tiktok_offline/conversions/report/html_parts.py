@@ -52,16 +52,6 @@ def share_bar(count: int, most: int, colour: str) -> str:
     return f"<span class='bar {colour}' style='width:{max(100 * count / most, 1):.1f}%'></span>"
 
 
-def percent(count: int, total: int) -> str:
-    """A share in words; empty without a total."""
-    if not total:
-        return ""
-    share = 100 * count / total
-    if count and share < 0.01:
-        return "<0.01 %"
-    return f"{share:.2f} %" if share < 10 or share > 99 else f"{share:.1f} %"
-
-
 def counted(number: int, thing: str) -> str:
     """The same with its verb in the past."""
     return f"{number_of(number, thing)} {'was' if number == 1 else 'were'}"

@@ -19,13 +19,12 @@ from airflow_provider_tiktok_offline.conversions.report.html_parts import (
     counted,
     html_table,
     marked,
-    percent,
     section,
     sentence,
     share_bar,
     stack,
 )
-from airflow_provider_tiktok_offline.conversions.report.report import Report, ReportIssue, money, number_of
+from airflow_provider_tiktok_offline.conversions.report.report import Report, ReportIssue, money, number_of, percent
 
 #: Class of rows -> what it means, in a reader's words.
 _CLASSES = {
@@ -106,8 +105,8 @@ def _verdict(report: Report, summary: EventsSummary | None) -> tuple[str, str]:
             return "bad", sentence(report.gate_in_words) + " Nothing was sent."
         rejected = percent(report.rows_rejected - report.rows_held_back, _own_rows(report))
         return "bad", (
-            f"{rejected} of the rows are rejected, more than the {report.max_rejected_ratio:.1%} that are allowed. "
-            "Nothing was sent."
+            f"{rejected} of the rows are rejected, more than the {percent(report.max_rejected_ratio)} that are "
+            "allowed. Nothing was sent."
         )
     if any(issue.severity == "error" and not issue.rows for issue in report.issues):
         return "bad", "The file can't be used as it is."
@@ -137,7 +136,7 @@ def _head(report: Report, summary: EventsSummary | None) -> str:
         _fact(
             "Rejected",
             f"{report.rows_rejected:,}",
-            f"{percent(report.rows_rejected, own)}, at most {report.max_rejected_ratio:.1%}",
+            f"{percent(report.rows_rejected, own)}, at most {percent(report.max_rejected_ratio)}",
         ),
     ]
     name = f"<p class='quiet'>{escape(str(summary['advertiser']))}</p>" if summary and summary.get("advertiser") else ""

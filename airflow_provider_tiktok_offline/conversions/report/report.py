@@ -156,7 +156,7 @@ class Report:
         looked_at, not_valid = self.phones.get("looked_at", 0), self.phones.get("not_valid", 0)
         if not looked_at:
             return ""
-        return f"phones possible but not valid: {not_valid / looked_at:.1%} of {looked_at:,}"
+        return f"phones possible but not valid: {percent(not_valid, looked_at)} of {looked_at:,}"
 
     @property
     def drift_in_words(self) -> str:
@@ -202,8 +202,8 @@ class Report:
             return f"no row is valid: {self.rows_rejected:,} of {self.rows_total:,} are rejected{excluded}"
         return (
             f"{self.rows_rejected:,} of {self.rows_total:,} rows {'is' if self.rows_rejected == 1 else 'are'} rejected "
-            f"({self.rejected_ratio:.1%}), more than "
-            f"max_rejected_ratio {self.max_rejected_ratio:.1%} allows"
+            f"({percent(self.rejected_ratio)}), more than "
+            f"max_rejected_ratio {percent(self.max_rejected_ratio)} allows"
         )
 
     def to_dict(self) -> dict[str, object]:
@@ -266,6 +266,16 @@ def number_of(number: int, thing: str) -> str:
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
 
+def percent(part: float, whole: float = 1) -> str:
+    """A share for a reader: ``1.30 %``, ``47.5 %``; empty without a whole."""
+    if not whole:
+        return ""
+    share = 100 * part / whole
+    if part and share < 0.01:
+        return "<0.01 %"
+    return f"{share:.2f} %" if share < 10 or share > 99 else f"{share:.1f} %"
+
+
 def money(sums: Mapping[str, str] | str) -> str:
     """Sums by currency for a reader: ``1,234.50 EUR, 7.00 USD``; a bare amount, of older summaries, as it is."""
     if isinstance(sums, str):
@@ -301,7 +311,7 @@ def render(report: Report, console: Console) -> None:
     if report.issues:
         table = Table("severity", "rule", "column", "rows", "share", "first lines")
         for issue in report.issues:
-            share = f"{issue.rows / report.rows_total:.2%}" if report.rows_total and issue.rows else ""
+            share = percent(issue.rows, report.rows_total) if issue.rows else ""
             table.add_row(
                 f"[{_STYLES.get(issue.severity, '')}]{issue.severity}[/]",
                 issue.rule,
@@ -312,4 +322,4 @@ def render(report: Report, console: Console) -> None:
             )
         console.print(table)
     gate = "exceeded" if report.gate_exceeded else "kept"
-    console.print(f"rejected {report.rejected_ratio:.2%}, gate {report.max_rejected_ratio:.2%} {gate}")
+    console.print(f"rejected {percent(report.rejected_ratio)}, gate {percent(report.max_rejected_ratio)} {gate}")

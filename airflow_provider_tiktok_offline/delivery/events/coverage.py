@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Literal
@@ -23,8 +24,8 @@ log = logging.getLogger(__name__)
 
 #: What ``auto`` needs to judge a file: rows in it, and deliveries of the days before.
 _FEWEST_ROWS, _FEWEST_DELIVERIES, _DAYS = 200, 10, 28
-#: A larger share of anonymous rows is warned of.
-_WARN_ABOVE = 0.95
+#: The rule of the pass over a file that nearly all rows of are anonymous.
+_RULE = "mostly_anonymous"
 
 
 def coverage_breach(ctx: DeliveryContext, delivery_id: str) -> str | None:
@@ -35,10 +36,29 @@ def coverage_breach(ctx: DeliveryContext, delivery_id: str) -> str | None:
         return None
     limit = ctx.config.max_anonymous_ratio
     history = _history(ctx, report) if limit == "auto" and share else []
-    if limit == "auto" and share > _WARN_ABOVE and len(history) < _FEWEST_DELIVERIES:
-        name = ctx.config.name
-        log.warning("%s: %s of the rows name no customer. Check the export's columns.", name, _percent(share))
     return too_anonymous(report.identifiers, limit, history)
+
+
+def with_coverage(ctx: DeliveryContext, report: Report) -> Report:
+    """The report without the warning of a mostly anonymous file, where what is usual is known; else it is logged."""
+    found = next((issue for issue in report.issues if issue.rule == _RULE), None)
+    if found is None:
+        return report
+    limit = ctx.config.max_anonymous_ratio
+    history = _history(ctx, report) if limit == "auto" else []
+    report = unless_usual(report, limit, history)
+    if found in report.issues:
+        log.warning("%s: %s", ctx.config.name, found.message)
+    return report
+
+
+def unless_usual(report: Report, limit: float | Literal["auto"], history: Sequence[Mapping[str, int]]) -> Report:
+    """The report without the warning of a mostly anonymous file, where there is something to compare the file with.
+
+    :param limit, history: as :func:`too_anonymous`.
+    """
+    known = limit != "auto" or _is_known(report.identifiers, history)
+    return replace(report, issues=tuple(one for one in report.issues if one.rule != _RULE)) if known else report
 
 
 def too_anonymous(
@@ -58,12 +78,18 @@ def too_anonymous(
         too_many = f"{_percent(share)} of the rows name no customer, more than max_anonymous_ratio {limit:g}"
         return too_many if share > limit else None
     before = [1 - one for one in map(_anonymous, history) if one is not None]
-    if len(before) < _FEWEST_DELIVERIES or sum(today.values()) < _FEWEST_ROWS or 1 - share >= median(before) / 2:
+    if not _is_known(today, history) or 1 - share >= median(before) / 2:
         return None
     return (
         f"{_percent(1 - share)} of the rows name a customer, less than half of the usual {_percent(median(before))}"
         " (max_anonymous_ratio: auto)"
     )
+
+
+def _is_known(today: Mapping[str, int], history: Sequence[Mapping[str, int]]) -> bool:
+    """Whether there are rows and deliveries enough to say what is usual."""
+    before = [one for one in history if _anonymous(one) is not None]
+    return len(before) >= _FEWEST_DELIVERIES and sum(today.values()) >= _FEWEST_ROWS
 
 
 def _history(ctx: DeliveryContext, report: Report) -> list[Mapping[str, int]]:

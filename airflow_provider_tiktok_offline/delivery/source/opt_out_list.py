@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.config.sections import SuppressionConfig
+from airflow_provider_tiktok_offline.conversions.report.report import percent
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.errors import LedgerMissingError, OptOutListError
@@ -126,8 +127,8 @@ def _check_shrinkage(ctx: DeliveryContext, wanted: SuppressionConfig, people: Su
         return
     raise OptOutListError(
         f"the suppression list has {now:,} entries, {before - now:,} fewer than the list accepted on "
-        f"{accepted[0]['accepted_at'][:10]} ({(before - now) / before:.0%} of {before:,}; "
-        f"max_shrink is {wanted.max_shrink:.0%}); nothing was sent.",
+        f"{accepted[0]['accepted_at'][:10]} ({percent(before - now, before)} of {before:,}; "
+        f"max_shrink is {percent(wanted.max_shrink)}); nothing was sent.",
         where=wanted.uri,
         todo="Look whether its export was cut off; if the list is right, raise suppression.max_shrink for one run.",
     )

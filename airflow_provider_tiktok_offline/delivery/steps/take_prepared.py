@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok_offline.delivery.events.coverage import with_coverage
 from airflow_provider_tiktok_offline.delivery.events.validation import check_gate, keep_report, validate_result
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
@@ -66,7 +67,7 @@ def take_prepared(ctx: DeliveryContext, directory: Path) -> ValidateResult:
     with Lease(ctx, state):
         if NormalizeHashResult.of(state) is None or not parts.complete():
             _copy(source, parts, prepared)
-    keep_report(ctx, state, report, result)
+    keep_report(ctx, state, with_coverage(ctx, report), result)
     staged = NormalizeHashResult(
         delivery_id=state.id,
         events=manifest["events"],

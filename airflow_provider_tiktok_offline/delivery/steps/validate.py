@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 
+from airflow_provider_tiktok_offline.delivery.events.coverage import with_coverage
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import staged_verdicts
 from airflow_provider_tiktok_offline.delivery.events.file_drift import with_drift
 from airflow_provider_tiktok_offline.delivery.events.validation import (
@@ -84,7 +85,7 @@ def validate(
         if state.status != "closed" and not (planned and staged_verdicts(ctx, delivery_id)):
             check.stage_verdicts(delivery_id)
     if state.status != "closed":
-        report = with_drift(ctx, report)
+        report = with_coverage(ctx, with_drift(ctx, report))
     result = validate_result(ctx, state, report, mtime=seen.mtime)
     if result.closed:
         return result
