@@ -19,7 +19,11 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import (
     Store,
 )
 from airflow_provider_tiktok_offline.conversions.events.identity_changes import compare_event_set, compare_source
-from airflow_provider_tiktok_offline.conversions.events.identity_settings import NOT_IN_IDS, identity_settings
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import (
+    NOT_IN_IDS,
+    file_columns,
+    identity_settings,
+)
 from airflow_provider_tiktok_offline.conversions.preparation.prepare import validate
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import read_verdicts
 from tests.conversions.files import AS_OF, BytesSource
@@ -262,3 +266,43 @@ def test_no_identifier_is_kept() -> None:
     """A constant address is kept as its digest."""
     kept = identity_settings(replace(settings(), constants={"email_1": "till@example.com"}), "shop")
     assert "till@example.com" not in str(kept)
+
+
+def test_the_order_in_which_a_setting_is_written_does_not_matter() -> None:
+    """A mapping is the same setting however its keys are sorted in the file."""
+    one = ConversionSettings(stores={"S1": Store(time_zone="Asia/Tokyo"), "S2": Store(time_zone="Europe/Berlin")})
+    other = ConversionSettings(stores=dict(reversed(list(one.stores.items()))))
+    kept, now = (identity_settings(settings, "shop") for settings in (one, other))
+    assert (kept.event_set, kept.source) == (now.event_set, now.source)
+
+
+@pytest.mark.parametrize(
+    ("with_order", "without_order", "expected"),
+    [
+        (3, 0, {"order_id": ["order_id"], "columns_with_order_id": ["order_id", "product_id"]}),
+        (0, 3, {"order_id": ["order_id"], "columns_without_order_id": ["email_1", "phone_2", "product_id"]}),
+        (0, 0, {"order_id": ["order_id"]}),
+    ],
+)
+def test_only_columns_that_entered_the_ids_of_a_file_are_kept(
+    with_order: int, without_order: int, expected: dict[str, list[str]]
+) -> None:
+    """Of each kind of row that the file had; a column that enters no id, such as a town, is none of them."""
+    present = ("order_id", "product_id", "email_1", "phone_2", "city", "product_name")
+    columns = file_columns(ConversionSettings(), present, with_order=with_order, without_order=without_order)
+    assert columns == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "agree"),
+    [
+        ({"Verkauf": "Purchase"}, {"Verkauf": "Lead"}, False),
+        ({"Verkauf": "Purchase"}, {"Verkauf": "Purchase", "Abo": "Subscribe"}, True),
+        ({}, {"Lead": "Purchase"}, False),
+    ],
+)
+def test_a_word_keeps_its_meaning(before: dict[str, str], now: dict[str, str], agree: bool) -> None:
+    """In the settings of an event set and in those of one advertiser's files; a word may be added."""
+    kept, given = (identity_settings(ConversionSettings(event_map=words), "shop") for words in (before, now))
+    assert (not compare_event_set(kept.event_set, given).changed) is agree
+    assert (not compare_source(kept.source, given).changed) is agree

@@ -126,3 +126,21 @@ def test_files_of_28_days_ago_are_compared(world: World) -> None:
     world.simulator.control.set_clock(world.clock.now().timestamp() - world.simulator.control.summary().now)
     with pytest.raises(GuardError, match="size_factor 3"):
         world.deliver(world.drop(rows(1, 100, at="2026-12-19T12:00:00Z-0000")), world.context(**SIZE))
+
+
+@pytest.mark.parametrize("other", ["failed before", "opened later"])
+def test_a_file_that_another_advertiser_will_not_send_is_delivered(world: World, other: str) -> None:
+    """A failed delivery holds nothing back, and of two that are not planned yet the first goes on."""
+    world.init_ledger()
+    stamp = world.drop(rows(1, 5))
+    ctx, others = world.context(), world.context("garden/run-1", name="garden_centre")
+    if other == "failed before":
+        state = others.deliveries.get(validate(others, stamp).delivery_id)
+        others.deliveries.save(state, status="failed")
+        world.clock.advance(timedelta(minutes=1))
+        validate(ctx, stamp)
+    else:
+        validate(ctx, stamp)
+        world.clock.advance(timedelta(minutes=1))
+        validate(others, stamp)
+    assert world.deliver(stamp, ctx).events == {"accepted": 5}

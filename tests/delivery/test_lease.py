@@ -70,3 +70,15 @@ def test_an_upload_that_lost_its_delivery_sends_nothing_more(world: World) -> No
     with pytest.raises(DeliveryHeldError):
         upload(ctx, delivery_id, part)
     assert 0 < len(world.simulator.event_ids()) < 200
+
+
+def test_the_fence_is_asked_before_the_first_event(world: World) -> None:
+    """A step that begins after its claims were taken over does not even start."""
+    ctx = world.context()
+    state = ctx.deliveries.get(validate(ctx, world.drop(rows(1, 3))).delivery_id)
+
+    def fence() -> None:
+        raise LedgerBusyError("another delivery took the claims over")
+
+    with pytest.raises(LedgerBusyError), Lease(ctx, state, fence=fence):
+        pass

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+import pytest
+
+from airflow_provider_tiktok_offline.errors import LedgerBusyError
 from airflow_provider_tiktok_offline.storage.objects import open_objects
-from tests.ledger.world import World
+from tests.ledger.world import LOOKBACK, World
 
 
 def test_a_take_over_revokes_the_round_that_it_saw_and_no_later_one(tmp_path: Path) -> None:
@@ -19,3 +24,23 @@ def test_a_take_over_revokes_the_round_that_it_saw_and_no_later_one(tmp_path: Pa
     assert not claims.read().claims[claim.delivery_id].broken
     claims.revoke(claim)
     assert claims.read().claims[claim.delivery_id].broken
+
+
+def test_a_plan_whose_claims_were_taken_over_claims_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two batches of one plan another delivery took the claims: the second batch claims nothing."""
+    monkeypatch.setattr("airflow_provider_tiktok_offline.ledger.ledger._BATCH_EVENTS", 1)
+    world = World(open_objects(str(tmp_path)))
+    delivery = world.enter("sales.csv")
+
+    def parts() -> Iterator[tuple[int, pl.DataFrame]]:
+        yield 0, world.frame(range(3))
+        claims = world.ledger().claims
+        (claim,) = claims.read().claims.values()
+        claims.remove(claim.delivery_id, claim.round)
+        yield 1, world.frame(range(3, 6))
+
+    with pytest.raises(LedgerBusyError):
+        world.ledger().dedupe(delivery, parts(), route="tiktok", now=world.clock.now(), lookback=LOOKBACK)
+    assert not world.ledger().claims.read().claims

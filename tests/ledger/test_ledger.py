@@ -340,3 +340,21 @@ def test_object_stores_keep_the_same_promises(request: pytest.FixtureRequest, st
     world.clock.advance(timedelta(seconds=LEASE + 1))
     world.deliver("wednesday", range(20))
     world.each_once(range(20))
+
+
+def test_rows_carry_the_version_that_they_became_part_of(world: World) -> None:
+    """Of two rows of one event the newer one counts, whoever wrote them."""
+    for number, name in enumerate(("monday", "tuesday")):
+        world.deliver(name, range(3 * number, 3 * number + 3))
+        table = world.ledger().table
+        snapshot = table.snapshot()
+        newest = table.collect(table.scan(snapshot.files, ["seq"]))["seq"].max()
+        assert newest == snapshot.version
+
+
+def test_a_part_with_the_same_characters_cut_otherwise_is_another_part(world: World) -> None:
+    """The fingerprint of a part covers where each event id ends."""
+    ledger = world.ledger()
+    whole, cut = pl.Series(["v2-ab", "c"]), pl.Series(["v2-a", "bc"])
+    assert ledger.fingerprint(whole) == ledger.fingerprint(pl.Series(["v2-ab", "c"]))
+    assert ledger.fingerprint(whole) != ledger.fingerprint(cut)

@@ -197,3 +197,18 @@ def test_a_store_that_refuses_is_told_to_the_sender(objects: ObjectStore) -> Non
     objects.delete("r")
     receipts.close()
     assert len(objects.list("r")) == 1
+
+
+def test_the_first_attempt_is_when_it_left_and_not_when_it_was_answered(world: World, delivery: str) -> None:
+    """Of an accepted event, too: its 44 hours count from the first request that carried it."""
+    keys = _keys(world, delivery)
+    left = world.clock.now()
+    with world.ledger().receipts(delivery, 0, "run") as receipts:
+        receipts.attempted(keys[:1])
+        world.clock.advance(timedelta(hours=1))
+        receipts.attempted(keys[:1])
+        world.clock.advance(timedelta(hours=1))
+        receipts.accepted(keys[:1], "r1")
+    with world.ledger().receipts(delivery, 0, "reader") as receipts:
+        settled = receipts.settled()
+    assert settled.select("outcome", "first_attempt_at").rows() == [("accepted", left)]
