@@ -37,7 +37,8 @@ class SourceConfig(Strict):
         file_day: the day a run asks for: the start of its data interval, or the day it runs.
         day_offset: days added to that day.
         files: which files belong to a day: ``one``, ``all`` (every complete file that was not delivered yet, oldest
-            first), a number of files, or a list of names.
+            first; a file that is not complete is waited for an hour from its last change), a number of files, or a
+            list of names.
         missing_file: whether a run without a file fails, or is skipped.
         expected_days: days of the week on which a file is due. On another day the sensor looks once: a file that is
             there is taken, a missing one is skipped.

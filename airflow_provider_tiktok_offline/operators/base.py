@@ -6,8 +6,9 @@ once more for every further ``__init__`` in the class hierarchy, which costs mor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
@@ -16,6 +17,14 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.glue.lineage import Traced
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
+from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected_errors
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+
+OneFile = Callable[[str], AbstractContextManager[None]]
 
 #: The name in the UI of a task that is mapped over advertisers.
 BY_ADVERTISER = "{{ task.advertiser or task.advertiser_config().name }}"
@@ -38,6 +47,27 @@ class DeliveryOperator(BaseOperator, DeliveryTask, Traced):
 
     template_fields: Sequence[str] = ("config", "advertiser")
     ui_color = "#e8f4f3"
+
+    @contextmanager
+    def file_by_file(self, ctx: DeliveryContext, step: str, context: Context) -> Iterator[OneFile]:
+        """Run the step for each file of the run; where several are left, a fault of one holds back that one alone.
+
+        Yields what the step for one file runs in; it takes the file's URI.
+
+        :param step: its name.
+        """
+        from airflow_provider_tiktok_offline.delivery.state.held_back import FileByFile
+
+        ti = context.get("ti")
+        files = FileByFile(ctx, step, last_try=ti is None or ti.try_number > ti.max_tries)
+
+        @contextmanager
+        def one_file(uri: str) -> Iterator[None]:
+            with files.one(uri), unexpected_errors():
+                yield
+
+        yield one_file
+        files.finish()
 
 
 class AdvertiserOperator(DeliveryOperator):

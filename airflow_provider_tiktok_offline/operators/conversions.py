@@ -26,7 +26,8 @@ class ValidateConversionFileOperator(DeliveryOperator):
     """Check a conversion file against every rule and open its delivery; fail if too many rows are rejected.
 
     Returns ``{"deliveries": [...]}``: one result a file, with ``delivery_id``, the counts of rows by class and
-    ``report_uri``. A file that was delivered before is a no-op and its result says ``closed``.
+    ``report_uri``. A file that was delivered before is a no-op and its result says ``closed``. Of several files
+    a faulty one is held back, and the others go on; the summary then fails and names it.
 
     Alone in another DAG it is a quality gate: give it a path or URI, and an advertiser with ``mode: dry_run``.
 
@@ -56,23 +57,27 @@ class ValidateConversionFileOperator(DeliveryOperator):
 
     def execute(self, context: Context) -> dict[str, object]:
         from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
+        from airflow_provider_tiktok_offline.delivery.state.held_back import release_all
         from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
         with self.step("validate", context) as ctx, self.showing_report(ctx, context):
-            results = []
-            passed_over = []
-            for file in stamps(self.files):
-                watch = log_sentences.Stopwatch(ctx.clock)
-                stamp = stamp_of(ctx, file) if isinstance(file, str) else file
-                try:
-                    validated = validate(ctx, stamp, day=_day_of(self.files))
-                except SkippedFileError as error:
-                    self.log.warning("%s", error)
-                    passed_over.append(str(error))
-                    continue
-                self.log.info("%s", log_sentences.validated(validated, watch))
-                self.trace(read=[at(validated.uri)], written=[at(validated.report_uri)])
-                results.append(validated.to_dict())
+            results: list[dict[str, object]] = []
+            passed_over: list[str] = []
+            release_all(ctx)
+            with self.file_by_file(ctx, "validate", context) as one_file:
+                for file in stamps(self.files):
+                    with one_file(file if isinstance(file, str) else str(file["uri"])):
+                        watch = log_sentences.Stopwatch(ctx.clock)
+                        stamp = stamp_of(ctx, file) if isinstance(file, str) else file
+                        try:
+                            validated = validate(ctx, stamp, day=_day_of(self.files))
+                        except SkippedFileError as error:
+                            self.log.warning("%s", error)
+                            passed_over.append(str(error))
+                            continue
+                        self.log.info("%s", log_sentences.validated(validated, watch))
+                        self.trace(read=[at(validated.uri)], written=[at(validated.report_uri)])
+                        results.append(validated.to_dict())
         if passed_over and not results:
             raise AirflowSkipException(" ".join(passed_over))
         return {"deliveries": results}
@@ -89,13 +94,16 @@ class NormalizeHashOperator(DeliveriesOperator):
 
         with self.step("normalize_hash", context) as ctx:
             results = []
-            for delivery_id in self.delivery_ids():
-                watch = log_sentences.Stopwatch(ctx.clock)
-                result = normalize_hash(ctx, delivery_id)
-                self.log.info("%s", log_sentences.staged(result, watch))
-                results.append(result)
-                staged = [] if result.manifest_uri is None else [at(result.manifest_uri, result.events)]
-                self.trace(read=[at(ctx.deliveries.get(result.delivery_id).uri)], written=staged)
+            with self.file_by_file(ctx, "normalize_hash", context) as one_file:
+                for delivery_id in self.delivery_ids():
+                    uri = ctx.deliveries.get(delivery_id).uri
+                    with one_file(uri):
+                        watch = log_sentences.Stopwatch(ctx.clock)
+                        result = normalize_hash(ctx, delivery_id)
+                        self.log.info("%s", log_sentences.staged(result, watch))
+                        results.append(result)
+                        staged = [] if result.manifest_uri is None else [at(result.manifest_uri, result.events)]
+                        self.trace(read=[at(uri)], written=staged)
         return {"deliveries": [result.to_dict() for result in results]}
 
 
@@ -112,11 +120,13 @@ class DedupeOperator(DeliveriesOperator):
 
         with self.step("dedupe", context) as ctx:
             results = []
-            for delivery_id in self.delivery_ids():
-                watch = log_sentences.Stopwatch(ctx.clock)
-                result = dedupe(ctx, delivery_id)
-                self.log.info("%s", log_sentences.planned(result, watch))
-                results.append(result)
+            with self.file_by_file(ctx, "dedupe", context) as one_file:
+                for delivery_id in self.delivery_ids():
+                    with one_file(ctx.deliveries.get(delivery_id).uri):
+                        watch = log_sentences.Stopwatch(ctx.clock)
+                        result = dedupe(ctx, delivery_id)
+                        self.log.info("%s", log_sentences.planned(result, watch))
+                        results.append(result)
         context["ti"].xcom_push(key="counts", value=[result.to_dict() for result in results])
         return [{"delivery_id": result.delivery_id, "part": part} for result in results for part in result.parts]
 

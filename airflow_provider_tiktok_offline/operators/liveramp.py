@@ -35,13 +35,16 @@ class LiveRampDeliveryOperator(DeliveriesOperator):
 
         with self.step("deliver", context) as ctx:
             results = []
-            for delivery_id in self.delivery_ids():
-                watch = log_sentences.Stopwatch(ctx.clock)
-                result = deliver(ctx, delivery_id)
-                results.append(result)
-                self.log.info("%s", log_sentences.delivered(result, watch))
-                fed = [] if result.uri is None else [at(result.uri, result.rows)]
-                self.trace(read=[at(ctx.deliveries.get(result.delivery_id).uri)], written=fed)
+            with self.file_by_file(ctx, "deliver", context) as one_file:
+                for delivery_id in self.delivery_ids():
+                    uri = ctx.deliveries.get(delivery_id).uri
+                    with one_file(uri):
+                        watch = log_sentences.Stopwatch(ctx.clock)
+                        result = deliver(ctx, delivery_id)
+                        results.append(result)
+                        self.log.info("%s", log_sentences.delivered(result, watch))
+                        fed = [] if result.uri is None else [at(result.uri, result.rows)]
+                        self.trace(read=[at(uri)], written=fed)
         if results and all(result.outcome == "nothing_new" for result in results):
             raise AirflowSkipException("Nothing is new: every row was delivered before, so no file goes out.")
         return {"deliveries": [result.to_dict() for result in results]}

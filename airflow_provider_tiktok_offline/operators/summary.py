@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRule
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.conversions.report.report import number_of
 from airflow_provider_tiktok_offline.errors import UnsettledError
 from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.lineage import at, event_set
@@ -56,10 +57,14 @@ class DeliverySummaryOperator(DeliveryOperator):
         self.name_advertiser(config, advertiser, settings)
 
     def execute(self, context: Context) -> dict[str, object]:
+        from airflow_provider_tiktok_offline.delivery.state.held_back import held_back
         from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 
         failed = self._failed_before(context)
         with self.step("summary", context) as ctx, self.showing_report(ctx, context):
+            held = held_back(ctx)
+            for file in held:
+                self.log.error("Held back: %s", file)
             summaries = summarize_all(ctx)
             results = [summary.to_dict() for summary in summaries]
             for summary in summaries:
@@ -72,6 +77,12 @@ class DeliverySummaryOperator(DeliveryOperator):
                     f"the run is no success: {_first_cause(failed)}.",
                     where=f"{context['dag_run'].dag_id}, {context['dag_run'].run_id}",
                     todo=f"The log of {next(iter(failed))} says why. Clear it and what follows; nothing is sent twice.",
+                )
+            if held:
+                raise UnsettledError(
+                    f"{number_of(len(held), 'file')} held back, the others are delivered: {held[0]}",
+                    where=f"{context['dag_run'].dag_id}, {context['dag_run'].run_id}",
+                    todo="This log names them all. Correct them, then clear validate and what follows.",
                 )
         if not results:
             raise AirflowSkipException("No file, nothing to close.")

@@ -62,6 +62,7 @@ class Shops:
                 **base,
                 "name": "night_kiosk",
                 "source": {"path": f"{self.inbox}/kiosk_*.csv", "files": "all", "file_day": "run_day", **own},
+                "guards": {"max_events": 900},
             },
             {
                 **base,
@@ -96,11 +97,11 @@ class Shops:
             holder="test",
         )
 
-    def write(self, name: str, *, seed: int, bad_ratio: float = 0) -> Path:
-        """A file of 300 rows; without a ratio of bad ones all are good."""
+    def write(self, name: str, *, seed: int, bad_ratio: float = 0, rows: int = 300) -> Path:
+        """A file of such rows; without a ratio of bad ones all are good."""
         file = self.inbox / name
         write_sample(
-            file, 300, as_of=datetime.now(UTC), seed=seed, bad_ratio=bad_ratio, form=SampleForm(identifiers="both")
+            file, rows, as_of=datetime.now(UTC), seed=seed, bad_ratio=bad_ratio, form=SampleForm(identifiers="both")
         )
         return file
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airflow_provider_tiktok_offline.cli.demo.recount import recount
 from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.delivery.operations.feed_files import accept_feed, make_sample
 from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS
@@ -64,6 +65,23 @@ def _on_arrival(shops: Shops, airflow: AirflowRunner) -> None:
     assert again.state == "success"
     assert again.tasks["summary"] == "skipped"
     shops.assert_delivered(*files)
+    _held_back(shops, airflow)
+
+
+def _held_back(shops: Shops, airflow: AirflowRunner) -> None:
+    """Of four files three are broken, rejected and guarded: the fourth is delivered, and the run fails all the same."""
+    good = shops.write("kiosk_2.csv", seed=12)
+    (shops.inbox / "kiosk_3.csv").write_text("nothing,known\n1,2\n")
+    rejected = shops.write("kiosk_4.csv", seed=13, bad_ratio=0.5)
+    guarded = shops.write("kiosk_5.csv", seed=14, rows=1000)
+    before = len(shops.api.event_ids())
+    run = airflow.run("tiktok_offline_on_arrival", logical_date="2026-11-20T04:00:00+00:00")
+    assert run.state == "failed"
+    assert {task: state for task, state in run.tasks.items() if state != "success"} == {"summary": "failed"}
+    shops.assert_delivered(good)
+    assert len(shops.api.event_ids()) == before + len(recount(good, as_of=datetime.now(UTC)).events)
+    for file in (shops.inbox / "kiosk_3.csv", rejected, guarded):
+        file.unlink()
 
 
 def _maintenance(shops: Shops, airflow: AirflowRunner) -> None:

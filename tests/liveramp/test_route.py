@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import open_feed_state
 from airflow_provider_tiktok_offline.delivery.operations.reopen import reopen_delivery
+from airflow_provider_tiktok_offline.delivery.state.held_back import held_back
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
@@ -345,3 +346,59 @@ def test_the_order_ids_of_items_are_written_joined(server: Sshd, tmp_path: Path)
     assert told.rows == 30
     [rows] = office.delivered().values()
     assert rows[3].endswith("|order-3-shoe|shoe")
+
+
+def _planned(office: Office, holder: str, stamps: list[dict[str, object]], **changes: object) -> list[str]:
+    """The deliveries of a run, validated and planned."""
+    ctx = office.context(holder, **changes)
+    ids = [validate(ctx, stamp).delivery_id for stamp in stamps]
+    for delivery_id in ids:
+        dedupe(ctx, delivery_id)
+    return ids
+
+
+@pytest.mark.parametrize("fault", ["changed", "gone"])
+def test_a_file_that_changed_holds_back_itself_alone(office: Office, fault: str) -> None:
+    """The day's feed file is made of the others, and the changed one says so in its own turn."""
+    stamps = [office.drop(f"{name}.psv", [row(n) for n in numbers]) for name, numbers in
+              (("a", range(40)), ("b", range(100, 140)), ("c", range(200, 240)))]  # fmt: skip
+    first, second, _ = _planned(office, "daily/1", stamps)
+    changed = Path(str(stamps[0]["uri"]))
+    if fault == "gone":
+        changed.unlink()
+    else:
+        office.drop("a.psv", [row(n) for n in range(300, 340)])
+        os.utime(changed, (1, 1))
+    ctx = office.context("daily/1")
+    with pytest.raises(InputFileError):
+        deliver(ctx, first)
+    assert deliver(ctx, second).rows == 80
+    ((_, delivered),) = office.delivered().items()
+    assert sorted(delivered) == sorted(_lines(range(100, 140)) + _lines(range(200, 240)))
+
+
+def test_a_file_with_rejected_rows_is_refused_alone(office: Office) -> None:
+    """With ``on_rejected: refuse`` its rows go out in no file, whichever of the run's files is delivered first."""
+    refusing = {"liveramp": {**office.config().model_dump(mode="json")["liveramp"], "on_rejected": "refuse"}}
+    faulty = [row(n) for n in range(100, 140)]
+    faulty[3] = (*faulty[3][:3], "12,50", *faulty[3][4:])
+    stamps = [office.drop("a.psv", [row(n) for n in range(40)]), office.drop("b.psv", faulty)]
+    first, second = _planned(office, "daily/1", stamps, **refusing)
+    ctx = office.context("daily/1", **refusing)
+    assert deliver(ctx, first).rows == 40
+    with pytest.raises(FeedError, match="on_rejected"):
+        deliver(ctx, second)
+    assert office.delivered() == {"shop_2026-11-22.psv": _lines(range(40))}
+
+
+def test_a_waiting_file_that_breaches_a_guard_does_not_stop_todays(office: Office) -> None:
+    """It stays in the queue, and the run names it."""
+    office.run("daily/1", [office.drop("a.psv", [row(n) for n in range(40)])])
+    office.run("daily/2", [office.drop("b.psv", [row(n) for n in range(100, 160)])])
+    office.clock.advance(timedelta(days=1))
+    today = office.drop("c.psv", [row(n) for n in range(200, 240)])
+    (told,) = office.run("daily/3", [today], guards={"max_events": 50})
+    assert told.rows == 40
+    assert office.delivered()["shop_2026-11-23.psv"] == _lines(range(200, 240))
+    [held] = held_back(office.context("daily/3"))
+    assert (held.uri[-5:], held.error) == ("b.psv", "GuardError")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import tempfile
@@ -224,3 +225,30 @@ def _table(report: Report) -> str:
     text = io.StringIO()
     render(report, Console(file=text, width=140, color_system=None, force_terminal=False))
     return text.getvalue()
+
+
+def check_source(ctx: DeliveryContext, state: DeliveryState) -> None:
+    """Make sure that the delivery's file is still the one that was validated; it is read only if its stamp changed.
+
+    :raises FileMissingError: if it is gone.
+    :raises FileChangedError: if its bytes are others.
+    """
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    validated = ValidateResult.of(state)
+    with open_files(state.uri, ctx.connections) as files:
+        stamp = files.stat(state.uri)
+        if validated is not None and (stamp.size, stamp.mtime.isoformat()) == (state.size, validated.mtime):
+            return
+        digest = hashlib.sha256()
+        with files.open_read(state.uri) as stream:
+            while chunk := stream.read(1024 * 1024):
+                digest.update(chunk)
+    if digest.hexdigest() == state.digest:
+        return
+    raise FileChangedError(
+        "the file's bytes are not those that were validated.",
+        rule="file_changed",
+        where=state.uri,
+        todo="Restore the file, or deliver the new one as a file of its own.",
+    )

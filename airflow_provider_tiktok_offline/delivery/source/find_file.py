@@ -58,6 +58,8 @@ class FoundFiles:
         }
 
 
+#: A file that is not complete so long after its last byte was given up by its writer; the other files are taken.
+_LONGEST_WAIT_FOR_INCOMPLETE = timedelta(hours=1)
 #: How common clients name a file that they are still writing. A pattern never takes one.
 _HALF_WRITTEN = (".filepart", ".tmp", ".part", ".partial", ".crdownload", "~")
 
@@ -152,7 +154,9 @@ def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, objec
     checksums = {} if source.checksum_file is None else _checksums(source.checksum_file, due, folder)
     complete = [stamp for stamp in due if _complete(ctx, stamp, listing, before, checksums)]
     pending = [stamp for stamp in due if stamp not in complete]
-    chosen = _chosen(source, complete, waiting=bool(pending))
+    oldest = ctx.clock.now() - _LONGEST_WAIT_FOR_INCOMPLETE
+    growing = [stamp for stamp in pending if stamp.mtime > oldest or stamp.mtime.timestamp() <= 0]
+    chosen = _chosen(source, complete, waiting=bool(growing))
     remember_day(ctx, day, chosen)
     return FoundFiles(
         day=day.isoformat(),

@@ -56,9 +56,9 @@ def _sweep_notes(ctx: DeliveryContext) -> int:
     home = f"advertisers/{ctx.config.name}"
     oldest = ctx.clock.now() - timedelta(days=ctx.config.ledger.retention_days)
     swept = 0
-    for path in ctx.objects.list(f"{home}/intake"):
+    for path in [*ctx.objects.list(f"{home}/intake"), *ctx.objects.list(f"{home}/held_back")]:
         stored = documents.read(ctx.objects, path)
-        if stored is not None and datetime.fromisoformat(stored[0]["as_of"]) < oldest:
+        if stored is not None and datetime.fromisoformat(stored[0].get("as_of") or stored[0]["at"]) < oldest:
             ctx.objects.delete(path)
             swept += 1
     for path in [*ctx.objects.list(f"{home}/days"), *ctx.objects.list(f"{home}/notified")]:

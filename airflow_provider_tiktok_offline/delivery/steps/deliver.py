@@ -17,12 +17,13 @@ from airflow_provider_tiktok_offline.delivery.events.feed_recovery import (
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import feed_publisher, liveramp_config, open_feed_state
 from airflow_provider_tiktok_offline.delivery.events.guards import check_guards
 from airflow_provider_tiktok_offline.delivery.events.planning import ledger_or_none, ledger_verdicts, plan_again
-from airflow_provider_tiktok_offline.delivery.events.validation import recreate_verdicts
+from airflow_provider_tiktok_offline.delivery.events.validation import check_source, recreate_verdicts
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.held_back import hold_back
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run, note_step, resume
 from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, DeliverResult, ValidateResult
-from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError
+from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError, GuardError, InputFileError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
@@ -102,7 +103,8 @@ def _group(
 ) -> list[DeliveryState]:
     """The deliveries that share the file: those it was begun with, else the queue's and all of this run."""
     if earlier is not None:
-        return [resume(ctx, one) for one in earlier.deliveries]
+        begun = [resume(ctx, one) for one in earlier.deliveries]
+        return [one for one in begun if one.id == state.id or _is_unchanged(ctx, one)]
     waiting = [one for one in feed_state.queued() if one != state.id]
     of_run = [one for one in deliveries_of_run(ctx) if one not in waiting]
     taken_along = []
@@ -114,17 +116,39 @@ def _group(
         if other.status == "closed":
             feed_state.unqueue([name])
             continue
-        recreate_verdicts(ctx, other)
-        check_guards(ctx, other, open_events(ctx, name))
+        try:
+            recreate_verdicts(ctx, other)
+            check_guards(ctx, other, open_events(ctx, name))
+            check_source(ctx, other)
+        except (InputFileError, GuardError) as error:
+            hold_back(ctx, other.uri, "deliver", error)
+            continue
         taken_along.append(plan_again(ctx, other))
-    mine = [resume(ctx, name) for name in of_run]
-    ready = [one for one in mine if one.id == state.id or _ready(one)]
+    others = (_ready(ctx, name) for name in of_run if name != state.id)
+    ready = [resume(ctx, state.id), *(one for one in others if one is not None)]
     return [*taken_along, *sorted(ready, key=lambda one: (one.opened_at, one.id))]
 
 
-def _ready(state: DeliveryState) -> bool:
-    """Whether a delivery has a plan and its rows have not gone out."""
-    return state.status == "open" and DedupeResult.of(state) is not None and not rows_are_out(state)
+def _is_unchanged(ctx: DeliveryContext, state: DeliveryState) -> bool:
+    """Whether the delivery's file is the one that was validated. If not, its own turn says so."""
+    try:
+        check_source(ctx, state)
+    except InputFileError:
+        return False
+    return True
+
+
+def _ready(ctx: DeliveryContext, delivery_id: str) -> DeliveryState | None:
+    """A delivery of this run, if it has a plan, its rows have not gone out, and nothing is wrong with its file."""
+    try:
+        state = resume(ctx, delivery_id)
+        if state.status != "open" or DedupeResult.of(state) is None or rows_are_out(state):
+            return None
+        _refuse_rejected(liveramp_config(ctx), state)
+    except (DeliveryHeldError, FeedError):
+        # It has its own turn, which says what is wrong.
+        return None
+    return state if _is_unchanged(ctx, state) else None
 
 
 def _dry_run(ctx: DeliveryContext, state: DeliveryState) -> DeliverResult:

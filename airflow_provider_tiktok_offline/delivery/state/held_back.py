@@ -1,0 +1,109 @@
+"""Several files in one run: a fault or a guard of one file holds back that file alone."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.storage import documents
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack:
+    """A file of a run that does not go on.
+
+    Attributes:
+        uri: the file.
+        step: where it stopped.
+        error: the type of the error.
+        message: its text.
+        at: when, aware.
+    """
+
+    uri: str
+    step: str
+    error: str
+    message: str
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.uri}, {self.step}: {self.message}"
+
+
+class FileByFile:
+    """Runs a step for each file of a run.
+
+    :param step: its name.
+    :param last_try: whether the step is not tried again; until then an error that may pass stops it.
+    """
+
+    def __init__(self, ctx: DeliveryContext, step: str, *, last_try: bool) -> None:
+        self._ctx = ctx
+        self._step = step
+        self._last_try = last_try
+        self._failed: dict[str, TikTokOfflineError] = {}
+        self._succeeded = False
+        self._before = {one.uri for one in held_back(ctx)}
+
+    @contextmanager
+    def one(self, uri: str) -> Iterator[None]:
+        """The step for one file. An error that is final is logged and kept, and the next file is next."""
+        try:
+            yield
+        except TikTokOfflineError as error:
+            if error.retryable and not self._last_try:
+                raise
+            self._failed[uri] = error
+        else:
+            self._succeeded = True
+            if uri in self._before:
+                release(self._ctx, uri)
+
+    def finish(self) -> None:
+        """Keep which files are held back, for the end of the run to name.
+
+        :raises TikTokOfflineError: the first error, if there is no file to go on with.
+        """
+        if self._failed and not self._succeeded:
+            raise next(iter(self._failed.values()))
+        for uri, error in self._failed.items():
+            hold_back(self._ctx, uri, self._step, error)
+
+
+def hold_back(ctx: DeliveryContext, uri: str, step: str, error: TikTokOfflineError) -> None:
+    """Keep that a file of this run does not go on, and why."""
+    log.error("%s is held back, the other files go on: %s", uri, error)
+    held = HeldBack(uri=uri, step=step, error=type(error).__name__, message=str(error), at=ctx.clock.now())
+    ctx.objects.put(_path(ctx, uri), documents.encode({**asdict(held), "at": held.at.isoformat()}))
+
+
+def release(ctx: DeliveryContext, uri: str) -> None:
+    """Forget that a file of this run was held back: it goes on."""
+    ctx.objects.delete(_path(ctx, uri))
+
+
+def release_all(ctx: DeliveryContext) -> None:
+    """Forget what was held back: the run begins again with its files as they are now."""
+    ctx.objects.delete_all(_folder(ctx))
+
+
+def held_back(ctx: DeliveryContext) -> list[HeldBack]:
+    """The files of this run that are held back, by URI."""
+    read = (documents.read_typed(ctx.objects, path, HeldBack) for path in ctx.objects.list(_folder(ctx)))
+    return sorted((one for one in read if one is not None), key=lambda one: one.uri)
+
+
+def _folder(ctx: DeliveryContext) -> str:
+    return f"advertisers/{ctx.config.name}/held_back/{ctx.run_key}"
+
+
+def _path(ctx: DeliveryContext, uri: str) -> str:
+    return f"{_folder(ctx)}/{hashlib.sha256(uri.encode()).hexdigest()[:24]}.json"
