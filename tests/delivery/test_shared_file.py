@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
+from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare
+from airflow_provider_tiktok_offline.delivery.sequences import send_prepared
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import GuardError
-from tests.delivery.world import World, rows
+from tests.delivery.world import NOW, World, rows
 
 
 def brand(number: int) -> dict[str, Any]:
@@ -39,6 +44,23 @@ def test_two_brands_at_once(world: World) -> None:
     validate(world.context("second/1", **brand(2)), stamp)
     assert world.deliver(stamp, world.context("first/1", **brand(1))).events == {"accepted": 3}
     assert world.deliver(stamp, world.context("second/1", **brand(2))).events == {"accepted": 2}
+
+
+def test_each_brand_gets_its_own_rows_of_prepared_events(world: World, tmp_path: Path) -> None:
+    """As from the file itself, whichever of the two a brand is delivered from."""
+    world.init_ledger()
+    stamp = world.drop(brands_rows())
+    sent = []
+    for number in (1, 2):
+        ctx = world.context(f"by hand/{number}", **brand(number))
+        prepare(
+            LocalFile(stamp["uri"]),
+            ctx.config.conversion_settings(),
+            as_of=NOW,
+            output=DirectoryParts(tmp_path / f"brand_{number}"),
+        )
+        sent.append(send_prepared(ctx, tmp_path / f"brand_{number}").events)
+    assert sent == [{"accepted": 3}, {"accepted": 2}]
 
 
 def test_a_file_that_nobody_divides_goes_to_one_advertiser(world: World) -> None:

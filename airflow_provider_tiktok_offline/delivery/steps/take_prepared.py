@@ -56,6 +56,7 @@ def take_prepared(ctx: DeliveryContext, directory: Path) -> ValidateResult:
             uri=str(directory.absolute()),
             file_name=manifest["file"],
             size=manifest["size"],
+            shared=bool(ctx.config.where),
         ),
         as_of=datetime.fromisoformat(manifest["as_of"]),
     )
