@@ -32,6 +32,8 @@ __all__ = ["ConversionFileSensor"]
 
 #: Seconds between two looks of the task itself, where the triggerer can't see the configuration: each starts a task.
 _TASK_LOOKS_EVERY = 300.0
+#: Seconds for which a server that does not answer is asked again on a day on which no file is due.
+_ASK_ON_CLOSED_DAYS = 3600.0
 
 
 class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
@@ -43,6 +45,9 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
 
     A server that doesn't answer is asked again at the next poke; a wrong password or host key fails at once. With
     ``missing_file: skip`` the task is skipped instead of failed when the time is over.
+
+    On a day on which no file is due the sensor looks once, and is skipped if there is nothing. If the server does not
+    answer, it is asked for an hour; then the task fails, since a file that has come may lie there.
 
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
     :param advertiser: the entry's name. (templated)
@@ -98,7 +103,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             try:
                 return super().execute(context)
             except AirflowSensorTimeout as late:
-                self._missing(late, context)
+                return self._over(late, context)
         # One look here first: a trigger that fires at once may overtake the scheduler (apache/airflow#66374).
         result = self.poke(context)
         if result:
@@ -204,11 +209,13 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except AirflowSensorTimeout as late:
-            self._missing(late, context)
+            return self._over(late, context)
 
     def _stale_at(self, context: Context) -> datetime | None:
         from airflow_provider_tiktok_offline.delivery.operations.notices import stale_at
 
+        if self._closed(context):
+            return None
         run = context["dag_run"]
         return stale_at(self.advertiser_config(), run.data_interval_end or run.run_after)
 
@@ -227,6 +234,23 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             fault = error if isinstance(error, TikTokOfflineError) else unexpected(error)
             self.log.error("The notification of the stale file failed; the sensor goes on waiting. %s", fault)
 
+    def _over(self, late: AirflowSensorTimeout, context: Context) -> object:
+        """What the task comes to when the time is over."""
+        if not self._closed(context):
+            self._missing(late, context)
+        day = self._day(context)
+        try:
+            with task_errors():
+                result = self._look_on_closed_day(context)
+        except TikTokOfflineError as error:
+            raise AirflowFailException(
+                f"No file is due on {day}, but the server does not answer, and a file that has come all the same would "
+                f"be passed over. Clear this task once it answers. {error}"
+            ) from None
+        if result is None:
+            raise late
+        return self._found(result)
+
     def _missing(self, late: AirflowSensorTimeout, context: Context) -> NoReturn:
         self._tell_stale(context)
         source = self.advertiser_config().source
@@ -234,17 +258,43 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             raise AirflowSkipException(f"No complete file appeared ({source.path}); missing_file says skip.") from None
         raise late
 
-    def _skip_closed_day(self, context: Context) -> None:
-        """Look once on a day on which no file is due: one that is there is taken, and waited for if it still grows."""
+    def _closed(self, context: Context) -> bool:
+        """Whether no file is due on this day, and none was handed over."""
         from airflow_provider_tiktok_offline.delivery.source.find_file import expected
 
-        if self._handed_over(context) is None and not expected(self.advertiser_config().source, self._day(context)):
-            from airflow_provider_tiktok_offline.delivery.source.find_file import find
+        source = self.advertiser_config().source
+        return self._handed_over(context) is None and not expected(source, self._day(context))
 
-            day = self._day(context)
-            look = find(self.delivery_context(context), day, previous=self._pending or ())
-            if not look.ready and not look.pending:
-                raise AirflowSkipException(f"No file is due on {day} (expected_days, closed_dates), and none came.")
+    def _skip_closed_day(self, context: Context) -> None:
+        """Look once on a day on which no file is due: one that is there is taken, and waited for if it still grows.
+
+        A server that does not answer is asked again as on other days, but not for long.
+        """
+        if not self._closed(context):
+            return
+        try:
+            self._look_on_closed_day(context)
+        except TikTokOfflineError as error:
+            if not error.retryable:
+                raise
+            self.timeout = min(self.timeout, _ASK_ON_CLOSED_DAYS)
+            self.log.warning(
+                "No file is due on %s, but the server does not answer: it is asked again for %.0f minutes. %s",
+                self._day(context), self.timeout / 60, error,
+            )  # fmt: skip
+
+    def _look_on_closed_day(self, context: Context) -> dict[str, object] | None:
+        """What is there on a day on which no file is due; None of a file that still grows.
+
+        :raises AirflowSkipException: if there is nothing.
+        """
+        from airflow_provider_tiktok_offline.delivery.source.find_file import find
+
+        day = self._day(context)
+        look = find(self.delivery_context(context), day, previous=self._pending or ())
+        if not look.ready and not look.pending:
+            raise AirflowSkipException(f"No file is due on {day} (expected_days, closed_dates), and none came.")
+        return look.to_dict() if look.ready else None
 
     def _tell_expected(self, context: Context) -> None:
         """Leave the place of the awaited file for the page in Airflow."""

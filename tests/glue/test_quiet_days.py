@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TaskDeferred
 
+from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.operators.conversions import ValidateConversionFileOperator
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from tests.glue.conftest import Inbox, Run
@@ -44,6 +46,44 @@ def test_a_file_of_such_a_day_that_still_grows_is_waited_for(inbox: Inbox) -> No
     settings = inbox.settings(settle_seconds=3600, **CLOSED[0])
     with pytest.raises(TaskDeferred):
         ConversionFileSensor(task_id="wait", settings=settings, deferrable=True).execute(Run().context())
+
+
+def test_a_server_that_is_down_on_such_a_day_is_not_waited_for_all_day(
+    inbox: Inbox, add_connection: Callable[[Connection], None]
+) -> None:
+    """It is asked for an hour. Then the task fails and says why: nobody knows whether a file came."""
+    settings = inbox.settings(**CLOSED[0])
+    assert settings.source.timeout_seconds > 3600
+    add_connection(inbox.server.connection("sftp_shop", port=1))
+    sensor = ConversionFileSensor(task_id="wait", settings=settings, deferrable=True)
+    with pytest.raises(TaskDeferred) as deferral:
+        sensor.execute(Run().context())
+    assert deferral.value.timeout is not None
+    assert timedelta(minutes=59) < deferral.value.timeout <= timedelta(hours=1)
+    with pytest.raises(AirflowFailException, match="No file is due on 2026-11-21, but the server does not answer"):
+        over(sensor)
+    with pytest.raises(AirflowFailException, match="No file is due on 2026-11-21, but the server does not answer"):
+        sense(inbox, timeout=0.1, poke_interval=0.05, **CLOSED[0])
+
+
+def test_a_server_that_answers_again_on_such_a_day_decides(
+    inbox: Inbox, add_connection: Callable[[Connection], None]
+) -> None:
+    """As at the first look: nothing there is skipped, a file is taken."""
+    add_connection(inbox.server.connection("sftp_shop", port=1))
+    sensor = ConversionFileSensor(task_id="wait", settings=inbox.settings(**CLOSED[0]), deferrable=True)
+    with pytest.raises(TaskDeferred):
+        sensor.execute(Run().context())
+    add_connection(inbox.server.connection("sftp_shop"))
+    with pytest.raises(AirflowSkipException, match="No file is due on 2026-11-21"):
+        over(sensor)
+    inbox.put(NAME)
+    assert [stamp["uri"].rpartition("/")[2] for stamp in over(sensor)["files"]] == [NAME]
+
+
+def over(sensor: ConversionFileSensor) -> Any:
+    """What a deferred task comes to when its time is over, as Airflow tells it."""
+    return sensor.resume_execution("__fail__", {"error": "Trigger timeout"}, Run().context())
 
 
 def validate(inbox: Inbox, content: bytes, **changes: Any) -> object:
