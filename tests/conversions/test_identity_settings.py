@@ -306,3 +306,25 @@ def test_a_word_keeps_its_meaning(before: dict[str, str], now: dict[str, str], a
     kept, given = (identity_settings(ConversionSettings(event_map=words), "shop") for words in (before, now))
     assert (not compare_event_set(kept.event_set, given).changed) is agree
     assert (not compare_source(kept.source, given).changed) is agree
+
+
+def test_what_stores_say_is_kept_as_they_say_it() -> None:
+    """A store without a time zone of its own is kept without one."""
+    stores = {"S1": Store(time_zone="Asia/Tokyo"), "S2": Store(phone_region="GB")}
+    kept = identity_settings(ConversionSettings(stores=stores), "shop").event_set
+    assert kept["stores.time_zone"] == {"S1": "Asia/Tokyo", "S2": ""}
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (ConversionSettings(), "rounded"),
+        (ConversionSettings(profile="liveramp"), "rounded"),
+        (ConversionSettings(profile="liveramp", severities={"amount_decimals": "warning"}), "as written"),
+    ],
+)
+def test_amounts_enter_ids_rounded_unless_the_feed_takes_them_as_written(
+    settings: ConversionSettings, expected: str
+) -> None:
+    """Only on LiveRamp's route, and only where other decimals are no error there."""
+    assert identity_settings(settings, "shop").source["amount_digits"] == expected

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import polars as pl
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.identifiers.phones import phone_column
+from airflow_provider_tiktok_offline.conversions.identifiers.phones import one_cell, phone_column
 from tests.conversions import phone_vectors
 from tests.conversions.phone_vectors import FIXED, MOBILE, RIGHT, RIGHT_NOTED, SILENT, Vector
 
@@ -45,6 +45,22 @@ ONCE_WRONG = [
 def test_cells_that_were_once_read_as_another_number(region: str, cell: str, number: str) -> None:
     """Country codes without plus, prefixes in front of them, and zeros in brackets are understood."""
     assert phone_column.read(pl.Series([cell]), region).struct.field("normal").to_list() == [number]
+
+
+@pytest.mark.parametrize(
+    ("region", "cell", "number"),
+    [
+        # The country code before the area code of the same digits: Bremen, not a line of Aurich.
+        ("DE", "494211234567", "+494211234567"),
+        # 00 before the region's own prefix 001: New York, not New Zealand.
+        ("SG", "0016463551234", "+16463551234"),
+    ],
+)
+def test_of_two_valid_readings_the_first_is_sent_with_a_note(region: str, cell: str, number: str) -> None:
+    """The country code before the area code, `00` before the region's own prefix; both ways to read a cell agree."""
+    (found,) = phone_column.read(pl.Series([cell]), region).to_list()
+    assert (found["normal"], found["doubt"]) == (number, "phone_two_readings")
+    assert one_cell.read(cell, region).normal == number
 
 
 def test_a_number_that_was_cut_off_is_dropped() -> None:

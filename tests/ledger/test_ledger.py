@@ -22,6 +22,7 @@ from airflow_provider_tiktok_offline.errors import (
 from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.corrections import acknowledge_identity, switch_route
 from airflow_provider_tiktok_offline.ledger.event_states import RETRY_WINDOW
+from airflow_provider_tiktok_offline.ledger.plan import receipts_folder
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import EVENT_SET, IDENTITY, LEASE, LOOKBACK, START, World, event_id
 
@@ -358,3 +359,26 @@ def test_a_part_with_the_same_characters_cut_otherwise_is_another_part(world: Wo
     whole, cut = pl.Series(["v2-ab", "c"]), pl.Series(["v2-a", "bc"])
     assert ledger.fingerprint(whole) == ledger.fingerprint(pl.Series(["v2-ab", "c"]))
     assert ledger.fingerprint(whole) != ledger.fingerprint(cut)
+
+
+def test_a_claim_of_a_delivery_that_beats_is_alive_however_old(world: World) -> None:
+    """The heartbeat counts, not the moment of the claim."""
+    first, second = world.enter("monday", "run-1"), world.enter("tuesday", "run-2")
+    world.plan(first, range(5))
+    for _ in range(3):
+        world.clock.advance(timedelta(seconds=LEASE / 2))
+        world.deliveries.heartbeat(world.deliveries.get(first))
+    assert world.plan(second, range(8)).counts["held"] == 5
+
+
+def test_a_damaged_receipt_is_named_when_it_is_folded(world: World) -> None:
+    """As the damage that it is, not as a fault of the table's writer."""
+    delivery = world.enter("monday")
+    plan = world.plan(delivery, range(3))
+    world.send(delivery, range(3))
+    path = sorted(world.objects.list(receipts_folder(world.ledger().root, plan, 0)))[-1]
+    found = world.objects.get(path)
+    assert found is not None
+    world.objects.put(path, found[0][:-1])
+    with pytest.raises(LedgerDamagedError):
+        world.ledger().settle(delivery)
