@@ -8,6 +8,7 @@ from pathlib import Path
 from airflow.sdk import DAG
 
 from airflow_provider_tiktok_offline.config import load_config
+from airflow_provider_tiktok_offline.notifications.delivery import UnconfirmedNotifier
 from airflow_provider_tiktok_offline.operators.maintenance import DoctorOperator, LedgerMaintenanceOperator
 
 CONFIG = str(Path(__file__).parent / "advertisers.yaml")
@@ -41,6 +42,9 @@ Both are safe beside a delivery and send nothing.
     # [START howto_ledger_maintenance]
     # One at a time: advertisers of one event set share its ledger.
     maintenance = LedgerMaintenanceOperator.partial(
-        task_id="maintenance", config=CONFIG, max_active_tis_per_dagrun=1
+        task_id="maintenance",
+        config=CONFIG,
+        max_active_tis_per_dagrun=1,
+        on_execute_callback=[UnconfirmedNotifier()],
     ).expand(advertiser=ADVERTISERS)
     # [END howto_ledger_maintenance]

@@ -214,6 +214,10 @@ class GuardConfig(Strict):
         stores: the store_codes that may occur.
         size_factor: how many times larger or smaller a file may be than the files of the last 28 days.
         on_breach: whether a breached limit stops the run, or waits for a person's approval in Airflow.
+        approvers: ids of the users in Airflow who may approve, as its auth manager knows them (the login, or the number
+            of FAB's user); without any, everybody who may answer the DAG's required actions.
+        approval_hours: how long the run waits for the answer; then the file counts as rejected and the run fails. null
+            waits without end, and the files of the days after it wait too.
     """
 
     max_events: Annotated[int, Field(ge=1, le=1_000_000_000_000)] | None = None
@@ -222,6 +226,8 @@ class GuardConfig(Strict):
     stores: list[str] | None = None
     size_factor: Annotated[float, Field(gt=1, le=1e6)] | None = None
     on_breach: Literal["stop", "approve"] = "stop"
+    approvers: tuple[str, ...] = ()
+    approval_hours: Annotated[float, Field(gt=0, le=24 * 28)] | None = 72
 
 
 class UploadConfig(Strict):
@@ -340,9 +346,11 @@ class NotificationsConfig(Strict):
 
     Attributes:
         events: what causes a notification: ``success``; ``failure``; ``gate``, too many rows rejected or a guard
-            breached; ``stale``, no file by ``no_file_by`` or within ``source.timeout_seconds``; ``drift``, a file with
-            less than usual was sent all the same; ``report``, the report task found that no ad tracks the event set,
-            attribution has fallen away, the grant was revoked or narrowed, or TikTok has an open incident.
+            breached; ``approval``, a file waits for a person; ``unconfirmed``, events without an answer are soon not
+            sent again by themselves; ``stale``, no file by ``no_file_by`` or within ``source.timeout_seconds``;
+            ``drift``, a file with less than usual was sent all the same; ``report``, the report task found that no ad
+            tracks the event set, attribution has fallen away, the grant was revoked or narrowed, or TikTok has an open
+            incident.
         email: addresses (apache-airflow-providers-smtp).
         smtp_conn_id: connection of the mail server; its extra holds ``from_email``.
         slack_conn_id: connection of a Slack incoming webhook (apache-airflow-providers-slack).
@@ -352,9 +360,15 @@ class NotificationsConfig(Strict):
         values: whether messages hold sums of money; without it, shares in percent.
     """
 
-    events: tuple[Literal["success", "failure", "gate", "stale", "drift", "report"], ...] = (
-        "failure", "gate", "stale", "drift", "report",
-    )  # fmt: skip
+    events: tuple[Literal["success", "failure", "gate", "approval", "unconfirmed", "stale", "drift", "report"], ...] = (
+        "failure",
+        "gate",
+        "approval",
+        "unconfirmed",
+        "stale",
+        "drift",
+        "report",
+    )
     email: tuple[str, ...] = ()
     smtp_conn_id: str = "smtp_default"
     slack_conn_id: str | None = None

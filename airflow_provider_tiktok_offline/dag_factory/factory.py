@@ -136,7 +136,8 @@ def build_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
                 before = ValidateConversionFileOperator(files=wait.output, **options)
                 deliveries = before.output
             case "normalize_hash":
-                before = _approved(config, NormalizeHashOperator(deliveries=deliveries, **options), common)
+                hashed = NormalizeHashOperator(deliveries=deliveries, **options)
+                before = _approved(config, hashed, {**own["approve"], **common})
                 deliveries = before.output
             case "dedupe":
                 before = DedupeOperator(deliveries=deliveries, **options)
@@ -189,14 +190,14 @@ def _dags(config: AdvertiserConfig, path: str, wanted: str | None) -> Iterator[D
         yield build_report_dag(config, path)
 
 
-def _approved(config: AdvertiserConfig, prepared: BaseOperator, common: dict[str, Any]) -> BaseOperator:
+def _approved(config: AdvertiserConfig, prepared: BaseOperator, options: dict[str, Any]) -> BaseOperator:
     """The task whose deliveries go on: the approval of the prepared ones, if the advertiser asks for it."""
     if "approve" not in (config.guards.on_breach, config.drift):
         return prepared
     # Human-in-the-loop operators are slow to import, and few advertisers ask for one.
     from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator
 
-    return ApproveDeliveryOperator(task_id="approve", deliveries=prepared.output, **common)
+    return ApproveDeliveryOperator(task_id="approve", deliveries=prepared.output, **options)
 
 
 def _beside(namespace: Mapping[str, object], path: str | os.PathLike[str]) -> Path:

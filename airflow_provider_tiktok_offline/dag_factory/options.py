@@ -13,12 +13,14 @@ from airflow.sdk import timezone
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig, ReportsConfig
 from airflow_provider_tiktok_offline.notifications.delivery import (
+    ApprovalNotifier,
     DeliveryFailedNotifier,
     DeliverySucceededNotifier,
     DriftNotifier,
     GateBreachedNotifier,
     StaleFeedNotifier,
     TikTokReportNotifier,
+    UnconfirmedNotifier,
 )
 from airflow_provider_tiktok_offline.notifications.liveramp import LiveRampConfirmationNotifier
 from airflow_provider_tiktok_offline.timetables import data_intervals
@@ -89,14 +91,19 @@ def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
     return {
         "wait_for_file": {
             "on_stale_callback": StaleFeedNotifier(settings=config) if "stale" in events else None,
+            "on_execute_callback": _unconfirmed(config),
         },
         "validate": {
             "on_failure_callback": gate,
             "on_success_callback": [DriftNotifier(settings=config)] if "drift" in events else [],
         },
+        "approve": {
+            "on_failure_callback": gate,
+            "on_ask_callback": ApprovalNotifier(settings=config) if "approval" in events else None,
+        },
         "dedupe": {"on_failure_callback": gate},
         "upload": {} if config.pool is None else {"pool": config.pool},
-        "deliver": {"on_success_callback": confirmation},
+        "deliver": {"on_success_callback": confirmation, "on_failure_callback": gate},
         "summary": {
             # Without a URI of its own: for one, Airflow would load every provider at each parse.
             "outlets": [Asset(PREFIX + config.name)],
@@ -110,7 +117,17 @@ def report_options(config: AdvertiserConfig) -> dict[str, Any]:
     """The arguments of the report task that others do not have."""
     events: tuple[str, ...] = () if config.notifications is None else config.notifications.events
     notifiers = [TikTokReportNotifier(settings=config)] if "report" in events else []
-    return {"on_success_callback": notifiers, "on_failure_callback": notifiers}
+    return {
+        "on_success_callback": notifiers,
+        "on_failure_callback": notifiers,
+        "on_execute_callback": _unconfirmed(config),
+    }
+
+
+def _unconfirmed(config: AdvertiserConfig) -> list[UnconfirmedNotifier]:
+    """Looked at when a run starts, whose predecessors may have left something open."""
+    wanted = config.notifications is not None and "unconfirmed" in config.notifications.events
+    return [UnconfirmedNotifier(settings=config)] if wanted and config.route == "tiktok" else []
 
 
 @cache

@@ -145,9 +145,9 @@ class DeliveryTask:
             log.warning("There is no link to the report: %s", error)
             return
         for path in found[:1]:
-            self.report_link = _signed(ctx, path)
-            if self.report_link is None and "ti" in context:
-                self.report_link = page_link(context["ti"], ctx.config.state_uri, path)
+            # The page also finds the advertiser's other reports by it.
+            page = page_link(context["ti"], ctx.config.state_uri, path) if "ti" in context else None
+            self.report_link = _signed(ctx, path) or page
 
 
 def _signed(ctx: DeliveryContext, path: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, ClassVar, cast
 from urllib.parse import quote
@@ -13,6 +14,8 @@ from asgiref.sync import sync_to_async
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import GateExceededError, GuardError, TikTokOfflineError, UnexpectedError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, TaskFailedError
+from airflow_provider_tiktok_offline.glue.file_day import file_day
+from airflow_provider_tiktok_offline.glue.report_pages import delivery_link
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
 
 if TYPE_CHECKING:
@@ -21,16 +24,22 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_tiktok_offline.delivery.operations.notices import Event, Notice
+    from airflow_provider_tiktok_offline.delivery.state.advertiser_status import DeliveryStatus
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
 __all__ = [
+    "ApprovalNotifier",
     "DeliveryFailedNotifier",
     "DeliverySucceededNotifier",
     "DriftNotifier",
     "GateBreachedNotifier",
     "StaleFeedNotifier",
     "TikTokReportNotifier",
+    "UnconfirmedNotifier",
 ]
+
+#: Why, where no error says it, and further facts by name.
+News = tuple[str | None, list[tuple[str, str]]]
 
 
 class DeliveryNotifier(DeliveryTask, BaseNotifier):
@@ -47,6 +56,7 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
 
     template_fields: Sequence[str] = ("config", "advertiser")
     event: ClassVar[Event]
+    _task: object = None
 
     def __init__(
         self,
@@ -62,57 +72,66 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         self.settings = settings
 
     def notify(self, context: Context) -> None:
-        notice = self._notice(context)
-        if notice is None:
-            return
         failed: list[UnexpectedError] = []
-        for channel in self._channels(notice):
-            try:
-                channel.notify(context)
-            except Exception as error:
-                failed.append(unexpected(error))
+        for notice in self._notices(context):
+            for channel in self._channels(notice):
+                try:
+                    channel.notify(context)
+                except Exception as error:
+                    failed.append(unexpected(error))
         self._raise_first(failed)
 
     async def async_notify(self, context: Context) -> None:
-        notice = await sync_to_async(self._notice)(context)
-        if notice is None:
-            return
         failed: list[UnexpectedError] = []
-        for channel in self._channels(notice):
-            try:
-                await _notify(channel, context)
-            except Exception as error:
-                failed.append(unexpected(error))
+        for notice in await sync_to_async(self._notices)(context):
+            for channel in self._channels(notice):
+                try:
+                    await _notify(channel, context)
+                except Exception as error:
+                    failed.append(unexpected(error))
         self._raise_first(failed)
 
     def applies(self, error: BaseException | None) -> bool:  # noqa: ARG002 - some kinds look at it
         """Whether this applies to a task that ended with that error; None where none is known."""
         return True
 
-    def _notice(self, context: Context) -> Notice | None:
-        from airflow_provider_tiktok_offline.delivery.operations.notices import notice
+    def _notices(self, context: Context) -> list[Notice]:
+        from airflow_provider_tiktok_offline.delivery.operations.notices import Places, notice
 
         error = _own_error(context.get("exception"))
+        self._task = getattr(context.get("ti"), "task", None) or context.get("task")
         config = self.advertiser_config()
         wanted = config.notifications
         if wanted is None or self.event not in wanted.events or not self.applies(error):
-            return None
+            return []
         ctx = self.delivery_context(_with_run(context))
-        if not self.is_news(ctx):
+        reason = _reason(context, error)
+        dag_id = str(ctx.holder.partition("/")[0])
+        places = Places(_links(context), partial(delivery_link, dag_id))
+        return [
+            notice(ctx, self.event, reason=why or reason, day=self._day(context, config), more=more, places=places)
+            for why, more in self.news(ctx, reason, context)
+        ]
+
+    def news(self, ctx: DeliveryContext, reason: str | None, context: Context) -> list[News]:  # noqa: ARG002
+        """What nobody was notified of yet.
+
+        :param reason: why the task ended, in words; None if it succeeded.
+        """
+        return [(None, [])]
+
+    def advertiser_config(self) -> AdvertiserConfig:
+        """The advertiser's typed settings; without an advertiser of its own, those of the task that it is given to."""
+        if self.settings is None and self.config is None and isinstance(self._task, DeliveryTask):
+            return self._task.advertiser_config()
+        return super().advertiser_config()
+
+    def _day(self, context: Context, config: AdvertiserConfig) -> date | None:
+        """The day whose file the run is for; a deadline does not name it."""
+        try:
+            return file_day(config, context)
+        except (TikTokOfflineError, AttributeError):
             return None
-        reason = self.found(ctx) or _reason(context, error)
-        return notice(ctx, self.event, reason=reason, day=self._day(context), links=_links(context))
-
-    def is_news(self, ctx: DeliveryContext) -> bool:  # noqa: ARG002 - some kinds look at it
-        """Whether there is something that nobody was notified of yet."""
-        return True
-
-    def found(self, ctx: DeliveryContext) -> str | None:  # noqa: ARG002 - some kinds look at it
-        """What there is to tell, where no error says it."""
-        return None
-
-    def _day(self, context: Context) -> date | None:  # noqa: ARG002 - some kinds know it
-        return None
 
     def _channels(self, notice: Notice) -> Iterator[BaseNotifier]:
         wanted = self.advertiser_config().notifications
@@ -146,26 +165,38 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
 
 
 class DeliverySucceededNotifier(DeliveryNotifier):
-    """The run has delivered its files; one notification a run. For ``on_success_callback`` of the summary."""
+    """The run has delivered its files; one notification for them. For ``on_success_callback`` of the summary."""
 
     event = "success"
 
-    def is_news(self, ctx: DeliveryContext) -> bool:
-        from airflow_provider_tiktok_offline.delivery.operations.notices import claim_of_run
+    def news(self, ctx: DeliveryContext, reason: str | None, context: Context) -> list[News]:  # noqa: ARG002
+        from airflow_provider_tiktok_offline.delivery.operations.notified import claim_state
 
-        return claim_of_run(ctx, "success")
+        return [(None, [])] if claim_state(ctx, "success") else []
 
 
 class DeliveryFailedNotifier(DeliveryNotifier):
-    """The run failed, or did not end by its deadline. For ``on_failure_callback`` of the summary, or a deadline."""
+    """The run failed, or did not end by its deadline. For ``on_failure_callback`` of the summary, or a deadline.
+
+    One notification for the same files and reason, and none where that of the gate says the same.
+    """
 
     event = "failure"
+
+    def news(self, ctx: DeliveryContext, reason: str | None, context: Context) -> list[News]:  # noqa: ARG002
+        from airflow_provider_tiktok_offline.delivery.operations.notified import claim_state, stopped_by_breach
+
+        wanted = ctx.config.notifications
+        if wanted is not None and "gate" in wanted.events and stopped_by_breach(ctx):
+            return []
+        return [(None, [])] if claim_state(ctx, "failure", reason or "") else []
 
 
 class GateBreachedNotifier(DeliveryNotifier):
     """Too many rows were rejected, or a guard was breached: nothing was sent.
 
-    For ``on_failure_callback`` of validate and dedupe; other failures are not its concern.
+    One notification for the same files and reason. For ``on_failure_callback`` of the tasks before the upload; other
+    failures are not its concern.
     """
 
     event = "gate"
@@ -173,16 +204,62 @@ class GateBreachedNotifier(DeliveryNotifier):
     def applies(self, error: BaseException | None) -> bool:
         return isinstance(error, GateExceededError | GuardError)
 
+    def news(self, ctx: DeliveryContext, reason: str | None, context: Context) -> list[News]:  # noqa: ARG002
+        from airflow_provider_tiktok_offline.delivery.operations.notified import claim_state
+
+        return [(None, [])] if claim_state(ctx, "gate", reason or "") else []
+
+
+class ApprovalNotifier(DeliveryNotifier):
+    """A file waits for a person's approval; one notification for the same file and breaches.
+
+    For ``on_ask_callback`` of ``ApproveDeliveryOperator``.
+    """
+
+    event = "approval"
+
+    def news(self, ctx: DeliveryContext, reason: str | None, context: Context) -> list[News]:  # noqa: ARG002
+        from airflow_provider_tiktok_offline.delivery.operations.notices import approval_facts
+        from airflow_provider_tiktok_offline.delivery.operations.notified import claim_state
+
+        breaches = cast("Mapping[str, tuple[str, ...]]", context.get("breaches", {}))
+        words = "; ".join(one for found in breaches.values() for one in found)
+        if not claim_state(ctx, "approval", words, delivery_ids=sorted(breaches)):
+            return []
+        answer = context.get("approval_link")
+        link = [("Approval", str(answer))] if answer else []
+        return [(None, [*approval_facts(breaches, ctx.config, ctx.clock.now()), *link])]
+
+
+class UnconfirmedNotifier(DeliveryNotifier):
+    """Events without an answer: within 24 hours they are not sent again by themselves, or no longer now.
+
+    One notification for each of the two. For ``on_execute_callback`` of a task that starts at least once a day; without
+    an advertiser it looks at that of its task.
+    """
+
+    event = "unconfirmed"
+
+    def news(self, ctx: DeliveryContext, reason: str | None, context: Context) -> list[News]:  # noqa: ARG002
+        from airflow_provider_tiktok_offline.delivery.operations.doubts import new_doubts
+        from airflow_provider_tiktok_offline.delivery.operations.notices import unconfirmed_facts
+
+        return [(None, [*unconfirmed_facts(doubt, ctx.config), *_pages(doubt.delivery)]) for doubt in new_doubts(ctx)]
+
+    def _day(self, context: Context, config: AdvertiserConfig) -> date | None:  # noqa: ARG002 - of another file
+        return None
+
 
 class DriftNotifier(DeliveryNotifier):
-    """A file has less than the files before it; one notification a run. For ``on_success_callback`` of validate."""
+    """A file has less than the files before it; one notification a file. For ``on_success_callback`` of validate."""
 
     event = "drift"
 
-    def is_news(self, ctx: DeliveryContext) -> bool:
-        from airflow_provider_tiktok_offline.delivery.operations.notices import claim_of_run, has_drifted
+    def news(self, ctx: DeliveryContext, reason: str | None, context: Context) -> list[News]:  # noqa: ARG002
+        from airflow_provider_tiktok_offline.delivery.operations.notices import has_drifted
+        from airflow_provider_tiktok_offline.delivery.operations.notified import claim_state
 
-        return has_drifted(ctx) and claim_of_run(ctx, "drift")
+        return [(None, [])] if has_drifted(ctx) and claim_state(ctx, "drift") else []
 
 
 class TikTokReportNotifier(DeliveryNotifier):
@@ -194,16 +271,12 @@ class TikTokReportNotifier(DeliveryNotifier):
     """
 
     event = "report"
-    _news: Sequence[str] = ()
 
-    def is_news(self, ctx: DeliveryContext) -> bool:
+    def news(self, ctx: DeliveryContext, reason: str | None, context: Context) -> list[News]:  # noqa: ARG002
         from airflow_provider_tiktok_offline.delivery.operations.alerts import take_unnotified
 
-        self._news = take_unnotified(ctx)
-        return bool(self._news)
-
-    def found(self, ctx: DeliveryContext) -> str | None:  # noqa: ARG002 - is_news has taken it
-        return " ".join(self._news)
+        found = take_unnotified(ctx)
+        return [(" ".join(found), [])] if found else []
 
 
 class StaleFeedNotifier(DeliveryNotifier):
@@ -214,15 +287,13 @@ class StaleFeedNotifier(DeliveryNotifier):
 
     event = "stale"
 
-    def _notice(self, context: Context) -> Notice | None:
+    def news(self, ctx: DeliveryContext, reason: str | None, context: Context) -> list[News]:  # noqa: ARG002
         from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 
-        if deliveries_of_run(self.delivery_context(_with_run(context))):
-            return None
-        return super()._notice(context)
+        return [] if deliveries_of_run(ctx) else [(None, [])]
 
-    def _day(self, context: Context) -> date | None:
-        return cast("date | None", context.get("file_day"))
+    def _day(self, context: Context, config: AdvertiserConfig) -> date | None:
+        return cast("date | None", context.get("file_day")) or super()._day(context, config)
 
 
 async def _notify(channel: BaseNotifier, context: Context) -> None:
@@ -254,9 +325,23 @@ def _links(context: Context) -> list[tuple[str, str]]:
     run: object = context["dag_run"]
     dag_id, run_id = getattr(run, "dag_id", None), getattr(run, "run_id", None)
     base = conf.get("api", "base_url", fallback="").rstrip("/")
-    links = [("Run's page", f"{base}/dags/{dag_id}/runs/{quote(str(run_id), safe='')}")] if base and dag_id else []
+    links = [("Run's page", _run_page(str(dag_id), str(run_id)))] if base and dag_id else []
     log_url = getattr(context.get("ti"), "log_url", None)
     return [*links, ("Log", str(log_url))] if log_url else links
+
+
+def _pages(delivery: DeliveryStatus) -> list[tuple[str, str]]:
+    """The page of the run that worked on a delivery last, and that of its report."""
+    dag_id, _, run_id = delivery.run.partition("/")
+    report = delivery_link(dag_id, delivery.delivery_id)
+    if report is None or dag_id == "cli":
+        return []
+    return [("Report", report), ("Run of that file", _run_page(dag_id, run_id))]
+
+
+def _run_page(dag_id: str, run_id: str) -> str:
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"{base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
 
 
 def _with_run(context: Context) -> Context:

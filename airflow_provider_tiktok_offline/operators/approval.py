@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, conf
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
+from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
 from airflow_provider_tiktok_offline.operators.base import delivery_ids
 
 if TYPE_CHECKING:
@@ -25,12 +28,15 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
 
     Stands between ``normalize_hash`` and ``dedupe`` where ``guards.on_breach`` or ``drift`` is ``approve``. What is
     approved is kept with the delivery, so that exactly these breaches pass; a rejection fails the task, and nothing is
-    sent.
+    sent. ``guards.approvers`` and ``guards.approval_hours`` say who may answer, and after which time the file counts as
+    rejected.
 
     :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
     :param advertiser: the entry's name. (templated)
     :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
+    :param on_ask_callback: called with the context when somebody is asked; it finds there the ``breaches`` by delivery
+        id and the ``approval_link``.
     """
 
     template_fields: Sequence[str] = ("config", "advertiser", "deliveries")
@@ -43,19 +49,31 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         advertiser: str | None = None,
         settings: AdvertiserConfig | Mapping[str, object] | None = None,
         subject: str = "A conversion file breaches a guard",
+        on_ask_callback: Callable[[Context], object] | None = None,
         **kwargs: Any,
     ) -> None:
         use_retry_policy(kwargs)
         super().__init__(subject=subject, fail_on_reject=True, **kwargs)
         self.name_advertiser(config, advertiser, settings)
         self.deliveries = deliveries
+        self.on_ask_callback = on_ask_callback
 
     def execute(self, context: Context) -> object:
         found = self._breaches(context)
         if not found:
             return {"deliveries": self._ids()}
+        with task_errors():
+            guards = self.advertiser_config().guards
         lines = [f"- {breach}" for breaches in found.values() for breach in breaches]
-        self.body = "\n".join([*lines, "", "Approve to send it all the same; reject to send nothing."])
+        lines += ["", "Approve to send it all the same; reject to send nothing."]
+        if guards.approvers:
+            self.assigned_users = [{"id": one, "name": one} for one in guards.approvers]
+        if guards.approval_hours is not None:
+            self.response_timeout = timedelta(hours=guards.approval_hours)
+            self.defaults = [self.REJECT]
+            lines.append(f"Without an answer within {guards.approval_hours:g} hours it counts as rejected.")
+        self.body = "\n".join(lines)
+        self._notify(context, found)
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, object]) -> dict[str, list[str]]:
@@ -65,12 +83,26 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
             super().execute_complete(context, event)
         except HITLRejectException:
             # A retry would ask again.
-            raise AirflowFailException("Rejected: nothing is sent. Clear this task to be asked again.") from None
+            why = "Rejected" if event.get("responded_by_user") else "Nobody answered in time, which counts as rejected"
+            raise AirflowFailException(f"{why}: nothing is sent. Clear this task to be asked again.") from None
         with task_errors():
             ctx = self.delivery_context(context)
             for delivery_id, breaches in self._breaches(context).items():
                 approve(ctx, delivery_id, breaches)
         return {"deliveries": self._ids()}
+
+    def _notify(self, context: Context, found: Mapping[str, tuple[str, ...]]) -> None:
+        """Say that somebody is asked; a message that can't be sent does not end the wait."""
+        if self.on_ask_callback is None:
+            return
+        link = (
+            self.generate_link_to_ui(task_instance=context["ti"]) if conf.get("api", "base_url", fallback="") else None
+        )
+        try:
+            self.on_ask_callback(cast("Context", {**context, "breaches": found, "approval_link": link}))
+        except Exception as error:
+            fault = error if isinstance(error, TikTokOfflineError) else unexpected(error)
+            self.log.error("The notification of the approval failed; the task goes on waiting. %s", fault)
 
     def _ids(self) -> list[str]:
         return delivery_ids(self.deliveries)

@@ -223,10 +223,10 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         """Tell once a day that there is no file; a message that can't be sent does not end the wait."""
         if self.on_stale_callback is None:
             return
-        from airflow_provider_tiktok_offline.delivery.operations.notices import claim_notification
+        from airflow_provider_tiktok_offline.delivery.operations.notified import claim_day
 
         day = self._day(context)
-        if not claim_notification(self.delivery_context(context), "stale", day):
+        if not claim_day(self.delivery_context(context), "stale", day):
             return
         try:
             self.on_stale_callback(cast("Context", {**context, "file_day": day}))

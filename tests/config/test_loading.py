@@ -289,7 +289,7 @@ def test_notifications_need_somebody_to_tell(tmp_path: Path) -> None:
     assert told is not None
     assert (told.no_file_by, told.events) == (
         time(10, 30),
-        ("failure", "gate", "stale", "drift", "report"),
+        ("failure", "gate", "approval", "unconfirmed", "stale", "drift", "report"),
     )
 
 

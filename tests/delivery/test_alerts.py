@@ -9,14 +9,21 @@ import pytest
 
 from airflow_provider_tiktok_offline.delivery.operations.alerts import attribution_fallen, note_alerts, take_unnotified
 from airflow_provider_tiktok_offline.delivery.operations.attribution import read_attribution
-from airflow_provider_tiktok_offline.delivery.operations.notices import notice
+from airflow_provider_tiktok_offline.delivery.operations.doubts import new_doubts
+from airflow_provider_tiktok_offline.delivery.operations.notices import notice, unconfirmed_facts
+from airflow_provider_tiktok_offline.delivery.operations.notified import claim_state
+from airflow_provider_tiktok_offline.delivery.operations.status import note_run
 from airflow_provider_tiktok_offline.delivery.state.advertiser_status import (
     AdvertiserStatus,
     AttributionDay,
     DeliveryStatus,
 )
+from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep
+from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
+from airflow_provider_tiktok_offline.errors import OutcomeUnknownError, UnsettledError
 from airflow_provider_tiktok_offline.simulator.ads import NewAds
 from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
+from airflow_provider_tiktok_offline.simulator.faults import Fault
 from tests.delivery.world import World, rows
 
 TODAY = date(2026, 11, 22)
@@ -102,3 +109,64 @@ def test_a_message_holds_shares_instead_of_turnover(world: World) -> None:
     assert dict(notice(open_book, "failure").facts)["Values"] == "40.00 USD accepted"
     late = dict(notice(world.context("daily/2", notifications=NOTIFIED), "stale", day=date(2026, 11, 21)).facts)
     assert late["Expected"].endswith("/drop/conversions_20261121.csv")
+
+
+def test_a_state_is_news_once_whatever_its_numbers_are(world: World) -> None:
+    """The same words about the same file are no news, another day or in another run; other words are."""
+    one, other = world.context("daily/1"), world.context("daily/2")
+    assert claim_state(one, "failure", "140 events unconfirmed", delivery_ids=["d-1"])
+    world.clock.advance(timedelta(days=1))
+    assert not claim_state(other, "failure", "1,200 events unconfirmed", delivery_ids=["d-1"])
+    assert claim_state(one, "failure", "upload failed", delivery_ids=["d-1"])
+    assert claim_state(one, "failure", "140 events unconfirmed", delivery_ids=["d-2"])
+    assert claim_state(one, "failure", "no file")
+    assert claim_state(other, "failure", "no file")
+    kept = set(one.objects.list("advertisers/corner_shop/notified"))
+    assert len(kept) == 5
+    world.clock.advance(timedelta(days=one.config.ledger.retention_days))
+    sweep(one)
+    assert len(one.objects.list("advertisers/corner_shop/notified")) == 4
+    world.clock.advance(timedelta(days=2))
+    sweep(one)
+    assert not one.objects.list("advertisers/corner_shop/notified")
+
+
+def test_unconfirmed_events_are_told_before_their_time_is_over_and_after_it(world: World) -> None:
+    """A day before, once; when it is over, once; with file, day, count, time and what to do."""
+    world.init_ledger()
+    ctx, berlin = world.context(), world.config(time_zone="Europe/Berlin")
+    world.simulator.control.add(Fault(kind="drop", taken=True, count=3))
+    with pytest.raises(OutcomeUnknownError):
+        world.deliver(world.drop(rows(1, 12)), ctx)
+    with pytest.raises(UnsettledError):
+        summarize_all(ctx)
+    note_run(ctx, date(2026, 11, 21))
+    assert new_doubts(ctx) == []
+    world.clock.advance(timedelta(hours=21))
+    [near] = new_doubts(world.context("maintenance/1"))
+    assert new_doubts(ctx) == []
+    facts = dict(unconfirmed_facts(near, berlin))
+    assert facts["Day"] == "2026-11-21"
+    assert facts["Unconfirmed"].startswith("12 events")
+    assert facts["Sent again until"] == "2026-11-24 06:00 Europe/Berlin (2026-11-24 05:00 UTC)"
+    assert facts["File"].endswith("/drop/conversions_20261121.csv")
+    assert "Clear upload and what follows in daily/run-1" in facts["Next"]
+    world.clock.advance(timedelta(hours=24))
+    [over] = new_doubts(ctx)
+    assert new_doubts(ctx) == []
+    facts = dict(unconfirmed_facts(over, berlin))
+    assert facts["Sent again until"].endswith("which is over")
+    assert "ledger resolve --advertiser corner_shop --assume-sent` or `--resend`" in facts["Next"]
+
+
+def test_answered_events_are_no_doubt(world: World) -> None:
+    """The upload was cleared in time: nobody is told."""
+    world.init_ledger()
+    ctx = world.context()
+    world.simulator.control.add(Fault(kind="drop", taken=True, count=3))
+    stamp = world.drop(rows(1, 12))
+    with pytest.raises(OutcomeUnknownError):
+        world.deliver(stamp, ctx)
+    world.deliver(stamp, ctx)
+    world.clock.advance(timedelta(hours=21))
+    assert new_doubts(ctx) == []

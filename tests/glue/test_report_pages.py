@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sqlite3
@@ -9,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,35 @@ def test_a_report_on_a_disk_is_shown_behind_airflows_login(airflow_world: Airflo
     assert forged["viewer"]["status"] == 404
     assert path.name not in forged["viewer"]["text"]
     assert {one["viewer"]["status"] for one in wrong} == {404}
+
+
+def test_a_report_is_found_by_its_deliverys_id(airflow_world: AirflowWorld, airflow: AirflowRunner) -> None:
+    """Below the folder that a task of the same DAG has signed: also that of another file, and of no other DAG."""
+    paths = [airflow_world.write(f"gate_{name}.csv", 100, seed=seed) for name, seed in (("one", 76), ("two", 77))]
+    ids = []
+    for path in paths:
+        # Airflow forgets the run before, as when its database is cleaned: the second one's task alone has signed.
+        run = airflow.run(DAG_ID, conf={"file": str(path)})
+        status = airflow_world.xcom(run.run_id, "gate", "tiktok_offline_status")
+        ids.append(status["deliveries"][0]["delivery_id"])
+    secret = airflow_world.folder / "secret" / "advertisers" / "shop" / "deliveries" / ids[0]
+    secret.mkdir(parents=True)
+    (secret / "report.html").write_text("not for you")
+    place = Place(str(airflow_world.folder / "secret"), "advertisers/shop/deliveries/d-1/report.html")
+    unsigned = base64.urlsafe_b64encode(json.dumps(astuple(place)).encode()).decode()
+    forge(airflow_world, run.run_id, f"{unsigned}.{'0' * 64}")
+    link = f"/tiktok-offline/report?dag_id={DAG_ID}&delivery_id="
+    wrong = [
+        f"{link}{ids[0]}".replace(DAG_ID, "tiktok_offline_maintenance"), f"{link}../{ids[0]}", f"{link}d-unknown",
+        f"{link}", f"{link}{ids[0]}&delivery_id={ids[1]}", f"{link}a%00b",
+    ]  # fmt: skip
+    first, second, *refused = asked(airflow_world, f"{link}{ids[0]}", f"{link}{ids[1]}", *wrong)
+    for shown, path in ((first, paths[0]), (second, paths[1])):
+        assert shown["nobody"]["status"] == 401
+        assert shown["viewer"]["status"] == 200
+        assert path.name in shown["viewer"]["text"]
+        assert "not for you" not in shown["viewer"]["text"]
+    assert {one["viewer"]["status"] for one in refused} == {404}
 
 
 TASK = Task("dag", "run", "gate", -1)

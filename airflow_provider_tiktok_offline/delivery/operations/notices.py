@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from html import escape
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.conversions.report.report import money
@@ -18,12 +18,17 @@ from airflow_provider_tiktok_offline.delivery.state.delivery_summary import read
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 from airflow_provider_tiktok_offline.delivery.state.step_results import Values
 
-Event = Literal["success", "failure", "gate", "stale", "drift", "report"]
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.delivery.operations.doubts import Doubt
+
+Event = Literal["success", "failure", "gate", "approval", "unconfirmed", "stale", "drift", "report"]
 
 _SUBJECTS: dict[Event, str] = {
     "success": "delivered",
     "failure": "the delivery failed",
     "gate": "nothing was sent, a gate or guard is breached",
+    "approval": "somebody has to approve the file",
+    "unconfirmed": "events without an answer need a decision",
     "stale": "no file yet",
     "drift": "the file has less than usual",
     "report": "TikTok's side needs a look",
@@ -32,6 +37,7 @@ _SUBJECTS: dict[Event, str] = {
 _NEXT: dict[Event, str] = {
     "failure": "Read the failed task's log; clear it once the cause is mended. Nothing is sent twice.",
     "gate": "Read the report. Have the export mended, or raise the limit in advertisers.yaml, and clear the task.",
+    "approval": "Read the report. Approve in Airflow to send the file, or reject it: then nothing of it is sent.",
     "stale": "Ask whoever exports the file. A late file is still taken by this run or the next.",
     "drift": "Ask whoever exports the file whether something is missing. If it is, a complete file can be sent too.",
 }
@@ -78,20 +84,34 @@ class Notice:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a reader of a notice looks further.
+
+    Attributes:
+        links: by name.
+        report: delivery id -> the page of its report; None for where the report lies.
+    """
+
+    links: Iterable[tuple[str, str]] = ()
+    report: Callable[[str], str | None] = field(default=lambda _: None)
+
+
 def notice(
     ctx: DeliveryContext,
     event: Event,
     *,
     reason: str | None = None,
     day: date | None = None,
-    links: Iterable[tuple[str, str]] = (),
+    more: Iterable[tuple[str, str]] = (),
+    places: Places = Places(),
 ) -> Notice:
     """Say what became of a run.
 
     :param event: what happened.
     :param reason: why, in the words of an error of this package.
-    :param day: the day whose file is missing.
-    :param links: further places to look at, by name.
+    :param day: the day whose file the run is for.
+    :param more: further facts, by name.
     """
     config = ctx.config
     facts = [("Advertiser", config.name), ("Route", f"{config.route}, {config.mode}"), ("Run", ctx.holder)]
@@ -101,25 +121,29 @@ def notice(
         facts.append(("Expected", config.source.path if day is None else source_uri(config.source, day)))
     if reason is not None:
         facts.append(("Why", reason))
-    for delivery_id in deliveries_of_run(ctx):
-        facts += _delivery(ctx, delivery_id)
+    # The report task and a look at what is unconfirmed are not about the files of their own run.
+    for delivery_id in () if event in ("report", "unconfirmed") else deliveries_of_run(ctx):
+        facts += _delivery(ctx, delivery_id, places)
+    facts += more
     if event in _NEXT:
         facts.append(("Next", _NEXT[event]))
-    facts += links
+    facts += places.links
     live = "" if ctx.live else f" ({config.mode})"
     return Notice(event, f"{config.name}: {_SUBJECTS[event]}{live}", tuple(facts))
 
 
-def _delivery(ctx: DeliveryContext, delivery_id: str) -> Iterator[tuple[str, str]]:
+def _delivery(ctx: DeliveryContext, delivery_id: str, places: Places) -> Iterator[tuple[str, str]]:
     state = ctx.deliveries.find(delivery_id)
     if state is None:
         return
-    yield "File", state.file_name
+    yield "File", state.uri
     report = read_report(ctx, delivery_id)
     if report is not None:
         yield "Rows", ", ".join(f"{_count(getattr(report, name))} {name.removeprefix('rows_')}" for name in _CLASSES)
         if report.drift:
             yield "Less than usual", "; ".join(report.drift)
+        if report.values.get("valid") and ctx.config.notifications is not None and ctx.config.notifications.values:
+            yield "Value of valid rows", money(report.values["valid"])
     summary = read_summary(ctx, delivery_id)
     if summary is not None:
         if summary.events:
@@ -129,7 +153,55 @@ def _delivery(ctx: DeliveryContext, delivery_id: str) -> Iterator[tuple[str, str
         if summary.open:
             yield "Open", summary.open
     if report is not None:
-        yield "Report", ctx.uri(f"{ctx.folder(delivery_id)}/report.html")
+        yield "Report", places.report(delivery_id) or ctx.uri(f"{ctx.folder(delivery_id)}/report.html")
+
+
+def approval_facts(
+    breaches: Mapping[str, tuple[str, ...]], config: AdvertiserConfig, now: datetime
+) -> list[tuple[str, str]]:
+    """What is asked, of whom, until when, and what happens without an answer.
+
+    :param breaches: delivery id -> the guards that it breaches.
+    :param now: when it is asked, aware.
+    """
+    guards = config.guards
+    who = ", ".join(guards.approvers) or "everybody who may answer required actions of this DAG"
+    facts = [("Breached", "; ".join(one for words in breaches.values() for one in words)), ("Who may answer", who)]
+    if guards.approval_hours is None:
+        return [*facts, ("Until", "no time limit: the run, and the files of the days after it, wait for the answer")]
+    until = now + timedelta(hours=guards.approval_hours)
+    return [
+        *facts,
+        ("Until", moment(until, config)),
+        (
+            "Without an answer",
+            "it counts as rejected: nothing is sent and the run fails. Clear approve to be asked again.",
+        ),
+    ]
+
+
+def unconfirmed_facts(doubt: Doubt, config: AdvertiserConfig) -> list[tuple[str, str]]:
+    """Which file's events have no answer, until when they are sent again, and what to do."""
+    delivery = doubt.delivery
+    todo = (
+        "Compare Events Manager's counts of that day, then decide with `tiktok-offline ledger resolve"
+        f" --advertiser {config.name} --assume-sent` or `--resend`, and a reason."
+        if doubt.over
+        else f"Clear upload and what follows in {delivery.run or 'its run'}: they are sent again under the same ids,"
+        " which TikTok counts once. Afterwards only `tiktok-offline ledger resolve` decides."
+    )
+    return [
+        ("Day", delivery.day),
+        ("File", delivery.file),
+        ("Unconfirmed", f"{_count(delivery.events['unconfirmed'])} events were sent and got no answer"),
+        ("Sent again until", moment(doubt.until, config) + (", which is over" if doubt.over else "")),
+        ("Next", todo),
+    ]
+
+
+def moment(at: datetime, config: AdvertiserConfig) -> str:
+    """A moment in the advertiser's time zone, and in UTC."""
+    return f"{at.astimezone(config.zone):%Y-%m-%d %H:%M} {config.time_zone} ({at.astimezone(UTC):%Y-%m-%d %H:%M} UTC)"
 
 
 def _count(count: int) -> str:
@@ -170,13 +242,3 @@ def has_drifted(ctx: DeliveryContext) -> bool:
     """Whether a file of the run has less than usual."""
     reports = [read_report(ctx, delivery_id) for delivery_id in deliveries_of_run(ctx)]
     return any(report is not None and report.drift for report in reports)
-
-
-def claim_of_run(ctx: DeliveryContext, event: Event) -> bool:
-    """Whether nobody was notified of this for the run yet; no second notification for a cleared run."""
-    return ctx.objects.create(f"advertisers/{ctx.config.name}/notified/{event}-{ctx.run_key}", b"")
-
-
-def claim_notification(ctx: DeliveryContext, event: Event, day: date) -> bool:
-    """Whether nobody was notified of this for that day yet; the caller then notifies, and later callers do not."""
-    return ctx.objects.create(f"advertisers/{ctx.config.name}/notified/{event}-{day.isoformat()}", b"")

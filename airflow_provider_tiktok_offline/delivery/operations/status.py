@@ -45,7 +45,7 @@ def note_run(ctx: DeliveryContext, day: date | None = None) -> AdvertiserStatus:
     :param day: the day whose file it is; without one, that of an earlier note, else the day of the first look at it.
     :returns: the advertiser's status, as it now stands.
     """
-    return _note(ctx, [ctx.deliveries.get(one) for one in deliveries_of_run(ctx)], day)
+    return _note(ctx, [ctx.deliveries.get(one) for one in deliveries_of_run(ctx)], day, run=ctx.holder)
 
 
 def refresh(ctx: DeliveryContext) -> AdvertiserStatus:
@@ -94,15 +94,22 @@ def note_attribution(
     )
 
 
-def _note(ctx: DeliveryContext, states: Sequence[DeliveryState], day: date | None) -> AdvertiserStatus:
+def _note(
+    ctx: DeliveryContext, states: Sequence[DeliveryState], day: date | None, *, run: str = ""
+) -> AdvertiserStatus:
+    """Note how some deliveries stand.
+
+    :param run: who worked on them where nobody holds them any more; else who was noted before.
+    """
     found = [_delivery(ctx, state) for state in states]
     changes = _by_hand(ctx)
 
     def edit(status: AdvertiserStatus) -> AdvertiserStatus:
         for one in found:
             before = status.delivery(one.delivery_id)
-            known = None if before is None else before.day
-            status = status.with_delivery(replace(one, day=(day.isoformat() if day else None) or known or one.day))
+            known_day, known_run = (one.day, "") if before is None else (before.day, before.run)
+            own = replace(one, day=day.isoformat() if day else known_day, run=one.run or run or known_run)
+            status = status.with_delivery(own)
         seen = {(change.at, change.what) for change in status.changes}
         new = [change for change in changes if (change.at, change.what) not in seen]
         return replace(status, changes=tuple(sorted((*status.changes, *new), key=lambda change: change.at)))
@@ -120,7 +127,7 @@ def _delivery(ctx: DeliveryContext, state: DeliveryState) -> DeliveryStatus:
         file=state.uri,
         mode=(summary.mode if summary is not None else None) or ctx.config.mode,
         route=state.route,
-        run=state.holder or ctx.holder,
+        run=state.holder or "",
         at=_text(ctx.clock.now()),
         state=_end(state, summary),
         reason="" if summary is None else summary.waiting or summary.open,

@@ -62,7 +62,7 @@ def _sweep_notes(ctx: DeliveryContext) -> int:
             ctx.objects.delete(path)
             swept += 1
     for path in [*ctx.objects.list(f"{home}/days"), *ctx.objects.list(f"{home}/notified")]:
-        day = _DAY.search(path)
+        day = _DAY.search(path) or _written_day(ctx, path)
         if day is not None and date.fromisoformat(day[0]) < oldest.date():
             ctx.objects.delete(path)
             swept += 1
@@ -71,3 +71,9 @@ def _sweep_notes(ctx: DeliveryContext) -> int:
             ctx.objects.delete(path)
             swept += 1
     return swept
+
+
+def _written_day(ctx: DeliveryContext, path: str) -> re.Match[str] | None:
+    """The day that a note holds, where its path has none."""
+    stored = ctx.objects.get(path)
+    return None if stored is None else _DAY.fullmatch(stored[0].decode("ascii", "replace"))

@@ -224,6 +224,19 @@ class Approval(StepResult):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Breached(StepResult):
+    """The guards that stop a delivery.
+
+    Attributes:
+        breaches: in words, without an amount; empty once nothing stops it.
+    """
+
+    STEP: ClassVar[str] = "breached"
+
+    breaches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptResult(StepResult):
     """What recording a file as delivered gave.
 

@@ -26,6 +26,7 @@ from airflow_provider_tiktok_offline.delivery.state.opted_out_events import forg
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run, resume
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import (
+    Breached,
     DedupeResult,
     DeliverResult,
     NormalizeHashResult,
@@ -214,6 +215,9 @@ def _open_ends(state: DeliveryState, summary: DeliverySummary) -> str:
     validated = ValidateResult.of(state)
     if validated is not None and validated.gate_exceeded:
         return "gate exceeded: too many rows are rejected"
+    breached = Breached.of(state)
+    if breached is not None and breached.breaches:
+        return f"a guard is breached: {'; '.join(breached.breaches)}"
     missing = [step.STEP for step in _STEPS[state.route] if step.of(state) is None]
     if missing:
         return f"step {missing[0]} has not finished"

@@ -1,6 +1,6 @@
 // One advertiser: what became of a day's file, what TikTok attributed, what is open, and how it is set up.
 import {
-  Fragment, Link, Problem, StateMark, TimeSwitch, Waiting, count, difference, h, moment, money, percent, runAddress, sentence,
+  Fragment, Link, Problem, StateMark, TimeSwitch, Waiting, count, difference, h, moment, money, percent, reportAddress, runAddress, sentence,
   useAnswer, useState,
 } from "./parts.js";
 import { Coverage, Days } from "./charts.js";
@@ -70,6 +70,7 @@ function Deliveries({ deliveries, dagId, local }) {
     one.error && h("p", { className: "to-alert to-red to-break" }, `✕ ${one.error.what} ${one.error.todo ?? ""}`),
     one.file && h("p", { className: "to-small to-muted to-break", style: { margin: "8px 0" } },
       one.file.split("/").pop(), one.at && `, noted ${moment(one.at, local)}`, one.mode !== "live" && `, mode ${one.mode}: nothing was sent`,
+      one.rows?.total !== undefined && h(Fragment, null, ", ", h("a", { href: reportAddress(dagId, one.delivery_id) }, "open its report")),
       one.run_id && h(Fragment, null, ", ", h(Link, { to: runAddress(dagId, one.run_id, one.task_id) }, "open its task"))),
     one.funnel && h(Steps, { steps: one.funnel }))));
 }

@@ -121,5 +121,9 @@ export function Waiting() {
   return h("div", { className: "to-wait", role: "status" }, h(Spinner, { size: "sm" }), " Reading…");
 }
 
+/** The page of a file's report: Airflow finds where it lies by the delivery's id. */
+export const reportAddress = (dagId, deliveryId) =>
+  `${new URL("../tiktok-offline/report", import.meta.url).pathname}?${new URLSearchParams({ dag_id: dagId, delivery_id: deliveryId })}`;
+
 export const runAddress = (dagId, runId, task) =>
   `/dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(runId)}${task ? `/tasks/${encodeURIComponent(task)}` : ""}`;
