@@ -41,6 +41,7 @@ from airflow_provider_tiktok_offline.config.sections import (
     SuppressionConfig,
     UploadConfig,
 )
+from airflow_provider_tiktok_offline.config.task_timeouts import DEFAULT_HOURS, TaskHours, TaskKind
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.columns import PROGRAMME_COLUMNS
 from airflow_provider_tiktok_offline.conversions.contract.settings import (
@@ -98,6 +99,9 @@ class AdvertiserConfig(Strict):
         tags: further tags of the DAG, in addition to the factory's own.
         pool: Airflow pool of the upload tasks, so that several DAGs share one limit.
         retries: how often a failed task is retried.
+        execution_timeout_hours: task -> hours after which it is ended and tried again: ``validate``,
+            ``normalize_hash``, ``dedupe``, ``summary`` (6 by default), ``upload``, ``deliver`` (12), ``report`` (3).
+            The wait for the file has ``source.timeout_seconds``.
         retry_delay_seconds: seconds before the first retry; each later wait is twice as long, half an hour at most.
         profile: whose severities apply. Without it, those of the route.
         currency: ISO 4217 code of the amounts.
@@ -174,6 +178,7 @@ class AdvertiserConfig(Strict):
     tags: tuple[Tag, ...] = ()
     pool: PoolName | None = None
     retries: Retries = 3
+    execution_timeout_hours: dict[TaskKind, TaskHours] = Field(default_factory=dict)
     retry_delay_seconds: RetryDelay = 60
 
     profile: Literal["tiktok", "liveramp"] | None = None
@@ -349,6 +354,10 @@ class AdvertiserConfig(Strict):
     def identity_settings(self) -> IdentitySettings:
         """The settings that enter an event id; the ledger keeps them."""
         return identity_settings(self.conversion_settings(), self.name)
+
+    def execution_timeout(self, task: TaskKind) -> timedelta:
+        """After how long such a task is ended."""
+        return timedelta(hours=self.execution_timeout_hours.get(task, DEFAULT_HOURS[task]))
 
     @property
     def zone(self) -> ZoneInfo:

@@ -31,6 +31,7 @@ from airflow_provider_tiktok_offline.dag_factory.options import (
     own_options,
     report_dag_options,
     report_options,
+    time_limit,
 )
 from airflow_provider_tiktok_offline.delivery.sequences import STEPS
 from airflow_provider_tiktok_offline.errors import ConfigError
@@ -130,7 +131,7 @@ def build_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
     before: BaseOperator | MappedOperator = wait
     deliveries = wait.output
     for step in STEPS[config.route]:
-        options = {"task_id": step, **own.get(step, {}), **common}
+        options = {"task_id": step, **own.get(step, {}), **common, **time_limit(config, step)}
         match step:
             case "validate":
                 before = ValidateConversionFileOperator(files=wait.output, **options)
@@ -163,7 +164,12 @@ def build_report_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
 
     dag = DAG(REPORT_PREFIX + config.name, **report_dag_options(config, config.reports or ReportsConfig()))
     dag.add_task(
-        TikTokOfflineReportOperator(task_id="report", **report_options(config), **common_options(config, path))
+        TikTokOfflineReportOperator(
+            task_id="report",
+            **report_options(config),
+            **common_options(config, path),
+            **time_limit(config, "report"),
+        )
     )
     return dag
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from airflow import __version__ as airflow_version
@@ -24,6 +24,9 @@ from airflow_provider_tiktok_offline.notifications.delivery import (
 )
 from airflow_provider_tiktok_offline.notifications.liveramp import LiveRampConfirmationNotifier
 from airflow_provider_tiktok_offline.timetables import data_intervals
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.config.task_timeouts import TaskKind
 
 #: Of the DAG's id and of its asset's name, before the advertiser's.
 PREFIX = "tiktok_offline__"
@@ -128,6 +131,11 @@ def _unconfirmed(config: AdvertiserConfig) -> list[UnconfirmedNotifier]:
     """Looked at when a run starts, whose predecessors may have left something open."""
     wanted = config.notifications is not None and "unconfirmed" in config.notifications.events
     return [UnconfirmedNotifier(settings=config)] if wanted and config.route == "tiktok" else []
+
+
+def time_limit(config: AdvertiserConfig, task: str) -> dict[str, Any]:
+    """After how long a task is ended and tried again: one that runs longer hangs."""
+    return {"execution_timeout": config.execution_timeout(cast("TaskKind", task))}
 
 
 @cache

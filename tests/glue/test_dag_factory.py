@@ -6,6 +6,7 @@ import gc
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,28 @@ def test_a_relative_path_starts_at_the_dag_file(parse: Parse, tmp_path: Path, mo
     assert isinstance(validate, DeliveryTask)
     assert validate.config_path() == str(tmp_path / "advertisers.yaml")
     assert validate.advertiser_config().lookback_days == 7
+
+
+def test_every_task_has_a_time_limit(parse: Parse) -> None:
+    """Of its kind, from the entry or by default; a wait for a file or for a person has limits of its own."""
+    own = {"validate": 1, "report": 0.5}
+    bag, _, errors = parse(
+        advertiser("shop", reports={}, execution_timeout_hours=own),
+        advertiser("fed", route="liveramp", liveramp={"destination": "/feed"}),
+    )
+    assert errors == {}
+    hours = {
+        (dag_id, task.task_id): None if task.execution_timeout is None else task.execution_timeout / timedelta(hours=1)
+        for dag_id, dag in bag.dags.items()
+        for task in dag.tasks
+    }
+    shop, fed = "tiktok_offline__shop", "tiktok_offline__fed"
+    assert hours == {
+        (shop, "wait_for_file"): None, (shop, "validate"): 1, (shop, "normalize_hash"): 6, (shop, "dedupe"): 6,
+        (shop, "upload"): 12, (shop, "summary"): 6, ("tiktok_offline_report__shop", "report"): 0.5,
+        (fed, "wait_for_file"): None, (fed, "validate"): 6, (fed, "dedupe"): 6, (fed, "deliver"): 12,
+        (fed, "summary"): 6,
+    }  # fmt: skip
 
 
 def test_no_schedule(parse: Parse) -> None:

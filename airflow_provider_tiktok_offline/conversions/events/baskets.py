@@ -12,6 +12,11 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.events.duplicates import Repeats
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import READINGS
+from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS
+from airflow_provider_tiktok_offline.errors import InputFileError
+
+#: Beyond it, millionths leave 64 bits.
+_LARGEST_SUM = 9_000_000_000_000
 
 
 class Baskets:
@@ -70,8 +75,10 @@ class Baskets:
         if not ahead:
             return heads
         members = pl.concat([heads.with_columns(head=pl.col("line")).drop("rows"), *ahead]).sort("line")
-        # A sum that wraps around does not depend on the order of the rows.
+        # Of digests a sum that wraps around does not depend on the order of the rows.
         totals = [pl.len().cast(pl.Int64).alias("rows"), pl.col("units").sum(), pl.col("content").sum()]
+        if self._amount == "line":
+            _refuse_beyond_range(members)
         if "item" in heads.columns:
             totals.append(pl.col("item").drop_nulls().str.join(",").alias("item"))
         if READINGS in heads.columns:
@@ -90,6 +97,23 @@ class Baskets:
     def close(self) -> None:
         """Remove what waits."""
         shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _refuse_beyond_range(lines: pl.DataFrame) -> None:
+    """Sums are whole millionths in 64 bits; one that would wrap around is refused."""
+    beyond = (
+        lines.group_by("head")
+        .agg(whole=(pl.col("units") // UNITS).sum())
+        .filter(pl.col("whole").abs() > _LARGEST_SUM)
+        .sort("head")
+    )
+    if beyond.height:
+        raise InputFileError(
+            f"the lines of an order add up to more than {_LARGEST_SUM:,}.",
+            rule="amount_out_of_range",
+            where=f"line {beyond['head'][0]}",
+            todo="Correct the amounts of the order that begins there.",
+        )
 
 
 def _between(lines: np.ndarray, bound: tuple[int, int]) -> np.ndarray:

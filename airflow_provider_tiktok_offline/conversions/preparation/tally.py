@@ -24,7 +24,7 @@ from airflow_provider_tiktok_offline.conversions.report.report import (
     StoreSums,
     number_of,
 )
-from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, sum_units
+from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, decimal_text, sum_units
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     CLASSES,
     DUPLICATE,
@@ -321,12 +321,14 @@ def _sum_stores(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_
     frame = pl.DataFrame(
         {"store": checked.values["shop_id"], "currency": checked.values["currency"], "units": pl.Series(checked.units)}
     ).filter(pl.Series(valid))
-    summed = frame.group_by("store", "currency").agg(rows=pl.len(), units=pl.col("units").sum())
-    for name, currency, rows, units in summed.iter_rows():
+    summed = frame.group_by("store", "currency").agg(
+        pl.len().alias("rows"), (pl.col("units") // UNITS).sum().alias("whole"), (pl.col("units") % UNITS).sum()
+    )
+    for name, currency, rows, whole, part in summed.iter_rows():
         # A till may write a customer's number where a store's belongs.
         store = HIDDEN if looks_like_data(name, most_digits=_MOST_STORE_DIGITS) else name
         tally.stores[store] += rows
-        tally.store_sums[store][currency or NO_CURRENCY] += units
+        tally.store_sums[store][currency or NO_CURRENCY] += whole * UNITS + part
 
 
 def _count_phones(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_]) -> None:
