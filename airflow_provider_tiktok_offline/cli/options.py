@@ -41,8 +41,8 @@ Day = Annotated[
     typer.Option(
         "--day",
         metavar="YYYY-MM-DD",
-        help="The day that the file is for, where its name does not say it: a file without rows fails on a day on "
-        "which one is due, and is passed over on another.",
+        help="The day that the file is for, where its name does not say it. It decides what a file without rows does, "
+        "or one with the rows of another day.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

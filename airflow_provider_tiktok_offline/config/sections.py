@@ -45,6 +45,8 @@ class SourceConfig(Strict):
         closed_dates: days without a file although their weekday is in ``expected_days``, as 2026-12-25.
         header_only: what a file with a header and no rows does to the run: it fails on a day on which a file is due
             and is skipped on another, unless this says one of them for both.
+        repeated_file: what a file with the rows of another day's delivery does to the run on a day on which a file is
+            due: it fails, or is skipped. On another day it is skipped. Only the data rows are compared.
         settle_seconds: a file is complete when it has not changed for so many seconds.
         done_marker: ending, as ``.done``, or name of an empty file that says the file is complete.
         checksum_file: ending, as ``.sha256``, or name of a file in the same folder with the checksum, as sha256sum,
@@ -66,6 +68,7 @@ class SourceConfig(Strict):
     expected_days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     closed_dates: tuple[date, ...] = ()
     header_only: Literal["fail", "skip"] | None = None
+    repeated_file: Literal["fail", "skip"] = "fail"
     settle_seconds: Annotated[int, Field(ge=0, le=604_800)] = 60
     done_marker: str | None = None
     checksum_file: str | None = None

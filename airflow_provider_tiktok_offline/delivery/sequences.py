@@ -74,16 +74,18 @@ def send_prepared(
     ctx: DeliveryContext,
     directory: Path,
     *,
+    day: date | None = None,
     retry_refused: bool = False,
     on_unknown: Callable[[OutcomeUnknownError], None] | None = None,
 ) -> DeliverySummary:
     """Deliver events to TikTok that ``tiktok-offline prepare`` has written: as :func:`deliver_to_tiktok`.
 
     :param directory: what ``prepare`` has written.
+    :param day: the day that its file was for, else the one that the file's name says.
     """
     from airflow_provider_tiktok_offline.delivery.steps.take_prepared import take_prepared
 
-    opened = _opened(ctx, lambda: take_prepared(ctx, directory), retry_refused)
+    opened = _opened(ctx, lambda: take_prepared(ctx, directory, day=day), retry_refused)
     return _send(ctx, opened, retry_refused, on_unknown)
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
 from airflow_provider_tiktok_offline.clock import Clock, lease_runs
@@ -35,6 +35,8 @@ class DeliveredFile:
         digest: SHA-256 of the file's stored bytes, hex.
         uri, file_name, size: the file.
         shared: only some of its rows are this advertiser's (``where:``).
+        content: SHA-256 of its data rows, unpacked and as UTF-8, hex; None if that is not known.
+        day: the day that the file is for; None if that is not known.
     """
 
     advertiser: str
@@ -44,6 +46,8 @@ class DeliveredFile:
     file_name: str
     size: int
     shared: bool = False
+    content: str | None = None
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,8 @@ class DeliveryState:
         opened_at, updated_at: first and last change.
         reason: why it was reopened.
         shared: only some of the file's rows are this advertiser's (``where:``).
+        content: SHA-256 of the file's data rows, unpacked and as UTF-8, hex; None if that is not known.
+        day: the day that the file is for; None if that is not known.
     """
 
     id: str
@@ -82,6 +88,8 @@ class DeliveryState:
     steps: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
     shared: bool = False
+    content: str | None = None
+    day: date | None = None
 
     @property
     def file(self) -> DeliveredFile:
@@ -94,16 +102,18 @@ class DeliveryState:
             file_name=self.file_name,
             size=self.size,
             shared=self.shared,
+            content=self.content,
+            day=self.day,
         )
 
     @property
     def counts(self) -> bool:
         """Whether it is a live delivery; dry runs and test runs have ids of their own."""
-        return self.id == delivery_id(self.advertiser, self.digest)
+        return _is_live(self.file, self.id)
 
     def to_dict(self) -> documents.Document:
         """As JSON."""
-        return {key: value.isoformat() if isinstance(value, datetime) else value for key, value in asdict(self).items()}
+        return {key: value.isoformat() if isinstance(value, date) else value for key, value in asdict(self).items()}
 
 
 class Deliveries:
@@ -130,6 +140,9 @@ class Deliveries:
         :param as_of: counts only where the delivery is new.
         :raises DeliveryHeldError: while another holder is alive.
         """
+        if file.content is not None and _is_live(file, delivery_id):
+            # Before the state: a closed delivery is always found by what its file holds.
+            self._objects.create(f"{_contents(file.advertiser, file.content)}{delivery_id}", b"")
         if self._objects.get(_path(delivery_id)) is None:
             state = self._open(delivery_id, holder, file, as_of)
             if state is not None:
@@ -150,6 +163,7 @@ class Deliveries:
             taken = replace(
                 state, status="open", holder=holder, lease_until=now + self._lease, uri=file.uri,
                 file_name=file.file_name, route=file.route, shared=file.shared, updated_at=now,
+                content=file.content or state.content, day=file.day or state.day,
             )  # fmt: skip
             return {**document, **taken.to_dict()}
 
@@ -220,12 +234,22 @@ class Deliveries:
         """Every advertiser that a file of that SHA-256 was opened for."""
         return [path.rpartition("/")[2] for path in self._objects.list(f"digests/{digest.lower()}")]
 
-    def list(self, advertiser: str) -> list[DeliveryState]:
-        """The advertiser's deliveries, oldest first."""
-        ids = [path.rpartition("/")[2] for path in self._objects.list(f"deliveries_of/{advertiser}")]
+    def delivered_content(self, advertiser: str, content: str) -> list[DeliveryState]:
+        """The advertiser's closed live deliveries of files with the same data rows, oldest first.
+
+        :param content: SHA-256 of the data rows, hex.
+        """
+        return [state for state in self._listed(_contents(advertiser, content)) if state.status == "closed"]
+
+    def _listed(self, folder: str) -> list[DeliveryState]:
+        ids = [path.rpartition("/")[2] for path in self._objects.list(folder)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             states = [state for state in pool.map(self.find, ids) if state is not None]
         return sorted(states, key=lambda state: (state.opened_at, state.id))
+
+    def list(self, advertiser: str) -> list[DeliveryState]:
+        """The advertiser's deliveries, oldest first."""
+        return self._listed(f"deliveries_of/{advertiser}")
 
     def reopen(self, delivery_id: str, reason: str) -> DeliveryState:
         """Let a closed delivery be worked on again, its steps forgotten.
@@ -267,6 +291,8 @@ class Deliveries:
         self._objects.delete(_path(state.id))
         self._objects.delete(f"digests/{state.digest}/{state.advertiser}")
         self._objects.delete(f"deliveries_of/{state.advertiser}/{state.id}")
+        if state.content is not None:
+            self._objects.delete(f"{_contents(state.advertiser, state.content)}{state.id}")
 
     def _open(self, delivery_id: str, holder: str, file: DeliveredFile, as_of: datetime) -> DeliveryState | None:
         """Make a new delivery; None if another run has just made it."""
@@ -285,6 +311,8 @@ class Deliveries:
             file_name=file.file_name,
             size=file.size,
             shared=file.shared,
+            content=file.content,
+            day=file.day,
             opened_at=now,
             updated_at=now,
         )
@@ -315,3 +343,11 @@ def alive(state: DeliveryState, now: datetime) -> bool:
 
 def _path(delivery_id: str) -> str:
     return f"deliveries/{delivery_id}.json"
+
+
+def _contents(advertiser: str, content: str) -> str:
+    return f"advertisers/{advertiser}/contents/{content}/"
+
+
+def _is_live(file: DeliveredFile, known_as: str) -> bool:
+    return known_as == delivery_id(file.advertiser, file.digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import signal
 
@@ -219,3 +220,15 @@ def test_an_advertiser_of_the_liveramp_route_is_pointed_there(cli: Cli, shop: tu
     content["advertisers"][0] |= {"route": "liveramp", "liveramp": {"destination": "/out"}, "currency": None}
     file.write_text(json.dumps(content))
     assert "tiktok-offline liveramp deliver" in cli.error("upload", "sales.csv", *shop)
+
+
+def test_yesterdays_rows_under_todays_name_are_an_error_that_names_the_day(
+    cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]
+) -> None:
+    """As csv and as csv.gz; the day is the name's, or what ``--day`` says."""
+    cli.done("upload", "sales.csv", *shop, "--as-of", AS_OF, "--day", "2026-11-20")
+    (cli.home / "today.csv.gz").write_bytes(gzip.compress((cli.home / "sales.csv").read_bytes()))
+    today = ("upload", "today.csv.gz", *shop, "--as-of", AS_OF, "--day")
+    assert "has the rows that were delivered for 2026-11-20 (sales.csv" in cli.error(*today, "2026-11-21")
+    assert "is no day" in cli.error(*today, "yesterday")
+    assert set(tiktok.times_received().values()) == {1}

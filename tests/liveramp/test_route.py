@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -402,3 +402,17 @@ def test_a_waiting_file_that_breaches_a_guard_does_not_stop_todays(office: Offic
     assert office.delivered()["shop_2026-11-23.psv"] == _lines(range(200, 240))
     [held] = held_back(office.context("daily/3"))
     assert (held.uri[-5:], held.error) == ("b.psv", "GuardError")
+
+
+def test_yesterdays_rows_under_todays_name_are_refused(office: Office) -> None:
+    """On this route too, before anything is staged or delivered."""
+    rows = [row(number) for number in range(40)]
+    stamp = office.drop("a.psv", rows)
+    ctx = office.context("daily/1")
+    validate(ctx, stamp, day=date(2026, 11, 21))
+    office.run("daily/1", [stamp])
+    office.clock.advance(timedelta(days=1))
+    with pytest.raises(InputFileError, match="delivered for 2026-11-21") as caught:
+        validate(office.context("daily/2"), office.drop("b.psv", rows), day=date(2026, 11, 22))
+    assert caught.value.rule == "repeated_file"
+    assert len(office.delivered()) == 1

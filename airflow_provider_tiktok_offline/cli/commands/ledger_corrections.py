@@ -12,9 +12,11 @@ from airflow_provider_tiktok_offline.cli.contexts import alone, delivery_context
 from airflow_provider_tiktok_offline.cli.options import (
     Advertiser,
     ConfigPath,
+    Day,
     Reason,
     advertiser_config,
     examples,
+    file_day,
     file_uri,
     moment,
 )
@@ -51,13 +53,17 @@ def register(app: typer.Typer) -> None:
         app.command(name, epilog=examples(f"tiktok-offline ledger {example}"))(command)
 
 
-def adopt(files: Files, config: ConfigPath, reason: Reason, advertiser: Advertiser = None) -> None:
+def adopt(files: Files, config: ConfigPath, reason: Reason, advertiser: Advertiser = None, day: Day = None) -> None:
     """Record files as delivered without sending them: what is in them is not sent by a later file either."""
     from airflow_provider_tiktok_offline.delivery.operations.adopt import adopt_file
 
     with _live(config, advertiser) as context:
         for file in files:
-            _tell(adopt_file(context, context.ledger, file_uri(file), reason=reason))
+            _tell(
+                adopt_file(
+                    context, context.ledger, file_uri(file), reason=reason, day=file_day(day, file, context.config)
+                )
+            )
 
 
 def reopen(

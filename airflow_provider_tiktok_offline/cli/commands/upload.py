@@ -105,7 +105,7 @@ def _deliver(
         )
     if as_of is not None:
         raise ConfigError("a prepared directory has its own.", where="--as-of", todo="Leave it out, or prepare again.")
-    return send_prepared(context, Path(what), retry_refused=retry_refused, on_unknown=warn_unknown)
+    return send_prepared(context, Path(what), day=day, retry_refused=retry_refused, on_unknown=warn_unknown)
 
 
 def _show(summary: DeliverySummary) -> None:

@@ -71,7 +71,7 @@ class RunningDigest(Protocol):
 class FileReader:
     """Read one conversion file: :meth:`read_header` once, then :meth:`blocks` once, both inside a ``with`` statement.
 
-    ``sha256`` and ``size`` (of the stored bytes) are final when :meth:`blocks` has ended.
+    ``sha256`` and ``size`` (of the stored bytes) and ``rows_sha256`` are final when :meth:`blocks` has ended.
 
     :param source: the file.
     :param settings: how it is read; its limits are enforced while reading.
@@ -93,6 +93,7 @@ class FileReader:
         self._block_bytes = block_bytes
         self._tick = tick
         self._digest = hashlib.sha256()
+        self._rows_digest = hashlib.sha256()
         self._lines = 0
         self.size = 0
         self._packed = source.name.lower().endswith(".gz")
@@ -123,6 +124,15 @@ class FileReader:
     def sha256(self) -> str:
         """SHA-256 of the stored bytes, in hex; final when :meth:`blocks` has ended."""
         return self._digest.hexdigest()
+
+    @property
+    def rows_sha256(self) -> str:
+        """SHA-256 of the data rows, unpacked and as UTF-8, in hex; final when :meth:`blocks` has ended.
+
+        Neither the header, nor the lines above it and at the end that are left out, nor compression and encoding
+        change it.
+        """
+        return self._rows_digest.hexdigest()
 
     def digest(self) -> RunningDigest | None:
         """A copy of the running SHA-256 of all text returned so far; None where that is not what is stored."""
@@ -304,6 +314,7 @@ class FileReader:
                 data = data[:open_at]
         self._take_pending(len(pending) if last else len(data), ended_here=last and self._ended_here)
         if data:
+            self._rows_digest.update(data)
             block = Block(data, self._lines + 1, spans, quoted, count_lines(data))
             self._lines += block.count
             if self._lines - header.line.number > self._limits.rows:

@@ -330,6 +330,7 @@ class _Pass:
             file=self.source.name,
             sha256=reader.sha256,
             size=reader.size,
+            rows_sha256=reader.rows_sha256,
             delimiter=DELIMITERS.get(header.delimiter, header.delimiter),
             columns=header.shown,
             profile=self.settings.profile,

@@ -65,6 +65,7 @@ class Report:
         file: its name.
         sha256: of the stored bytes, in hex.
         size: stored bytes.
+        rows_sha256: of the data rows alone, unpacked and as UTF-8, in hex; empty in reports of earlier versions.
         delimiter: comma, tab, pipe, semicolon, or the character.
         columns: the header, as far as it may be shown.
         profile: whose rules decided.
@@ -112,6 +113,7 @@ class Report:
     rows_rejected: int
     rows_duplicate: int
     rows_excluded: int
+    rows_sha256: str = ""
     rows_held_back: int = 0
     lines_without_row: int = 0
     excluded: Mapping[str, int] = field(default_factory=dict)

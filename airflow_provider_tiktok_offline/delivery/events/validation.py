@@ -150,6 +150,7 @@ def validate_result(
         digest=report.sha256,
         as_of=state.as_of.isoformat(),
         closed=state.status == "closed",
+        day=None if state.day is None else state.day.isoformat(),
         rows_total=report.rows_total,
         rows_valid=report.rows_valid,
         rows_rejected=report.rows_rejected,

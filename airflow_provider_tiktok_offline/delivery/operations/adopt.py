@@ -5,9 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok_offline.delivery.source.repeated_file import file_day_of
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.step_results import AdoptResult
@@ -22,11 +24,12 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
 
-def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str) -> AdoptResult:
+def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str, day: date | None = None) -> AdoptResult:
     """Record a file's valid transactions as delivered, whatever their age, and the file as handled.
 
     :param ledger: the event set's ledger, or one whose rebuild is under way.
     :param uri: the file.
+    :param day: the day that the file is for, else the one that its name says.
     :returns: how many transactions the file holds, and how many of them the ledger did not know.
     :raises InputFileError: if the file can't be used at all.
     :raises DeliveryHeldError: if a run delivers it now.
@@ -55,7 +58,7 @@ def adopt_file(ctx: DeliveryContext, ledger: Ledger, uri: str, *, reason: str) -
             ),
         ).report
         delivery_id = ctx.delivery_id(report.sha256)
-        file = _delivered_file(ctx, uri, stamp.size, report)
+        file = _delivered_file(ctx, uri, stamp.size, report, day)
         state = ctx.deliveries.enter(delivery_id, ctx.holder, file, as_of=now)
         ledger.keep_identity(ctx.config.identity_settings().with_file(report.identity_columns), actor=ctx.holder)
         events = PreparedEvents.open(parts)
@@ -105,7 +108,7 @@ def rebuild_ledger(
     finish_rebuild(place, reason=reason, actor=ctx.holder)
 
 
-def _delivered_file(ctx: DeliveryContext, uri: str, size: int, report: Report) -> DeliveredFile:
+def _delivered_file(ctx: DeliveryContext, uri: str, size: int, report: Report, day: date | None) -> DeliveredFile:
     return DeliveredFile(
         advertiser=ctx.config.name,
         route=ctx.config.route,
@@ -114,6 +117,8 @@ def _delivered_file(ctx: DeliveryContext, uri: str, size: int, report: Report) -
         file_name=report.file,
         size=size,
         shared=bool(ctx.config.where),
+        content=report.rows_sha256,
+        day=file_day_of(ctx, report.file, day),
     )
 
 

@@ -147,8 +147,10 @@ def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, objec
         and any(name == one or fnmatch.fnmatchcase(name, one) for one in wanted)
     ]
     matches.sort(key=lambda stamp: (stamp.mtime, stamp.uri))
-    # A glob may match other days' files; those that are closed are passed over, whichever day they were for.
-    delivered = [stamp for stamp in matches if already_delivered(ctx, stamp)]
+    # A glob may match other days' files; those that are closed are passed over, whichever day they were for. So are
+    # those that repeat another day's rows, unless they have this day's own name.
+    own_name = _names_its_day(source, day)
+    delivered = [stamp for stamp in matches if already_delivered(ctx, stamp, or_repeated=not own_name)]
     due = [stamp for stamp in matches if stamp not in delivered]
     before: set[tuple[object, ...]] = {(old["uri"], old["size"], old["mtime"]) for old in previous}
     checksums = {} if source.checksum_file is None else _checksums(source.checksum_file, due, folder)
@@ -164,7 +166,7 @@ def _find(ctx: DeliveryContext, day: date, previous: Sequence[Mapping[str, objec
             stamp.to_dict() | ({"checksum": checksums[stamp.uri]} if stamp.uri in checksums else {}) for stamp in chosen
         ),
         pending=tuple(stamp.to_dict() for stamp in pending),
-        already_delivered=not due and (day_is_delivered(ctx, day) or (bool(delivered) and _names_its_day(source, day))),
+        already_delivered=not due and (day_is_delivered(ctx, day) or (bool(delivered) and own_name)),
     )
 
 

@@ -36,12 +36,23 @@ def remember_digest(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime, 
     ctx.objects.put(_path(ctx, stamp), json.dumps({"as_of": as_of.isoformat(), "digest": digest}).encode())
 
 
-def already_delivered(ctx: DeliveryContext, stamp: FileStamp) -> bool:
-    """Whether exactly this file (same place, size, time and version) belongs to a closed delivery."""
-    digest = _read(ctx, _path(ctx, stamp)).get("digest")
-    if digest is None or not ctx.live:
+def remember_repeat(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime, delivery_id: str) -> None:
+    """Note that the stamp stands for the rows of another day's delivery, and is no file of its own."""
+    ctx.objects.put(_path(ctx, stamp), json.dumps({"as_of": as_of.isoformat(), "repeats": delivery_id}).encode())
+
+
+def already_delivered(ctx: DeliveryContext, stamp: FileStamp, *, or_repeated: bool = False) -> bool:
+    """Whether exactly this file (same place, size, time and version) belongs to a closed delivery.
+
+    :param or_repeated: whether a file counts too that was found to hold the rows of another day's closed delivery.
+    """
+    known = _read(ctx, _path(ctx, stamp))
+    delivery_id = ctx.delivery_id(known["digest"]) if "digest" in known else None
+    if or_repeated and delivery_id is None:
+        delivery_id = known.get("repeats")
+    if delivery_id is None or not ctx.live:
         return False
-    state = ctx.deliveries.find(ctx.delivery_id(digest))
+    state = ctx.deliveries.find(delivery_id)
     return state is not None and state.status == "closed"
 
 

@@ -84,6 +84,7 @@ class ValidateResult(StepResult):
         digest: SHA-256 of its stored bytes, in hex.
         as_of: the moment against which ages are judged, ISO 8601.
         closed: the file was delivered before, and nothing is to be done.
+        day: the day that the file is for, as 2026-11-21; None if nothing names it.
         rows_total: data rows; the sum of the four classes.
         rows_valid, rows_rejected, rows_duplicate, rows_excluded: rows by class.
         report_uri: the report as JSON.
@@ -99,6 +100,7 @@ class ValidateResult(StepResult):
     digest: str
     as_of: str
     closed: bool
+    day: str | None = None
     rows_total: int
     rows_valid: int
     rows_rejected: int

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.coverage import with_coverage
 from airflow_provider_tiktok_offline.delivery.events.validation import check_gate, keep_report, validate_result
+from airflow_provider_tiktok_offline.delivery.source.repeated_file import file_day_of, refuse_repeated
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery, note_step
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
 
-def take_prepared(ctx: DeliveryContext, directory: Path) -> ValidateResult:
+def take_prepared(ctx: DeliveryContext, directory: Path, *, day: date | None = None) -> ValidateResult:
     """Open the delivery of the file that ``directory`` was prepared from, and stage its events.
 
+    :param day: the day that the file was for, else the one that its name says.
+
     :returns: as :func:`~airflow_provider_tiktok_offline.delivery.steps.validate.validate`.
-    :raises InputFileError: if the preparation was not finished.
+    :raises InputFileError: if the preparation was not finished, or the file repeats the rows of another day.
+    :raises SkippedFileError: if the file repeats the rows of another day, and is passed over.
     :raises ConfigError: if it was prepared with other settings than the advertiser's.
     :raises GateExceededError: if too large a share of the file's rows was rejected.
     :raises DeliveryHeldError: if another run works on the same file.
@@ -45,6 +49,8 @@ def take_prepared(ctx: DeliveryContext, directory: Path) -> ValidateResult:
             todo="Prepare the file again with this configuration.",
         )
     report = replace(prepared.report, max_rejected_ratio=ctx.config.max_rejected_ratio)
+    day = file_day_of(ctx, manifest["file"], day)
+    refuse_repeated(ctx, report, day, where=str(directory))
     check_gate(report, where=str(directory), todo="report.json in it names rule, column and lines.")
     state = ctx.deliveries.enter(
         ctx.delivery_id(manifest["sha256"]),
@@ -57,6 +63,8 @@ def take_prepared(ctx: DeliveryContext, directory: Path) -> ValidateResult:
             file_name=manifest["file"],
             size=manifest["size"],
             shared=bool(ctx.config.where),
+            content=report.rows_sha256 or None,
+            day=day,
         ),
         as_of=datetime.fromisoformat(manifest["as_of"]),
     )

@@ -15,6 +15,7 @@ from airflow_provider_tiktok_offline.delivery.events.validation import (
     validate_result,
 )
 from airflow_provider_tiktok_offline.delivery.source.find_file import is_quiet
+from airflow_provider_tiktok_offline.delivery.source.repeated_file import file_day_of, refuse_repeated
 from airflow_provider_tiktok_offline.delivery.source.source_retention import quarantine
 from airflow_provider_tiktok_offline.delivery.state import source_registry
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -36,11 +37,12 @@ def validate(
     :param stamp: the file, as :func:`~airflow_provider_tiktok_offline.delivery.source.find_file.find` returns it; with
         a ``checksum`` (``sha256:<hex>``) its bytes are compared with it.
     :param as_of: judge ages against another moment than the first time this file was validated.
-    :param day: the day that the file is for, where it is known: what a file without rows does depends on it.
+    :param day: the day that the file is for, else the one that its name says: what a file without rows does depends on
+        it, and whether a file repeats another day's.
     :returns: the delivery's id, the counts of rows by class and the report; ``closed`` if the file was delivered
         before and there is nothing to do.
-    :raises SkippedFileError: if the file has no rows, and is passed over on such a day.
-    :raises InputFileError: if the file can't be used at all.
+    :raises SkippedFileError: if the file has no rows, or those of another day, and is passed over on such a day.
+    :raises InputFileError: if the file can't be used at all, or has the rows of another day's delivery.
     :raises GateExceededError: if too large a share of the rows is rejected; the report is kept.
     :raises DeliveryHeldError: if another run works on the same file.
     """
@@ -49,6 +51,7 @@ def validate(
     with open_check(ctx, found, None if checksum is None else str(checksum)) as check:
         seen = check.stamp
         moment = source_registry.first_seen(ctx, seen, as_of=as_of)
+        day = file_day_of(ctx, check.source.name, day)
         try:
             report = check.run(moment)
         except InputFileError as error:
@@ -59,6 +62,7 @@ def validate(
             quarantine(ctx, seen)
             raise
         check.verify_checksum()
+        refuse_repeated(ctx, report, day, where=seen.uri, seen=(seen, moment))
         delivery_id = ctx.delivery_id(report.sha256)
         state = ctx.deliveries.enter(
             delivery_id,
@@ -71,6 +75,8 @@ def validate(
                 file_name=check.source.name,
                 size=seen.size,
                 shared=bool(ctx.config.where),
+                content=report.rows_sha256,
+                day=day,
             ),
             as_of=moment,
         )
