@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from airflow_provider_tiktok_offline.cli.deployment_connections import (
+from airflow_provider_tiktok_offline.cli.deployment import (
     airflow_is_configured,
     deployment_connection,
 )

@@ -28,7 +28,7 @@ def check(
     path: Annotated[Path, typer.Argument(help="advertisers.yaml, or a directory of such files.")],
     connections: Annotated[
         bool,
-        typer.Option("--connections", help="Also look every connection up in the environment, and read opt-out lists."),
+        typer.Option("--connections", help="Also look up every connection and pool, and read opt-out lists."),
     ] = False,
 ) -> None:
     """Say of every advertiser what is wrong with its settings: file, line, entry and key."""
@@ -41,6 +41,7 @@ def check(
             warn(f"{path}, entry {name}, {text}.")
         if connections:
             missing = _missing_connections(config)
+            missing += _missing_pool(config)
             faults += [f"{path}, entry {name}, {fault}" for fault in missing or _opt_out_list(config)]
     for fault in faults:
         complain(fault)
@@ -86,6 +87,16 @@ def _missing_connections(config: AdvertiserConfig) -> list[str]:
         except ConfigError as error:
             faults.append(f"key {key}: {error}")
     return faults
+
+
+def _missing_pool(config: AdvertiserConfig) -> list[str]:
+    from airflow_provider_tiktok_offline.cli.pool_check import pool_findings
+
+    findings = pool_findings(config)
+    for finding in findings:
+        if finding.status == "warning":
+            warn(f"entry {config.name}, key {finding}")
+    return [f"key {finding}" for finding in findings if finding.status == "failed"]
 
 
 def _opt_out_list(config: AdvertiserConfig) -> list[str]:

@@ -32,8 +32,9 @@ def doctor(
     ] = False,
     api_url: ApiUrl = None,
 ) -> None:
-    """Look at token, role, event set, source, host key, ledger, stores and clock of every advertiser; send nothing."""
+    """Look at token, role, event set, source, host key, ledger, stores, clock and pool of every advertiser."""
     from airflow_provider_tiktok_offline.cli.contexts import delivery_context
+    from airflow_provider_tiktok_offline.cli.pool_check import pool_findings
     from airflow_provider_tiktok_offline.config import load_config
     from airflow_provider_tiktok_offline.delivery.operations.doctor import doctor as look
     from airflow_provider_tiktok_offline.delivery.operations.status import note_doctor
@@ -49,7 +50,7 @@ def doctor(
     for entry in entries:
         output().print(entry.name, style="bold")
         context = delivery_context(entry, api_url=api_url)
-        findings = look(context, prove_role=prove_role)
+        findings = [*look(context, prove_role=prove_role), *pool_findings(entry)]
         with suppress(TikTokOfflineError):  # where the state can't be written, a finding has said so
             note_doctor(context, findings)
         show_findings(findings)

@@ -1,4 +1,4 @@
-"""Connections that only the Airflow of this machine knows: of its metadata database and its secrets backends."""
+"""What only the Airflow of this machine knows: pools, and connections of its database and secrets backends."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def deployment_connection(conn_id: str) -> Connection | None:
 
     :raises ConfigError: if Airflow can't be asked. Its own words are not shown: they may hold a password.
     """
-    # What lets Airflow's own command line read the metadata database.
-    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
+    _as_a_server()
     try:
         from airflow.models.connection import Connection as AirflowConnection
         from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -47,3 +46,27 @@ def deployment_connection(conn_id: str) -> Connection | None:
             todo="Look whether `airflow connections list` works here, or set AIRFLOW_CONN_" + conn_id.upper() + ".",
         ) from None
     return Connection.of_airflow(conn_id, found)
+
+
+@cache
+def deployment_pools() -> frozenset[str]:
+    """The names of the pools, as ``airflow pools list`` finds them.
+
+    :raises ConfigError: if Airflow can't be asked.
+    """
+    _as_a_server()
+    try:
+        from airflow.models.pool import Pool
+
+        return frozenset(str(pool.pool) for pool in Pool.get_pools())
+    except Exception as error:
+        raise ConfigError(
+            f"Airflow can't be asked for its pools ({type(error).__name__}).",
+            where="key pool",
+            todo="Look whether `airflow pools list` works here.",
+        ) from None
+
+
+def _as_a_server() -> None:
+    """Let this process read the metadata database, as Airflow's own command line does."""
+    os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"

@@ -1,4 +1,4 @@
-"""A terminal on a machine with an Airflow finds the connections that Airflow has."""
+"""A terminal on a machine with an Airflow finds the connections and pools that Airflow has."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 
-from airflow_provider_tiktok_offline.cli.deployment_connections import airflow_is_configured
+from airflow_provider_tiktok_offline.cli.deployment import airflow_is_configured
 from tests.servers.airflow import airflow_environment
 
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
@@ -72,3 +73,54 @@ def test_no_airflow_is_made_where_none_is(tmp_path: Path) -> None:
     [said] = read({**environment, "HOME": str(tmp_path), "AIRFLOW_HOME": str(tmp_path / "airflow")}, "shop_sftp")
     assert said.startswith("connection shop_sftp: there is no such connection")
     assert not (tmp_path / "airflow").exists()
+
+
+COMMAND = Path(sys.executable).with_name("tiktok-offline")
+
+
+def write_config(directory: Path) -> Path:
+    """Three advertisers: with a pool that is there, with one that is missing, and with none."""
+    pools = {"with_pool": {"pool": "default_pool"}, "lost_pool": {"pool": "lost"}, "without_pool": {}}
+    entries = [
+        {
+            "name": name,
+            "advertiser_id": "7000000000000000001",
+            "event_set_id": "7100000000000000001",
+            "route": "liveramp",
+            "liveramp": {"destination": f"{directory}/feed"},
+            "state_uri": f"{directory}/state",
+            "source": {"path": f"{directory}/sales_{{{{ ds }}}}.csv"},
+            **pool,
+        }
+        for name, pool in pools.items()
+    ]
+    path = directory / "advertisers.yaml"
+    path.write_text(yaml.safe_dump({"advertisers": entries}))
+    return path
+
+
+def test_a_missing_pool_is_a_fault(environment: Mapping[str, str], tmp_path: Path) -> None:
+    """`config check --connections` ends with 2 and names entry, key, pool and what to do; one that is there is none."""
+    path = write_config(tmp_path)
+    ran = subprocess.run(
+        [COMMAND, "config", "check", "--connections", path], env={**environment}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert ran.returncode == 2, ran.stderr
+    [fault] = [line for line in ran.stderr.splitlines() if line.startswith("error:")]
+    assert fault.startswith(f"error: {path}, entry lost_pool, key pool: lost does not exist in this Airflow")
+    assert "airflow pools set" in fault
+
+
+def test_doctor_looks_for_pools(tmp_path: Path) -> None:
+    """Doctor has a finding for each pool that is named; without an Airflow it says that it could not look."""
+    ran = subprocess.run(
+        [COMMAND, "doctor", "--config", write_config(tmp_path)],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = [line for line in ran.stdout.splitlines() if line.partition(" ")[2].lstrip().startswith("pool: ")]
+    assert [line.split()[:3] for line in found] == [["warning", "pool:", "default_pool"], ["warning", "pool:", "lost"]]
+    assert "no Airflow is configured on this machine" in found[0]
