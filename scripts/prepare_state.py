@@ -14,7 +14,7 @@ from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.connections import Connections
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
-from airflow_provider_tiktok_offline.storage.backends.s3_client import s3_client
+from airflow_provider_tiktok_offline.storage.backends.s3_files import s3_client
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 

@@ -122,12 +122,9 @@ def export(ledger: Ledger, to: Path) -> int:
         if snapshot.files
         else pl.LazyFrame(schema={name: KEYS_SCHEMA[name] for name in _ROWS})
     ).with_columns(pl.col("event_key").bin.encode("hex"))
-    if to.suffix == ".parquet":
-        rows.sink_parquet(to)
-    elif to.suffix == ".csv":
-        rows.sink_csv(to)
-    else:
+    if to.suffix not in (".parquet", ".csv"):
         raise ConfigError(f"{to.suffix or 'no ending'!r} is no format of export", where=str(to), todo="Use .parquet.")
+    ledger.table.sink(rows, to)
     return snapshot.rows
 
 

@@ -32,6 +32,7 @@ from airflow_provider_tiktok_offline.ledger.settlement import Settlement, Settle
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 from airflow_provider_tiktok_offline.ledger.takeover import Takeover
 from airflow_provider_tiktok_offline.ledger.verdicts import NO_KEYS, VerdictRules
+from airflow_provider_tiktok_offline.storage.objects import check_conditional_writes
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: Small files in the keys table beyond which a settlement merges them.
@@ -94,7 +95,9 @@ class Ledger:
         :param identity: the settings that enter an event id (``AdvertiserConfig.identity_settings``).
         :param secret: the secret, where a connection holds it; else one is made beside the ledger.
         :raises LedgerDamagedError: if remains of a ledger are there that say something was sent.
+        :raises StorageError: if the store takes writes without looking at their conditions.
         """
+        check_conditional_writes(objects)
         rebuilding.make(LedgerPlace(objects, event_set_id, clock), identity=identity, secret=secret)
         return cls.open(objects, event_set_id, identity=identity, clock=clock, secret=secret)
 

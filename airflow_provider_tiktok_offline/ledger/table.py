@@ -7,10 +7,11 @@ version and its row count and is advanced after every commit; a table that has f
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -202,7 +203,7 @@ class WitnessedTable:
             self.collect(self.scan(holding[start : start + _AT_ONCE], columns).join(wanted, on="event_key", how="semi"))
             for start in range(0, len(holding), _AT_ONCE)
         ]
-        return pl.concat(rows) if rows else self.scan(files[:1], columns).collect_schema().to_frame()
+        return pl.concat(rows) if rows else self.collect(self.scan(files[:1], columns).head(0))
 
     def collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """Run a query over :meth:`scan` in constant memory.
@@ -211,6 +212,14 @@ class WitnessedTable:
         """
         with self._faults():
             return frame.collect(engine="streaming")
+
+    def sink(self, frame: pl.LazyFrame, to: Path) -> None:
+        """Write what a query over :meth:`scan` gives to a local file, Parquet or CSV by its ending.
+
+        :raises LedgerDamagedError: if a file can't be read.
+        """
+        with self._faults():
+            (frame.sink_parquet if to.suffix == ".parquet" else frame.sink_csv)(to)
 
     def delete_before(self, day: date) -> int:
         """Drop whole partitions older than ``day``; how many rows that were."""
@@ -318,8 +327,10 @@ class WitnessedTable:
                 return f"the table's file {file.path} is cut off or was changed"
         return None
 
-    def _faults(self) -> AbstractContextManager[None]:
-        return table_faults(self._where, remote=bool(self._objects.storage_options))
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        with table_faults(self._where, remote=bool(self._objects.storage_options)), self._objects.table_access():
+            yield
 
 
 def _versions(pattern: re.Pattern[str], paths: Iterable[str]) -> list[int]:

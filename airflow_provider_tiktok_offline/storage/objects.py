@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 from airflow_provider_tiktok_offline.connections import Connections
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.storage.backends.cloud_faults import CloudFault
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from airflow_provider_tiktok_offline.storage.uris import parse
 
@@ -47,6 +49,26 @@ def open_objects(uri: str, connections: Connections | None = None) -> ObjectStor
     connection = connections.get(location.conn_id) if location.conn_id is not None and connections is not None else None
     options = (s3_options if location.scheme == "s3" else gcs_options)(location.bucket, connection)
     return CloudObjects(options, location.path.strip("/"))
+
+
+def check_conditional_writes(objects: ObjectStore) -> None:
+    """Make sure that the store creates an object once only, and replaces none but the version that was read.
+
+    Some stores take the conditions of a write and do not look at them.
+
+    :raises StorageError: if it does not.
+    """
+    probe = f"probes/{secrets.token_hex(8)}"
+    try:
+        created = objects.create(probe, b"1")
+        again = objects.create(probe, b"2")
+        found = objects.get(probe)
+        replaced = found is not None and objects.replace(probe, b"3", found[1])
+        stale = found is not None and objects.replace(probe, b"4", found[1])
+    finally:
+        objects.delete(probe)
+    if not created or again or not replaced or stale:
+        raise CloudFault.UNCONDITIONAL.at(objects.uri)
 
 
 def read_page(uri: str, path: str, connections: Connections) -> bytes | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
 
@@ -70,8 +70,15 @@ class ObjectStore(ABC):
 
     #: The URI without credentials, for messages and reports.
     uri: str
-    #: What ``deltalake`` and Polars need to reach the same place; holds secrets, never to be logged.
-    storage_options: dict[str, str]
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """What ``deltalake`` and Polars need to reach the same place now; holds secrets, never to be logged."""
+        return {}
+
+    def table_access(self) -> AbstractContextManager[None]:
+        """In its block ``deltalake`` and Polars reach the store; what they have no option for is set there."""
+        return nullcontext()
 
     @abstractmethod
     def get(self, path: str) -> tuple[bytes, str] | None:

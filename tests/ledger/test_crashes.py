@@ -24,9 +24,10 @@ def deliver_and_die(root: str, die_at: int) -> None:
         World(DyingStore(open_objects(root), life)).deliver("monday", range(10))
 
 
-#: Claim entered, plan fixed, answers flushed, rows committed, witness advanced, claim removed. The rest: campaign.
-_TELLING = (10, 12, 14, 16, 17, 18, 20)
-_POINTS = [n if n in _TELLING else pytest.param(n, marks=pytest.mark.campaign) for n in range(1, 22)]
+#: Five writes are the store's own test. Then: claim entered, plan fixed, answers flushed, rows committed, witness
+#: advanced, claim removed. The rest: campaign.
+_TELLING = (15, 17, 19, 21, 22, 23, 25)
+_POINTS = [n if n in _TELLING else pytest.param(n, marks=pytest.mark.campaign) for n in range(1, 27)]
 
 
 @pytest.mark.parametrize("die_at", _POINTS)
@@ -50,7 +51,7 @@ def test_killed_at_any_write_the_next_try_finishes(tmp_path: Path, die_at: int) 
 
 def test_the_points_cover_the_whole_delivery(tmp_path: Path) -> None:
     """A delivery has no more writes than the points above: none is left out at the end."""
-    process = _SPAWN.Process(target=deliver_and_die, args=(str(tmp_path / "state"), 22))
+    process = _SPAWN.Process(target=deliver_and_die, args=(str(tmp_path / "state"), 27))
     process.start()
     process.join(60)
     assert process.exitcode == 0

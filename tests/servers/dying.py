@@ -58,8 +58,11 @@ class DyingStore(ObjectStore):
     def __init__(self, inner: ObjectStore, life: Life) -> None:
         self.inner = inner
         self.uri = inner.uri
-        self.storage_options = inner.storage_options
         self._life = life
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        return self.inner.storage_options
 
     def get(self, path: str) -> tuple[bytes, str] | None:
         self._life.check()

@@ -31,21 +31,25 @@ class S3Server:
         endpoint: its URL.
         access_key, secret_key: credentials it takes (moto takes any).
         region: where buckets are made.
+        tls_endpoint: the same over TLS, where it speaks that.
+        authority: the certificate of the authority that vouches for it there.
     """
 
     endpoint: str
     access_key: str = "AKIATESTTESTTESTTEST"
     secret_key: str = "test-secret-key"
     region: str = "eu-west-1"
+    tls_endpoint: str = ""
+    authority: Path | None = None
 
-    def connection(self, conn_id: str = "s3_state") -> Connection:
+    def connection(self, conn_id: str = "s3_state", **extra: object) -> Connection:
         """The Airflow connection of type ``aws`` that reaches this server."""
         return Connection(
             conn_id=conn_id,
             conn_type="aws",
             login=self.access_key,
             password=self.secret_key,
-            extra={"endpoint_url": self.endpoint, "region_name": self.region},
+            extra={"endpoint_url": self.endpoint, "region_name": self.region, **extra},
         )
 
     def make_bucket(self, name: str) -> None:
@@ -91,16 +95,41 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """An authority of our own, a certificate of it for 127.0.0.1, and that one's key."""
+    authority, authority_key = folder / "authority.pem", folder / "authority.key"
+    certificate, key = folder / "server.pem", folder / "server.key"
+    common = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    for subject, made, its_key, more in (
+        ("/CN=Test authority", authority, authority_key, ["-addext", "keyUsage=keyCertSign"]),
+        (
+            "/CN=127.0.0.1", certificate, key,
+            ["-CA", str(authority), "-CAkey", str(authority_key), "-addext", "basicConstraints=critical,CA:FALSE",
+             "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "extendedKeyUsage=serverAuth"],
+        ),
+    ):  # fmt: skip
+        command = [*common, "-days", "2", "-subj", subject, "-keyout", str(its_key), "-out", str(made), *more]
+        subprocess.run(command, check=True, capture_output=True)
+    return authority, certificate, key
+
+
 @contextmanager
-def s3_server() -> Iterator[S3Server]:
+def s3_server(*, tls_folder: Path | None = None) -> Iterator[S3Server]:
     """Start moto's server on a free port of 127.0.0.1 and stop it at the end.
 
+    :param tls_folder: also speak TLS, with a certificate made there.
     :raises RuntimeError: if it does not answer in time.
     """
     port = _free_port()
+    authority = None
+    tls_port = _free_port()
+    options: list[str] = []
+    if tls_folder is not None:
+        authority, certificate, key = _certificates(tls_folder)
+        options = ["--tls", str(tls_port), str(certificate), str(key)]
     log = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, after the process
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.servers.s3_process", str(port)],
+        [sys.executable, "-m", "tests.servers.s3_process", str(port), *options],
         cwd=Path(__file__).parents[2],
         stdout=log,
         stderr=log,
@@ -118,7 +147,11 @@ def s3_server() -> Iterator[S3Server]:
                 said = log.read().decode(errors="replace")[-2000:]
                 raise RuntimeError(f"moto's server did not start (exit code {process.poll()}): {said}")
             time.sleep(0.05)
-        yield S3Server(endpoint=f"http://127.0.0.1:{port}")
+        yield S3Server(
+            endpoint=f"http://127.0.0.1:{port}",
+            tls_endpoint="" if authority is None else f"https://127.0.0.1:{tls_port}",
+            authority=authority,
+        )
     finally:
         process.terminate()
         try:

@@ -1,14 +1,16 @@
-"""``python -m tests.servers.s3_process PORT [SWITCH]``: moto's S3 server.
+"""``python -m tests.servers.s3_process PORT [SWITCH] [--tls PORT CERTIFICATE KEY]``: moto's S3 server.
 
 While the file SWITCH exists it refuses writes. As on S3 itself, of two conditional writes at once one is refused: moto
-looks, and then writes, in threads.
+looks, and then writes, in threads. Buckets with a name of :data:`ODD` answer as other stores do. With ``--tls`` it also
+answers on another port, with that certificate.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -58,12 +60,48 @@ def _body(environ: dict[str, Any]) -> bytes:
     return content
 
 
+def odd(application: Application) -> Application:
+    """The application, some of whose buckets are not as Amazon's."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        bucket = environ["PATH_INFO"].strip("/").partition("/")[0]
+        conditions = {"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"} & environ.keys()
+        if bucket == "ignores-conditions" and environ["REQUEST_METHOD"] == "PUT":
+            for name in conditions:
+                del environ[name]
+        if bucket == "refuses-conditions" and environ["REQUEST_METHOD"] == "PUT" and conditions:
+            return _refuse(environ, start_response, "501 Not Implemented", "NotImplemented")
+        if bucket == "lies-elsewhere" and "/eu-south-1/" not in environ.get("HTTP_AUTHORIZATION", ""):
+            return _refuse(environ, start_response, "400 Bad Request", "AuthorizationHeaderMalformed")
+        if bucket == "denies-all":
+            return _refuse(environ, start_response, "403 Forbidden", "AccessDenied")
+        return application(environ, start_response)
+
+    return answer
+
+
+def _refuse(environ: dict[str, Any], start_response: Callable[..., Any], status: str, code: str) -> Iterable[bytes]:
+    _body(environ)
+    text = f"<Error><Code>{code}</Code><Message>text of the server</Message></Error>".encode()
+    start_response(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(text)))])
+    return [text]
+
+
 def main() -> None:
     """Serve until told to end."""
-    application = one_by_one(DomainDispatcherApplication(create_backend_app))
-    if len(sys.argv) > 2:
-        application = refusing(application, Path(sys.argv[2]))
-    run_simple("127.0.0.1", int(sys.argv[1]), application, threaded=True)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("switch", type=Path, nargs="?")
+    parser.add_argument("--tls", nargs=3)
+    args = parser.parse_args()
+    application = odd(one_by_one(DomainDispatcherApplication(create_backend_app)))
+    if args.switch is not None:
+        application = refusing(application, args.switch)
+    if args.tls is not None:
+        port, certificate, key = args.tls
+        serve = partial(run_simple, "127.0.0.1", int(port), application, threaded=True, ssl_context=(certificate, key))
+        threading.Thread(target=serve, daemon=True).start()
+    run_simple("127.0.0.1", args.port, application, threaded=True)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,14 @@ def _connections(ctx: DeliveryContext) -> Iterator[Finding]:
 
 
 def _server_check(connection: Connection) -> Iterator[Finding]:
-    """Warn of an SFTP connection that any server may answer."""
+    """Warn of a connection that any server may answer."""
+    if connection.conn_type == "aws" and str(connection.extra.get("verify")).lower() == "false":
+        yield _finding(
+            "connections",
+            "warning",
+            f"{connection.conn_id}: verify takes any certificate; who answers in the server's place gets the files.",
+            "Give the file of the authority's certificate as verify in the connection's extra.",
+        )
     from airflow_provider_tiktok_offline.storage.backends.ssh_options import takes_any_server
 
     switch = takes_any_server(connection) if connection.conn_type in ("sftp", "ssh") else None
@@ -137,17 +144,12 @@ def _suppression(ctx: DeliveryContext) -> Iterator[Finding]:
 
 def _state(ctx: DeliveryContext) -> Iterator[Finding]:
     from airflow_provider_tiktok_offline.storage.files import open_files
+    from airflow_provider_tiktok_offline.storage.objects import check_conditional_writes
 
     probe = f"doctor/{secrets.token_hex(8)}"
+    check_conditional_writes(ctx.objects)
     before = ctx.clock.now()
-    if not ctx.objects.create(probe, b"") or ctx.objects.create(probe, b""):
-        yield _finding(
-            "state",
-            "failed",
-            f"{ctx.config.state_uri} does not refuse to create an object twice.",
-            "Two runs could both claim a transaction: use a store with conditional puts.",
-        )
-        return
+    ctx.objects.put(probe, b"")
     try:
         after = ctx.clock.now()
         yield _finding("state", "ok", f"{ctx.config.state_uri} can be written, and creates an object once only.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from airflow_provider_tiktok_offline.errors import FileMissingError, StorageError
 from airflow_provider_tiktok_offline.storage.backends.cloud_faults import cloud_fault
 from airflow_provider_tiktok_offline.storage.backends.cloud_options import CloudOptions
+from airflow_provider_tiktok_offline.storage.backends.trusted_authorities import trusting
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 if TYPE_CHECKING:
@@ -31,7 +32,15 @@ class CloudObjects(ObjectStore):
         self._prefix = prefix
         self._root = f"{options.scheme}://{options.bucket}"
         self.uri = f"{self._root}/{prefix}".rstrip("/")
-        self.storage_options = options.storage_options
+        self._options = options
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        return self._options.storage_options
+
+    def table_access(self) -> AbstractContextManager[None]:
+        verify = self._options.verify
+        return trusting(verify) if isinstance(verify, str) else nullcontext()
 
     def get(self, path: str) -> tuple[bytes, str] | None:
         import obstore

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.storage.backends.s3_access import SessionCredentials, s3_access
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, GCSStore, RetryConfig, S3Store
 
 #: How long one call may try before the step fails and is tried again by Airflow.
 _RETRY: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
+#: Where the object store libraries go by themselves.
+_AMAZON = re.compile(r"https://s3[.-]?[a-z0-9-]*\.amazonaws\.com")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,57 +32,91 @@ class CloudOptions:
         scheme: ``s3`` or ``gs``.
         bucket: its name.
         config: what ``obstore`` takes.
-        storage_options: the same for ``deltalake`` and Polars.
+        table_options: the same for ``deltalake`` and Polars.
+        credentials: where they change while the store is open.
         plain_http: whether the endpoint is without TLS (a server on one's own network).
+        verify: False takes any certificate, a path names the authorities to trust, None the usual ones.
     """
 
     scheme: Literal["s3", "gs"]
     bucket: str
     config: Mapping[str, Any] = field(repr=False)
-    storage_options: dict[str, str] = field(repr=False)
+    table_options: Mapping[str, str] = field(repr=False)
+    credentials: SessionCredentials | None = field(default=None, repr=False)
     plain_http: bool = False
+    verify: bool | str | None = None
 
     def store(self, prefix: str) -> GCSStore | S3Store:
-        """The ``obstore`` store of that prefix."""
+        """The ``obstore`` store of that prefix.
+
+        :raises ConfigError: if the file of authorities can't be read.
+        """
         from obstore.store import GCSStore, S3Store
 
-        kind = S3Store if self.scheme == "s3" else GCSStore
         client: ClientConfig = {"allow_http": self.plain_http, "timeout": timedelta(seconds=60)}
-        return kind(self.bucket, prefix=prefix or None, client_options=client, retry_config=_RETRY, **self.config)
+        if self.verify is False:
+            client["allow_invalid_certificates"] = True
+        more: dict[str, Any] = {} if self.credentials is None else {"credential_provider": self.credentials}
+        kind = S3Store if self.scheme == "s3" else GCSStore
+        try:
+            if isinstance(self.verify, str):
+                client = cast("ClientConfig", {**client, "root_certificate": Path(self.verify).read_text("ascii")})
+            return kind(
+                self.bucket, prefix=prefix or None, client_options=client, retry_config=_RETRY, **self.config, **more
+            )
+        except (OSError, ValueError):
+            raise ConfigError(
+                "the object store's settings can't be used.",
+                where=f"{self.scheme}://{self.bucket}",
+                todo="Look at endpoint_url and region_name; the file that verify names must hold certificates in PEM.",
+            ) from None
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """What ``deltalake`` and Polars take, with the credentials of this moment."""
+        now = {} if self.credentials is None else self.credentials.keys()
+        return {**self.table_options, **{f"aws_{name}": value for name, value in now.items()}}
 
 
 def s3_options(bucket: str, connection: Connection | None) -> CloudOptions:
-    """What an ``aws`` connection says; without one, the environment or the machine's role.
+    """What an ``aws`` connection says, or how the machine reaches S3.
 
-    :raises ConfigError: for a connection that names a role or profile to assume.
+    :raises ConfigError: for a field that can't be used.
+    :raises StorageDeniedError: if there are no credentials, or the role can't be assumed.
     """
-    config: dict[str, object] = {}
-    plain_http = False
-    if connection is not None:
-        extra = connection.extra
-        for unsupported in ("role_arn", "profile_name", "assume_role_method"):
-            if extra.get(unsupported):
-                raise ConfigError(
-                    f"{unsupported} is not supported for state and staging",
-                    where=f"connection {connection.conn_id}",
-                    todo="Give the workers' own role the rights and leave the connection out, or use keys.",
-                )
-        config["access_key_id"] = connection.login or extra.get("aws_access_key_id")
-        config["secret_access_key"] = connection.password or extra.get("aws_secret_access_key")
-        config["session_token"] = extra.get("aws_session_token") or extra.get("session_token")
-        config["region"] = extra.get("region_name")
-        service = (extra.get("service_config") or {}).get("s3") or {}
-        endpoint = service.get("endpoint_url") or extra.get("endpoint_url") or extra.get("host")
-        config["endpoint"] = endpoint
-        plain_http = str(endpoint or "").startswith("http://")
-        config = {key: value for key, value in config.items() if value}
-    storage = {f"aws_{key}": str(value) for key, value in config.items()}
+    access = s3_access(connection)
+    region, endpoint = access.setting("region_name"), access.endpoint
+    config: dict[str, str] = {}
+    credentials = None
+    elsewhere = access.setting("role_arn") or access.setting("profile_name")
+    if access.keys.keys() >= {"access_key_id", "secret_access_key"} and region and not elsewhere:
+        # Everything is said: boto3 need not be asked.
+        config = dict(access.keys)
+    elif elsewhere or find_spec("boto3") is not None:
+        session = access.session()
+        credentials = SessionCredentials(session, access.where)
+        meta = access.client(session).meta
+        region = meta.region_name
+        endpoint = None if _AMAZON.fullmatch(meta.endpoint_url) else meta.endpoint_url
+    config |= {name: value for name, value in (("region", region), ("endpoint", endpoint)) if value}
+    plain_http = str(endpoint or "").startswith("http://")
+    table = {f"aws_{key}": str(value) for key, value in config.items()}
     if "endpoint" in config:
-        storage["aws_endpoint_url"] = storage.pop("aws_endpoint")
-    storage["aws_conditional_put"] = "etag"
+        table["aws_endpoint_url"] = table.pop("aws_endpoint")
+    table["aws_conditional_put"] = "etag"
     if plain_http:
-        storage["aws_allow_http"] = "true"
-    return CloudOptions(scheme="s3", bucket=bucket, config=config, storage_options=storage, plain_http=plain_http)
+        table["aws_allow_http"] = "true"
+    if access.verify is False:
+        table["allow_invalid_certificates"] = "true"
+    return CloudOptions(
+        scheme="s3",
+        bucket=bucket,
+        config=config,
+        table_options=table,
+        credentials=credentials,
+        plain_http=plain_http,
+        verify=access.verify,
+    )
 
 
 def gcs_options(bucket: str, connection: Connection | None) -> CloudOptions:
@@ -99,4 +139,4 @@ def gcs_options(bucket: str, connection: Connection | None) -> CloudOptions:
     storage = {f"google_{key}": str(value) for key, value in config.items()}
     if plain_http:
         storage["allow_http"] = "true"
-    return CloudOptions(scheme="gs", bucket=bucket, config=config, storage_options=storage, plain_http=plain_http)
+    return CloudOptions(scheme="gs", bucket=bucket, config=config, table_options=storage, plain_http=plain_http)

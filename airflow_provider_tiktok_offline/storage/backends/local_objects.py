@@ -36,7 +36,6 @@ class LocalObjects(ObjectStore):
     def __init__(self, root: Path) -> None:
         self._root = root
         self.uri = str(root)
-        self.storage_options = {}
 
     def get(self, path: str) -> tuple[bytes, str] | None:
         try:

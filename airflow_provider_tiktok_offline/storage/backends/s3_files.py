@@ -21,26 +21,26 @@ from airflow_provider_tiktok_offline.errors import (
     FileMissingError,
     NameTakenError,
     StorageDeniedError,
-    StorageError,
     StorageUnavailableError,
     TikTokOfflineError,
 )
-from airflow_provider_tiktok_offline.storage.backends.s3_client import S3Client, s3_client
+from airflow_provider_tiktok_offline.storage.backends.s3_access import ConditionError, S3Client, s3_access, s3_faults
 from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-    from botocore.exceptions import ClientError
 
 #: Bytes of one part; S3 takes 10,000 of them, so 160 GB.
 PART_BYTES = 16 * 1024 * 1024
 _PARTS_UNDER_WAY = 3
-_MISSING = {"404", "NoSuchKey", "NotFound"}
-_DENIED = {"403", "401", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
-_EXISTS = {"412", "PreconditionFailed"}
-_LATER = {"409", "ConditionalRequestConflict", "OperationAborted", "SlowDown", "RequestTimeout"}
+_CONFIG: dict[str, object] = {
+    "retries": {"mode": "standard", "max_attempts": 4},
+    "connect_timeout": 15,
+    "read_timeout": 60,
+    "max_pool_connections": 8,
+}
 
 
 @contextmanager
@@ -51,6 +51,19 @@ def open_s3(connection: Connection | None) -> Iterator[S3Files]:
         yield S3Files(client)
     finally:
         client.close()
+
+
+def s3_client(connection: Connection | None) -> S3Client:
+    """boto3's client; nothing is sent yet.
+
+    :raises ConfigError: if boto3 is not installed, or the connection or the AWS configuration can't be used.
+    """
+    access = s3_access(connection)
+    session = access.session()
+    from botocore.config import Config
+
+    config = Config(**{**_CONFIG, **dict(access.setting("config_kwargs") or {})})
+    return access.client(session, config=config)
 
 
 class _Part(TypedDict):
@@ -71,7 +84,7 @@ class S3Files:
         folder = parse(directory_uri)
         prefix = f"{folder.path.rstrip('/')}/" if folder.path.strip("/") else ""
         stamps = []
-        with _faults(directory_uri):
+        with s3_faults(directory_uri):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=folder.bucket, Prefix=prefix, Delimiter="/"
             )
@@ -91,7 +104,7 @@ class S3Files:
 
     def stat(self, uri: str) -> FileStamp:
         location = parse(uri)
-        with _faults(uri):
+        with s3_faults(uri):
             head = self._client.head_object(Bucket=location.bucket, Key=location.path)
         return FileStamp(
             str(location), int(head["ContentLength"]), head["LastModified"].astimezone(UTC), head["ETag"].strip('"')
@@ -108,19 +121,19 @@ class S3Files:
             raise ConfigError("a file can only be moved within one S3 connection.", where=f"{uri} to {to_uri}")
         if self._exists(target):
             raise NameTakenError(to_uri)
-        with _faults(uri):
+        with s3_faults(uri):
             self._client.copy({"Bucket": source.bucket, "Key": source.path}, target.bucket, target.path)
             self._client.delete_object(Bucket=source.bucket, Key=source.path)
 
     def delete(self, uri: str) -> None:
         location = parse(uri)
-        with _faults(uri):
+        with s3_faults(uri):
             self._client.delete_object(Bucket=location.bucket, Key=location.path)
 
     def check_folder(self, directory_uri: str) -> None:
         bucket = parse(directory_uri).bucket
         try:
-            with _faults(directory_uri):
+            with s3_faults(directory_uri):
                 self._client.head_bucket(Bucket=bucket)
         except FileMissingError:
             raise ConfigError(
@@ -154,18 +167,18 @@ class S3Files:
     def _put(self, target: Location, content: bytes, condition: dict[str, str]) -> None:
         checksum = _sha256(content)
         try:
-            with _faults(str(target)):
+            with s3_faults(str(target)):
                 self._client.put_object(
                     Bucket=target.bucket, Key=target.path, Body=content, ChecksumSHA256=checksum, **condition
                 )
-        except _ExistsError:
+        except ConditionError:
             self._accept_own(target, checksum, _md5(content).hex())
 
     def _put_parts(
         self, target: Location, parts: Iterator[bytes], condition: dict[str, str], progress: Progress | None
     ) -> int:
         where = {"Bucket": target.bucket, "Key": target.path}
-        with _faults(str(target)):
+        with s3_faults(str(target)):
             upload = self._client.create_multipart_upload(ChecksumAlgorithm="SHA256", **where)["UploadId"]
         done: list[_Part] = []
         digests = b""
@@ -183,7 +196,7 @@ class S3Files:
 
         pool = ThreadPoolExecutor(_PARTS_UNDER_WAY, thread_name_prefix="s3-part")
         try:
-            with _faults(str(target)):
+            with s3_faults(str(target)):
                 for number, content in enumerate(parts, 1):
                     digest = hashlib.sha256(content).digest()
                     digests += digest
@@ -195,18 +208,18 @@ class S3Files:
                 while in_flight:
                     settle()
                 try:
-                    with _faults(str(target)):
+                    with s3_faults(str(target)):
                         self._client.complete_multipart_upload(
                             UploadId=upload, MultipartUpload={"Parts": done}, **where, **condition
                         )
-                except _ExistsError:
+                except ConditionError:
                     etags = b"".join(bytes.fromhex(part["ETag"].strip('"')) for part in done)
                     checksum, etag = f"{_sha256(digests)}-{len(done)}", f"{_md5(etags).hex()}-{len(done)}"
                     self._accept_own(target, checksum, etag)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             # What can't be aborted now is removed by the bucket's lifecycle rule; nothing of it is visible.
-            with contextlib.suppress(TikTokOfflineError), _faults(str(target)):
+            with contextlib.suppress(TikTokOfflineError), s3_faults(str(target)):
                 self._client.abort_multipart_upload(UploadId=upload, **where)
             raise
         finally:
@@ -215,7 +228,7 @@ class S3Files:
 
     def _accept_own(self, target: Location, checksum: str, etag: str) -> None:
         """A key that exists with exactly these bytes is this put, whose answer got lost; any other stays untouched."""
-        with _faults(str(target)):
+        with s3_faults(str(target)):
             head = self._client.head_object(Bucket=target.bucket, Key=target.path, ChecksumMode="ENABLED")
         if head.get("ChecksumSHA256") != checksum and head["ETag"].strip('"') != etag:
             raise NameTakenError(str(target)) from None
@@ -276,9 +289,9 @@ class _ReadStream(io.RawIOBase):
         if self._version is not None:
             asked = {"Range": f"bytes={self._done}-", "IfMatch": self._version}
         try:
-            with _faults(str(self._location)):
+            with s3_faults(str(self._location)):
                 answer = self._client.get_object(Bucket=self._location.bucket, Key=self._location.path, **asked)
-        except _ExistsError:
+        except ConditionError:
             raise FileChangedError(
                 "the object was replaced while it was read.", rule="file_changed", where=str(self._location)
             ) from None
@@ -312,45 +325,3 @@ class _ReadStream(io.RawIOBase):
         if not self.closed and self._body is not None:
             self._body.close()
         super().close()
-
-
-class _ExistsError(StorageError):
-    """A condition of the request does not hold."""
-
-
-@contextmanager
-def _faults(where: str) -> Iterator[None]:
-    """botocore's errors as the package's own; no message of the server is passed on."""
-    from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
-
-    try:
-        yield
-    except ClientError as error:
-        raise _fault(error, where) from None
-    except (NoCredentialsError, PartialCredentialsError):
-        raise StorageDeniedError(
-            "there are no AWS credentials.",
-            where=where,
-            todo="Name a connection in the URI, or give the machine a role.",
-        ) from None
-    except (BotoCoreError, Boto3Error, OSError) as error:
-        raise StorageUnavailableError(f"the bucket can't be reached ({type(error).__name__}).", where=where) from None
-
-
-def _fault(error: ClientError, where: str) -> TikTokOfflineError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code == "NoSuchBucket":
-        return StorageDeniedError("the bucket does not exist.", where=where, todo="Have it made, or correct the URI.")
-    if code in _MISSING:
-        return FileMissingError("no such object.", rule="missing", where=where)
-    if code in _EXISTS:
-        return _ExistsError("the object exists already or has changed.", where=where)
-    if code in _DENIED:
-        return StorageDeniedError(
-            f"the bucket refused ({code}).", where=where, todo="Check the credentials and the policy."
-        )
-    if status >= 500 or status == 429 or code in _LATER:
-        return StorageUnavailableError(f"the bucket asked to come back later ({code}).", where=where)
-    return StorageError(f"the bucket refused ({code}).", where=where)
