@@ -38,6 +38,7 @@ Schedule = Annotated[str, AfterValidator(_schedule)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
 Owner = Annotated[str, Field(min_length=1, max_length=500)]
 PoolName = Annotated[str, Field(min_length=1, max_length=256)]
+ActiveRuns = Annotated[int, Field(ge=1, le=100)]
 Retries = Annotated[int, Field(ge=0, le=100)]
 RetryDelay = Annotated[float, Field(ge=0, le=_DAY)]
 #: Seconds of a wait, at most a month.

@@ -9,7 +9,15 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, model_validator
 
-from airflow_provider_tiktok_offline.config.airflow_values import Owner, PoolName, Retries, RetryDelay, Schedule, Tag
+from airflow_provider_tiktok_offline.config.airflow_values import (
+    ActiveRuns,
+    Owner,
+    PoolName,
+    Retries,
+    RetryDelay,
+    Schedule,
+    Tag,
+)
 from airflow_provider_tiktok_offline.config.fields import (
     Column,
     Currency,
@@ -98,6 +106,8 @@ class AdvertiserConfig(Strict):
         owner: the DAG's owner.
         tags: further tags of the DAG, in addition to the factory's own.
         pool: Airflow pool of the upload tasks, so that several DAGs share one limit.
+        max_active_runs: how many runs of the DAG may go on at once, as in a backfill of several days; no order is sent
+            twice by it. Runs beyond it wait.
         retries: how often a failed task is retried.
         execution_timeout_hours: task -> hours after which it is ended and tried again: ``validate``,
             ``normalize_hash``, ``dedupe``, ``summary`` (6 by default), ``upload``, ``deliver`` (12), ``report`` (3).
@@ -177,6 +187,7 @@ class AdvertiserConfig(Strict):
     owner: Owner = "airflow"
     tags: tuple[Tag, ...] = ()
     pool: PoolName | None = None
+    max_active_runs: ActiveRuns = 1
     retries: Retries = 3
     execution_timeout_hours: dict[TaskKind, TaskHours] = Field(default_factory=dict)
     retry_delay_seconds: RetryDelay = 60

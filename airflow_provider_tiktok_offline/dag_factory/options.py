@@ -48,7 +48,7 @@ def dag_options(config: AdvertiserConfig) -> dict[str, Any]:
         "schedule": None if config.schedule is None else _timetable(config.schedule, config.time_zone),
         "start_date": _start(config.start_date, config.zone),
         "catchup": False,
-        "max_active_runs": 1,
+        "max_active_runs": config.max_active_runs,
         "tags": [*_TAGS, config.route, config.mode, *config.tags],
         **_deployment_options(),
     }
@@ -60,6 +60,7 @@ def report_dag_options(config: AdvertiserConfig, reports: ReportsConfig) -> dict
         **dag_options(config),
         "description": f"What TikTok attributed to the ads of {config.name}",
         "schedule": _timetable(reports.schedule, config.time_zone),
+        "max_active_runs": 1,
         "tags": [*_TAGS, "report", *config.tags],
     }
 

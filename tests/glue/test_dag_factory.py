@@ -90,15 +90,22 @@ def test_the_tasks_are_the_steps_of_the_route(parse: Parse) -> None:
 
 
 def test_settings_become_the_dags_own(parse: Parse) -> None:
-    """Schedule, time zone, retries, owner, tags and pool are the advertiser's."""
+    """Schedule, time zone, retries, owner, tags, pool and the number of runs at once are the advertiser's."""
     bag, serialised, _ = parse(
         advertiser(
-            "shop", schedule="0 6 * * *", time_zone="Europe/Berlin", owner="ana", tags=["eu"], pool="tiktok", retries=5
-        )
+            "shop",
+            schedule="0 6 * * *",
+            time_zone="Europe/Berlin",
+            owner="ana",
+            tags=["eu"],
+            pool="tiktok",
+            retries=5,
+            max_active_runs=4,
+        )  # fmt: skip
     )
     dag = serialised["tiktok_offline__shop"]
     assert dag["timetable"]["__var"] == {"expression": "0 6 * * *", "timezone": "Europe/Berlin"}
-    assert dag["max_active_runs"] == 1
+    assert dag["max_active_runs"] == 4
     assert bag.dags["tiktok_offline__shop"].catchup is False
     assert {"eu", "tiktok", "dry_run"} <= set(dag["tags"])
     tasks = {task["__var"]["task_id"]: task["__var"] for task in dag["tasks"]}
