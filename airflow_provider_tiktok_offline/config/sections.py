@@ -39,7 +39,7 @@ class SourceConfig(Strict):
         files: which files belong to a day: ``one``, ``all`` (every complete file that was not delivered yet, oldest
             first; a file that is not complete is waited for an hour from its last change), a number of files, or a
             list of names.
-        missing_file: whether a run without a file fails, or is skipped.
+        missing_file: whether a run without a file fails, or is skipped; in a backfill at once, if the day is past.
         expected_days: days of the week on which a file is due. On another day the sensor looks once: a file that is
             there is taken, a missing one is skipped.
         closed_dates: days without a file although their weekday is in ``expected_days``, as 2026-12-25.

@@ -32,8 +32,8 @@ __all__ = ["ConversionFileSensor"]
 
 #: Seconds between two looks of the task itself, where the triggerer can't see the configuration: each starts a task.
 _TASK_LOOKS_EVERY = 300.0
-#: Seconds for which a server that does not answer is asked again on a day on which no file is due.
-_ASK_ON_CLOSED_DAYS = 3600.0
+#: Seconds for which a server that does not answer is asked again where no file will come.
+_ASK_IN_VAIN = 3600.0
 
 
 class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
@@ -48,6 +48,9 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
 
     On a day on which no file is due the sensor looks once, and is skipped if there is nothing. If the server does not
     answer, it is asked for an hour; then the task fails, since a file that has come may lie there.
+
+    A day of a backfill whose time is over (``timeout`` seconds from when its run was due) is not waited for: if nothing
+    is there, the task ends at once as ``missing_file`` says, and nobody is notified.
 
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
     :param advertiser: the entry's name. (templated)
@@ -97,7 +100,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
                 self.poke_interval = float(source.poke_seconds)
             if "timeout" in self._from_config:
                 self.timeout = float(source.timeout_seconds)
-            self._skip_closed_day(context)
+            self._end_where_none_will_come(context)
             self._tell_expected(context)
         if not self.deferrable:
             try:
@@ -214,7 +217,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     def _stale_at(self, context: Context) -> datetime | None:
         from airflow_provider_tiktok_offline.delivery.operations.notices import stale_at
 
-        if self._closed(context):
+        if self._none_will_come(context) is not None:
             return None
         run = context["dag_run"]
         return stale_at(self.advertiser_config(), run.data_interval_end or run.run_after)
@@ -236,15 +239,15 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
 
     def _over(self, late: AirflowSensorTimeout, context: Context) -> object:
         """What the task comes to when the time is over."""
-        if not self._closed(context):
+        why = self._none_will_come(context)
+        if why is None:
             self._missing(late, context)
-        day = self._day(context)
         try:
             with task_errors():
-                result = self._look_on_closed_day(context)
+                result = self._look_once(context)
         except TikTokOfflineError as error:
             raise AirflowFailException(
-                f"No file is due on {day}, but the server does not answer, and a file that has come all the same would "
+                f"{why}, but the server does not answer, and a file that has come all the same would "
                 f"be passed over. Clear this task once it answers. {error}"
             ) from None
         if result is None:
@@ -265,36 +268,65 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         source = self.advertiser_config().source
         return self._handed_over(context) is None and not expected(source, self._day(context))
 
-    def _skip_closed_day(self, context: Context) -> None:
-        """Look once on a day on which no file is due: one that is there is taken, and waited for if it still grows.
+    def _past(self, context: Context) -> bool:
+        """Whether this is a backfill's run for a day whose time was over before it began."""
+        run = context["dag_run"]
+        if run.run_type != "backfill" or self._handed_over(context) is not None:
+            return False
+        waits = self.advertiser_config().source.timeout_seconds if "timeout" in self._from_config else self.timeout
+        due: datetime = run.data_interval_end or run.run_after
+        return due + timedelta(seconds=waits) < system_clock().now()
 
-        A server that does not answer is asked again as on other days, but not for long.
+    def _none_will_come(self, context: Context) -> str | None:
+        """Why waiting for a file that is not there is in vain; None where it may come."""
+        if self._closed(context):
+            return f"No file is due on {self._day(context)}"
+        return f"The time for the file of {self._day(context)} is over" if self._past(context) else None
+
+    def _end_where_none_will_come(self, context: Context) -> None:
+        """Look once on a day on which no file is due, and on a past day of a backfill.
+
+        A file that is there is taken, and waited for if it still grows. A server that does not answer is asked again as
+        on other days, but not for long.
         """
-        if not self._closed(context):
+        why = self._none_will_come(context)
+        if why is None:
             return
         try:
-            self._look_on_closed_day(context)
+            self._look_once(context)
         except TikTokOfflineError as error:
             if not error.retryable:
                 raise
-            self.timeout = min(self.timeout, _ASK_ON_CLOSED_DAYS)
+            self.timeout = min(self.timeout, _ASK_IN_VAIN)
             self.log.warning(
-                "No file is due on %s, but the server does not answer: it is asked again for %.0f minutes. %s",
-                self._day(context), self.timeout / 60, error,
+                "%s, but the server does not answer: it is asked again for %.0f minutes. %s",
+                why, self.timeout / 60, error,
             )  # fmt: skip
 
-    def _look_on_closed_day(self, context: Context) -> dict[str, object] | None:
-        """What is there on a day on which no file is due; None of a file that still grows.
+    def _look_once(self, context: Context) -> dict[str, object] | None:
+        """What is there on a day for which none will come; None of a file that still grows.
 
-        :raises AirflowSkipException: if there is nothing.
+        :raises AirflowSkipException: if there is nothing, on a day on which no file is due.
+        :raises AirflowFailException: if there is nothing, on a past day on which one was due.
         """
-        from airflow_provider_tiktok_offline.delivery.source.find_file import find
+        from airflow_provider_tiktok_offline.delivery.source.find_file import find, source_uri
 
         day = self._day(context)
         look = find(self.delivery_context(context), day, previous=self._pending or ())
-        if not look.ready and not look.pending:
+        if look.ready:
+            return look.to_dict()
+        if look.pending:
+            return None
+        if self._closed(context):
             raise AirflowSkipException(f"No file is due on {day} (expected_days, closed_dates), and none came.")
-        return look.to_dict() if look.ready else None
+        source = self.advertiser_config().source
+        uri = source_uri(source, day)
+        if source.missing_file == "skip":
+            raise AirflowSkipException(f"The day {day} is past and has no file ({uri}); missing_file says skip.")
+        raise AirflowFailException(
+            f"The day {day} is past and has no file ({uri}). "
+            "Put it there and clear this task, or set missing_file: skip."
+        )
 
     def _tell_expected(self, context: Context) -> None:
         """Leave the place of the awaited file for the page in Airflow."""

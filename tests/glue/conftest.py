@@ -37,6 +37,7 @@ class Run:
     data_interval_start: datetime | None = datetime(2026, 11, 21, tzinfo=UTC)
     data_interval_end: datetime | None = datetime(2026, 11, 22, tzinfo=UTC)
     run_after: datetime = datetime(2026, 11, 22, tzinfo=UTC)
+    run_type: str = "scheduled"
     params: dict[str, Any] = field(default_factory=dict)
 
     def context(self) -> Context:

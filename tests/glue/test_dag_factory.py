@@ -101,7 +101,7 @@ def test_settings_become_the_dags_own(parse: Parse) -> None:
             pool="tiktok",
             retries=5,
             max_active_runs=4,
-        )  # fmt: skip
+        )
     )
     dag = serialised["tiktok_offline__shop"]
     assert dag["timetable"]["__var"] == {"expression": "0 6 * * *", "timezone": "Europe/Berlin"}
