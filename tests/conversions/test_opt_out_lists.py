@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,3 +155,20 @@ def test_line_numbers_are_those_of_an_editor() -> None:
     lines = ["sep=,", "Export", "", "email,note", f'{ANN},"a', "b", 'c"', "", "bob@,", f"{ANN},"]
     with pytest.raises(OptOutListError, match=r"1 \(line 9\)"):
         opt_outs("\r\n".join(lines))
+
+
+@pytest.mark.parametrize(
+    "piece", ['{"a":', "<", "[ ", "a ", ", ", ". ", "a.b", "a1", "((", "/ ", " ", "@ ", "f", "+ 1 ", "0 1", "1e"]
+)
+def test_a_long_line_is_read_in_no_time(piece: str) -> None:
+    """Ten thousand characters of what may begin an address, a number or a digest; seconds would be quadratic."""
+    begun = time.process_time()
+    with contextlib.suppress(OptOutListError):
+        opt_outs(piece * (10_000 // len(piece)) + "x,1 2\n")
+    assert time.process_time() - begun < 1
+
+
+def test_a_line_without_an_end_stops_the_reading() -> None:
+    """It may be gigabytes."""
+    with pytest.raises(OptOutListError, match="line 2 of the suppression list is longer than"):
+        opt_outs(b"ann@example.com\n" + b"a" * (5 * 1024 * 1024))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from airflow_provider_tiktok_offline.conversions.identifiers import emails
 from airflow_provider_tiktok_offline.conversions.identifiers.normalized import DIGESTS_OF_NOTHING, PLACEHOLDERS
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.phone_readings import PhoneReadings, read_phones
-from airflow_provider_tiktok_offline.conversions.identifiers.phones.cell_text import EXTENSION
+from airflow_provider_tiktok_offline.conversions.identifiers.phones.cell_text import EXTENSION, without_extension
 
 #: Fewer digits identify nobody: a total, a year, a postal code.
 LEAST_DIGITS = 7
@@ -73,7 +73,8 @@ _NUMBER = r"^[+(\[]*[\p{Nd} ().\-/\[\]+\u2010-\u2015\u2212\uff0b\uff08\uff09\uff
 #: A number that a spreadsheet has cut short, or one with a fraction that would be read as one more digit.
 _SPREADSHEET = r"^[+'=]?\p{Nd}+(?:[.,]\p{Nd}+)?e[+-]?\p{Nd}+$|^[+'=]?\p{Nd}{5,}[.,]0+$"
 
-_TOKEN = re.compile(r"[^\s<>()\[\],;:\"|\\]*@[^\s<>()\[\],;:\"|\\]*")
+# A line may be a megabyte long: each pattern begins where a run begins, or is bounded, so that none is quadratic.
+_TOKEN = re.compile(r"(?<![^\s<>()\[\],;:\"|\\])[^\s<>()\[\],;:\"|\\]*@[^\s<>()\[\],;:\"|\\]*")
 _ADDRESS = re.compile(r"[^@]+@[^@]+")
 _SPELLED_AT = re.compile(r"\S\s*[\[({<]\s*(?:at|a|arroba|ät)\s*[\])}>]\s*\S|%40", re.IGNORECASE)
 _HEX = re.compile(r"(?<![0-9a-z])[0-9a-f]{32,}(?![0-9a-z])")
@@ -81,7 +82,7 @@ _DAMAGED = re.compile(r"(?<![\w.,])\d+(?:[.,]\d+)?e\+?\d+(?!\w)")
 #: UUIDs, cut digests, and digests in base64.
 _OPAQUE = re.compile(
     r"(?<![\w/+=-])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|(?=\d*[a-f])(?=[a-f]*\d)[0-9a-f]{16,}"
-    r"|[\w/+-]{20,}={1,2}|(?=\D*\d)[\w/+-]{40,})(?![\w/+=-])"
+    r"|[\w/+-]{20,}={1,2}|(?=(?:[^\W\d]|[/+-])*\d)[\w/+-]{40,})(?![\w/+=-])"
 )
 _TIME = re.compile(
     r"(?<!\d)(?:(?:19|20)\d\d([-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])"
@@ -89,8 +90,8 @@ _TIME = re.compile(
     r"|(?<![\d:])\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:\s*(?:[ap]m|z|utc|gmt|[+-]\d\d:?\d\d))?(?![\d:])"
 )
 #: A number that differs from a total by its plus sign or its zero.
-_NUMBER_BESIDE_WORDS = re.compile(r"(?<![\d+])[+(]*(?:(?<=\+)[1-9]|0)(?:[ ().\-/]*\d){7,}")
-_BETWEEN = re.compile(r"[;|\n\r\t]+|,(?!,)|/(?=[ /]*[+0(])|\s(?:oder|or|und|and|e|et|y|o|ou)\s")
+_NUMBER_BESIDE_WORDS = re.compile(r"(?<![\d+])[+(]{0,9}(?:(?<=\+)[1-9]|0)(?:[ ().\-/]*\d){7,}")
+_BETWEEN = re.compile(r"[;|\n\r\t]+|,(?!,)|/(?=[ /]{0,9}[+0(])|\s(?:oder|or|und|and|e|et|y|o|ou)\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +278,7 @@ def _numbers_in(text: str) -> Iterator[tuple[Kind, str]]:
     long = [part for part, digits in zip(parts, counts, strict=True) if digits >= LEAST_DIGITS]
     torn = "," in text and not re.search(r"[^\W\d_]", text) and any(0 < digits < LEAST_DIGITS for digits in counts)
     for part in [text.strip(_AROUND)] if torn or not long else long:
-        number = re.sub(EXTENSION, "", _PHONE_LABEL.sub(r"\1", part))
+        number = without_extension(_PHONE_LABEL.sub(r"\1", part))
         beside_words = _NUMBER_BESIDE_WORDS.findall(number) if re.search(r"[^\W\d_]", number) else []
         for one in beside_words or [number]:
             yield Kind.PHONE, one

@@ -12,6 +12,8 @@ from airflow_provider_tiktok_offline.errors import OptOutListError
 
 _LOOKED_AT = 64 * 1024
 _BUFFER = 1024 * 1024
+#: Characters of a line: all recipients of a message are fewer.
+_LONGEST_LINE = 4 * 1024 * 1024
 #: A share of NUL bytes at odd or even places that only UTF-16 has.
 _UTF_16_SHARE = 0.2
 _MARKS = (
@@ -37,7 +39,7 @@ class ListText:
     After the last line, ``sha256`` is the digest of its bytes.
 
     :param stream: the list's bytes.
-    :raises OptOutListError: it is no text.
+    :raises OptOutListError: it is no text, or a line of it has no end.
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -48,7 +50,13 @@ class ListText:
     def __iter__(self) -> Iterator[str]:
         errors = _MIXED if self.encoding.startswith("utf-8") else "replace"
         with io.TextIOWrapper(self._buffered, encoding=self.encoding, errors=errors, newline="") as text:
-            yield from text
+            for number, line in enumerate(iter(lambda: text.readline(_LONGEST_LINE + 1), ""), 1):
+                if len(line) > _LONGEST_LINE:
+                    raise OptOutListError(
+                        f"line {number:,} of the suppression list is longer than {_LONGEST_LINE:,} characters.",
+                        todo="Write one entry a line. Nothing was sent.",
+                    )
+                yield line
 
     @property
     def sha256(self) -> str:

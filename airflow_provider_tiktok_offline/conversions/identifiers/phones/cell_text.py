@@ -33,6 +33,10 @@ NUMBER = rf"^\+*[{_BETWEEN}0-9]*$"
 ASCII_OF = {"\uff0b": "+", "\uff08": "(", "\uff09": ")", "\uff3b": "[", "\uff3d": "]"}
 
 
+#: An extension is no longer. Farther from the end none is looked for: blanks would be tried from each one again.
+_LONGEST_EXTENSION = 80
+
+
 class Written(NamedTuple):
     """What stands in a cell.
 
@@ -49,6 +53,12 @@ class Written(NamedTuple):
     shortened: bool
 
 
+def without_extension(text: str) -> str:
+    """The text without the extension at its end."""
+    start = max(0, len(text) - _LONGEST_EXTENSION)
+    return text[:start] + re.sub(EXTENSION, "", text[start:])
+
+
 def written_in(cell: str) -> Written | str:
     """Read the text of one trimmed, lower-cased, non-empty cell.
 
@@ -58,7 +68,7 @@ def written_in(cell: str) -> Written | str:
     if re.search(SPREADSHEET, text):
         return "phone_damaged"
     whole = re.sub(LINK, "", text)
-    base = re.sub(EXTENSION, "", whole)
+    base = without_extension(whole)
     if any(char.isalpha() for char in base):
         return "phone_letters"
     number = re.sub(r"^[^+0-9]+|[^0-9]+$", "", base)
