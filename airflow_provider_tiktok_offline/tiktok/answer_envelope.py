@@ -35,6 +35,9 @@ def read_envelope(text: bytes) -> AnswerEnvelope | None:
     """The envelope in the body of an answer; None if it is none."""
     try:
         body = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        if b"\\u" in text:
+            # Half a surrogate pair is no text: what prints or stores it would fail.
+            json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict):

@@ -183,12 +183,10 @@ def files(
     advertiser: Advertiser = None,
 ) -> None:
     """Compare the delivered feed files with the list that LiveRamp Connect's *Files* page exports."""
-    from airflow_provider_tiktok_offline.delivery.operations.connect_files import compare
+    from airflow_provider_tiktok_offline.delivery.operations.connect_files import read_export
     from airflow_provider_tiktok_offline.delivery.operations.status import refresh
 
-    status = refresh(delivery_context(advertiser_config(config, advertiser)))
-    with export.open(encoding="utf-8-sig", newline="") as lines:
-        found = compare(status, lines)
+    found = read_export(refresh(delivery_context(advertiser_config(config, advertiser))), export)
     for one in found:
         cells = ", ".join(f"{column} {cell}" for column, cell in one.found.items() if cell)
         output().print(f"{one.day}  {one.name}  {one.rows} rows delivered  {cells or 'NOT IN THE EXPORT'}")
