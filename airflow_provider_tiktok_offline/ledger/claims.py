@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
 
 import polars as pl
 
@@ -38,7 +37,7 @@ class Claim:
     round: int
     epoch: str
     files: tuple[str, ...]
-    claimed_at: datetime
+    claimed_at: documents.Moment
     broken: bool
     route: str
 

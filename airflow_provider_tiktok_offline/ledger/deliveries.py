@@ -77,14 +77,14 @@ class DeliveryState:
     route: str
     status: Status
     holder: str | None
-    lease_until: datetime | None
-    as_of: datetime
+    lease_until: documents.Moment | None
+    as_of: documents.Moment
     digest: str
     uri: str
     file_name: str
     size: int
-    opened_at: datetime
-    updated_at: datetime
+    opened_at: documents.Moment
+    updated_at: documents.Moment
     steps: Mapping[str, Any] = field(default_factory=dict)
     reason: str | None = None
     shared: bool = False

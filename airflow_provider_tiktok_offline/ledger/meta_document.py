@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Literal
 
 from airflow_provider_tiktok_offline.clock import Clock
@@ -84,9 +83,9 @@ class Meta:
     secret_check: str
     secret_from: SecretFrom
     route: str | None
-    send_from: datetime | None
+    send_from: documents.Moment | None
     rebuilding: bool
-    created_at: datetime
+    created_at: documents.Moment
     identity_settings: Kept
     identity_sources: dict[str, Kept] = field(default_factory=dict)
 

@@ -73,13 +73,23 @@ class Plan:
         path = self._files[index]
         try:
             with self._objects.open_read(path) as stream:
-                return pl.read_parquet(stream)
+                frame = pl.read_parquet(stream)
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise LedgerDamagedError(
-                f"a part of the plan can't be read ({type(error).__name__})",
-                where=f"{self._objects.uri}/{path}",
-                todo="Nothing was sent of it. Restore the object.",
-            ) from None
+            fault = type(error).__name__
+        except BaseException as error:
+            # A panic in the Rust library is no Exception; an interrupt or a kill is passed on.
+            if type(error).__name__ != "PanicException":
+                raise
+            fault = "PanicException"
+        else:
+            if frame.schema == PLAN_COLUMNS:
+                return frame
+            fault = "other columns"
+        raise LedgerDamagedError(
+            f"a part of the plan can't be read ({fault})",
+            where=f"{self._objects.uri}/{path}",
+            todo="Nothing was sent of it. Restore the object.",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 import polars as pl
@@ -45,7 +44,7 @@ class ReceiptHeader:
     """
 
     kind: Kind
-    at: datetime
+    at: documents.Moment
     batches: list[tuple[int, str | None, int | None, str | None]] | None = None
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 
 import msgspec
 
@@ -19,7 +18,7 @@ from airflow_provider_tiktok_offline.conversions.contract.columns import (
 )
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.errors import FeedError
-from airflow_provider_tiktok_offline.storage.documents import Document
+from airflow_provider_tiktok_offline.storage.documents import Document, Moment, typed
 
 #: Fewest rows of a file (the programme's page, "Send Conversion Data to LiveRamp"; LiveRamp, "Product Limits").
 LEAST_ROWS = 25
@@ -47,7 +46,7 @@ class Feed:
     delimiter: str
     categories: tuple[str, ...]
     sample_sha256: str
-    accepted_at: datetime
+    accepted_at: Moment
 
     def to_document(self) -> Document:
         """The contract as it is stored."""
@@ -55,9 +54,12 @@ class Feed:
         return document
 
     @classmethod
-    def from_document(cls, document: Document) -> Feed:
-        """The inverse of :meth:`to_document`."""
-        return msgspec.convert(document, cls)
+    def from_document(cls, document: Document, where: str = "the feed's contract") -> Feed:
+        """The inverse of :meth:`to_document`.
+
+        :raises LedgerDamagedError: if a field is missing or has another type.
+        """
+        return typed(document, cls, where)
 
     def header(self) -> bytes:
         """The header line."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Literal
 
 import msgspec
@@ -60,14 +60,14 @@ class DayRecord:
     deliveries: tuple[str, ...]
     status: Status
     holder: str
-    lease_until: datetime
+    lease_until: documents.Moment
     sha256: str | None = None
     plain_bytes: int | None = None
     left_out: dict[str, list[int]] = field(default_factory=dict)
     suppressed: dict[str, list[int]] = field(default_factory=dict)
     bytes: int | None = None
     stored_sha256: str | None = None
-    delivered_at: datetime | None = None
+    delivered_at: documents.Moment | None = None
     reason: str | None = None
 
     def to_document(self) -> documents.Document:
@@ -76,9 +76,14 @@ class DayRecord:
         return document
 
     @classmethod
-    def from_document(cls, document: documents.Document) -> DayRecord:
-        """The inverse of :meth:`to_document`."""
-        return msgspec.convert(document, cls)
+    def from_document(cls, document: documents.Document, where: str = "the day's record") -> DayRecord:
+        """The inverse of :meth:`to_document`.
+
+        :raises LedgerDamagedError: if a field is missing or has another type.
+        """
+        record = documents.typed(document, cls, where)
+        _day_in(record.day.encode("utf-8", "replace"), where)
+        return record
 
 
 class DayTakenError(FeedError):
@@ -147,7 +152,7 @@ class FeedState:
     def day(self, day: str) -> DayRecord | None:
         """The record of a day, or None."""
         stored = documents.read(self._objects, self._day(day))
-        return None if stored is None else DayRecord.from_document(stored[0])
+        return None if stored is None else DayRecord.from_document(stored[0], f"{self._objects.uri}/{self._day(day)}")
 
     def delivered(self, rows: int, sha256: str) -> DayRecord | None:
         """The delivered file with that plaintext, or None."""
@@ -164,7 +169,7 @@ class FeedState:
 
     def _pointed(self, path: str, *statuses: str) -> DayRecord | None:
         pointer = self._objects.get(path)
-        record = None if pointer is None else self.day(pointer[0].decode())
+        record = None if pointer is None else self.day(_day_in(pointer[0], f"{self._objects.uri}/{path}"))
         return record if record is not None and record.status in statuses else None
 
     def writer_is_alive(self, record: DayRecord) -> bool:
@@ -186,7 +191,7 @@ class FeedState:
         if there is not None:
             self._refuse_taken(there)
         named = self._objects.get(f"{self._root}/names/{record.file_name}")
-        if named is not None and named[0].decode() != record.sha256:
+        if named is not None and named[0] != (record.sha256 or "").encode():
             raise FeedError(
                 "a file of this name was delivered with other content.",
                 where=record.file_name,
@@ -305,7 +310,8 @@ class FeedState:
         for path in self._objects.list(f"{self._root}/queue"):
             entry = documents.read(self._objects, path)
             if entry is not None:
-                waiting.append((entry[0]["queued_at"], path.rpartition("/")[2]))
+                queued = documents.typed(entry[0], _Queued, f"{self._objects.uri}/{path}")
+                waiting.append((queued.queued_at, path.rpartition("/")[2]))
         return [delivery_id for _, delivery_id in sorted(waiting)]
 
     def unqueue(self, delivery_ids: Sequence[str]) -> None:
@@ -343,6 +349,24 @@ class FeedState:
 
     def _day(self, day: str | date) -> str:
         return f"{self._root}/days/{day}.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Queued:
+    """What is kept of a delivery that waits."""
+
+    queued_at: documents.Moment
+
+
+def _day_in(content: bytes, where: str) -> str:
+    """The day that a pointer holds.
+
+    :raises LedgerDamagedError: if it holds something else.
+    """
+    try:
+        return date.fromisoformat(content.decode()).isoformat()
+    except ValueError:
+        raise documents.damaged(where) from None
 
 
 def _known(record: DayRecord) -> str:

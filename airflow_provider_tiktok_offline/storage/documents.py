@@ -6,7 +6,8 @@ import json
 import random
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -16,6 +17,8 @@ from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: A document as JSON. :func:`typed` gives its fields types.
 Document = dict[str, Any]
+#: A time in a stored document: one without a zone is damage.
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 _T = TypeVar("_T")
 
 #: The layout of every document under the state: of ledgers, claims, deliveries and feeds. A document of a later layout
@@ -40,10 +43,10 @@ def decode(content: bytes, where: str) -> Document:
     """
     try:
         document = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise _damaged(where)
+        raise damaged(where)
     layout = document.get("schema", LAYOUT)
     if isinstance(layout, int) and layout > LAYOUT:
         raise LedgerVersionError(
@@ -62,7 +65,15 @@ def typed(document: Mapping[str, object], kind: type[_T], where: str) -> _T:
     try:
         return msgspec.convert(document, kind, str_keys=True)
     except msgspec.ValidationError:
-        raise _damaged(where) from None
+        raise damaged(where) from None
+
+
+def decode_typed(content: bytes, kind: type[_T], where: str) -> _T:
+    """A stored document that need not be a JSON object; see :func:`typed`."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise damaged(where) from None
 
 
 def read(objects: ObjectStore, path: str) -> tuple[Document, str] | None:
@@ -134,7 +145,8 @@ def _is_stored(objects: ObjectStore, path: str, own: Document) -> bool:
     return stored is not None and stored[0].get(_WRITER) == own[_WRITER]
 
 
-def _damaged(where: str) -> LedgerDamagedError:
+def damaged(where: str) -> LedgerDamagedError:
+    """The error for a document that can't be read."""
     return LedgerDamagedError(
         "a state document is damaged", where=where, todo="Restore it from a backup; nothing was sent."
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NotRequired, TypedDict, cast
 
+from airflow_provider_tiktok_offline.errors import InputFileError
+
 
 class _Values(TypedDict):
     uri: str
@@ -42,12 +44,25 @@ class FileStamp:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> FileStamp:
-        """The inverse of :meth:`to_dict`."""
-        stamp = cast("_Values", values)
-        mtime = datetime.fromisoformat(stamp["mtime"]).astimezone(UTC)
-        return cls(uri=stamp["uri"], size=int(stamp["size"]), mtime=mtime, version=stamp.get("version"))
+        """The inverse of :meth:`to_dict`.
+
+        :raises InputFileError: if they are no stamp's.
+        """
+        try:
+            stamp = cast("_Values", values)
+            mtime = datetime.fromisoformat(stamp["mtime"]).astimezone(UTC)
+            return cls(uri=str(stamp["uri"]), size=int(stamp["size"]), mtime=mtime, version=stamp.get("version"))
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+            raise InputFileError(
+                "what stands for the file is no stamp of one.",
+                rule="stamp",
+                todo="Clear wait_for_file and what follows.",
+            ) from None
 
 
 def from_epoch(seconds: float) -> datetime:
-    """A file system's time, seconds since 1970, as an aware datetime in UTC."""
-    return datetime.fromtimestamp(seconds, UTC)
+    """A file system's time, seconds since 1970, as an aware datetime in UTC; 1970 where it is in no calendar."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from airflow_provider_tiktok_offline.errors import CredentialsError
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.oauth import App, Grant, refresh
@@ -44,7 +45,7 @@ class ObjectTokenStore:
         if stored is None:
             return None
         content, version = stored
-        return Grant.from_json(content), version
+        return documents.decode_typed(content, Grant, f"{self._objects.uri}/{self._path}"), version
 
     def save(self, grant: Grant, version: str | None) -> bool:
         content = grant.to_json()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
 from airflow_provider_tiktok_offline.conversions.events.staged_events import finished, to_json
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
-from airflow_provider_tiktok_offline.conversions.preparation.part_writer import MANIFEST_VERSION, Manifest
+from airflow_provider_tiktok_offline.conversions.preparation.part_writer import (
+    MANIFEST_VERSION,
+    Manifest,
+    PartEntry,
+)
+from airflow_provider_tiktok_offline.conversions.preparation.staged_faults import damaged, staged_faults
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 from airflow_provider_tiktok_offline.errors import InputFileError
 
@@ -23,6 +28,14 @@ if TYPE_CHECKING:
 
 #: The columns of a part that its amounts and event ids are made of.
 _COUNTED = ("line", "event_time", "digest", "content", "units", "currency", "rows")
+
+
+@dataclass(frozen=True, slots=True)
+class _MadeBy:
+    """What every manifest says, whichever package wrote it."""
+
+    version: int
+    package: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +67,24 @@ class PreparedEvents:
     def open(cls, parts: PartStore) -> PreparedEvents:
         """Open what :func:`.prepare.prepare` wrote.
 
-        :raises InputFileError: there is no manifest (the preparation did not end), or it is a newer package's.
+        :raises InputFileError: there is no manifest (the preparation did not end), it is damaged, or it is a newer
+            package's.
         """
         try:
-            manifest: Manifest = json.loads(parts.get("manifest.json"))
+            content = parts.get("manifest.json")
         except (FileNotFoundError, KeyError):
             raise InputFileError(
                 "no manifest.json: nothing was prepared here, or not to the end.", todo="Prepare the file again."
             ) from None
-        if manifest["version"] > MANIFEST_VERSION:
-            raise InputFileError(
-                f"prepared by a newer package ({manifest['package']}).", todo="Upgrade this one, or prepare again."
-            )
-        return cls(parts, manifest)
+        try:
+            made = msgspec.json.decode(content, type=_MadeBy)
+            if made.version > MANIFEST_VERSION:
+                raise InputFileError(
+                    f"prepared by a newer package ({made.package}).", todo="Upgrade this one, or prepare again."
+                )
+            return cls(parts, msgspec.json.decode(content, type=Manifest))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise damaged("manifest.json") from None
 
     def made_by(self, settings: ConversionSettings) -> bool:
         """Whether these settings and this package would prepare the same events."""
@@ -91,13 +109,18 @@ class PreparedEvents:
 
     def read_amounts(self, index: int) -> pl.DataFrame:
         """The events of a part as :meth:`read`, without identifiers and contents, which are not read."""
-        with self._store.open_read(self.manifest["parts"][index]["name"]) as stream:
+        name = self.manifest["parts"][index]["name"]
+        with staged_faults(name), self._store.open_read(name) as stream:
             columns = [name for name in pl.read_parquet_schema(stream) if name in _COUNTED]
             stream.seek(0)
             return self._events(index, pl.read_parquet(stream, columns=columns))
 
     def _events(self, index: int, staged: pl.DataFrame) -> pl.DataFrame:
         part = self.manifest["parts"][index]
+        with staged_faults(part["name"]):
+            return self._without_what_is_none(part, staged)
+
+    def _without_what_is_none(self, part: PartEntry, staged: pl.DataFrame) -> pl.DataFrame:
         without_value = None
         if part["leave_out"] is not None:
             lists = self._frame(part["leave_out"])
@@ -112,7 +135,7 @@ class PreparedEvents:
         return events.drop(name for name in ("value", "currency") if name not in wanted)
 
     def _frame(self, name: str) -> pl.DataFrame:
-        with self._store.open_read(name) as stream:
+        with staged_faults(name), self._store.open_read(name) as stream:
             return pl.read_parquet(stream)
 
     def json_lines(self) -> Iterator[str]:

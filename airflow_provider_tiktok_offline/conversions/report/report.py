@@ -8,7 +8,10 @@ from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, TypedDict
 
+import msgspec
+
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import Entries, OptOutFacts
+from airflow_provider_tiktok_offline.errors import InputFileError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -227,16 +230,18 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Report:
-        """Read ``report.json`` back."""
-        content = json.loads(text)
-        content.pop("rejected_ratio", None)
-        content.pop("gate_exceeded", None)
-        content["issues"] = tuple(
-            ReportIssue(**{**issue, "first_lines": tuple(issue["first_lines"])}) for issue in content["issues"]
-        )
-        for name in ("columns", "unknown_categories", "drift"):
-            content[name] = tuple(content.get(name, ()))
-        return cls(**content)
+        """Read ``report.json`` back.
+
+        :raises InputFileError: if it is damaged.
+        """
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            raise InputFileError(
+                "report.json is damaged.",
+                rule="report_damaged",
+                todo="Restore it below state_uri, or delete it: later files are then compared without it.",
+            ) from None
 
     def to_arrow(self) -> pa.Table:
         """The issues as an Arrow table, one row an issue."""

@@ -63,8 +63,10 @@ class VerdictEvents:
     def __init__(self, store: StagedParts) -> None:
         import pyarrow.parquet as pq
 
+        from airflow_provider_tiktok_offline.conversions.preparation.staged_faults import staged_faults
+
         self._store = store
-        with store.open_read(SIDECAR) as stream:
+        with staged_faults(SIDECAR), store.open_read(SIDECAR) as stream:
             file = pq.ParquetFile(stream)
             groups = (file.read_row_group(index, columns=["class"]) for index in range(file.num_row_groups))
             self.parts = [VerdictPart(group["class"].to_pylist().count("valid")) for group in groups]
@@ -74,12 +76,11 @@ class VerdictEvents:
         import polars as pl
         import pyarrow.parquet as pq
 
-        with self._store.open_read(SIDECAR) as stream:
-            table = pq.ParquetFile(stream).read_row_group(index)
-        frame = pl.from_arrow(table)
-        if not isinstance(frame, pl.DataFrame):
-            raise TypeError("a row group became no frame")
-        return frame.filter(pl.col("class") == "valid").select("line", "event_id", "event_time", "content")
+        from airflow_provider_tiktok_offline.conversions.preparation.staged_faults import staged_faults
+
+        with staged_faults(SIDECAR), self._store.open_read(SIDECAR) as stream:
+            frame = pl.DataFrame(pq.ParquetFile(stream).read_row_group(index))
+            return frame.filter(pl.col("class") == "valid").select("line", "event_id", "event_time", "content")
 
     def read_amounts(self, index: int) -> pl.DataFrame:
         """As :meth:`read`: the sidecar holds nothing else."""

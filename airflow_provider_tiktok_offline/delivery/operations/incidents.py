@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -24,12 +23,18 @@ _FEED_TIMEOUT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class _KeptIncident:
+    title: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Kept:
     """The last reading, which all advertisers of one ``state_uri`` share."""
 
     feed: str
     read_at: str
-    incidents: tuple[Mapping[str, str], ...] = ()
+    incidents: tuple[_KeptIncident, ...] = ()
 
 
 def open_incidents(ctx: DeliveryContext) -> tuple[OpenIncident, ...] | None:
@@ -47,7 +52,7 @@ def open_incidents(ctx: DeliveryContext) -> tuple[OpenIncident, ...] | None:
         kept = None if stored is None else documents.typed(stored[0], _Kept, _PATH)
         if kept is None or kept.feed != feed or _is_old(kept, ctx.clock.now()):
             return _read_again(ctx, feed, None if stored is None else stored[1])
-        return tuple(OpenIncident(one["title"], one["at"]) for one in kept.incidents)
+        return tuple(OpenIncident(one.title, one.at) for one in kept.incidents)
     except TikTokOfflineError as error:
         log.warning("TikTok's incidents are unknown: %s", error)
         return None
@@ -64,7 +69,11 @@ def name_incidents(ctx: DeliveryContext, error: TikTokOfflineError) -> None:
 
 
 def _is_old(kept: _Kept, now: datetime) -> bool:
-    return not timedelta(0) <= now - datetime.fromisoformat(kept.read_at) < READ_EVERY
+    try:
+        age = now - datetime.fromisoformat(kept.read_at)
+    except (ValueError, TypeError):
+        return True
+    return not timedelta(0) <= age < READ_EVERY
 
 
 def _read_again(ctx: DeliveryContext, feed: str, version: str | None) -> tuple[OpenIncident, ...] | None:
@@ -82,6 +91,6 @@ def _read_again(ctx: DeliveryContext, feed: str, version: str | None) -> tuple[O
         return None  # another task asks right now
     with TikTokClient(None, clock=ctx.clock, timeout=_FEED_TIMEOUT_SECONDS) as client:
         found = read_incidents(feed, client)
-    after = asdict(_Kept(feed, now, tuple(asdict(one) for one in found)))
+    after = asdict(_Kept(feed, now, tuple(_KeptIncident(one.title, one.at) for one in found)))
     documents.change(ctx.objects, _PATH, ctx.clock, lambda _: after)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
@@ -52,13 +52,22 @@ def sweep_staging(ctx: DeliveryContext) -> int:
     return swept
 
 
+@dataclass(frozen=True, slots=True)
+class _Noted:
+    """What a note of a file says of its time: one of the two."""
+
+    as_of: documents.Moment | None = None
+    at: documents.Moment | None = None
+
+
 def _sweep_notes(ctx: DeliveryContext) -> int:
     home = f"advertisers/{ctx.config.name}"
     oldest = ctx.clock.now() - timedelta(days=ctx.config.ledger.retention_days)
     swept = 0
     for path in [*ctx.objects.list(f"{home}/intake"), *ctx.objects.list(f"{home}/held_back")]:
-        stored = documents.read(ctx.objects, path)
-        if stored is not None and datetime.fromisoformat(stored[0].get("as_of") or stored[0]["at"]) < oldest:
+        noted = documents.read_typed(ctx.objects, path, _Noted)
+        moment = None if noted is None else noted.as_of or noted.at
+        if moment is not None and moment < oldest:
             ctx.objects.delete(path)
             swept += 1
     for path in [*ctx.objects.list(f"{home}/days"), *ctx.objects.list(f"{home}/notified")]:

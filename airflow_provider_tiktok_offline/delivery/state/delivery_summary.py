@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from airflow_provider_tiktok_offline.delivery.state.step_results import StepResult, Values, read_as
+from airflow_provider_tiktok_offline.storage import documents
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -90,10 +91,11 @@ def read_summary(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary | No
 
     :raises LedgerDamagedError: if it can't be read.
     """
-    stored = ctx.objects.get(_path(ctx, delivery_id))
+    path = _path(ctx, delivery_id)
+    stored = ctx.objects.get(path)
     if stored is None:
         return None
-    return read_as(DeliverySummary, json.loads(stored[0]), where=_path(ctx, delivery_id))
+    return read_as(DeliverySummary, documents.decode(stored[0], path), where=path)
 
 
 def closed_summary(ctx: DeliveryContext, state: DeliveryState) -> DeliverySummary:

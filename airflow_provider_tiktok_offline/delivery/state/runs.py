@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, StepResult
+from airflow_provider_tiktok_offline.storage import documents
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
@@ -68,8 +69,7 @@ def read_poll_state(ctx: DeliveryContext) -> list[Mapping[str, object]]:
     stored = ctx.objects.get(_poll_path(ctx))
     if stored is None:
         return []
-    stamps: list[Mapping[str, object]] = json.loads(stored[0])
-    return stamps
+    return list(documents.decode_typed(stored[0], list[dict[str, object]], ctx.uri(_poll_path(ctx))))
 
 
 def write_poll_state(ctx: DeliveryContext, pending: Sequence[Mapping[str, object]]) -> None:

@@ -9,11 +9,34 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+
+
+@dataclass(frozen=True, slots=True)
+class _Intake:
+    """What is noted of a stamp.
+
+    Attributes:
+        as_of: the moment against which the file's rows are judged.
+        digest: of its bytes, once they were read.
+        repeats: the delivery of another day whose rows it holds.
+    """
+
+    as_of: documents.Moment
+    digest: str | None = None
+    repeats: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """What is noted of a day: the stamps of the files that its run was given."""
+
+    files: tuple[dict[str, object], ...] = ()
 
 
 def _path(ctx: DeliveryContext, stamp: FileStamp) -> str:
@@ -28,7 +51,10 @@ def first_seen(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime | None
     path = _path(ctx, stamp)
     moment = as_of or ctx.clock.now()
     ctx.objects.create(path, json.dumps({"as_of": moment.isoformat()}).encode())
-    return as_of or datetime.fromisoformat(_read(ctx, path)["as_of"])
+    if as_of is not None:
+        return as_of
+    noted = documents.read_typed(ctx.objects, path, _Intake)
+    return moment if noted is None else noted.as_of
 
 
 def remember_digest(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime, digest: str) -> None:
@@ -46,10 +72,12 @@ def already_delivered(ctx: DeliveryContext, stamp: FileStamp, *, or_repeated: bo
 
     :param or_repeated: whether a file counts too that was found to hold the rows of another day's closed delivery.
     """
-    known = _read(ctx, _path(ctx, stamp))
-    delivery_id = ctx.delivery_id(known["digest"]) if "digest" in known else None
+    noted = documents.read_typed(ctx.objects, _path(ctx, stamp), _Intake)
+    if noted is None:
+        return False
+    delivery_id = None if noted.digest is None else ctx.delivery_id(noted.digest)
     if or_repeated and delivery_id is None:
-        delivery_id = known.get("repeats")
+        delivery_id = noted.repeats
     if delivery_id is None or not ctx.live:
         return False
     state = ctx.deliveries.find(delivery_id)
@@ -64,14 +92,10 @@ def remember_day(ctx: DeliveryContext, day: date, stamps: Sequence[FileStamp]) -
 
 def day_is_delivered(ctx: DeliveryContext, day: date) -> bool:
     """Whether all files that the day's run was given belong to closed deliveries."""
-    files = _read(ctx, _day(ctx, day)).get("files", [])
+    noted = documents.read_typed(ctx.objects, _day(ctx, day), _Day)
+    files = () if noted is None else noted.files
     return bool(files) and all(already_delivered(ctx, FileStamp.from_dict(stamp)) for stamp in files)
 
 
 def _day(ctx: DeliveryContext, day: date) -> str:
     return f"advertisers/{ctx.config.name}/days/{day.isoformat()}.json"
-
-
-def _read(ctx: DeliveryContext, path: str) -> documents.Document:
-    stored = documents.read(ctx.objects, path)
-    return {} if stored is None else stored[0]
