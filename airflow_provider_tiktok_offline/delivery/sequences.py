@@ -27,6 +27,22 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+def _normalize_hash(ctx: DeliveryContext, delivery_id: str) -> None:
+    from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+
+    normalize_hash(ctx, delivery_id)
+
+
+def _dedupe(ctx: DeliveryContext, delivery_id: str) -> None:
+    from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+
+    dedupe(ctx, delivery_id)
+
+
+#: The steps behind validate that are done again for a file that was replaced.
+_REDONE: Mapping[str, Callable[[DeliveryContext, str], None]] = {"normalize_hash": _normalize_hash, "dedupe": _dedupe}
+
+
 @dataclass(frozen=True, slots=True)
 class FeedDelivery:
     """What delivering a file to LiveRamp gave.
@@ -68,6 +84,35 @@ def deliver_to_tiktok(
         if not opened.closed:
             normalize_hash(ctx, opened.delivery_id)
     return _send(ctx, opened, retry_refused, on_unknown)
+
+
+def follow_file(ctx: DeliveryContext, delivery_id: str, step: str, *, again: bool, day: date | None = None) -> str:
+    """The delivery that a step goes on with: that of what its file holds now.
+
+    If a failed run's file was replaced by a corrected one, and nothing of the first was planned, the steps before are
+    done with the new one. A delivery that has a plan is finished from the parts that it was planned on.
+
+    :param delivery_id: the delivery that the step before has named.
+    :param step: one of the route's.
+    :param again: whether the task runs again, as after it was cleared; a first try never looks for another file.
+    :param day: the day that the file is for, where it is known.
+    :raises FileChangedError: if the file was replaced and may still be written to.
+    """
+    from airflow_provider_tiktok_offline.delivery.events.validation import was_replaced
+    from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
+    from airflow_provider_tiktok_offline.delivery.state.runs import delivery_of_same_file, is_planned
+    from airflow_provider_tiktok_offline.delivery.steps.validate import validate
+
+    current = delivery_of_same_file(ctx, delivery_id)
+    state = ctx.deliveries.get(current)
+    if not again or state.status == "closed" or is_planned(ctx, state) or not was_replaced(ctx, state):
+        return current
+    opened = validate(ctx, stamp_of(ctx, state.uri), day=day)
+    if not opened.closed:
+        steps = STEPS[ctx.config.route]
+        for earlier in steps[1 : steps.index(step)]:
+            _REDONE[earlier](ctx, opened.delivery_id)
+    return opened.delivery_id
 
 
 def send_prepared(

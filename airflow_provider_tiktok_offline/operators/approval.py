@@ -15,7 +15,7 @@ from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
-from airflow_provider_tiktok_offline.operators.base import delivery_ids
+from airflow_provider_tiktok_offline.operators.base import delivery_ids, follow_file
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -59,9 +59,13 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         self.on_ask_callback = on_ask_callback
 
     def execute(self, context: Context) -> object:
-        found = self._breaches(context)
+        with task_errors():
+            ctx = self.delivery_context(context)
+            followed = (follow_file(ctx, context, "dedupe", given) for given in self._ids())
+            ids = [one for one in followed if one is not None]
+        found = self._breaches(context, ids)
         if not found:
-            return {"deliveries": self._ids()}
+            return {"deliveries": ids}
         with task_errors():
             guards = self.advertiser_config().guards
         lines = [f"- {breach}" for breaches in found.values() for breach in breaches]
@@ -78,6 +82,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
 
     def execute_complete(self, context: Context, event: dict[str, object]) -> dict[str, list[str]]:
         from airflow_provider_tiktok_offline.delivery.events.guards import approve
+        from airflow_provider_tiktok_offline.delivery.state.runs import delivery_of_same_file
 
         try:
             super().execute_complete(context, event)
@@ -87,9 +92,11 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
             raise AirflowFailException(f"{why}: nothing is sent. Clear this task to be asked again.") from None
         with task_errors():
             ctx = self.delivery_context(context)
-            for delivery_id, breaches in self._breaches(context).items():
+            # What was shown was approved, whatever the files hold by now.
+            ids = [delivery_of_same_file(ctx, given) for given in self._ids()]
+            for delivery_id, breaches in self._breaches(context, ids).items():
                 approve(ctx, delivery_id, breaches)
-        return {"deliveries": self._ids()}
+        return {"deliveries": ids}
 
     def _notify(self, context: Context, found: Mapping[str, tuple[str, ...]]) -> None:
         """Say that somebody is asked; a message that can't be sent does not end the wait."""
@@ -107,10 +114,10 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
     def _ids(self) -> list[str]:
         return delivery_ids(self.deliveries)
 
-    def _breaches(self, context: Context) -> dict[str, tuple[str, ...]]:
+    def _breaches(self, context: Context, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         from airflow_provider_tiktok_offline.delivery.events.guards import breaches
 
         with task_errors():
             ctx = self.delivery_context(context)
-            found = {delivery_id: breaches(ctx, delivery_id) for delivery_id in self._ids()}
+            found = {delivery_id: breaches(ctx, delivery_id) for delivery_id in ids}
         return {delivery_id: words for delivery_id, words in found.items() if words}

@@ -6,6 +6,7 @@ once more for every further ``__init__`` in the class hierarchy, which costs mor
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.errors import ConfigError, SkippedFileError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
+from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.lineage import Traced
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected_errors
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+
+log = logging.getLogger(__name__)
 
 OneFile = Callable[[str], AbstractContextManager[None]]
 
@@ -68,6 +72,31 @@ class DeliveryOperator(BaseOperator, DeliveryTask, Traced):
 
         yield one_file
         files.finish()
+
+
+def follow_file(ctx: DeliveryContext, context: Context, step: str, delivery_id: str) -> str | None:
+    """The delivery that a step goes on with; a task that was cleared takes the file that a corrected one has replaced.
+
+    :param step: one of the route's.
+    :param delivery_id: what the step before has named.
+    :returns: None if the file now has no rows, and is passed over.
+    """
+    from airflow_provider_tiktok_offline.delivery import sequences
+
+    ti = context.get("ti")
+    again = ti is not None and ti.try_number > 1
+    try:
+        day = file_day(ctx.config, context) if again else None
+    except ConfigError:
+        day = None
+    try:
+        followed = sequences.follow_file(ctx, delivery_id, step, again=again, day=day)
+    except SkippedFileError as error:
+        log.warning("%s", error)
+        return None
+    if followed != delivery_id:
+        log.info("The file was replaced: delivery %s takes the place of %s.", followed, delivery_id)
+    return followed
 
 
 class AdvertiserOperator(DeliveryOperator):

@@ -14,7 +14,12 @@ from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.links import FileReportLink
-from airflow_provider_tiktok_offline.operators.base import DeliveriesOperator, DeliveryOperator, PlannedPart
+from airflow_provider_tiktok_offline.operators.base import (
+    DeliveriesOperator,
+    DeliveryOperator,
+    PlannedPart,
+    follow_file,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -95,9 +100,12 @@ class NormalizeHashOperator(DeliveriesOperator):
         with self.step("normalize_hash", context) as ctx:
             results = []
             with self.file_by_file(ctx, "normalize_hash", context) as one_file:
-                for delivery_id in self.delivery_ids():
-                    uri = ctx.deliveries.get(delivery_id).uri
+                for given in self.delivery_ids():
+                    uri = ctx.deliveries.get(given).uri
                     with one_file(uri):
+                        delivery_id = follow_file(ctx, context, "normalize_hash", given)
+                        if delivery_id is None:
+                            continue
                         watch = log_sentences.Stopwatch(ctx.clock)
                         result = normalize_hash(ctx, delivery_id)
                         self.log.info("%s", log_sentences.staged(result, watch))
@@ -121,8 +129,11 @@ class DedupeOperator(DeliveriesOperator):
         with self.step("dedupe", context) as ctx:
             results = []
             with self.file_by_file(ctx, "dedupe", context) as one_file:
-                for delivery_id in self.delivery_ids():
-                    with one_file(ctx.deliveries.get(delivery_id).uri):
+                for given in self.delivery_ids():
+                    with one_file(ctx.deliveries.get(given).uri):
+                        delivery_id = follow_file(ctx, context, "dedupe", given)
+                        if delivery_id is None:
+                            continue
                         watch = log_sentences.Stopwatch(ctx.clock)
                         result = dedupe(ctx, delivery_id)
                         self.log.info("%s", log_sentences.planned(result, watch))

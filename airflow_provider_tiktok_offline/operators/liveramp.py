@@ -12,7 +12,7 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
-from airflow_provider_tiktok_offline.operators.base import DeliveriesOperator, DeliveryOperator
+from airflow_provider_tiktok_offline.operators.base import DeliveriesOperator, DeliveryOperator, follow_file
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -36,9 +36,12 @@ class LiveRampDeliveryOperator(DeliveriesOperator):
         with self.step("deliver", context) as ctx:
             results = []
             with self.file_by_file(ctx, "deliver", context) as one_file:
-                for delivery_id in self.delivery_ids():
-                    uri = ctx.deliveries.get(delivery_id).uri
+                for given in self.delivery_ids():
+                    uri = ctx.deliveries.get(given).uri
                     with one_file(uri):
+                        delivery_id = follow_file(ctx, context, "deliver", given)
+                        if delivery_id is None:
+                            continue
                         watch = log_sentences.Stopwatch(ctx.clock)
                         result = deliver(ctx, delivery_id)
                         results.append(result)

@@ -75,7 +75,11 @@ class AirflowWorld:
         }
         (self.airflow.dags / "advertisers.yaml").write_text(
             yaml.safe_dump(
-                {"advertisers": [self.settings(f"{name}_shop") for name in ("corner", "told", "fed", "measured")]}
+                {
+                    "advertisers": [
+                        self.settings(f"{name}_shop") for name in ("corner", "told", "fed", "measured", "guarded")
+                    ]
+                }
             )
         )
         for name in ("corner_shop", "fed_shop"):
@@ -97,6 +101,7 @@ class AirflowWorld:
                     "no_file_by": "00:01",
                 }
             },
+            "guarded_shop": {"guards": {"max_events": 30}},
             "fed_shop": {
                 "route": "liveramp",
                 "event_set_id": "7000000000000000202",

@@ -39,7 +39,7 @@ def test_the_example_dag_keeps_up_every_advertiser(airflow_world: AirflowWorld, 
     run = airflow.run("tiktok_offline_maintenance")
     assert run.state == "success", run.tasks
     assert run.tasks == dict.fromkeys(
-        (f"{task}[{number}]" for task in ("doctor", "maintenance") for number in range(4)), "success"
+        (f"{task}[{number}]" for task in ("doctor", "maintenance") for number in range(5)), "success"
     )
     assert not ctx.staging.list("")
 

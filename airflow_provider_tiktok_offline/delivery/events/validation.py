@@ -23,7 +23,7 @@ from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import ValidateResult
-from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceededError
+from airflow_provider_tiktok_offline.errors import FileChangedError, FileMissingError, GateExceededError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
@@ -226,6 +226,33 @@ def _table(report: Report) -> str:
     text = io.StringIO()
     render(report, Console(file=text, width=140, color_system=None, force_terminal=False))
     return text.getvalue()
+
+
+def was_replaced(ctx: DeliveryContext, state: DeliveryState) -> bool:
+    """Whether another file lies where the delivery's lay when it was validated. A file that is gone is no other one.
+
+    :raises FileChangedError: if it may still be written to.
+    """
+    from airflow_provider_tiktok_offline.storage.files import open_files
+
+    validated = ValidateResult.of(state)
+    if validated is None or validated.mtime is None:
+        return False
+    with open_files(state.uri, ctx.connections) as files:
+        try:
+            now = files.stat(state.uri)
+        except FileMissingError:
+            return False
+    if (now.size, now.mtime.isoformat()) == (state.size, validated.mtime):
+        return False
+    if ctx.clock.now() - now.mtime < timedelta(seconds=ctx.config.source.settle_seconds):
+        raise FileChangedError(
+            f"the file was replaced since it was validated, and less than {ctx.config.source.settle_seconds:g} s ago.",
+            rule="file_changed",
+            where=state.uri,
+            todo="Clear this task again once the file is whole.",
+        )
+    return True
 
 
 def check_source(ctx: DeliveryContext, state: DeliveryState) -> None:

@@ -31,16 +31,32 @@ def deliveries_of_run(ctx: DeliveryContext) -> list[str]:
     return sorted(path.rpartition("/")[2] for path in ctx.objects.list(_prefix(ctx)))
 
 
-def leave_replaced(ctx: DeliveryContext, delivery_id: str, uri: str) -> None:
+def is_planned(ctx: DeliveryContext, state: DeliveryState) -> bool:
+    """Whether the delivery has a plan: it is then finished from the parts that it was planned on."""
+    return ctx.live and DedupeResult.of(state) is not None
+
+
+def delivery_of_same_file(ctx: DeliveryContext, delivery_id: str) -> str:
+    """The delivery that this run has of the file that ``delivery_id`` was of: another one if the file was replaced."""
+    mine = deliveries_of_run(ctx)
+    if delivery_id in mine:
+        return delivery_id
+    given = ctx.deliveries.find(delivery_id)
+    states = [state for state in map(ctx.deliveries.find, mine) if state is not None]
+    of_file = [state.id for state in states if given is not None and state.uri == given.uri]
+    return of_file[-1] if of_file else delivery_id
+
+
+def leave_replaced(ctx: DeliveryContext, delivery_id: str | None, uri: str) -> None:
     """Take the deliveries of what a file held before out of this run, where nothing of them was planned.
 
     Else a run whose file was corrected would stay unsettled over the file that it can't have any more.
 
-    :param delivery_id: the delivery of what the file holds now.
+    :param delivery_id: the delivery of what the file holds now; None if it holds nothing to deliver.
     """
     for other in deliveries_of_run(ctx):
         state = None if other == delivery_id else ctx.deliveries.find(other)
-        if state is not None and state.uri == uri and state.status != "closed" and DedupeResult.of(state) is None:
+        if state is not None and state.uri == uri and state.status != "closed" and not is_planned(ctx, state):
             ctx.objects.delete(f"{_prefix(ctx)}{other}")
 
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import tempfile
-from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression, note_staged_under
 from airflow_provider_tiktok_offline.delivery.source.source_file import StoredFile
 from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep_staging
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
-from airflow_provider_tiktok_offline.delivery.state.runs import note_step, resume
+from airflow_provider_tiktok_offline.delivery.state.runs import is_planned, note_step, resume
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
-from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, NormalizeHashResult
-
-if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+from airflow_provider_tiktok_offline.delivery.state.step_results import NormalizeHashResult
 
 
 def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> NormalizeHashResult:
@@ -33,7 +29,7 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> NormalizeHashResul
         return NormalizeHashResult(delivery_id=delivery_id, closed=True)
     parts = StagedParts(ctx.staging, delivery_id)
     done = NormalizeHashResult.of(state)
-    if done is not None and parts.complete() and (_has_plan(ctx, state) or _same_settings(ctx, parts)):
+    if done is not None and parts.complete() and (is_planned(ctx, state) or _same_settings(ctx, parts)):
         return done
     with (
         Lease(ctx, state),
@@ -66,11 +62,6 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> NormalizeHashResul
     )
     note_step(ctx, state, result)
     return result
-
-
-def _has_plan(ctx: DeliveryContext, state: DeliveryState) -> bool:
-    """Whether the delivery has a plan: it is then finished from the parts that it was planned on."""
-    return ctx.live and DedupeResult.of(state) is not None
 
 
 def _same_settings(ctx: DeliveryContext, parts: StagedParts) -> bool:
