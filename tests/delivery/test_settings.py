@@ -34,6 +34,28 @@ def from_file(world: World, holder: str = "daily/run-1", **changes: Any) -> Deli
     return replace(world.context(holder), config=load_config(path).advertiser("corner_shop"))
 
 
+def test_a_new_word_and_a_new_store_stop_nothing(world: World) -> None:
+    """On the second day of a live event set: both days' sales are sent, and the old ones count as sent."""
+    first: dict[str, Any] = {
+        "event_map": {"Verkauf": "CompletePayment"},
+        "stores": {"store-1": {"currency": "EUR", "time_zone": "Europe/Berlin"}},
+    }
+    world.init_ledger()
+    sold = [row.replace("CompletePayment", "Verkauf") for row in rows(1, 3)]
+    assert world.deliver(world.drop(sold), from_file(world, **first)).events == {"accepted": 3}
+    second = {
+        "event_map": {**first["event_map"], "Online": "CompletePayment", "Termin": "Contact"},
+        "stores": {**first["stores"], "store-2": {"currency": "CHF", "time_zone": "Europe/Zurich"}},
+    }
+    world.clock.advance(timedelta(days=1))
+    more = [row.replace("store-1", "store-2") for row in rows(4, 4)]
+    words = ["Verkauf", "Online", "Termin", "Verkauf"]
+    new = [row.replace("CompletePayment", word) for row, word in zip(more, words, strict=True)]
+    stamp = world.drop([*sold, *new], name="conversions_20261122.csv")
+    assert world.deliver(stamp, from_file(world, "daily/run-2", **second)).events == {"already_sent": 3, "accepted": 4}
+    assert sorted(world.simulator.times_received().values()) == [1] * 7
+
+
 @pytest.mark.parametrize(("changes", "valid"), [({}, 0), ({"future_skew_seconds": 900}, 1)])
 def test_future_skew_seconds_says_how_far_ahead_a_till_may_be(
     world: World, changes: dict[str, Any], valid: int
