@@ -9,7 +9,8 @@ from pathlib import Path
 from tests.cli.conftest import SCRIPT, Cli
 from tests.servers.simulator import RunningSimulator
 
-PAGE = Path(__file__).parents[2] / "docs" / "quick-start.md"
+REPOSITORY = Path(__file__).parents[2]
+PAGE = REPOSITORY / "docs" / "quick-start.md"
 
 
 def test_the_rehearsal_works_as_written(cli: Cli, tiktok: RunningSimulator) -> None:
@@ -35,3 +36,13 @@ def test_the_page_links_to_what_is_there() -> None:
     """Every relative link has a target."""
     links = re.findall(r"\]\((?!https?:)([^)#]+)", PAGE.read_text(encoding="utf-8"))
     assert [link for link in links if not (PAGE.parent / link).exists() and link != "operations.md"] == []
+
+
+def test_everybody_is_asked_what_an_event_is(cli: Cli) -> None:
+    """README, quick start and a new configuration ask the same question, and say what each answer counts."""
+    cli.done("config", "init")
+    texts = [(REPOSITORY / name).read_text() for name in ("README.md", "docs/quick-start.md")]
+    for text in (*texts, (cli.home / "advertisers.yaml").read_text()):
+        words = " ".join(text.replace("#", " ").split()).lower()
+        assert "one receipt line or one receipt an event?" in words
+        assert "a receipt of three lines is three purchases or one" in words
