@@ -328,3 +328,19 @@ def test_amounts_enter_ids_rounded_unless_the_feed_takes_them_as_written(
 ) -> None:
     """Only on LiveRamp's route, and only where other decimals are no error there."""
     assert identity_settings(settings, "shop").source["amount_digits"] == expected
+
+
+def test_formats_may_be_appended_and_not_changed() -> None:
+    """Formats behind those of before leave old files' times as they are; others in front may not."""
+
+    def change(before: tuple[str, ...], now: tuple[str, ...]) -> tuple[str, ...]:
+        kept, given = (
+            identity_settings(ConversionSettings(format=FileFormat(timestamp_formats=formats)), "shop")
+            for formats in (before, now)
+        )
+        return compare_source(kept.source, given).changed
+
+    first, second = "dd.MM.yyyy HH:mm", "yyyy/MM/dd HH:mm"
+    assert change((first,), (first, second)) == ()
+    assert change((first,), (second, first)) == ("format.timestamp_formats",)
+    assert change((first,), ()) == ("format.timestamp_formats",)

@@ -382,3 +382,21 @@ def test_a_damaged_receipt_is_named_when_it_is_folded(world: World) -> None:
     world.objects.put(path, found[0][:-1])
     with pytest.raises(LedgerDamagedError):
         world.ledger().settle(delivery)
+
+
+def test_a_sale_of_the_very_moment_of_the_cut_over_is_sent(world: World) -> None:
+    """What came before the moment counts as sent; the moment itself and what follows do not."""
+    cut_over = world.clock.now() - timedelta(hours=1)
+    changed = replace(IDENTITY, event_set={**IDENTITY.event_set, "basket": "order"})
+    acknowledge_identity(world.place, settings=changed, send_from=cut_over, reason="baskets", actor="cli/test")
+    opened = Ledger.open(world.objects, EVENT_SET, identity=changed, clock=world.clock)
+    at = int(cut_over.timestamp())
+    frame = pl.DataFrame(
+        {
+            "event_key": opened.keys(pl.Series([event_id(number) for number in range(3)])),
+            "content": [b"1"] * 3,
+            "event_time": [at - 1, at, at + 1],
+        }
+    )
+    verdicts = opened.look(frame, now=world.clock.now(), lookback=LOOKBACK)
+    assert verdicts.to_list() == ["already_sent", "new", "new"]
