@@ -132,6 +132,9 @@ class AdvertiserConfig(Strict):
         future_skew_seconds: how far in the future a transaction may lie.
         amount: whether transaction_amount is the amount of the line or of the whole order.
         basket: whether each row is an event, or each order is one event with several contents.
+        returns: what a line with a negative amount does under ``basket: order``: it is left out, so that the value of
+            its order is gross and the report says so, or it is taken off that value (``net``). An order of which
+            nothing is left is not sent. Only the lines of one file are looked at.
         event_identity: the columns that identify a transaction with an order_id. A change on a live event set would
             send every transaction again, and is therefore refused.
         send_fields: the fields that an event may hold.
@@ -209,6 +212,7 @@ class AdvertiserConfig(Strict):
     future_skew_seconds: Annotated[int, Field(ge=0, le=31_622_400)] = 300
     amount: Literal["line", "order"] = "line"
     basket: Literal["row", "order"] = "row"
+    returns: Literal["leave_out", "net"] = "leave_out"
     event_identity: tuple[Column, ...] = ("store_code", "order_id", "product_id")
     send_fields: tuple[str, ...] = tuple(sorted(DEFAULT_SEND_FIELDS))
     where: dict[str, list[str]] = Field(default_factory=dict)
@@ -253,6 +257,10 @@ class AdvertiserConfig(Strict):
             raise misfit("drift", "can't be approve: route is liveramp, whose runs ask nobody; use stop or warn")
         if self.route == "liveramp" and self.profile == "tiktok":
             raise misfit("profile", "must be liveramp: route is liveramp")
+        if self.returns == "net" and (self.basket, self.amount) != ("order", "line"):
+            raise misfit(
+                "returns", "is net, which needs basket: order and amount: line: returns are taken off an order"
+            )
         unknown = set(self.send_fields) - DEFAULT_SEND_FIELDS - OPTIONAL_SEND_FIELDS
         if unknown:
             known = ", ".join(sorted(DEFAULT_SEND_FIELDS | OPTIONAL_SEND_FIELDS))
@@ -345,6 +353,7 @@ class AdvertiserConfig(Strict):
             future_skew=timedelta(seconds=self.future_skew_seconds),
             amount=self.amount,
             basket=self.basket,
+            returns=self.returns,
             event_identity=self.event_identity,
             send_fields=frozenset(self.send_fields) | {"event", "event_time", "event_id"},
             where={column: frozenset(values) for column, values in self.where.items()},

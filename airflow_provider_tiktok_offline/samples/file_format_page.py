@@ -36,6 +36,7 @@ _SETTINGS = (
     ("where", "rows of this advertiser", "other rows are left out, outside the gate and every sum"),
     ("consent, suppression", "people who do not agree", "their rows are left out, outside the gate"),
     ("basket: order", "an order is one event", "a rejected row holds back its whole order: `order_incomplete`"),
+    ("returns: net", "`basket: order`: a negative amount is taken off its order", "nothing; an order of which nothing is left is left out as `return` or `zero`"),
     ("lookback_days, send_from", "how old a sale may be", "older: an error, or left out"),
     ("event_map, categories", "which words are sales", "another word costs its row: `category_unknown`"),
     ("max_rejected_ratio", "the gate", "a larger share of rejected rows stops the file"),

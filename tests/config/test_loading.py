@@ -106,6 +106,7 @@ def test_a_missing_variable_is_named(tmp_path: Path) -> None:
         ("    columns: {Mail: email}", "key columns.Mail: 'email' is no column of the programme"),
         ("    severities: {no_such_rule: off}", "'no_such_rule' is no rule; docs/file-format.md lists them"),
         ("    lookback_days: 90", "key ledger.retention_days: must be at least lookback_days + 2 = 92"),
+        ("    returns: net", "key returns: is net, which needs basket: order and amount: line"),
         ("    send_from: 2026-11-22", "key send_from: needs an offset"),
         ("    route: liveramp", "key liveramp: is missing"),
         ("    send_fields: [emails]", "key send_fields: has the unknown emails"),

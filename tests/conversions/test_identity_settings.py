@@ -171,6 +171,7 @@ OUTSIDE: dict[str, list[Change]] = {
     "lookback_days": [({}, {"lookback_days": 28})],
     "future_skew": [({}, {"future_skew": timedelta(days=9)})],
     "amount": [({}, {"amount": "order"}), ({"basket": "order"}, {"basket": "order", "amount": "order"})],
+    "returns": [({"basket": "order"}, {"basket": "order", "returns": "net"})],
     "send_fields": [({}, {"send_fields": frozenset({"event", "email", "content_id"})})],
     "where": [({}, {"where": {"Kasse": frozenset({"k1", "k2"})}})],
     "consent": [({}, {"consent": Consent(column="Kasse", yes=frozenset({"k1"}))})],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
@@ -34,3 +35,16 @@ def test_an_order_with_a_rejected_line_goes_out_once_its_file_is_repaired(world:
     assert second.values["accepted"] == {"USD": "20.00"}
     assert len(set(world.simulator.event_ids()) - before) == 1
     assert set(world.simulator.times_received().values()) == {1}
+
+
+def test_the_value_that_arrives_is_net_of_the_orders_returns(world: World) -> None:
+    """``returns: net``: once, and the sums of the summary say the same."""
+    changes = {**BASKETS, "returns": "net"}
+    ctx = world.context(**changes)
+    Ledger.init(ctx.objects, EVENT_SET_ID, identity=ctx.config.identity_settings(), clock=world.clock)
+    returned = lines_of(1, "sock")[0].replace("10.00", "-4.00")
+    stamp = world.drop([*lines_of(1, "shoe", "sock"), returned, *lines_of(2, "hat")], header=f"{HEADER},product_id")
+    summary = world.deliver(stamp, ctx)
+    assert (summary.events, summary.values["accepted"]) == ({"accepted": 2}, {"USD": "26.00"})
+    assert set(world.simulator.times_received().values()) == {1}
+    assert "Values are net: 1 returned line of orders (4.00 USD) taken off" in Path(summary.report_uri).read_text()

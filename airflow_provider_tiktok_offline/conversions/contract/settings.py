@@ -120,6 +120,7 @@ class ConversionSettings:
         future_skew: how far after ``as_of`` a transaction may lie.
         amount: whether transaction_amount is the line's or the whole order's.
         basket: one event a row, or one an order with several contents.
+        returns: whether returned lines are left out, or taken off the value of their order (basket ``order``).
         event_identity: programme columns that enter the event id when an order_id is there.
         send_fields: what an event may carry.
         where: file column -> the values that belong to this advertiser.
@@ -153,6 +154,7 @@ class ConversionSettings:
     future_skew: timedelta = timedelta(minutes=5)
     amount: Literal["line", "order"] = "line"
     basket: Literal["row", "order"] = "row"
+    returns: Literal["leave_out", "net"] = "leave_out"
     event_identity: tuple[str, ...] = ("store_code", "order_id", "product_id")
     send_fields: frozenset[str] = DEFAULT_SEND_FIELDS
     where: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, Keys, Numbers, repeated
-from airflow_provider_tiktok_offline.conversions.rules.amounts import sum_units
+from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, sum_units
 
 _PARTITION_BITS = 7
 #: Rows held before the first of them go to disk.
@@ -33,20 +33,29 @@ class Repeats:
         collisions: rows with the id of an earlier line and another time, amount or customer.
         damaged: rows with an id that a spreadsheet has damaged.
         incomplete: rows of orders of which another row is rejected.
+        returned: rows of orders whose returned lines are worth more than the others.
+        cancelled: rows of orders whose returned lines are worth as much as the others.
         repeated_amounts: lines of orders whose rows all repeat one amount.
         at_stake: what those repetitions add up to, in millionths.
-        later: rows of an order behind its first.
-        heads: for each of them the line of that first row.
+        later: rows of an order but its first sale.
+        heads: for each of them the line of that sale.
     """
 
     duplicates: Keys
     collisions: Keys
     damaged: Keys
     incomplete: Keys
+    returned: Keys
+    cancelled: Keys
     repeated_amounts: Numbers
     at_stake: int
     later: Keys
     heads: Numbers
+
+    @property
+    def lost(self) -> tuple[Keys, ...]:
+        """Rows that were thought valid and make no event."""
+        return (self.duplicates, self.damaged, self.collisions, self.incomplete, self.returned, self.cancelled)
 
 
 @dataclass(slots=True)
@@ -55,6 +64,8 @@ class _Found:
     collisions: list[Keys] = field(default_factory=list)
     damaged: list[Keys] = field(default_factory=list)
     incomplete: list[Keys] = field(default_factory=list)
+    returned: list[Keys] = field(default_factory=list)
+    cancelled: list[Keys] = field(default_factory=list)
     repeated: list[Numbers] = field(default_factory=list)
     at_stake: int = 0
     later: list[Keys] = field(default_factory=list)
@@ -68,9 +79,12 @@ class RepeatFinder:
     :param amounts: whether orders that repeat one amount are looked for.
     :param orders: whether the later rows of an order are wanted.
     :param hold_back: whether orders of which a row is rejected are held back as a whole.
+    :param net: whether returned lines are among the rows, and are taken off their orders.
     """
 
-    def __init__(self, directory: str | Path | None, *, amounts: bool, orders: bool, hold_back: bool = False) -> None:
+    def __init__(
+        self, directory: str | Path | None, *, amounts: bool, orders: bool, hold_back: bool = False, net: bool = False
+    ) -> None:
         self._parent = directory
         self._directory: Path | None = None
         self._files: list[BinaryIO] = []
@@ -80,6 +94,7 @@ class RepeatFinder:
         self._amounts = amounts
         self._orders = orders
         self._hold_back = hold_back
+        self._net = net
         self._broken: list[Hashes] = []
         self._lost = np.empty(0, dtype=np.int64)
 
@@ -146,6 +161,8 @@ class RepeatFinder:
             Keys.joined(found.collisions).by_line(),
             Keys.joined(found.damaged).by_line(),
             Keys.joined(found.incomplete).by_line(),
+            Keys.joined(found.returned).by_line(),
+            Keys.joined(found.cancelled).by_line(),
             np.sort(np.concatenate([no_lines, *found.repeated])),
             found.at_stake,
             later.take(order),
@@ -174,6 +191,10 @@ class RepeatFinder:
             incomplete = self._incomplete(rows, found) & single
             found.incomplete.append(rows.take(incomplete))
             single &= ~incomplete
+        if self._net:
+            for target, gone in zip((found.returned, found.cancelled), _without_value(rows, single), strict=True):
+                target.append(rows.take(gone))
+                single &= ~gone
         if self._amounts or self._orders:
             self._find_orders(rows, single & (rows.order != 0), found)
 
@@ -190,7 +211,8 @@ class RepeatFinder:
         places = np.flatnonzero(looked_at)[several]
         rows = rows.take(places).by_line()
         frame = pl.DataFrame({"order": rows.order, "units": rows.units, "line": rows.line}).select(
-            first=pl.col("line").min().over("order"),
+            # A return is no sale: what is sent of the order begins at its first sale.
+            first=pl.when(pl.col("units") > 0).then("line").min().over("order"),
             same=(pl.col("units").min().over("order") == pl.col("units").max().over("order")),
         )
         heads = frame["first"].to_numpy()
@@ -209,3 +231,22 @@ class RepeatFinder:
             file.close()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _without_value(rows: Keys, looked_at: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], ...]:
+    """The rows of orders whose returned lines are worth more than the others, and as much."""
+    nothing = np.zeros(len(rows), dtype=bool)
+    candidates = looked_at & (rows.order != 0)
+    candidates &= np.isin(rows.order, rows.order[candidates & (rows.units < 0)])
+    if not candidates.any():
+        return nothing, nothing
+    places = np.flatnonzero(candidates)
+    # In two parts, so that no sum leaves 64 bits.
+    frame = pl.DataFrame({"order": rows.order[places], "units": rows.units[places]}).select(
+        whole=(pl.col("units") // UNITS).sum().over("order"), part=(pl.col("units") % UNITS).sum().over("order")
+    )
+    net = frame.select(whole=pl.col("whole") + pl.col("part") // UNITS, part=pl.col("part") % UNITS)
+    returned, cancelled = nothing.copy(), nothing.copy()
+    returned[places] = (net["whole"] < 0).to_numpy()
+    cancelled[places] = ((net["whole"] == 0) & (net["part"] == 0)).to_numpy()
+    return returned, cancelled

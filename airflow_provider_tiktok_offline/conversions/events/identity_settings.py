@@ -37,9 +37,10 @@ Kept: TypeAlias = dict[str, KeptValue]
 #: Settings that decide which rows are events, or what an event carries beside its id; never the id of a row.
 NOT_IN_IDS = frozenset(
     {
-        "categories", "lookback_days", "future_skew", "amount", "send_fields", "where", "consent", "customer_columns",
-        "send_from", "allow_extra_columns", "trim_white_space", "repair", "limits", "max_rejected_ratio",
-        "report_by_store", "format.delimiter", "format.skip_lines", "format.footer_lines", "format.optional",
+        "categories", "lookback_days", "future_skew", "amount", "returns", "send_fields", "where", "consent",
+        "customer_columns", "send_from", "allow_extra_columns", "trim_white_space", "repair", "limits",
+        "max_rejected_ratio", "report_by_store", "format.delimiter", "format.skip_lines", "format.footer_lines",
+        "format.optional",
     }
 )  # fmt: skip
 _VALUE_COLUMNS = ("transaction_category", "transaction_timestamp", "transaction_amount")

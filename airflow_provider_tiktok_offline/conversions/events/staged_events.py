@@ -174,7 +174,8 @@ def stage(
     for field in ("email", "phone"):
         frame = _without_repeats(frame, [name for name in frame.columns if name.startswith(f"{field}_")])
     item = _item(checked, pick, settings)
-    return frame if item is None else frame.with_columns(item=item)
+    # What came back is no content of the order.
+    return frame if item is None else frame.with_columns(item=pl.when(pl.col("units") > 0).then(item))
 
 
 def _sent(checked: CheckedBlock, column: str) -> pl.Series:

@@ -131,6 +131,8 @@ class BlockWorker:
         tally = tally_block(checked, parsed.faults, parsed.without_row, by_store=settings.report_by_store)
         tally.with_order = int(np.count_nonzero(identities.with_order))
         tally.without_order = identities.height - tally.with_order
+        if settings.basket == "order":
+            tally.add_returns(checked)
         return BlockResult(
             tally,
             self._keys(checked, identities, content, rows),
@@ -178,6 +180,11 @@ class BlockWorker:
         keys.order[:] = np.where(identities.with_order, order | np.uint64(1), 0)
         keys.content[:] = mix(content ^ self._customers(checked, rows))
         picked = slice(None) if rows is None else rows
+        if self._rulebook.settings.returns == "net":
+            # The return of a line is no repetition of it.
+            returned = checked.units[picked] < 0
+            for half in (keys.high, keys.low):
+                half[returned] = mix(half[returned] ^ np.uint64(1))
         keys.units[:], keys.line[:] = checked.units[picked], checked.lines[picked]
         currency = checked.values["currency"]
         keys.currency[:] = self.currencies.codes(currency if rows is None else currency.gather(rows))

@@ -99,8 +99,7 @@ class PartWriter:
         if self._count:
             self._write(pl.concat(self._pending))
         self._pending = []
-        lost = (repeats.duplicates, repeats.damaged, repeats.collisions, repeats.incomplete)
-        gone = np.sort(np.concatenate([rows.line for rows in lost]))
+        gone = np.sort(np.concatenate([rows.line for rows in repeats.lost]))
         if self._baskets is not None:
             for rows in self._baskets.events(self._bounds, gone, repeats):
                 self._put(rows)

@@ -209,6 +209,7 @@ class _Pass:
                 amounts=orders and not later,
                 orders=orders and later,
                 hold_back=self.settings.basket == "order",
+                net=self.settings.returns == "net",
             )
             stack.callback(finder.close)
             verdict_writer = None
@@ -293,6 +294,13 @@ class _Pass:
             if len(rows):
                 self.tally.move(target, rows.units, currencies, rows.currency)
                 note(rule, rows.line)
+        for reason, rows in (("return", repeats.returned), ("zero", repeats.cancelled)):
+            if len(rows):
+                self.tally.move(EXCLUDED, rows.units, currencies, rows.currency)
+                self.tally.excluded[reason] += len(rows)
+        if self.settings.returns == "net":
+            for rows in repeats.lost:
+                self.tally.forget_returns(rows.units, currencies, rows.currency)
         self.tally.rows_held_back = len(repeats.incomplete)
         repeated = repeats.duplicates.take(repeats.duplicates.order != 0)
         note("line_repeated", repeated.line, value=sum_units(repeated.units))
@@ -344,6 +352,7 @@ class _Pass:
             lines_without_row=tally.lines_without_row + reader.lines_without_row,
             excluded=dict(sorted(tally.excluded.items())),
             values=tally.values(),
+            returns=tally.returns(self.settings.returns),
             events=events,
             categories=dict(sorted(tally.categories.items())),
             unknown_categories=tally.unknown_categories(),

@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -21,6 +22,7 @@ from airflow_provider_tiktok_offline.conversions.report.report import (
     FIRST_LINES,
     NO_CURRENCY,
     ReportIssue,
+    Returns,
     StoreSums,
     number_of,
 )
@@ -46,11 +48,11 @@ _FILTERED = REASONS.index("filtered")
 
 #: A larger share of rows that name no customer is noted.
 MOSTLY_ANONYMOUS = 0.95
-
-#: More different stores than any retailer has in a file.
+#: More stores than any retailer has in a file.
 _MOST_STORE_KEYS = 2000
 _MOST_HOURS = 24 * 400
 
+Codes = npt.NDArray[np.int64]
 Key = tuple[str, str | None, str]
 Sums = dict[int, Counter[str]]
 
@@ -76,6 +78,9 @@ class Tally:
         self.hours: Counter[int] = Counter()
         self.store_sums: dict[str, Counter[str]] = defaultdict(Counter)
         self.widely_opted_out = 0
+        #: Lines of orders that were returned: left out, or valid and taken off.
+        self.returned = 0
+        self.returned_sums: Counter[str] = Counter()
         self.first_time: int | None = None
         self.last_time: int | None = None
         self._counts: Counter[Key] = Counter()
@@ -117,6 +122,29 @@ class Tally:
             least: Severity = "note" if severity == "note" else "warning"
             self._file.append(ReportIssue("mostly_anonymous", least, None, 0, (), said, todo=todo))
 
+    def add_returns(self, checked: CheckedBlock) -> None:
+        """Count the returned lines of orders, whether they are left out or taken off."""
+        if "order_id" not in checked.values:
+            return
+        left_out = (checked.classes == EXCLUDED) & (checked.reasons == REASONS.index("return"))
+        rows = left_out | ((checked.classes == VALID) & (checked.units < 0))
+        rows &= (checked.values["order_id"] != "").to_numpy()
+        self.returned += int(np.count_nonzero(rows))
+        self.returned_sums.update(_sums(checked, rows))
+
+    def forget_returns(self, units: npt.NDArray[np.int64], currencies: Mapping[int, str], codes: Codes) -> None:
+        """Take returned lines out that are not taken off an order after all."""
+        self.returned -= int(np.count_nonzero(units < 0))
+        for code in np.unique(codes).tolist():
+            self.returned_sums[currencies[code]] -= sum_units(units[(codes == code) & (units < 0)])
+
+    def returns(self, handling: Literal["leave_out", "net"]) -> Returns | None:
+        """The returned lines of orders; None if there are none."""
+        if not self.returned:
+            return None
+        value = {name: decimal_text(-amount) for name, amount in sorted(self.returned_sums.items()) if amount}
+        return {"orders": "net" if handling == "net" else "gross", "rows": self.returned, "value": value}
+
     def merge(self, other: Tally) -> None:
         """Add the tally of the next block."""
         self.rows.update(other.rows)
@@ -134,6 +162,8 @@ class Tally:
         for store, sums in other.store_sums.items():
             self.store_sums[store].update(sums)
         self.widely_opted_out += other.widely_opted_out
+        self.returned += other.returned
+        self.returned_sums.update(other.returned_sums)
         if len(self.unknown) < 10 * _MOST_UNKNOWN:
             self.unknown.update(other.unknown)
         times = [time for time in (self.first_time, other.first_time) if time is not None]
@@ -347,17 +377,24 @@ def _showable(checked: CheckedBlock, issue: Issue) -> list[str]:
 
 
 def _sum(tally: Tally, checked: CheckedBlock, row_class: int, rows: npt.NDArray[np.bool_] | None) -> None:
+    tally.sums[row_class].update(_sums(checked, rows))
+
+
+def _sums(checked: CheckedBlock, rows: npt.NDArray[np.bool_] | None) -> dict[str, int]:
+    """The amounts of some rows by currency, in millionths."""
     units = checked.units if rows is None else checked.units[rows]
     currency = checked.values["currency"]
     if rows is not None:
         currency = currency.filter(pl.Series(rows))
     names = currency.unique().to_list()
     if len(names) == 1:
-        tally.sums[row_class][names[0] or NO_CURRENCY] += sum_units(units)
-        return
-    for name in names:
-        of_name = currency.is_null() if name is None else (currency == name).fill_null(False)
-        tally.sums[row_class][name or NO_CURRENCY] += sum_units(units[of_name.to_numpy()])
+        return {names[0] or NO_CURRENCY: sum_units(units)}
+    return {
+        name or NO_CURRENCY: sum_units(
+            units[(currency.is_null() if name is None else (currency == name).fill_null(False)).to_numpy()]
+        )
+        for name in names
+    }
 
 
 __all__ = ["DUPLICATE", "Tally", "tally_block"]

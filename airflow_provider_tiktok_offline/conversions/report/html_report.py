@@ -184,6 +184,9 @@ def _beside_the_rows(report: Report) -> list[str]:
             f"{number_of(report.rows_valid, 'valid row')} make {number_of(report.events, 'event')}: the rows of an "
             "order are one event (`basket: order`)."
         )
+    if report.returns is not None:
+        words = report.returns_in_words
+        texts.append(f"{words[0].upper()}{words[1:]}.")
     return texts
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import msgspec
 
@@ -60,6 +60,18 @@ class StoreSums(TypedDict):
     value: dict[str, str]
 
 
+class Returns(TypedDict):
+    """The returned lines of a file's orders.
+
+    ``orders`` says whether the values of orders are ``gross``, since returned lines are left out, or ``net``, since
+    they are taken off; ``rows`` are the returned lines and ``value`` their sums by currency, positive.
+    """
+
+    orders: Literal["gross", "net"]
+    rows: int
+    value: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """One pass over one file.
@@ -80,6 +92,7 @@ class Report:
         lines_without_row: blank lines, lines of delimiters alone and the like; they are no rows.
         excluded: excluded rows by reason.
         values: class -> currency ("none" where no one said) -> sum of amounts.
+        returns: the returned lines of orders; None where there are none, or each row is an event.
         events: events that the valid rows make.
         categories: category as written -> valid rows.
         unknown_categories: unknown ones that are surely no customer's data.
@@ -121,6 +134,7 @@ class Report:
     lines_without_row: int = 0
     excluded: Mapping[str, int] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    returns: Returns | None = None
     events: int = 0
     categories: Mapping[str, int] = field(default_factory=dict)
     unknown_categories: tuple[str, ...] = ()
@@ -190,6 +204,16 @@ class Report:
             if count:
                 text += f"; {said.format(f'{count:,}')}{'' if count == 1 else 's'}"
         return text
+
+    @property
+    def returns_in_words(self) -> str:
+        """Whether the values of orders are gross or net; empty where no order of the file has a return."""
+        if self.returns is None:
+            return ""
+        lines = f"{number_of(self.returns['rows'], 'returned line')} of orders ({money(self.returns['value'])})"
+        if self.returns["orders"] == "net":
+            return f"values are net: {lines} taken off"
+        return f"values are gross: {lines} left out; `returns: net` takes them off the value of their order"
 
     @property
     def gate_exceeded(self) -> bool:
@@ -313,7 +337,9 @@ def render(report: Report, console: Console) -> None:
         console.print("excluded: " + ", ".join(f"{reason} {rows:,}" for reason, rows in report.excluded.items()))
     if report.lines_without_row:
         console.print(f"lines without a row: {report.lines_without_row:,}")
-    for text in filter(None, (report.opt_outs_in_words, report.phones_in_words, report.drift_in_words)):
+    for text in filter(
+        None, (report.returns_in_words, report.opt_outs_in_words, report.phones_in_words, report.drift_in_words)
+    ):
         console.print(text)
     if report.issues:
         table = Table("severity", "rule", "column", "rows", "share", "first lines")

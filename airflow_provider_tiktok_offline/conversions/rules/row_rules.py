@@ -373,10 +373,15 @@ class _BlockCheck(BlockCells):
         self, filtered: Flags, suppressed: Flags, units: Numbers, amount_known: Flags, epoch: Numbers, time_known: Flags
     ) -> npt.NDArray[np.int16]:
         reasons = np.full(self.rows, -1, dtype=np.int16)
+        returned = amount_known & (units < 0)
+        netted = self.nothing
+        if self.settings.returns == "net" and "order_id" in self.values:
+            # Who bought stands on the lines of the sale.
+            netted = returned & (self.values["order_id"] != "").to_numpy()
         flags = {
-            "no_identifier": self.anonymous,
+            "no_identifier": self.anonymous & ~netted,
             "zero": amount_known & (units == 0),
-            "return": amount_known & (units < 0),
+            "return": returned & ~netted,
         }
         if self.settings.send_from is not None:
             flags["before_send_from"] = time_known & (epoch < int(self.settings.send_from.timestamp()))
