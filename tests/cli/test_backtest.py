@@ -1,4 +1,4 @@
-"""Old files through rules, gate, drift and opt-outs: which would have stopped or alerted, and nothing sent."""
+"""Old files through rules, gate, guards, drift and opt-outs: which would have stopped or alerted, and nothing sent."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from airflow_provider_tiktok_offline.cli.app import app
@@ -17,13 +18,13 @@ from tests.cli.sales import HEADER, entry
 FIRST = date(2025, 3, 3)
 
 
-def write(folder: Path, day: date, count: int, *, bad: int = 0) -> None:
+def write(folder: Path, day: date, count: int, *, bad: int = 0, store: str = "store-1") -> None:
     """A day's file; ``bad`` rows have an amount that is none."""
     rows = [
-        f"ada{n}@example.com,Purchase,{day}T10:00:00Z-0000,{'x' if n < bad else '9.50'},,{day}-{n}"
+        f"ada{n}@example.com,Purchase,{day}T10:00:00Z-0000,{'x' if n < bad else '9.50'},,{day}-{n},{store}"
         for n in range(count)
     ]
-    (folder / f"sales_{day}.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    (folder / f"sales_{day}.csv").write_text("\n".join([f"{HEADER},store_code", *rows]) + "\n")
 
 
 def judged(tmp_path: Path, **settings: object) -> Sequence[Verdict]:
@@ -70,3 +71,39 @@ def test_the_settings_decide(tmp_path: Path) -> None:
     shown = CliRunner().invoke(app, ["backtest", str(folder), "--config", str(config)])
     assert "7 files: 6 sent, 1 stop" in shown.stdout
     assert outcomes == {"off": "sent", "warn": "alert", "approve": "ask", "stop": "stop"}
+
+
+@pytest.mark.parametrize(
+    ("guards", "outcome", "reason"),
+    [
+        ({"max_events": 50}, "stop", "guard: 80 events, more than max_events 50"),
+        ({"max_events": 50, "on_breach": "approve"}, "ask", "guard: 80 events, more than max_events 50"),
+        ({"max_value": 600}, "stop", "guard: the amounts add up to 126.7 % of max_value"),
+        ({"max_amount": 9}, "stop", "guard: a single amount is 105.6 % of max_amount"),
+        ({"stores": ["store-1"]}, "stop", "guard: 1 store code that guards.stores does not list"),
+        ({"size_factor": 1.5}, "stop", "bytes, where the last 28 days had"),
+        ({"max_events": 80, "max_value": 760, "max_amount": 9.5, "size_factor": 3}, "sent", ""),
+    ],
+)
+def test_guards_are_applied(tmp_path: Path, guards: dict[str, object], outcome: str, reason: str) -> None:
+    """As dedupe would: limits on events, value, one amount, stores and size."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    for number in range(3):
+        write(folder, FIRST + timedelta(days=number), 40)
+    write(folder, FIRST + timedelta(days=6), 80, store="store-2")
+    last = judged(tmp_path, guards=guards, drift="off")[-1]
+    assert last.outcome == outcome
+    assert reason in " ".join(last.reasons)
+    assert len(last.reasons) == (outcome != "sent")
+
+
+def test_a_file_that_names_too_few_customers_stops(tmp_path: Path) -> None:
+    """max_anonymous_ratio is a guard too."""
+    folder = tmp_path / "old"
+    folder.mkdir()
+    rows = [f",Purchase,{FIRST}T10:00:00Z-0000,9.50,,o-{n}" for n in range(9)]
+    (folder / "sales.csv").write_text("\n".join([HEADER, *rows, f"ada@example.com{rows[0]}x"]) + "\n")
+    [verdict] = judged(tmp_path, max_anonymous_ratio=0.5)
+    assert verdict.outcome == "stop"
+    assert verdict.reasons == ("guard: 90 % of the rows name no customer, more than max_anonymous_ratio 0.5",)

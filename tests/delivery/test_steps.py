@@ -225,7 +225,7 @@ def test_uploading_in_a_dry_run_is_a_configuration_error(world: World) -> None:
         ({"max_events": 9}, "max_events"),
         ({"max_value": 99.0}, "max_value"),
         ({"max_amount": 9.99}, "max_amount"),
-        ({"stores": ["store-2"]}, "store codes"),
+        ({"stores": ["store-2"]}, "store code"),
     ],
 )
 def test_a_breached_guard_stops_before_anything_is_sent(world: World, guards: dict[str, object], named: str) -> None:

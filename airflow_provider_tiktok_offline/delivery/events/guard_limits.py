@@ -11,6 +11,8 @@ from decimal import ROUND_UP, Decimal
 from statistics import median
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok_offline.conversions.report.report import number_of
+
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.config.sections import GuardConfig
     from airflow_provider_tiktok_offline.delivery.events.delivery_events import Events
@@ -69,7 +71,7 @@ def breached_limits(guards: GuardConfig, figures: GuardFigures) -> Iterator[str]
         yield f"a single amount is {_share(figures.largest, guards.max_amount)} of max_amount"
     strangers = figures.stores - set(guards.stores) if guards.stores is not None else frozenset()
     if strangers:
-        yield f"{len(strangers)} store codes that guards.stores does not list"
+        yield f"{number_of(len(strangers), 'store code')} that guards.stores does not list"
 
 
 def breached_size(size: int, sizes: Sequence[int], factor: float) -> Iterator[str]:
