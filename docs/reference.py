@@ -1,4 +1,4 @@
-"""Writes cli.md, configuration.md, reference-airflow.md and how-to.md from the code: ``python docs/reference.py``."""
+"""Writes the generated pages (see ``PAGES``) from code and package: ``python docs/reference.py``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import typer.main
 from pydantic import BaseModel
 
+import airflow_provider_tiktok_offline
 from airflow_provider_tiktok_offline.cli.app import app
 from airflow_provider_tiktok_offline.cli.commands.config import starter
 from airflow_provider_tiktok_offline.config.schema import descriptions, json_schema, section_models
@@ -243,11 +244,18 @@ def _anchor(title: str) -> str:
     return re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-")
 
 
+def not_attributed() -> str:
+    """docs/not-attributed.md: what the page in Airflow shows."""
+    folder = Path(airflow_provider_tiktok_offline.__file__).parent / "plugin" / "browser"
+    return (folder / "not-attributed.md").read_text(encoding="utf-8")
+
+
 PAGES = {
     "cli.md": cli_reference,
     "configuration.md": configuration_reference,
     "reference-airflow.md": airflow_pages.airflow_reference,
     "how-to.md": airflow_pages.how_to,
+    "not-attributed.md": not_attributed,
 }
 
 

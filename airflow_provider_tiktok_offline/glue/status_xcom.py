@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
@@ -85,6 +85,35 @@ def leave_expected(config: AdvertiserConfig, context: Context, day: date, expect
             "poke_seconds": config.source.poke_seconds,
             "timeout_seconds": config.source.timeout_seconds,
             "no_file_by": _time(config),
+        },
+    )
+
+
+def leave_question(config: AdvertiserConfig, context: Context, breaches: Sequence[str], until: datetime | None) -> None:
+    """Leave what a person is asked.
+
+    :param breaches: the guards that are breached, in words without an amount.
+    :param until: when the file counts as rejected, aware; None for never.
+    """
+    from airflow_provider_tiktok_offline.clock import system_clock
+    from airflow_provider_tiktok_offline.delivery.operations.status_documents import settings_document
+    from airflow_provider_tiktok_offline.delivery.state.advertiser_status import VERSION
+
+    if "ti" not in context:
+        return
+    day = _day(config, context)
+    context["ti"].xcom_push(
+        key=STATUS_KEY,
+        value={
+            "version": VERSION,
+            "step": "approve",
+            "at": system_clock().now().isoformat(timespec="seconds"),
+            "ok": True,
+            "settings": settings_document(config),
+            "day": None if day is None else day.isoformat(),
+            "breaches": list(breaches),
+            "approvers": list(config.guards.approvers),
+            "until": None if until is None else until.isoformat(timespec="seconds"),
         },
     )
 

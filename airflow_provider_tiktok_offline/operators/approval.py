@@ -10,10 +10,12 @@ from airflow.providers.common.compat.sdk import AirflowFailException, conf
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
+from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
+from airflow_provider_tiktok_offline.glue.status_xcom import leave_question
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
 from airflow_provider_tiktok_offline.operators.base import delivery_ids, follow_file
 
@@ -67,16 +69,21 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         if not found:
             return {"deliveries": ids}
         with task_errors():
-            guards = self.advertiser_config().guards
+            config = self.advertiser_config()
+        guards, until = config.guards, None
         lines = [f"- {breach}" for breaches in found.values() for breach in breaches]
         lines += ["", "Approve to send it all the same; reject to send nothing."]
         if guards.approvers:
             self.assigned_users = [{"id": one, "name": one} for one in guards.approvers]
         if guards.approval_hours is not None:
-            self.response_timeout = timedelta(hours=guards.approval_hours)
+            wait = timedelta(hours=guards.approval_hours)
+            # Airflow's standard provider took the second as the first before it had that one.
+            self.response_timeout = self.execution_timeout = wait
             self.defaults = [self.REJECT]
+            until = system_clock().now() + wait
             lines.append(f"Without an answer within {guards.approval_hours:g} hours it counts as rejected.")
         self.body = "\n".join(lines)
+        leave_question(config, context, [one for words in found.values() for one in words], until)
         self._notify(context, found)
         return super().execute(context)
 

@@ -48,6 +48,7 @@ def row(dag: DagFacts, verdict: Verdict, now: datetime) -> Row:
         "run": None if newest is None else _run(newest),
         "paused": dag.paused,
         "next_run": _text(dag.next_run),
+        "answer_until": _answer_until(dag, newest, verdict),
         "awaited_day": waits.get("day"),
         "expected": waits.get("expected"),
         "next_look": _next_look(verdict, waits, now),
@@ -120,6 +121,14 @@ def _waiting(dag: DagFacts, newest: RunFacts | None) -> Document:
     """What the newest run waits for."""
     statuses = {} if newest is None else dag.statuses.get(newest.key, {})
     return next((one for one in statuses.values() if one.get("step") == "wait_for_file"), {})
+
+
+def _answer_until(dag: DagFacts, newest: RunFacts | None, verdict: Verdict) -> str | None:
+    """When a file that waits for an approval counts as rejected."""
+    if newest is None or verdict.key != "approval":
+        return None
+    until = dag.statuses.get(newest.key, {}).get(verdict.task, {}).get("until")
+    return None if until is None else str(until)
 
 
 def _run(run: RunFacts) -> Row:

@@ -99,10 +99,13 @@ def _newest(dag: DagFacts, pools: frozenset[str], now: datetime) -> Verdict:
     statuses = dag.statuses.get(run.key, {})
     approval = next((t for t in dag.tasks if _asks(t)), None)
     if approval is not None:
+        asked = statuses.get(approval.task_id, {})
+        breaches = "; ".join(map(str, asked.get("breaches") or ["a guard was breached"]))
+        who = f"Asked: {', '.join(map(str, asked['approvers']))}. " if asked.get("approvers") else ""
         return Verdict(
             "approval",
-            "a guard was breached, and somebody has to say whether the file may be sent.",
-            "Read the breaches in the task, then approve or reject it there.",
+            f"{breaches}. Somebody has to say whether the file may be sent.",
+            f"{who}Approve or reject it in the task.",
             approval.start,
             approval.task_id,
         )

@@ -37,6 +37,7 @@ def make_app() -> FastAPI:
     # Airflow's own dependencies look for it on the app that they run in.
     app.state.auth_manager = get_auth_manager()
     app.get("/{script}.js", dependencies=_READS)(script_of)
+    app.get("/help/{page}", dependencies=_READS)(help_of)
     app.get("/api/overview", dependencies=_READS)(overview)
     app.get("/api/advertisers/{dag_id}", dependencies=_READS)(advertiser)
     app.get("/api/advertisers/{dag_id}/days/{day}", dependencies=_READS)(day_of)
@@ -45,10 +46,18 @@ def make_app() -> FastAPI:
 
 def script_of(script: Annotated[str, PathParameter(pattern=r"^[a-z]+$")]) -> Response:
     """A script of the page."""
-    found = _scripts().get(script)
+    found = _browser_files("js").get(script)
     if found is None:
         raise HTTPException(404, "There is no such script.")
     return Response(found, media_type="text/javascript", headers={**_PRIVATE, "Cache-Control": "private, no-cache"})
+
+
+def help_of(page: Annotated[str, PathParameter(pattern=r"^[a-z-]+$")]) -> Response:
+    """A page of the documentation that the page links, as Markdown."""
+    found = _browser_files("md").get(page)
+    if found is None:
+        raise HTTPException(404, "There is no such page.")
+    return Response(found, media_type="text/markdown", headers=_PRIVATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +178,6 @@ def _answer(content: dict[str, Any]) -> Response:
 
 
 @cache
-def _scripts() -> dict[str, str]:
+def _browser_files(kind: str) -> dict[str, str]:
     folder = Path(__file__).parent / "browser"
-    return {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.js")}
+    return {path.stem: path.read_text(encoding="utf-8") for path in folder.glob(f"*.{kind}")}

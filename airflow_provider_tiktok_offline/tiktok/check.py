@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Literal
 
 from airflow_provider_tiktok_offline.errors import ApiError, CallerError, CredentialsError
@@ -12,12 +13,14 @@ from airflow_provider_tiktok_offline.tiktok.codes import BAD_TOKEN_CODES, SCOPE_
 from airflow_provider_tiktok_offline.tiktok.event_sets import EventSet, list_event_sets, update_event_set
 from airflow_provider_tiktok_offline.tiktok.oauth import (
     READ_EVENT_SETS,
+    READ_REPORTS,
     SCOPES,
     WRITE_EVENT_SETS,
     Advertiser,
     App,
     list_advertisers,
 )
+from airflow_provider_tiktok_offline.tiktok.reports import ReportQuery, offline_report
 
 Status = Literal["ok", "warning", "failed"]
 
@@ -29,7 +32,8 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        subject: ``access token``, ``advertiser``, ``event set``, ``auto-tracking``, ``ads`` or ``role``.
+        subject: ``access token``, ``advertiser``, ``event set``, ``auto-tracking``, ``ads``, ``role``,
+            ``reports`` or ``scopes``.
         status: the result.
         text: the result in words.
         todo: what to do, if something has to be done.
@@ -74,6 +78,7 @@ def check(
     event_set_id: str | None = None,
     app: App | None = None,
     prove_role: bool = False,
+    report_day: date | None = None,
 ) -> CheckResult:
     """Check what the client's token reaches.
 
@@ -82,6 +87,7 @@ def check(
     :param app: the developer app; with it the ad accounts are listed.
     :param prove_role: write the event set's own name and switch back into it, which only an Admin or Operator may.
         Reading does not show the role.
+    :param report_day: a day whose offline report is read, for an advertiser that reads reports.
     """
     checking = _Checking(client)
     if app is not None:
@@ -92,6 +98,9 @@ def check(
             checking.look_at_ads(checking.event_set)
         if prove_role and checking.event_set is not None:
             checking.look_at_role(checking.event_set)
+        if report_day is not None and checking.event_set is not None:
+            checking.look_at_reports(advertiser_id, report_day)
+        checking.conclude_scopes()
     if not checking.findings:
         checking.add(
             "access token", "warning", "not looked at.", "Name an advertiser and event set, or the app's id and secret."
@@ -106,6 +115,7 @@ class _Checking:
         self.advertisers: list[Advertiser] = []
         self.event_set: EventSet | None = None
         self.token_is_bad = False
+        self._granted: list[int] = []
 
     def add(self, subject: str, status: Status, text: str, todo: str = "") -> None:
         self.findings.append(Finding(subject, status, text, todo))
@@ -138,6 +148,7 @@ class _Checking:
                 error, "event set", f"the event sets of advertiser {advertiser_id} can't be read", READ_EVENT_SETS
             )
             return
+        self._granted.append(READ_EVENT_SETS)
         if not any(finding.subject == "access token" for finding in self.findings):
             self.add("access token", "ok", f"reads the event sets of advertiser {advertiser_id}.")
         if event_set_id is None:
@@ -198,7 +209,22 @@ class _Checking:
         except ApiError as error:
             self._explain(error, "role", "the role can't be checked")
         else:
+            self._granted.append(WRITE_EVENT_SETS)
             self.add("role", "ok", "Admin or Operator.")
+
+    def look_at_reports(self, advertiser_id: str, day: date) -> None:
+        try:
+            list(offline_report(self._client, advertiser_id, ReportQuery(start=day, end=day, level="advertiser")))
+        except ApiError as error:
+            self._explain(error, "reports", "the offline report can't be read", READ_REPORTS)
+        else:
+            self._granted.append(READ_REPORTS)
+            self.add("reports", "ok", "the offline report can be read.")
+
+    def conclude_scopes(self) -> None:
+        """Say which permissions have shown; that to send events shows with the first upload."""
+        if self._granted and not any(finding.subject == "scopes" for finding in self.findings):
+            self.add("scopes", "ok", f"the grant may {', '.join(SCOPES[scope] for scope in self._granted)}.")
 
     def _explain(self, error: ApiError, subject: str, text: str, scope: int | None = None) -> None:
         if isinstance(error, CredentialsError) and error.code in (None, *BAD_TOKEN_CODES):
@@ -208,7 +234,7 @@ class _Checking:
             self.add(subject, "failed", f"{text}: TikTok did not answer ({type(error).__name__}).", "Try again later.")
         elif error.code == SCOPE_NOT_AUTHORIZED and scope is not None:
             self.add(
-                subject,
+                "scopes",
                 "warning",
                 f"{text}: the grant lacks the permission to {SCOPES[scope]} ({scope}).",
                 "Start the grant again and confirm it with this permission: tiktok-offline auth login.",

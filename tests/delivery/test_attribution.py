@@ -7,11 +7,16 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
+from airflow_provider_tiktok_offline.delivery.operations.alerts import take_unnotified
 from airflow_provider_tiktok_offline.delivery.operations.attribution import metrics_of, read_attribution
 from airflow_provider_tiktok_offline.delivery.operations.maintenance import maintain
+from airflow_provider_tiktok_offline.delivery.operations.status import note_run
+from airflow_provider_tiktok_offline.delivery.operations.status_documents import history_document
 from airflow_provider_tiktok_offline.delivery.state.advertiser_status import read_status
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.ledger.attribution import Attribution
+from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
 from airflow_provider_tiktok_offline.simulator.lateness import Lateness
 from tests.delivery.world import World, rows
@@ -106,3 +111,53 @@ def test_old_readings_are_forgotten_with_the_records(world: World) -> None:
     assert kept.readings > 0
     assert table(world).readings().height == before - kept.readings
     assert attributed(table(world).latest(), date(2027, 3, 1)) == [0]
+
+
+def delivered(world: World, ctx: DeliveryContext, first: int, count: int) -> None:
+    """Yesterday's file, as a run delivers and notes it."""
+    day = world.clock.now().date() - timedelta(days=1)
+    summary = world.deliver(world.drop(rows(first, count, at=f"{day}T12:00:00Z-0000"), name=f"{day}.csv"), ctx)
+    assert summary.events == {"accepted": count}
+    note_run(ctx, day)
+
+
+def test_attribution_that_falls_away_is_told_from_real_reports(world: World) -> None:
+    """The files go to a new event set that no ad tracks: as much is accepted, TikTok attributes nothing of it.
+
+    The columns that the page shows are those of ledger, simulator and report.
+    """
+    world.simulator.control.set_lateness(Lateness(percent=0))
+    world.init_ledger()
+    delivered(world, world.context("daily/1", reports={}), 1, 30)
+    later(world, days=5)
+    delivered(world, world.context("daily/2", reports={}), 101, 30)
+    later(world, days=5)
+    read_attribution(world.context(reports={}))
+    assert take_unnotified(world.context()) == []
+    unused = "7000000000000000299"
+    world.simulator.control.add_advertiser(
+        NewAdvertiser(advertiser_id=ADVERTISER_ID, event_set_id=unused, name="New tills")
+    )
+    moved = world.context("daily/3", reports={}, event_set_id=unused)
+    Ledger.init(moved.objects, unused, identity=moved.config.identity_settings(), clock=world.clock)
+    delivered(world, moved, 201, 40)
+    later(world, days=6)
+    reading = read_attribution(moved)
+    ads, fallen = sorted(take_unnotified(moved))
+    assert ads.startswith("0 of 2 active ads track")
+    assert fallen.startswith("TikTok attributes 100 % less than before, while as many events are accepted")
+    read_attribution(moved)
+    assert take_unnotified(moved) == []
+    shown = history_document(read_status(moved), world.clock.now().date())
+    events, first = shown["events"], date.fromisoformat(str(shown["first_day"]))
+    assert isinstance(events, dict)
+    assert sum(events["accepted"]) == len(world.simulator.event_ids()) == 100
+    columns = {name: shown[name] for name in ("attributed", "attributed_value", "spend")}
+    by_day = {
+        first + timedelta(days=n): tuple(one) for n, one in enumerate(zip(*columns.values(), strict=True)) if one[0]
+    }
+    assert by_day == {
+        date(2026, 11, 21): (30, "300.00", "50.00"),
+        date(2026, 11, 26): (30, "300.00", "50.00"),
+    }
+    assert sum(reading.attributed.values()) == 60

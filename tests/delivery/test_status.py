@@ -58,6 +58,7 @@ def test_a_delivered_file_is_noted_with_the_simulators_figures(world: World) -> 
     assert one.rows == {"total": 42, "valid": 40, "rejected": 1, "duplicate": 1, "excluded": 0}
     assert one.events == summary.events == {"accepted": len(world.simulator.event_ids())}
     assert one.values["accepted"] == {"USD": "400.00"}
+    assert one.identifiers == {"email": 41, "phone": 0, "both": 0, "none": 0}
     assert sum(one.faults.values()) >= 1
     assert one.rejected_share == pytest.approx(1 / 42, abs=1e-6)
     assert one.run == "daily/run-1"

@@ -210,7 +210,14 @@ def statuses(
         case "pool":
             return {"wait_for_file": wait, "validate": validated, "upload": ("scheduled", {}, "tiktok_rate")}
         case "approval":
-            return {"wait_for_file": wait, "validate": validated, "approve": ("deferred", {}, "default_pool")}
+            open_one = _changed(status, state="open", events={}, codes={}, values={"valid": {"SEK": "238041.00"}})
+            asked = {
+                **common, "step": "approve", "at": at.isoformat(), "approvers": ["ana"],
+                "breaches": ["5,724 events, more than max_events 5000"],
+                "until": (at + timedelta(hours=72)).isoformat(),
+            }  # fmt: skip
+            checked = ("success", told("validate", open_one), "default_pool")
+            return {"wait_for_file": wait, "validate": checked, "approve": ("deferred", asked, "default_pool")}
         case "gate":
             worse = _changed(status, state="open", rejected_share=0.214, events={}, events_total=None, values={})
             failed = told(

@@ -30,6 +30,7 @@ ROUTES = [
     f"{ROOT}/api/advertisers/{dag_id_of(20)}",
     f"{ROOT}/api/advertisers/{dag_id_of(20)}/days/2026-11-21",
     *(f"{ROOT}/{script}.js" for script in SCRIPTS),
+    f"{ROOT}/help/not-attributed",
 ]
 
 #: User and URL -> what Airflow answered.
@@ -70,6 +71,7 @@ def _answers(home: AirflowHome) -> Answers:
         ("adam", f"{ROOT}/api/advertisers/nothing_0"),
         ("adam", f"{ROOT}/api/advertisers/{dag_id_of(3)}"),
         ("adam", f"{ROOT}/nothing.js"),
+        ("adam", f"{ROOT}/help/nothing"),
         (None, "routes"),
         ("nora", f"{ROUTES[1]}?values_for"),
         ("adam", f"{ROUTES[1]}?values_for"),
@@ -87,6 +89,7 @@ def test_every_route_is_asked_for_here(answers: Answers) -> None:
     """A route that is added is asked for without a login, too."""
     assert set(answers[None, "routes"]["paths"]) == {
         "/{script}.js",
+        "/help/{page}",
         "/api/overview",
         "/api/advertisers/{dag_id}",
         "/api/advertisers/{dag_id}/days/{day}",
@@ -150,6 +153,10 @@ def test_a_row_says_what_its_file_became(answers: Answers) -> None:
     assert waits["expected"].endswith(f"sales_{waits['awaited_day'].replace('-', '')}.csv")
     assert waits["time_zone"] == config_of(SCENES.index("waiting")).time_zone
     assert waits["next_look"] > body(answers["adam", OVERVIEW])["at"]
+    asked = rows[name_of(SCENES.index("approval"))]
+    assert asked["state"]["reason"].startswith("5,724 events, more than max_events 5000. Somebody has to say")
+    assert asked["state"]["todo"].startswith("Asked: ana.")
+    assert asked["answer_until"] > body(answers["adam", OVERVIEW])["at"]
     gate = rows[name_of(SCENES.index("gate"))]
     assert gate["rejected_share"] > gate["gate"] == 0.05
     doubt = rows[name_of(SCENES.index("unsettled"))]
@@ -187,6 +194,7 @@ def test_the_overview_is_paged_and_searched(answers: Answers) -> None:
     assert answers["adam", f"{ROOT}/api/overview?limit=201"]["status"] == 422
     assert answers["adam", f"{ROOT}/api/advertisers/nothing_0"]["status"] == 404
     assert answers["adam", f"{ROOT}/nothing.js"]["status"] == 404
+    assert answers["adam", f"{ROOT}/help/nothing"]["status"] == 404
 
 
 def test_no_query_is_made_for_each_row(answers: Answers) -> None:

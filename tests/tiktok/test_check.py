@@ -31,9 +31,12 @@ def statuses(found: CheckResult) -> dict[str, str]:
 def test_a_good_grant_is_good(tiktok: RunningSimulator, client: TikTokClient) -> None:
     """Token, advertiser, event set, switch and role."""
     update_event_set(client, ADVERTISER_ID, EVENT_SET_ID, auto_tracking=True)
-    found = check(client, advertiser_id=ADVERTISER_ID, event_set_id=EVENT_SET_ID, app=APP, prove_role=True)
+    day = client.clock.now().date()
+    found = check(
+        client, advertiser_id=ADVERTISER_ID, event_set_id=EVENT_SET_ID, app=APP, prove_role=True, report_day=day
+    )
     assert found.ok
-    subjects = ("access token", "advertiser", "event set", "auto-tracking", "ads", "role")
+    subjects = ("access token", "advertiser", "event set", "auto-tracking", "ads", "role", "reports", "scopes")
     assert statuses(found) == dict.fromkeys(subjects, "ok")
     assert "2 of 2 active ads track this event set" in str(found)
     assert ADVERTISER_ID in [each.advertiser_id for each in found.advertisers]
@@ -117,7 +120,7 @@ def test_an_event_set_of_somebody_else_is_named(tiktok: RunningSimulator, clock:
     """The most common mistake in a configuration."""
     found = checked(tiktok, "simulated-access-token", clock, event_set_id=SECOND_EVENT_SET_ID)
     assert not found.ok
-    assert statuses(found) == {"access token": "ok", "event set": "failed"}
+    assert statuses(found) == {"access token": "ok", "event set": "failed", "scopes": "ok"}
     assert found.event_set is None
 
 
@@ -171,11 +174,13 @@ def test_a_permission_that_the_grant_lacks_is_named(tiktok: RunningSimulator, cl
     """By its words and its number: reading event sets is not needed for sending, so it is a warning."""
     tiktok.control.grant("narrow", ADVERTISER_ID, scopes=[SEND_EVENTS])
     found = checked(tiktok, "narrow", clock)
-    assert (found.ok, statuses(found)["event set"]) == (True, "warning")
+    assert (found.ok, statuses(found)) == (True, {"scopes": "warning"})
     assert f"read offline event sets ({READ_EVENT_SETS})" in str(found)
     tiktok.control.grant("reader", ADVERTISER_ID, scopes=[SEND_EVENTS, READ_EVENT_SETS])
     found = checked(tiktok, "reader", clock, prove_role=True)
     assert f"update and delete offline event sets ({WRITE_EVENT_SETS})" in str(found)
+    found = checked(tiktok, "reader", clock, report_day=clock.now().date())
+    assert (found.ok, statuses(found)["scopes"], "read reports (44)" in str(found)) == (True, "warning", True)
 
 
 def test_a_service_that_does_not_answer_is_told(tiktok: RunningSimulator, clock: ManualClock) -> None:

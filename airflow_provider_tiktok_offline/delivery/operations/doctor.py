@@ -117,6 +117,7 @@ def _grant(ctx: DeliveryContext, *, prove_role: bool) -> Iterator[Finding]:
             event_set_id=ctx.config.event_set_id,
             app=app,
             prove_role=prove_role,
+            report_day=None if ctx.config.reports is None else ctx.clock.now().date(),
         )
     yield from result.findings
 

@@ -70,7 +70,8 @@ class DeliveryStatus:
         events: events by outcome.
         codes: TikTok's return code -> events refused with it.
         values: class or outcome -> currency -> sum.
-        identifiers: valid rows by what identifies them: ``email``, ``phone``, ``both``, ``none``, as far as counted.
+        identifiers: rows without a fault, repeated ones too, by what identifies them: ``email``, ``phone``, ``both``;
+            anonymous sales are ``none``.
         drift: what the file has less of than usual, in words.
         first_time, last_time: of the transactions, ISO 8601, UTC.
         resend_until: until when unconfirmed events are sent again by themselves, ISO 8601, UTC.

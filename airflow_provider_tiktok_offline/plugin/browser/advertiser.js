@@ -1,7 +1,7 @@
 // One advertiser: what became of a day's file, what TikTok attributed, what is open, and how it is set up.
 import {
   Fragment, Link, Problem, StateMark, TimeSwitch, Waiting, count, difference, h, moment, money, percent, reportAddress, runAddress, sentence,
-  useAnswer, useState,
+  useAnswer, useSearchParams, useState,
 } from "./parts.js";
 import { Coverage, Days } from "./charts.js";
 
@@ -34,6 +34,7 @@ function Banner({ data, local }) {
     h("div", null, sentence(data.state.reason), " ", h("strong", null, data.state.todo)),
     h("div", { className: "to-small" },
       data.state.since && `Since ${moment(data.state.since, local)}. `,
+      data.answer_until && `Without an answer until ${moment(data.answer_until, local)} it counts as rejected: nothing is sent. `,
       data.run && h(Link, { to: runAddress(data.dag_id, data.run.run_id, data.state.task) }, data.state.task ? `Open ${data.state.task} and its log` : "Open the run")));
 }
 
@@ -55,7 +56,15 @@ function Funnel({ data, local }) {
     h("label", { className: "to-small to-muted" }, "Day of the file ",
       h("input", { type: "date", value: day || data.day || "", max: new Date().toISOString().slice(0, 10), className: "to-choice", onChange: (event) => setDay(event.target.value) }),
       ` (${data.time_zone ?? "UTC"})`),
-    day && day !== data.day ? h(OtherDay, { dagId: data.dag_id, day, local }) : h(Deliveries, { deliveries: data.deliveries, dagId: data.dag_id, local }));
+    day && day !== data.day ? h(OtherDay, { dagId: data.dag_id, day, local }) : h(Deliveries, { deliveries: data.deliveries, dagId: data.dag_id, local }),
+    h("p", { className: "to-small", style: { marginTop: 8 } }, h(NotAttributed, null, "Accepted but not attributed?")));
+}
+
+function NotAttributed({ children }) {
+  const [query] = useSearchParams();
+  const to = new URLSearchParams(query);
+  to.set("help", "not-attributed");
+  return h(Link, { to: `?${to}` }, children);
 }
 
 function OtherDay({ dagId, day, local }) {
@@ -102,7 +111,7 @@ function Attributed({ data, local }) {
       : h("p", null, "No report was read yet. It needs the setting ", h("code", null, "reports:"), " or ", h("code", null, "tiktok-offline report"), "."),
     h("p", { className: "to-small", style: { marginTop: 10 } }, h("strong", null, "Accepted but not attributed? "), "Check in this order:"),
     h("ul", { className: "to-small", style: { listStyle: "disc", marginLeft: 18 } }, reasons(data).map((text) => h("li", { key: text }, text))),
-    h("p", { className: "to-small to-muted", style: { marginTop: 8 } }, "docs/not-attributed.md says how."));
+    h("p", { className: "to-small", style: { marginTop: 8 } }, h(NotAttributed, null, "How to check each of these")));
 }
 
 /** What the page can check itself stands first, with its answer. */
@@ -143,19 +152,23 @@ function Doubts({ data, local }) {
         h("p", { className: "to-small to-muted" }, "--assume-sent if most arrived, --resend if TikTok says that they did not; the reason is kept.")));
 }
 
-const SUBJECTS = ["access token", "scopes", "role", "event set", "ads", "auto-tracking", "source", "state", "ledger"];
+/** What TikTok needs stands first and always; doctor proves the role only where it is asked to. */
+const NEEDED = [["access token", "token"], ["scopes", "scopes"], ["role", "role"], ["event set", "event set"], ["ads", "ads that use it"]];
+const LOOKS = { ok: ["✓", "green", "in order"], warning: ["!", "orange", "look at it"], failed: ["✕", "red", "fault"], unknown: ["·", "gray", "not looked at"] };
 
 function SetUp({ data, local }) {
   const look = data.findings;
   if (!look) return h(Card, { title: "Set-up" }, h("p", { className: "to-muted" }, "Doctor has not looked yet: the maintenance DAG does it each night, `tiktok-offline doctor` at once."));
   const bad = Object.fromEntries(look.findings.map((one) => [one.subject, one]));
-  const subjects = [...new Set([...SUBJECTS.filter((name) => bad[name] || look.passed?.includes(name)), ...Object.keys(bad)])];
+  const words = Object.fromEntries(data.route === "tiktok" ? NEEDED : []);
+  const others = [...(look.passed ?? []), ...Object.keys(bad)].filter((name) => !(name in words));
   return h(Card, { title: "Set-up" },
-    h("ul", { className: "to-strip" }, subjects.map((name) => {
-      const status = bad[name]?.status ?? "ok";
-      const [sign, colour, word] = { ok: ["✓", "green", "in order"], warning: ["!", "orange", "look at it"], failed: ["✕", "red", "fault"] }[status];
-      return h("li", { key: name, className: `to-${colour}` }, `${sign} ${name}: ${word}`);
+    h("ul", { className: "to-strip" }, [...Object.keys(words), ...new Set(others)].map((name) => {
+      const [sign, colour, word] = LOOKS[bad[name]?.status ?? (look.passed?.includes(name) ? "ok" : "unknown")];
+      return h("li", { key: name, className: `to-${colour}` }, `${sign} ${words[name] ?? name}: ${word}`);
     })),
+    data.route === "tiktok" && !bad.role && !look.passed?.includes("role") && h("p", { className: "to-small to-muted", style: { marginTop: 6 } },
+      "Reading does not show the role: ", h("code", null, "tiktok-offline auth check --prove-role"), " does. That events may be sent shows with the first upload."),
     h("ul", { className: "to-small", style: { marginTop: 10 } }, look.findings.map((one) => h("li", { key: one.subject + one.text, className: "to-break" }, h("strong", null, one.subject), `: ${one.text} `, h("strong", null, one.todo)))),
     h("p", { className: "to-small to-muted" }, `Doctor looked ${moment(look.at, local)}.`));
 }

@@ -44,7 +44,7 @@ function Sums({ history, taken, word, shown }) {
   const values = (days) => Object.fromEntries(Object.entries(history.value ?? {}).map(([currency, list]) => [currency || "none", sum(list, days)]));
   const heads = ["Last", word, "refused", "attributed", ...(shown ? ["value accepted", "value attributed", "spend", "offline return on ad spend"] : [])];
   const paid = (list, days) => (list?.some((one) => one !== null) ? money({ [history.attribution_currency]: sum(list, days) }) : "–");
-  return h("div", { className: "to-scroll" }, h("table", { className: "to-table to-small" },
+  return h("div", { className: "to-scroll" }, h("table", { className: "to-table to-small to-sums" },
     h("thead", null, h("tr", null, heads.map((head) => h("th", { key: head, scope: "col" }, head)))),
     h("tbody", null, spans.map((days) => h("tr", { key: days },
       h("th", { scope: "row" }, `${days} days`),

@@ -1,6 +1,6 @@
 // One row an advertiser, the worst first.
 import {
-  Bars, Box, Button, Input, Link, Problem, StateMark, TimeSwitch, Waiting, count, difference, h, moment, money, percent,
+  Bars, Box, Button, Input, Link, Problem, StateMark, TimeSwitch, Waiting, breakable, count, difference, h, moment, money, percent,
   runAddress, sentence, useAnswer, useEffect, useState,
 } from "./parts.js";
 
@@ -38,7 +38,7 @@ export function Overview({ local, setLocal, wanted, change }) {
 function Broken({ entries }) {
   if (!entries.length) return null;
   return h(Box, { className: "to-alert to-red", role: "alert" },
-    h("strong", null, `✕ ${entries.length === 1 ? "One broken entry has" : `${entries.length} broken entries have`} no DAG and deliver nothing. Correct the configuration:`),
+    h("strong", null, "✕ Broken entries have no DAG and deliver nothing. Correct the configuration:"),
     h("ul", { className: "to-break" }, entries.map((entry) => h("li", { key: entry }, entry))));
 }
 
@@ -80,22 +80,23 @@ function Row({ row, local, values }) {
   const cell = (label, name, ...children) => h("td", { "data-label": label, className: name }, ...children);
   return h("tr", null,
     cell("Advertiser", "to-who to-wide to-bare",
-      h(Link, { className: "to-name to-break", to: `?advertiser=${encodeURIComponent(row.dag_id)}` }, row.advertiser),
+      h(Link, { className: "to-name to-break", to: `?advertiser=${encodeURIComponent(row.dag_id)}` }, breakable(row.advertiser)),
       h("div", { className: "to-muted to-small" }, [row.route === "liveramp" ? "by LiveRamp" : row.route && "direct to TikTok", row.mode?.replace("_", " ")].filter(Boolean).join(", "))),
     cell("State", "to-what to-wide to-bare",
       h(StateMark, { state: row.state }),
       row.state.key !== "delivered" && h("div", { className: "to-small to-break" }, sentence(row.state.reason), " ", h("strong", null, row.state.todo)),
       row.state.since && ["waiting", "late", "approval"].includes(row.state.key) && h("div", { className: "to-muted to-small" }, `since ${moment(row.state.since, local)}`),
+      row.answer_until && h("div", { className: "to-muted to-small" }, `rejected without an answer until ${moment(row.answer_until, local)}`),
       row.run && !["delivered", "paused", "idle"].includes(row.state.key) && h("div", { className: "to-small" },
         h(Link, { to: runAddress(row.dag_id, row.run.run_id, row.state.task) }, row.state.task ? `Open ${row.state.task}` : "Open the run"))),
     cell("File", "to-file to-wide", h(FileCell, { row, local })),
     cell("Rows", "to-right", h("div", { className: "to-num" }, count(row.rows.total)),
       difference(row.difference) && h("div", { className: `to-small to-num ${row.difference < -0.3 ? "to-strong" : "to-muted"}` }, `${difference(row.difference)} to mean`)),
     cell("Rejected", "", h(Gate, { row })),
-    cell("Events", "to-wide", h(Events, { row })),
+    cell("Events", "to-wide to-events", h(Events, { row })),
     values && cell("Value", "to-right to-num", money(row.values)),
     cell("Fourteen days", "", h(Bars, { bars: row.bars })),
-    cell("Doctor", "", h(Doctor, { row, local })));
+    cell("Doctor", "to-doctor", h(Doctor, { row, local })));
 }
 
 function FileCell({ row, local }) {
@@ -103,7 +104,7 @@ function FileCell({ row, local }) {
   const place = awaited ? row.expected : row.file;
   return h("div", { className: "to-small" },
     h("div", null, h("strong", null, awaited ? row.awaited_day : row.day ?? "–"), " ", h("span", { className: "to-muted" }, row.time_zone ?? "")),
-    place && h("div", { className: "to-break", title: place }, awaited ? "expects " : "", place.split("/").pop()),
+    place && h("div", { className: "to-break", title: place }, awaited ? "expects " : "", breakable(place.split("/").pop())),
     awaited && row.day && h("div", { className: "to-muted" }, `figures: file of ${row.day}`),
     row.next_look ? h("div", { className: "to-muted" }, `looks again ${moment(row.next_look, local, { date: false })}`)
       : row.next_run && h("div", { className: "to-muted" }, `next run ${moment(row.next_run, local)}`));
@@ -124,7 +125,7 @@ function Events({ row }) {
   const lines = [[taken, row.events.accepted], ["would be sent", row.events.would_send], ["refused", row.events.refused], ["unconfirmed", row.events.unconfirmed]];
   return h("div", { className: "to-small" },
     h("div", { className: "to-num" }, `${count(row.new)} new`),
-    h("div", { className: "to-muted to-num" }, lines.filter(([, number]) => number).map(([word, number]) => `${count(number)} ${word}`).join(", ") || "none sent"),
+    h("div", { className: "to-muted" }, lines.filter(([, number]) => number).map(([word, number]) => `${count(number)} ${word}`).join(", ") || "none sent"),
     row.window_hours_left !== null && h("strong", null, row.window_hours_left > 0 ? `${row.window_hours_left} h of ${row.retry_hours} h left to send again` : "the time to send again is over"));
 }
 

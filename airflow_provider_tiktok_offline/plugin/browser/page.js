@@ -1,5 +1,6 @@
 // The page in Airflow's menu and the tab on a DAG. Airflow finds the component by the plugin's name.
 import { Advertiser } from "./advertiser.js";
+import { Help } from "./help.js";
 import { Overview } from "./overview.js";
 import { h, useCallback, useLocalTimes, useMemo, useSearchParams } from "./parts.js";
 import { addStyle } from "./style.js";
@@ -15,6 +16,12 @@ function Page({ dagId }) {
     for (const [name, value] of Object.entries(next)) value ? after.set(name, value) : after.delete(name);
     return after;
   }), [setQuery]);
+  const help = query.get("help");
+  if (help) {
+    const rest = new URLSearchParams(query);
+    rest.delete("help");
+    return h("div", { className: "to-page" }, h(Help, { page: help, back: `?${rest}` }));
+  }
   const shown = dagId ?? query.get("advertiser");
   return h("div", { className: "to-page" }, shown
     ? h(Advertiser, { dagId: shown, local, setLocal, back: !dagId })

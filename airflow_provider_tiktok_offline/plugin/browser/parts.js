@@ -42,7 +42,7 @@ export function useAnswer(path, every = 60_000) {
 export const LOOKS = {
   failed: ["✕", "red"], gate: ["⊘", "orange"], approval: ["?", "purple"], unsettled: ["≈", "orange"],
   pool: ["!", "red"], late: ["◷", "orange"], fault: ["!", "orange"], waiting: ["…", "blue"], running: ["▶", "cyan"],
-  new: ["○", "gray"], queued: ["⧗", "blue"], paused: ["‖", "gray"], dry_run: ["◌", "gray"],
+  new: ["○", "gray"], queued: ["»", "blue"], paused: ["‖", "gray"], dry_run: ["◌", "gray"],
   delivered: ["✓", "green"], idle: ["–", "gray"],
 };
 
@@ -50,6 +50,9 @@ export function StateMark({ state }) {
   const [sign, colour] = LOOKS[state.key] ?? ["·", "gray"];
   return h("span", { className: `to-state to-${colour}` }, h("span", { "aria-hidden": true }, sign), state.word);
 }
+
+/** A name that may break behind its underscores, instead of anywhere. */
+export const breakable = (name) => (name ?? "").split("_").flatMap((part, n) => (n ? ["_", h("wbr", { key: n }), part] : [part]));
 
 export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
 export const count = (number) => (number === null || number === undefined ? "–" : number.toLocaleString("en"));

@@ -28,9 +28,14 @@ const STYLE = `
 .to-table th { text-align: left; font-size: 12.5px; font-weight: 600; color: ${colour("fg-muted")}; padding: 6px 12px 6px 0; border-bottom: 1px solid ${colour("border")}; vertical-align: bottom; }
 .to-table td { padding: 10px 12px 10px 0; border-bottom: 1px solid ${colour("border")}; vertical-align: top; }
 .to-table .to-right { text-align: right; }
-.to-overview td.to-what { min-width: 230px; max-width: 340px; }
-.to-overview td.to-file { max-width: 260px; }
-.to-overview td.to-who { min-width: 150px; max-width: 240px; }
+.to-table tbody th { padding: 10px 12px 10px 0; vertical-align: top; white-space: nowrap; }
+.to-sums th:not(:first-child), .to-sums td { text-align: right; padding: 6px 0 6px 12px; white-space: nowrap; }
+.to-page em { font-style: italic; }
+.to-overview td.to-what { min-width: 220px; max-width: 340px; }
+.to-overview td.to-file { min-width: 200px; max-width: 260px; }
+.to-overview td.to-events { min-width: 130px; max-width: 200px; }
+.to-overview td.to-doctor { min-width: 96px; max-width: 170px; }
+.to-overview td.to-who { min-width: 130px; max-width: 240px; }
 .to-name { font-weight: 650; }
 .to-bars { width: 112px; height: 28px; display: block; }
 .to-bar-c { fill: ${colour("green-solid")}; } .to-bar-f { fill: transparent; stroke: ${colour("red-solid")}; stroke-width: 1.6; } .to-bar-o, .to-bar-w { fill: ${colour("blue-solid")}; } .to-bar-none { fill: ${colour("border-emphasized")}; }
@@ -56,6 +61,7 @@ const STYLE = `
 .to-foot { display: flex; gap: 12px; align-items: center; margin-top: 14px; }
 .to-scroll { overflow-x: auto; }
 .to-empty { padding: 56px 0; text-align: center; max-width: 560px; margin: 0 auto; }
+.to-help { max-width: 980px; } .to-help h1, .to-help p, .to-help .to-scroll { margin-bottom: 12px; } .to-page code { font-family: ui-monospace, monospace; font-size: 0.93em; background: ${colour("bg-muted")}; border-radius: 4px; padding: 1px 4px; }
 .to-empty h2 { font-size: 18px; }
 @media (max-width: 1180px) { .to-half, .to-third, .to-two-thirds { grid-column: 1 / -1; } }
 @media (max-width: 900px) {
@@ -67,6 +73,7 @@ const STYLE = `
   .to-overview td::before { content: attr(data-label); display: block; font-size: 12px; color: ${colour("fg-muted")}; }
   .to-overview td.to-wide { grid-column: 1 / -1; } .to-overview td.to-wide.to-bare::before { display: none; }
   .to-chips { flex-wrap: nowrap; overflow-x: auto; max-width: 100%; padding: 3px; } .to-chips .to-choice { white-space: nowrap; flex: none; }
+  .to-axis span:not(:first-child, :last-child) { display: none; }
   .to-step-line { grid-template-columns: 1fr auto; } .to-step-bar { grid-column: 1 / -1; }
 }
 @media (prefers-reduced-motion: reduce) { .to-page * { transition: none !important; animation: none !important; } }
