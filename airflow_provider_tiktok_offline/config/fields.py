@@ -125,5 +125,8 @@ Encoding = Annotated[str, AfterValidator(encoding_name)]
 TimestampNotation = Annotated[str, AfterValidator(_timestamp_notation)]
 RuleName = Annotated[str, AfterValidator(_rule)]
 PathTemplate = Annotated[str, AfterValidator(_path_template), Field(min_length=1)]
+#: TLS, but on this machine; nobody's name or password, and no fragment.
+_WEB = r"^(?:https://[^\s@#]+|http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?(?:/[^\s@#]*)?)$"
+WebAddress = Annotated[str, Field(pattern=_WEB)]
 StoreUri = Annotated[str, AfterValidator(_uri)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]

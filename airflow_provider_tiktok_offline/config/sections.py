@@ -20,6 +20,7 @@ from airflow_provider_tiktok_offline.config.fields import (
     Strict,
     TimestampNotation,
     TimeZone,
+    WebAddress,
     misfit,
 )
 
@@ -341,7 +342,7 @@ class ReportsConfig(Strict):
     days: Annotated[int, Field(ge=1, le=90)] = 30
     level: Literal["advertiser", "campaign", "adgroup", "ad"] = "campaign"
     events: Annotated[tuple[EventName, ...], Field(min_length=1)] = ("Purchase",)
-    incidents: Annotated[str, Field(pattern=r"^https?://[^\s@]+$")] | None = None
+    incidents: WebAddress | None = None
 
 
 class NotificationsConfig(Strict):

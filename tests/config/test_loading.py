@@ -459,3 +459,26 @@ def test_what_should_be_meant_is_warned_of(changes: dict[str, object], warned: l
     said = [text for text in parse_advertiser(entry, where="here").warnings() if not text.startswith("retries")]
     assert len(said) == len(warned)
     assert all(text.startswith(start) for text, start in zip(said, warned, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("address", "taken"),
+    [
+        ("https://status.example/feed?x=1", True),
+        ("http://127.0.0.1:8080/feed", True),
+        ("http://localhost/feed", True),
+        ("http://[::1]:8080/feed", True),
+        ("http://status.example/feed", False),
+        ("http://127.0.0.1.example/feed", False),
+        ("http://localhost.example/", False),
+        ("https://status.example/feed#part", False),
+        ("https://me:secret@status.example/feed", False),
+        ("https://me@status.example/feed", False),
+        ("ftp://status.example/feed", False),
+    ],
+)
+def test_an_address_is_reached_by_tls_alone(tmp_path: Path, address: str, taken: bool) -> None:
+    """But for this machine; without a user and a fragment."""
+    loaded = load_config(write(tmp_path, f"advertisers:{ENTRY}    reports: {{incidents: '{address}'}}\n"))
+    assert bool(loaded.advertisers) is taken
+    assert not any("secret" in str(broken) for broken in loaded.broken)
