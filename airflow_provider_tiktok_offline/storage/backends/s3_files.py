@@ -7,12 +7,12 @@ import contextlib
 import hashlib
 import io
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC
 from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, BinaryIO, NotRequired, TypedDict
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import (
@@ -88,27 +88,25 @@ class S3Files:
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=folder.bucket, Prefix=prefix, Delimiter="/"
             )
-            for page in pages:
-                for entry in page.get("Contents", []):
-                    name = entry["Key"][len(prefix) :]
-                    if name and not name.startswith("."):
-                        stamps.append(
-                            FileStamp(
-                                str(folder.child(name)),
-                                int(entry["Size"]),
-                                entry["LastModified"].astimezone(UTC),
-                                entry["ETag"].strip('"'),
-                            )
-                        )
+            try:
+                for page in pages:
+                    for entry in page.get("Contents", []):
+                        name = entry["Key"][len(prefix) :]
+                        if name and not name.startswith("."):
+                            stamps.append(_stamp(folder.child(name), entry["Size"], entry))
+            except (KeyError, ValueError, TypeError, AttributeError):
+                raise StorageUnavailableError(
+                    "the store's listing has another shape than S3's.",
+                    where=directory_uri,
+                    todo="It is asked again. Check endpoint_url of the connection, or a proxy in between.",
+                ) from None
         return sorted(stamps, key=lambda stamp: stamp.uri)
 
     def stat(self, uri: str) -> FileStamp:
         location = parse(uri)
         with s3_faults(uri):
             head = self._client.head_object(Bucket=location.bucket, Key=location.path)
-        return FileStamp(
-            str(location), int(head["ContentLength"]), head["LastModified"].astimezone(UTC), head["ETag"].strip('"')
-        )
+        return _stamp(location, head["ContentLength"], head)
 
     def open_read(self, uri: str) -> BinaryIO:
         stream = _ReadStream(self._client, parse(uri))
@@ -239,6 +237,11 @@ class S3Files:
         except FileMissingError:
             return False
         return True
+
+
+def _stamp(location: Location, size: object, entry: Mapping[str, Any]) -> FileStamp:
+    """The stamp of an object, from a listing's entry or from the answer about the object."""
+    return FileStamp(str(location), int(str(size)), entry["LastModified"].astimezone(UTC), entry["ETag"].strip('"'))
 
 
 def _sha256(content: bytes) -> str:
