@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -43,7 +43,9 @@ class Purchase:
         return "v2-" + hashlib.sha256("\x1f".join(fields).encode()).hexdigest()[:32]
 
     def row(self, newest: datetime) -> list[str]:
-        at = newest - timedelta(seconds=30 * self.number)
+        return self.row_at(newest - timedelta(seconds=30 * self.number))
+
+    def row_at(self, at: datetime) -> list[str]:
         return [
             f"buyer{self.number}@shop.example",
             "Purchase",
@@ -80,12 +82,15 @@ class ConversionFile:
         return sum((purchase.amount for purchase in self.purchases), Decimal(0))
 
 
-def write_file(path: Path, numbers: Iterable[int], newest: datetime) -> ConversionFile:
-    """Write the purchases of those numbers, each fiftieth followed by a bad row, each eightieth by its own copy."""
+def write_file(path: Path, numbers: Iterable[int], newest: datetime | Callable[[int], datetime]) -> ConversionFile:
+    """Write the purchases of those numbers, each fiftieth followed by a bad row, each eightieth by its own copy.
+
+    :param newest: the time of purchase 0, others being older by 30 s each; or the time of each purchase by its number.
+    """
     purchases = tuple(Purchase(number) for number in numbers)
     lines, rejected, duplicates = [HEADER], 0, 0
     for place, purchase in enumerate(purchases):
-        row = purchase.row(newest)
+        row = purchase.row_at(newest(purchase.number)) if callable(newest) else purchase.row(newest)
         lines.append(row)
         if place % 50 == 7:
             lines.append([*row[:3], "much", *row[4:5], f"bad-{purchase.number}", row[6]])

@@ -114,19 +114,20 @@ def _certificates(folder: Path) -> tuple[Path, Path, Path]:
 
 
 @contextmanager
-def s3_server(*, tls_folder: Path | None = None) -> Iterator[S3Server]:
+def s3_server(*, tls_folder: Path | None = None, switch: Path | None = None) -> Iterator[S3Server]:
     """Start moto's server on a free port of 127.0.0.1 and stop it at the end.
 
     :param tls_folder: also speak TLS, with a certificate made there.
+    :param switch: a file; while it exists the server refuses writes.
     :raises RuntimeError: if it does not answer in time.
     """
     port = _free_port()
     authority = None
     tls_port = _free_port()
-    options: list[str] = []
+    options = [] if switch is None else [str(switch)]
     if tls_folder is not None:
         authority, certificate, key = _certificates(tls_folder)
-        options = ["--tls", str(tls_port), str(certificate), str(key)]
+        options += ["--tls", str(tls_port), str(certificate), str(key)]
     log = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, after the process
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.servers.s3_process", str(port), *options],
