@@ -176,3 +176,11 @@ def test_a_row_glued_to_the_header_shows_no_name_and_no_town(value: str) -> None
         check(glued.replace("transaction_amount", "Sum"))
     for shown in (report.to_json(), str(error.value)):
         assert not re.search(f"Ann|Springfield|Kasse|Sum|{re.escape(value)}", shown.replace(report.sha256, ""))
+
+
+@pytest.mark.parametrize("name", ["Größe", "Prénom du client", "Średnica (cm)", "Марка", "商品名", "Ölçü", "Kundennr."])
+def test_names_of_any_language_are_shown(name: str) -> None:
+    """Column names of a header that is surely one, as the retailer wrote them."""
+    columns = [*HEADER[:4], name]
+    report = check(text([{}], columns))
+    assert name in [issue.column for issue in report.issues if issue.rule == "unknown_column"]

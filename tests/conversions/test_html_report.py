@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLUSIONS, RULES
+from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import OptOutFacts
 from airflow_provider_tiktok_offline.conversions.report.html_report import EventsSummary, html
 from airflow_provider_tiktok_offline.conversions.report.report import Report, ReportIssue
 from tests.conversions.files import AS_OF, SETTINGS, check, text
@@ -167,6 +168,40 @@ def test_dry_run_says_that_nothing_was_sent() -> None:
     assert page.says("Dry run: nothing was sent")
 
 
+def test_rows_of_others_enter_no_count_share_or_sum() -> None:
+    """They are named, once; the gate's share is that of the rows with a fault of their own."""
+    shared = replace(
+        REPORT,
+        rows_total=12_000,
+        rows_excluded=2_070,
+        excluded={**REPORT.excluded, "filtered": 2_000},
+        rows_held_back=60,
+    )
+    page = Page(html(shared))
+    assert page.says("and 2,000 of others")
+    assert page.says("Left out here: 2,000 rows of others")
+    for words in ("97.0 %", "0.70 %", "1.40 % for a fault of their own, at most 5.00 %"):
+        assert page.says(words), words
+
+
+def test_the_list_of_opt_outs_has_the_advertisers_time() -> None:
+    """As every other time on the page."""
+    facts: OptOutFacts = {
+        "emails": 1, "phones": 0, "digests": 0, "customers": 0, "written": "2026-11-22T23:30:00+00:00",
+        "unreadable_lines": 0, "nameless_lines": 0, "rows_by_wider_reading": 0,
+    }  # fmt: skip
+    page = Page(html(replace(REPORT, opt_outs=facts, time_zone="Europe/Berlin")))
+    assert page.says("Suppression list: 1 e-mail, written 2026-11-23 00:30 (Europe/Berlin).")
+
+
+def test_money_at_stake_is_written_like_other_sums() -> None:
+    """With its currency, where the file has one only."""
+    repeated = ReportIssue("line_repeated", "warning", None, 2, (3,), "", "1853.73")
+    assert Page(html(replace(REPORT, issues=(repeated,)))).says("1,853.73")
+    one = replace(REPORT, issues=(repeated,), values={"valid": {"EUR": "12.00"}})
+    assert Page(html(one)).says("1,853.73 EUR")
+
+
 def test_empty_report_is_a_page() -> None:
     """A file without a row, and rules that this version does not know, make a page too."""
     empty = replace(
@@ -202,7 +237,7 @@ def test_times_are_the_advertisers_and_no_back_quote_is_left() -> None:
     assert page.says("2026-11-22 21:00 (Asia/Tokyo)")
     assert not page.says("`")
     assert page.says("and 1 of others")
-    assert page.says("Sums leave out the rows of others")
+    assert page.says("Left out here: 1 row of others")
 
 
 def test_coverage_by_identifier_and_sums_by_store() -> None:

@@ -112,7 +112,9 @@ def test_the_report_says_what_was_read_of_the_list(world: World, opt_outs: OptOu
     result = validate(opt_outs.context(), world.drop(rows(1, 5)))
     report = Report.from_json(Path(result.report_uri).read_text())
     assert report.excluded == {"suppressed": 1}
-    assert report.opt_outs_in_words == ("suppression list: 1 e-mail, written 2026-11-22 08:00 UTC; other text: 1 line")
+    assert report.opt_outs_in_words == (
+        "suppression list: 1 e-mail, written 2026-11-22 08:00 (UTC); other text: 1 line"
+    )
 
 
 def test_an_opt_out_that_comes_after_staging_is_honoured(world: World, opt_outs: OptOuts) -> None:

@@ -26,7 +26,8 @@ _DELIMITER_OF_TYPE = {".csv": ",", ".tsv": "\t", ".psv": "|"}
 REPAIR_COLUMN = "rejected_because"
 #: Stands for a text that may be a customer's.
 HIDDEN = "<looks like data>"
-_NAME_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9 _.#/()-]{0,47}")
+#: Letters of any script, with their marks.
+_NAME_LIKE = re.compile(r"[^\W\d_][\w\u0300-\u036f .#/()-]{0,47}")
 _MOST_DIGITS = 3
 _AMOUNT = re.compile(r"^\s*[-+]?[0-9]+[.,][0-9]{2}\s*$")
 _LONGEST_NAME = 60

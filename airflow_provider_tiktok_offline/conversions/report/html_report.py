@@ -103,7 +103,7 @@ def _verdict(report: Report, summary: EventsSummary | None) -> tuple[str, str]:
     if report.gate_exceeded:
         if report.nothing_valid:
             return "bad", sentence(report.gate_in_words) + " Nothing was sent."
-        rejected = percent(report.rows_rejected - report.rows_held_back, _own_rows(report))
+        rejected = percent(report.rejected_ratio)
         return "bad", (
             f"{rejected} of the rows are rejected, more than the {percent(report.max_rejected_ratio)} that are "
             "allowed. Nothing was sent."
@@ -119,16 +119,12 @@ def _verdict(report: Report, summary: EventsSummary | None) -> tuple[str, str]:
     return "good", "The file is fine."
 
 
-def _own_rows(report: Report) -> int:
-    """Rows that are this advertiser's."""
-    return report.rows_total - report.excluded.get("filtered", 0)
-
-
 def _head(report: Report, summary: EventsSummary | None) -> str:
     state, words = _verdict(report, summary)
     mark = {"good": "&#10003;", "warn": "!", "bad": "&#10007;"}[state]
-    own = _own_rows(report)
+    own = report.rows_own
     others = report.rows_total - own
+    of_own = " for a fault of their own" if report.rows_held_back else ""
     facts = [
         _fact("Rows", f"{own:,}", f"and {others:,} of others" if others else ""),
         _fact("Ready", f"{report.rows_valid:,}", percent(report.rows_valid, own)),
@@ -136,7 +132,7 @@ def _head(report: Report, summary: EventsSummary | None) -> str:
         _fact(
             "Rejected",
             f"{report.rows_rejected:,}",
-            f"{percent(report.rows_rejected, own)}, at most {percent(report.max_rejected_ratio)}",
+            f"{percent(report.rejected_ratio)}{of_own}, at most {percent(report.max_rejected_ratio)}",
         ),
     ]
     name = f"<p class='quiet'>{escape(str(summary['advertiser']))}</p>" if summary and summary.get("advertiser") else ""
@@ -155,13 +151,14 @@ def _fact(label: str, value: str, more: str = "") -> str:
 
 def _rows(report: Report) -> str:
     counts = {name: int(getattr(report, f"rows_{name}")) for name in _CLASSES}
+    counts["excluded"] -= report.excluded.get("filtered", 0)
     rows = [
-        _outcome_row(name, name, counts[name], report.rows_total, money(report.values.get(name, {})), meaning)
+        _outcome_row(name, name, counts[name], report.rows_own, money(report.values.get(name, {})), meaning)
         for name, meaning in _CLASSES.items()
     ]
     return section(
         "What became of the rows",
-        stack([(name, name, count) for name, count in counts.items()], report.rows_total),
+        stack([(name, name, count) for name, count in counts.items()], report.rows_own),
         html_table(_CLASS_COLUMNS, rows, "outcomes"),
         *(f"<p class='quiet'>{marked(text)}</p>" for text in _beside_the_rows(report)),
     )
@@ -176,7 +173,7 @@ def _beside_the_rows(report: Report) -> list[str]:
             "another row is rejected. They do not count against the limit."
         )
     if report.excluded.get("filtered"):
-        texts.append("Sums leave out the rows of others.")
+        texts.append(f"Left out here: {number_of(report.excluded['filtered'], 'row')} of others (`where:`).")
     if report.lines_without_row:
         texts.append(f"{number_of(report.lines_without_row, 'line')} without a row: blank, or delimiters alone.")
     if report.events and report.events != report.rows_valid:
@@ -231,7 +228,7 @@ def _outcome_row(name: str, colour: str, rows: int, total: int, worth: str, mean
 
 
 def _excluded(report: Report) -> str:
-    opt_outs = f"<p>{escape(report.opt_outs_in_words.capitalize())}.</p>" if report.opt_outs else ""
+    opt_outs = f"<p>{escape(sentence(report.opt_outs_in_words))}</p>" if report.opt_outs else ""
     if not report.excluded:
         return section("Left out on purpose", opt_outs) if opt_outs else ""
     most = max(report.excluded.values())
@@ -257,18 +254,18 @@ def _issues(report: Report, severity: str) -> str:
     return section(
         f"{title} <span class='quiet'>{len(found)}</span>",
         f"<p class='lead'>{escape(lead)}</p>",
-        html_table(_ISSUE_COLUMNS, [_issue(issue, most, report.rows_total) for issue in ordered], "issues"),
+        html_table(_ISSUE_COLUMNS, [_issue(issue, most, report) for issue in ordered], "issues"),
     )
 
 
-def _issue(issue: ReportIssue, most: int, total: int) -> list[str]:
+def _issue(issue: ReportIssue, most: int, report: Report) -> list[str]:
     rule = RULES.get(issue.rule)
     todo = issue.todo or (rule.todo if rule else "")
     said = issue.message.removesuffix(todo).strip() if issue.todo else rule.fault if rule and issue.rows else ""
-    worth = f"<small>{escape(issue.value)}</small>" if issue.value else ""
+    worth = f"<small>{escape(report.worth(issue))}</small>" if issue.value else ""
     lines = ", ".join(str(line) for line in issue.first_lines[:5]) if issue.rows else ""
     more = "<span class='quiet'>, &hellip;</span>" if issue.rows > len(issue.first_lines[:5]) and lines else ""
-    rows = f"{issue.rows:,}<small>{percent(issue.rows, total)}</small>{worth}" if issue.rows else "file"
+    rows = f"{issue.rows:,}<small>{percent(issue.rows, report.rows_own)}</small>{worth}" if issue.rows else "file"
     colour = {"error": "rejected", "warning": "warning"}.get(issue.severity, "note")
     column = f"<code>{escape(issue.column)}</code>" if issue.column else "<span class='quiet'>row</span>"
     return [
@@ -304,7 +301,7 @@ def _identifiers(report: Report) -> str:
         if counts[kind]
     ]  # fmt: skip
     columns = (("What is known of the customer", ""), ("Rows", "number"), ("Share", "number"), ("", "bars"))
-    phones = f"<p>{escape(report.phones_in_words.capitalize())}.</p>" if report.phones_in_words else ""
+    phones = f"<p>{escape(sentence(report.phones_in_words))}</p>" if report.phones_in_words else ""
     known = _before(total - counts["none"], report)
     return section("Who can be matched", html_table(columns, rows, "reasons"), known, phones)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypedDict
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -157,8 +159,19 @@ class Report:
     @property
     def rejected_ratio(self) -> float:
         """Rows rejected for their own fault over all rows but those of other advertisers (``filtered``)."""
-        own = self.rows_total - self.excluded.get("filtered", 0)
-        return (self.rows_rejected - self.rows_held_back) / own if own else 0.0
+        return (self.rows_rejected - self.rows_held_back) / self.rows_own if self.rows_own else 0.0
+
+    @property
+    def rows_own(self) -> int:
+        """The file's rows without those of other advertisers (``filtered``)."""
+        return self.rows_total - self.excluded.get("filtered", 0)
+
+    def worth(self, issue: ReportIssue) -> str:
+        """The money that an issue is about, for a reader; empty where it can't be told."""
+        if issue.value is None:
+            return ""
+        currencies = {name for sums in self.values.values() for name in sums}
+        return money({currencies.pop(): issue.value} if len(currencies) == 1 else issue.value)
 
     @property
     def nothing_valid(self) -> bool:
@@ -195,7 +208,8 @@ class Report:
         )
         text = f"suppression list: {entries}"
         if facts["written"]:
-            text += f", written {facts['written'][:16].replace('T', ' ')} UTC"
+            written = datetime.fromisoformat(facts["written"]).astimezone(ZoneInfo(self.time_zone))
+            text += f", written {written:%Y-%m-%d %H:%M} ({self.time_zone})"
         for count, said in (
             (facts["unreadable_lines"], "not understood, though it may identify a person: {} line"),
             (facts["nameless_lines"], "other text: {} line"),
@@ -342,9 +356,9 @@ def render(report: Report, console: Console) -> None:
     ):
         console.print(text)
     if report.issues:
-        table = Table("severity", "rule", "column", "rows", "share", "first lines")
+        table = Table("severity", "rule", "column", "rows", "share", "first lines", "value")
         for issue in report.issues:
-            share = percent(issue.rows, report.rows_total) if issue.rows else ""
+            share = percent(issue.rows, report.rows_own) if issue.rows else ""
             table.add_row(
                 f"[{_STYLES.get(issue.severity, '')}]{issue.severity}[/]",
                 issue.rule,
@@ -352,6 +366,7 @@ def render(report: Report, console: Console) -> None:
                 f"{issue.rows:,}" if issue.rows else "file",
                 share,
                 ", ".join(map(str, issue.first_lines[:5])),
+                report.worth(issue),
             )
         console.print(table)
     gate = "exceeded" if report.gate_exceeded else "kept"
