@@ -50,6 +50,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from airflow_provider_tiktok_offline.plain_text import one_line
+
 __all__ = [
     "AnswerFacts",
     "ApiError",
@@ -108,11 +110,12 @@ class TikTokOfflineError(Exception):
     def __init__(
         self, what: str, *, where: str | None = None, todo: str | None = None, retry_after: float | None = None
     ) -> None:
-        self.what = what
-        self.where = where
-        self.todo = todo
+        # Each may name a file, a column or a store, which somebody else chose.
+        self.what = one_line(what)
+        self.where = None if where is None else one_line(where)
+        self.todo = None if todo is None else one_line(todo)
         self.retry_after = retry_after
-        super().__init__(what)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
+
+from airflow_provider_tiktok_offline.plain_text import lines
 
 #: Rows rejected above the gate, or part of the work refused.
 REFUSED = 1
@@ -73,14 +75,35 @@ def output(*, markup: bool = False) -> Console:
 
     # A table in a file or pipe is not cut to the width of a terminal that is not there.
     width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return Console(highlight=False, soft_wrap=True, markup=markup, width=width)
+    return _plain(Console(highlight=False, soft_wrap=True, markup=markup, width=width))
 
 
 def messages() -> Console:
     """The console for progress, warnings and errors."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
+    return _plain(Console(stderr=True, highlight=False, soft_wrap=True, markup=False))
+
+
+def _plain(console: Console) -> Console:
+    """The console, to which no character of a name is a command."""
+    from rich.console import ConsoleRenderable, RenderHook
+    from rich.segment import Segment
+
+    class Plain:
+        def __init__(self, shown: ConsoleRenderable) -> None:
+            self._shown = shown
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[Segment]:
+            for segment in console.render(self._shown, options):
+                yield segment if segment.control else Segment(lines(segment.text), segment.style)
+
+    class Hook(RenderHook):
+        def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+            return [Plain(one) for one in renderables]
+
+    console.push_render_hook(Hook())
+    return console
 
 
 def warn(text: str) -> None:

@@ -12,7 +12,6 @@ No function here touches a network or a database, and a task that starts builds 
 from __future__ import annotations
 
 import gc
-import logging
 import os
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -44,6 +43,7 @@ from airflow_provider_tiktok_offline.operators.conversions import (
 from airflow_provider_tiktok_offline.operators.liveramp import LiveRampDeliveryOperator
 from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
 from airflow_provider_tiktok_offline.operators.tiktok import TikTokUploadOperator
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 _DAY = Param(None, type=["null", "string"], format="date", description="Take this day's file.")
 
@@ -64,7 +64,10 @@ class BrokenAdvertisersError(ConfigError):
 
     def __init__(self, broken: Collection[BrokenEntry]) -> None:
         self.broken = tuple(broken)
-        super().__init__("\n".join(["These entries have no DAG; the others do.", *map(str, self.broken)]))
+        super().__init__("These entries have no DAG; the others do.")
+
+    def __str__(self) -> str:
+        return "\n".join([self.what, *map(str, self.broken)])
 
 
 def build_dags(namespace: MutableMapping[str, object], path: str | os.PathLike[str]) -> dict[str, DAG]:

@@ -26,6 +26,7 @@ from airflow_provider_tiktok_offline.glue.metrics import measured
 from airflow_provider_tiktok_offline.glue.report_pages import page_link
 from airflow_provider_tiktok_offline.glue.status_xcom import leaving_status
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected_errors
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 #: Executors whose tasks run on the scheduler's own machine.
 _LOCAL_EXECUTORS = frozenset({"LocalExecutor", "SequentialExecutor"})
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: For how long the link to a report can be followed by whoever has it: a working day.
 _LINK_LIFETIME = timedelta(hours=8)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import OUTCOMES
 from airflow_provider_tiktok_offline.conversions.report.report import number_of, percent
+from airflow_provider_tiktok_offline.plain_text import one_line
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.clock import Clock
@@ -68,8 +69,8 @@ def size(stored: float) -> str:
 
 
 def file_name(uri: str) -> str:
-    """The last part of a URI."""
-    return uri.rstrip("/").rpartition("/")[2]
+    """The last part of a URI, to be shown."""
+    return one_line(uri.rstrip("/").rpartition("/")[2])
 
 
 def found(result: Mapping[str, object], now: datetime) -> Iterator[str]:
@@ -99,7 +100,7 @@ def waiting(uri: str, day: str, pending: Sequence[Mapping[str, object]], every: 
     :param every: seconds to the next look.
     """
     if not pending:
-        return f"No file yet for {day}: {uri}. Next look in {duration(every)}."
+        return f"No file yet for {day}: {one_line(uri)}. Next look in {duration(every)}."
     names = ", ".join(_incomplete(stamp) for stamp in pending[:3])
     more = f" and {len(pending) - 3:,} more" if len(pending) > 3 else ""
     return f"Not complete yet for {day}: {names}{more}. Next look in {duration(every)}."

@@ -6,7 +6,6 @@ Who may read a task's log may read its report; both hold the same figures.
 from __future__ import annotations
 
 import functools
-import logging
 import re
 from dataclasses import asdict, astuple, dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from urllib.parse import parse_qs, urlencode
 from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
 from airflow_provider_tiktok_offline.glue.signed_places import Place, Task, signed_place, verified_place
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 
 if TYPE_CHECKING:
     from airflow.sdk.types import RuntimeTaskInstanceProtocol
@@ -41,7 +41,7 @@ _MISSING = (
 )
 
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.glue.file_day import file_day
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
     from airflow_provider_tiktok_offline.tiktok.check import Finding
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: The small document of each step that reports its status.
 STATUS_KEY = "tiktok_offline_status"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from airflow_provider_tiktok_offline.conversions.events.identity_changes import (
     IdentityChange,
     compare_event_set,
@@ -13,9 +11,10 @@ from airflow_provider_tiktok_offline.conversions.events.identity_settings import
 from airflow_provider_tiktok_offline.errors import LedgerVersionError
 from airflow_provider_tiktok_offline.ledger import audit, meta_document
 from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace, Meta
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 from airflow_provider_tiktok_offline.storage import documents
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 def changed_keys(meta: Meta, identity: IdentitySettings) -> list[str]:

@@ -12,6 +12,7 @@ from html import escape
 
 from airflow_provider_tiktok_offline.errors import FeedError
 from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord
+from airflow_provider_tiktok_offline.plain_text import one_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,13 @@ def confirmation(record: DayRecord, *, feed: str) -> Confirmation:
         "Uploaded": f"{record.delivered_at:%Y-%m-%d %H:%M:%S} UTC",
     }
     first = "A conversion file was uploaded for the TikTok Conversions API Program for Offline Conversions."
+    facts = {name: one_line(value) for name, value in facts.items()}
     lines = "\n".join(f"{name}: {value}" for name, value in facts.items())
     rows = "".join(
         f"<tr><th align=left>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts.items()
     )
     return Confirmation(
-        subject=f"Conversion file uploaded: {record.file_name}",
+        subject=f"Conversion file uploaded: {facts['File']}",
         text=f"{first}\n\n{lines}\n",
         html=f"<p>{first}</p><table>{rows}</table>",
     )

@@ -17,6 +17,7 @@ from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, Tas
 from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.report_pages import delivery_link
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
+from airflow_provider_tiktok_offline.plain_text import slack
 
 if TYPE_CHECKING:
     from datetime import date
@@ -149,7 +150,7 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
         if wanted.slack_conn_id:
             from airflow.providers.slack.notifications.slack_webhook import SlackWebhookNotifier
 
-            yield SlackWebhookNotifier(slack_webhook_conn_id=wanted.slack_conn_id, text=notice.text)
+            yield SlackWebhookNotifier(slack_webhook_conn_id=wanted.slack_conn_id, text=slack(notice.text))
         if wanted.webhook_conn_id:
             from airflow.providers.http.notifications.http import HttpNotifier
 

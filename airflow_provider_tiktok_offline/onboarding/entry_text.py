@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from airflow_provider_tiktok_offline.onboarding.proposal import Mapped, Proposal, shown
+from airflow_provider_tiktok_offline.plain_text import one_line
 
 _WORDS = {"sure": "sure", "likely": "likely", "check": "CHECK THIS"}
 _PLACEHOLDER_ID = "0000000000000000000"
@@ -70,7 +71,7 @@ def open_questions(proposal: Proposal, account: Account) -> list[str]:
 
 
 def _head(proposal: Proposal, account: Account) -> Iterator[str]:
-    yield f"# Proposed from {proposal.sample.name}. Each line says how far it can be relied on."
+    yield f"# Proposed from {one_line(proposal.sample.name)}. Each line says how far it can be relied on."
     for fault in proposal.faults:
         yield f"# FAULT: {fault}."
     yield "# What the file does not show:"

@@ -18,6 +18,7 @@ from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.status_xcom import leave_question
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
 from airflow_provider_tiktok_offline.operators.base import delivery_ids, follow_file
+from airflow_provider_tiktok_offline.plain_text import one_line
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -71,7 +72,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         with task_errors():
             config = self.advertiser_config()
         guards, until = config.guards, None
-        lines = [f"- {breach}" for breaches in found.values() for breach in breaches]
+        lines = [f"- {one_line(breach)}" for breaches in found.values() for breach in breaches]
         lines += ["", "Approve to send it all the same; reject to send nothing."]
         if guards.approvers:
             self.assigned_users = [{"id": one, "name": one} for one in guards.approvers]

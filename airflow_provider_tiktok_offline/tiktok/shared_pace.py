@@ -7,7 +7,6 @@ evenly spaced, so that all tasks together stay below TikTok's limits of a second
 from __future__ import annotations
 
 import hashlib
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,11 +15,12 @@ from typing import Final
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from airflow_provider_tiktok_offline.tiktok.pacing import ManagementPace
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: A tenth below TikTok's 600 a minute; so evenly spaced, they are below its 10 a second too.
 CALLS_PER_SECOND: Final = 9.0

@@ -19,6 +19,7 @@ from packaging.version import Version
 from airflow_provider_tiktok_offline.delivery.operations.feed_files import accept_feed, make_sample
 from airflow_provider_tiktok_offline.errors import UnexpectedError
 from airflow_provider_tiktok_offline.notifications.delivery import DeliveryFailedNotifier, StaleFeedNotifier
+from airflow_provider_tiktok_offline.plain_text import slack
 from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS
 from tests.glue.airflow_world import AirflowWorld
 from tests.servers.airflow import AirflowRunner
@@ -64,8 +65,8 @@ def test_success_is_told_by_every_channel(airflow_world: AirflowWorld, airflow: 
     assert facts(body)["Day"] == day(1)
     assert facts(body)["Rows"].startswith("200 total, 200 valid")
     assert facts(body)["Events"] == "200 accepted"
-    [slack] = airflow_world.web.at("/slack/T0/B0/x0")
-    assert slack["text"] == body["text"]
+    [message] = airflow_world.web.at("/slack/T0/B0/x0")
+    assert message["text"] == slack(body["text"])
     [mail] = airflow_world.mailbox.with_subject("told_shop: delivered")
     assert airflow_world.mailbox.recipients[-1] == ["ana@shop.example", "ben@shop.example"]
     content = written(mail) + json.dumps(airflow_world.web.posted)

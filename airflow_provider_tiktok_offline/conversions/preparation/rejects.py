@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.conversions.file.line_scan import Positions
 from airflow_provider_tiktok_offline.conversions.file.reader import Block
 from airflow_provider_tiktok_offline.conversions.report.messages import Messages
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import REJECTED, CheckedBlock
+from airflow_provider_tiktok_offline.plain_text import one_line
 
 _HEAD = b"line,column,rule,severity,cost,message\n"
 
@@ -48,7 +49,7 @@ def lines_text(lines: Positions, column: str | None, rule: str, severity: Severi
 
 def _frame(lines: Positions, column: str | None, rule: str, severity: Severity, message: str) -> pl.DataFrame:
     texts = {
-        "column": column and safe_cell(column),
+        "column": column and safe_cell(one_line(column)),
         "rule": rule,
         "severity": severity,
         "cost": cost_of(rule, severity),

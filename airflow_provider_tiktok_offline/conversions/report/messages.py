@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
+from airflow_provider_tiktok_offline.plain_text import one_line
 
 #: Rules whose examples are amounts.
 _OF_AMOUNTS = frozenset({"amount_format", "amount_decimals", "price_format"})
@@ -57,4 +58,4 @@ class Messages:
     def _named(self, text: str) -> str:
         if self.delimiter:
             text = text.replace("the delimiter", f"the delimiter ({self.delimiter})", 1)
-        return _NAME.sub(lambda found: f"`{self.labels.get(found[1], found[1])}`", text)
+        return one_line(_NAME.sub(lambda found: f"`{self.labels.get(found[1], found[1])}`", text))

@@ -14,6 +14,7 @@ import msgspec
 
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import Entries, OptOutFacts
 from airflow_provider_tiktok_offline.errors import InputFileError
+from airflow_provider_tiktok_offline.plain_text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,6 +54,11 @@ class ReportIssue:
     message: str = ""
     value: str | None = None
     todo: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("column", "message", "todo"):
+            text = getattr(self, name)
+            object.__setattr__(self, name, None if text is None else one_line(text))
 
 
 class StoreSums(TypedDict):
@@ -155,6 +161,14 @@ class Report:
     issues: tuple[ReportIssue, ...] = ()
     max_rejected_ratio: float = 0.05
     duration_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("file", "delimiter"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
+        for name in ("columns", "unknown_categories", "drift"):
+            object.__setattr__(self, name, tuple(map(one_line, getattr(self, name))))
+        for name in ("categories", "stores", "identity_columns", "excluded"):
+            object.__setattr__(self, name, {one_line(key): value for key, value in getattr(self, name).items()})
 
     @property
     def rejected_ratio(self) -> float:

@@ -6,7 +6,6 @@ and no row of it is rejected.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_tiktok_offline.delivery.events.day_history import earlier_days, figures_of
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.report.report import Report
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: What ``auto`` needs to judge a file: rows in it, and deliveries of the days before.
 _FEWEST_ROWS, _FEWEST_DELIVERIES, _DAYS = 200, 10, 28

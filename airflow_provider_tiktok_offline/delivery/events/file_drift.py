@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,11 +10,12 @@ from airflow_provider_tiktok_offline.delivery.events.day_history import earlier_
 from airflow_provider_tiktok_offline.delivery.events.drift import Drift, a_year_before, compare, history_since
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.report.report import Report
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 def with_drift(ctx: DeliveryContext, report: Report) -> Report:

@@ -6,7 +6,6 @@ that was not sent whether it expired or its customer opted out.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import SETTLED
@@ -16,6 +15,7 @@ from airflow_provider_tiktok_offline.delivery.state.context import DeliveryConte
 from airflow_provider_tiktok_offline.delivery.state.opted_out_events import read_opted_out
 from airflow_provider_tiktok_offline.delivery.state.outcome_counts import OutcomeCounts, with_amounts
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.plan import Plan
     from airflow_provider_tiktok_offline.ledger.settlement import Settlement
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: The verdict and the answer that leave an event's outcome open.
 _UNCONFIRMED = {"in_doubt_old": "unconfirmed", "in_doubt": "unconfirmed"}

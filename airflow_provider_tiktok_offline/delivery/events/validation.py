@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -24,6 +23,7 @@ from airflow_provider_tiktok_offline.delivery.state.runs import note_step
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import ValidateResult
 from airflow_provider_tiktok_offline.errors import FileChangedError, FileMissingError, GateExceededError
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def keep_report(ctx: DeliveryContext, state: DeliveryState, report: Report, resu
     folder = ctx.folder(state.id)
     ctx.objects.put(f"{folder}/report.json", report.to_json().encode())
     ctx.objects.put(f"{folder}/report.html", html(report).encode())
-    log.info("%s", _table(report))
+    log.info(_table(report))
     note_step(ctx, state, result)
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import ApiError, CircuitOpenError, TikTokOfflineError, UnsettledError
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 from airflow_provider_tiktok_offline.storage import documents
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.incidents import OpenIncident
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: TikTok asks to read the feed no more often.
 READ_EVERY = timedelta(minutes=30)

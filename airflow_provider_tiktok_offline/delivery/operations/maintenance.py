@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass
 
 from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

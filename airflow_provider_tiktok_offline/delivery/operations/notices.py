@@ -17,6 +17,7 @@ from airflow_provider_tiktok_offline.delivery.state.context import DeliveryConte
 from airflow_provider_tiktok_offline.delivery.state.delivery_summary import read_summary
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 from airflow_provider_tiktok_offline.delivery.state.step_results import Values
+from airflow_provider_tiktok_offline.plain_text import one_line
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.operations.doubts import Doubt
@@ -59,6 +60,10 @@ class Notice:
     event: Event
     subject: str
     facts: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "subject", one_line(self.subject))
+        object.__setattr__(self, "facts", tuple((one_line(name), one_line(value)) for name, value in self.facts))
 
     @property
     def text(self) -> str:

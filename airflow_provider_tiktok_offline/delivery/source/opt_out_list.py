@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO
@@ -13,6 +12,7 @@ from airflow_provider_tiktok_offline.conversions.report.report import percent
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.errors import LedgerMissingError, OptOutListError
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.files import open_files
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_layout import ListSettings
     from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: Beside staged events: which list they were staged under.
 _STAGED_UNDER = "opt-outs"

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_tiktok_offline.delivery.state.step_results import Values, plain, read_as
+from airflow_provider_tiktok_offline.plain_text import one_line
 from airflow_provider_tiktok_offline.storage import documents
 
 if TYPE_CHECKING:
@@ -103,6 +104,10 @@ class DeliveryStatus:
     last_time: str | None = None
     resend_until: str | None = None
     feed: FeedFileStatus | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("file", "reason", "gate_reason"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

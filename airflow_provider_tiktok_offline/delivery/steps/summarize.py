@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
@@ -34,6 +33,7 @@ from airflow_provider_tiktok_offline.delivery.state.step_results import (
     ValidateResult,
 )
 from airflow_provider_tiktok_offline.errors import EventsHeldError, TikTokOfflineError, UnsettledError
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.report.html_report import EventsSummary
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.ledger.settlement import Settlement
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 #: What each route must have done before a delivery can be closed.
 _STEPS: dict[str, tuple[type[StepResult], ...]] = {

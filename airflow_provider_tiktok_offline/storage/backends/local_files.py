@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import stat as modes
 from collections.abc import Iterable, Iterator
@@ -18,11 +17,12 @@ from airflow_provider_tiktok_offline.errors import (
     StorageDeniedError,
     StorageUnavailableError,
 )
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from airflow_provider_tiktok_offline.storage.uris import parse
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 
 class LocalFiles:

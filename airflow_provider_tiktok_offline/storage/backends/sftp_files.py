@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
@@ -22,6 +21,7 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
     TikTokOfflineError,
 )
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 from airflow_provider_tiktok_offline.storage.backends.sftp_streams import (
     BLOCK,
     ReadStream,
@@ -37,7 +37,7 @@ from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 _TO_BE_ASKED = (asyncssh.FILEXFER_TYPE_SYMLINK, asyncssh.FILEXFER_TYPE_UNKNOWN)
 #: How often a cut upload goes on before it counts as failed.
