@@ -6,7 +6,6 @@ once more for every further ``__init__`` in the class hierarchy, which costs mor
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -20,13 +19,14 @@ from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.lineage import Traced
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected_errors
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
-log = logging.getLogger(__name__)
+log = plain_logger(__name__)
 
 OneFile = Callable[[str], AbstractContextManager[None]]
 
