@@ -3,7 +3,7 @@
 It asks for each mutant whether a test fails. Mutants are tested in copies of the tree, each in a process that is forked
 from one which has collected the tests already, by the tests that execute the changed line, the fastest first.
 The command ends by itself: when all mutants were tested, or after ``--minutes``. Its results are in ``--results``;
-``--again`` tests those that survived the last time.
+``--again`` tests those that survived the last time and those that were not run, ``--survivors`` the former alone.
 """
 
 from __future__ import annotations
@@ -424,6 +424,7 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="three mutants a module, no phones")
     parser.add_argument("--most", type=int, default=40, help="mutants a module; of more a fixed sample")
     parser.add_argument("--minutes", type=float, default=90, help="stop after so long")
+    parser.add_argument("--survivors", action="store_true", help="only what survived the last time")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--again", action="store_true", help="only what survived or was not run the last time")
     parser.add_argument("--results", type=Path, default=ROOT / "build" / "mutation")
@@ -442,8 +443,10 @@ def main() -> int:
         )  # fmt: skip
         mutants = read_mutants(made.stdout.splitlines())
         baseline = measure_baseline(tree, modules, given.results / "baseline.json")
-        outcomes = json.loads(kept.read_text(encoding="utf-8")) if given.again and kept.exists() else {}
-        left = [mutant for mutant in mutants if outcomes.get(mutant.name) != "killed"]
+        known = (given.again or given.survivors) and kept.exists()
+        outcomes = json.loads(kept.read_text(encoding="utf-8")) if known else {}
+        untried = () if given.survivors else (None,)
+        left = [one for one in mutants if outcomes.get(one.name) in ("survived", "not executed", "no answer", *untried)]
         random.Random(0).shuffle(left)  # noqa: S311 - so that a run that is cut short is a fair sample
         for found in _in_processes(given.jobs, left, baseline, deadline, given.results):
             outcomes |= found
