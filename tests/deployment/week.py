@@ -330,7 +330,7 @@ class Week:
         }
 
     def _contents(self) -> Iterator[tuple[str, bytes]]:
-        """Everything that was written: machines' disks with their logs, database, queue, the state bucket."""
+        """Everything written or shown: disks with logs, database, queue, command lines, the state bucket."""
         deployment = self.deployment
         for folder, _, names in os.walk(deployment.folder):
             for path in (Path(folder) / name for name in names):
@@ -339,6 +339,8 @@ class Week:
         yield "sshd's log", deployment.server.log.read_bytes()
         yield "PostgreSQL", deployment.database.dump()
         yield "Redis", deployment.broker.contents()
+        for process, command in left_running(deployment.folder).items():
+            yield f"the command line of process {process}", command.encode()
         for key in deployment.store.keys(STATE_BUCKET):
             content = deployment.store.read(STATE_BUCKET, key)
             yield key, content
