@@ -5,15 +5,15 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: needs-python needs-demo needs-test needs-deployment needs-browser demo test coverage deployment browser lint types imports bench campaign mutation matrix wheel clean
+.PHONY: needs-python needs-demo needs-test needs-deployment needs-browser demo test coverage deployment browser lint types imports bench campaign mutation matrix audit lock wheel clean
 
-$(STAMP): requirements/dev.txt pyproject.toml | needs-python
+$(STAMP): requirements/dev.txt requirements/uv.txt pyproject.toml | needs-python
 	@echo "Setting up $(VENV) (once; a few minutes on a slow line)"
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed: make PYTHON=/path/to/python3.12 ...") if not (3, 11) <= sys.version_info[:2] < (3, 14) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet "uv>=0.8"
-	$(PY) -m uv pip sync --compile-bytecode --python $(PY) requirements/dev.txt
-	$(PY) -m uv pip install --python $(PY) --no-deps --editable .
+	$(PY) -m pip install --quiet --require-hashes --requirement requirements/uv.txt
+	$(PY) -m uv pip sync --require-hashes --compile-bytecode --python $(PY) requirements/dev.txt
+	$(PY) -m uv pip install --python $(PY) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 needs-python needs-demo needs-test needs-deployment needs-browser:
@@ -32,7 +32,7 @@ deployment: needs-deployment $(STAMP)  ## three times three days of files on Pos
 	$(PY) -m pytest -m "deployment and not campaign" tests/deployment $(ARGS)
 
 browser: needs-browser $(STAMP)  ## the page in Airflow in headless Chromium, with axe
-	$(PY) -m uv pip install --quiet --python $(PY) --group browser
+	$(PY) -m uv pip install --quiet --require-hashes --python $(PY) --requirement requirements/browser.txt
 	$(PY) -m pytest -m browser tests/browser $(ARGS)
 
 lint: $(STAMP)
@@ -54,8 +54,25 @@ campaign: $(STAMP)  ## the long seeded runs
 
 build/cosmic-ray: $(STAMP)
 	$(PY) -m uv venv --quiet --python $(PY) $@
-	$(PY) -m uv pip install --quiet --python $@/bin/python "cosmic-ray==8.7.0"
+	$(PY) -m uv pip install --quiet --require-hashes --python $@/bin/python --requirement requirements/mutation.txt
 	@touch $@
+
+build/pip-audit: $(STAMP)
+	$(PY) -m uv venv --quiet --python $(PY) $@
+	$(PY) -m uv pip install --quiet --require-hashes --python $@/bin/python --requirement requirements/audit.txt
+	@touch $@
+
+audit: build/pip-audit  ## known vulnerabilities of the locked set; needs a network, and says so where there is none
+	$(PY) scripts/audit.py build/pip-audit/bin/pip-audit
+
+COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+lock: $(STAMP)  ## requirements/ from pyproject.toml: pins stay where they can; ARGS=--upgrade for the newest
+	$(COMPILE) --group test --group lint --group build pyproject.toml --output-file requirements/dev.txt $(ARGS)
+	$(COMPILE) --group browser --constraint requirements/dev.txt --output-file requirements/browser.txt $(ARGS)
+	grep '^uv==' requirements/dev.txt | cut -d' ' -f1 | $(COMPILE) - --output-file requirements/uv.txt
+	echo "cosmic-ray==8.7.0" | $(COMPILE) - --output-file requirements/mutation.txt $(ARGS)
+	echo "pip-audit==2.10.1" | $(COMPILE) - --output-file requirements/audit.txt $(ARGS)
 
 mutation: build/cosmic-ray  ## which changes of the code no test notices (an hour); ARGS=--small for a short look
 	$(PY) -m scripts.mutation --cosmic-ray build/cosmic-ray/bin/python $(ARGS)
