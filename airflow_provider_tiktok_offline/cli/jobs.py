@@ -99,7 +99,11 @@ def _quiet_days(file: str, entry: AdvertiserConfig | None, day: date | None) -> 
     except InputFileError as error:
         from airflow_provider_tiktok_offline.delivery.source.find_file import is_quiet
 
-        if error.rule != "header_only" or entry is None or not is_quiet(entry.source, day):
+        if (
+            error.rule != "header_only"
+            or entry is None
+            or not is_quiet(entry, day, EnvironmentConnections(entry.tiktok_conn_id))
+        ):
             raise
         raise SkippedFileError(
             "a header and no rows: a quiet day, nothing to send.", rule=error.rule, where=file

@@ -22,6 +22,7 @@ def connection_ids(config: AdvertiserConfig) -> dict[str, str]:
         "state_uri": config.state_uri,
         "staging_uri": config.staging_uri,
         "source.path": config.source.path,
+        "source.closed_dates": config.source.closed_dates if isinstance(config.source.closed_dates, str) else None,
         "suppression.uri": config.suppression.uri if config.suppression else None,
         "liveramp.destination": config.liveramp.destination if config.liveramp else None,
     }

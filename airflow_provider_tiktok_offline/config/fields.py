@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -113,6 +114,23 @@ def _path_template(value: str) -> str:
     return value
 
 
+def _closed_dates(value: object) -> object:
+    if isinstance(value, str):
+        if re.match(r"/|[a-z0-9]+://", value):
+            return value
+    elif isinstance(value, list | tuple):
+        return tuple(_day(one, number) for number, one in enumerate(value, 1))
+    raise ValueError("must be a list of days, as [2026-12-25], or the absolute path or the URI of an .ics file")
+
+
+def _day(value: object, number: int) -> date:
+    """One of a list of days: YAML makes a date of it, an environment variable text."""
+    try:
+        return value if type(value) is date else date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"day {number} of the list must be a date, as 2026-12-25") from None
+
+
 DigitId = Annotated[str, BeforeValidator(_id_of_digits)]
 Currency = Annotated[str, AfterValidator(_currency), Field(json_schema_extra={"enum": sorted(CURRENCIES)})]
 Region = Annotated[str, AfterValidator(_region), Field(json_schema_extra={"enum": sorted(REGIONS)})]
@@ -128,5 +146,6 @@ PathTemplate = Annotated[str, AfterValidator(_path_template), Field(min_length=1
 #: TLS, but on this machine; nobody's name or password, and no fragment.
 _WEB = r"^(?:https://[^\s@#]+|http://(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]{1,5})?(?:/[^\s@#]*)?)$"
 WebAddress = Annotated[str, Field(pattern=_WEB)]
+ClosedDates = Annotated[tuple[date, ...] | str, BeforeValidator(_closed_dates)]
 StoreUri = Annotated[str, AfterValidator(_uri)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$")]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import time
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from airflow_provider_tiktok_offline.config.airflow_values import Schedule, Wait
 from airflow_provider_tiktok_offline.config.fields import (
+    ClosedDates,
     Currency,
     Delimiter,
     Encoding,
@@ -43,7 +44,9 @@ class SourceConfig(Strict):
         missing_file: whether a run without a file fails, or is skipped; in a backfill at once, if the day is past.
         expected_days: days of the week on which a file is due. On another day the sensor looks once: a file that is
             there is taken, a missing one is skipped.
-        closed_dates: days without a file although their weekday is in ``expected_days``, as 2026-12-25.
+        closed_dates: days without a file although their weekday is in ``expected_days``: a list, as 2026-12-25, or the
+            path or URI of a calendar in ICS (RFC 5545), which tasks read when they run. An event of whole days closes
+            its dates; another one closes the days of ``time_zone`` that it covers from midnight to midnight.
         header_only: what a file with a header and no rows does to the run: it fails on a day on which a file is due
             and is skipped on another, unless this says one of them for both.
         repeated_file: what a file with the rows of another day's delivery does to the run on a day on which a file is
@@ -67,7 +70,7 @@ class SourceConfig(Strict):
     files: Literal["one", "all"] | Annotated[int, Field(ge=1, le=10_000)] | list[PathTemplate] = "one"
     missing_file: Literal["fail", "skip"] = "fail"
     expected_days: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-    closed_dates: tuple[date, ...] = ()
+    closed_dates: ClosedDates = ()
     header_only: Literal["fail", "skip"] | None = None
     repeated_file: Literal["fail", "skip"] = "fail"
     settle_seconds: Annotated[int, Field(ge=0, le=604_800)] = 60

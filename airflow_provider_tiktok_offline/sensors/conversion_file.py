@@ -92,6 +92,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         self.on_stale_callback = on_stale_callback
         self._from_config = [name for name, value in given.items() if value is None]
         self._pending: list[Mapping[str, object]] | None = None
+        self._no_file_due: bool | None = None
 
     def execute(self, context: Context) -> object:
         with task_errors():
@@ -264,9 +265,13 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     def _closed(self, context: Context) -> bool:
         """Whether no file is due on this day, and none was handed over."""
         from airflow_provider_tiktok_offline.delivery.source.find_file import expected
+        from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
 
-        source = self.advertiser_config().source
-        return self._handed_over(context) is None and not expected(source, self._day(context))
+        if self._no_file_due is None:
+            self._no_file_due = self._handed_over(context) is None and not expected(
+                self.advertiser_config(), self._day(context), AirflowConnections()
+            )
+        return self._no_file_due
 
     def _past(self, context: Context) -> bool:
         """Whether this is a backfill's run for a day whose time was over before it began."""

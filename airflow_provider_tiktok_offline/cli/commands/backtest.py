@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -85,8 +85,11 @@ def backtest(
 
 def judge_all(files: Sequence[Path], entry: AdvertiserConfig) -> list[Verdict]:
     """The verdicts of all files, oldest first; files without a day come last."""
+    from airflow_provider_tiktok_offline.cli.environment_connections import EnvironmentConnections
+    from airflow_provider_tiktok_offline.delivery.source.closed_days import closed_days
+
     found = sorted((_read(path, entry) for path in files), key=lambda one: (one.day, one.path.name))
-    before = _Before()
+    before = _Before(closed_days(entry, EnvironmentConnections(entry.tiktok_conn_id)))
     verdicts = []
     for one in found:
         verdict = _judge(one, entry, before)
@@ -116,8 +119,14 @@ class _File:
 
 @dataclass(slots=True)
 class _Before:
-    """The files before, as a run would have delivered them: what drift and sizes are compared with."""
+    """The files before, as a run would have delivered them: what drift and sizes are compared with.
 
+    Attributes:
+        closed: the days on which shops are closed.
+        days, sizes: the figures and the size of each file.
+    """
+
+    closed: Container[date]
     days: list[DayFigures] = field(default_factory=list)
     sizes: list[tuple[date, int]] = field(default_factory=list)
 
@@ -185,7 +194,7 @@ def _judge(one: _File, entry: AdvertiserConfig, before: _Before) -> Verdict:
     today = figures_of(report)
     drift = Drift((), "", compared=False)
     if today is not None and entry.drift != "off":
-        drift = compare(today, before.days, closed=entry.source.closed_dates)
+        drift = compare(today, before.days, closed=before.closed)
     outcome, reasons = _outcome(report, entry, drift.findings, _breached(one, report, entry, before))
     return Verdict(
         file=one.path.name,

@@ -28,7 +28,9 @@ def check(
     path: Annotated[Path, typer.Argument(help="advertisers.yaml, or a directory of such files.")],
     connections: Annotated[
         bool,
-        typer.Option("--connections", help="Also look up every connection and pool, and read opt-out lists."),
+        typer.Option(
+            "--connections", help="Also look up every connection and pool, and read opt-out lists and calendars."
+        ),
     ] = False,
 ) -> None:
     """Say of every advertiser what is wrong with its settings: file, line, entry and key."""
@@ -42,7 +44,9 @@ def check(
         if connections:
             missing = _missing_connections(config)
             missing += _missing_pool(config)
-            faults += [f"{path}, entry {name}, {fault}" for fault in missing or _opt_out_list(config)]
+            faults += [
+                f"{path}, entry {name}, {fault}" for fault in missing or [*_closed_days(config), *_opt_out_list(config)]
+            ]
     for fault in faults:
         complain(fault)
     output().print(f"{len(loaded.advertisers)} advertisers can be used, {len(faults)} faults")
@@ -97,6 +101,19 @@ def _missing_pool(config: AdvertiserConfig) -> list[str]:
         if finding.status == "warning":
             warn(f"entry {config.name}, key {finding}")
     return [f"key {finding}" for finding in findings if finding.status == "failed"]
+
+
+def _closed_days(config: AdvertiserConfig) -> list[str]:
+    """Why the calendar of closed days can't be used."""
+    from airflow_provider_tiktok_offline.cli.environment_connections import EnvironmentConnections
+    from airflow_provider_tiktok_offline.delivery.source.closed_days import closed_days
+    from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+
+    try:
+        closed_days(config, EnvironmentConnections(config.tiktok_conn_id))
+    except TikTokOfflineError as error:
+        return [f"key source.closed_dates: {error}"]
+    return []
 
 
 def _opt_out_list(config: AdvertiserConfig) -> list[str]:

@@ -7,7 +7,7 @@ falls count: a busy day is no fault of the export.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import sqrt
@@ -57,7 +57,7 @@ def a_year_before(day: date) -> date:
         return day.replace(year=day.year - 1, day=28)
 
 
-def compare(today: DayFigures, history: Sequence[DayFigures], *, closed: Collection[date] = ()) -> Drift:
+def compare(today: DayFigures, history: Sequence[DayFigures], *, closed: Container[date] = ()) -> Drift:
     """Compare a file with those of the days before it.
 
     :param history: figures of earlier days, and of the same date of last year where they are known.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_tiktok_offline.delivery.events.day_history import earlier_days, figures_of
 from airflow_provider_tiktok_offline.delivery.events.drift import Drift, a_year_before, compare, history_since
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
+from airflow_provider_tiktok_offline.delivery.source.closed_days import closed_days
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.plain_text import plain_logger
 
@@ -45,4 +46,4 @@ def _drift(ctx: DeliveryContext, report: Report) -> Drift:
         *earlier_days(ctx, since=last_year, before=last_year + timedelta(days=1), leave_out=report.sha256),
         *earlier_days(ctx, since=history_since(today.day), before=today.day, leave_out=report.sha256),
     ]
-    return compare(today, history, closed=ctx.config.source.closed_dates)
+    return compare(today, history, closed=closed_days(ctx.config, ctx.connections))

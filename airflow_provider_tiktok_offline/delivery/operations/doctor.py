@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.config.connection_ids import connection_ids
+from airflow_provider_tiktok_offline.delivery.source.closed_days import closed_days
 from airflow_provider_tiktok_offline.delivery.source.find_file import folder_uri
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -33,6 +34,7 @@ def doctor(ctx: DeliveryContext, *, prove_role: bool = False) -> list[Finding]:
         ("connections", _connections),
         ("TikTok", lambda one: _grant(one, prove_role=prove_role)),
         ("source", _source),
+        ("closed days", _closed_days),
         ("suppression list", _suppression),
         ("state", _state),
         ("staging", _staging),
@@ -129,6 +131,19 @@ def _source(ctx: DeliveryContext) -> Iterator[Finding]:
     with open_files(directory, ctx.connections) as files:
         count = len(files.list(directory))
     yield _finding("source", "ok", f"{directory} can be listed, {count} files.")
+
+
+def _closed_days(ctx: DeliveryContext) -> Iterator[Finding]:
+    """Read the calendar as a run would, so that a broken one is known before the file comes."""
+    if not isinstance(ctx.config.source.closed_dates, str):
+        return
+    days = closed_days(ctx.config, ctx.connections)
+    today = ctx.clock.now().astimezone(ctx.config.zone).date()
+    coming = [day for day in (today + timedelta(days=ahead) for ahead in range(366)) if day in days]
+    if coming:
+        yield _finding("closed days", "ok", f"{len(coming)} in the next 366 days; the next one is {coming[0]}.")
+    else:
+        yield _finding("closed days", "warning", "the calendar has none in the next 366 days.", "Export it again.")
 
 
 def _suppression(ctx: DeliveryContext) -> Iterator[Finding]:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.config.models import SourceConfig
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig, SourceConfig
 from airflow_provider_tiktok_offline.config.path_templates import render
+from airflow_provider_tiktok_offline.connections import Connections
 from airflow_provider_tiktok_offline.delivery.source.checksum_file import read_checksum
+from airflow_provider_tiktok_offline.delivery.source.closed_days import closed_days
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.source_registry import (
     already_delivered,
@@ -74,19 +76,25 @@ def day_of_file(source: SourceConfig, *, interval_start: datetime | None, run_da
     return base.date() + timedelta(days=source.day_offset)
 
 
-def expected(source: SourceConfig, day: date) -> bool:
-    """Whether a file is expected for that day at all (``expected_days`` and ``closed_dates``)."""
-    return _WEEKDAYS[day.weekday()] in source.expected_days and day not in source.closed_dates
+def expected(config: AdvertiserConfig, day: date, connections: Connections) -> bool:
+    """Whether a file is expected for that day at all (``expected_days`` and ``closed_dates``).
+
+    :param connections: where credentials for a calendar file are looked up.
+    :raises ConfigError: if the calendar file can't be used.
+    """
+    return _WEEKDAYS[day.weekday()] in config.source.expected_days and day not in closed_days(config, connections)
 
 
-def is_quiet(source: SourceConfig, day: date | None) -> bool:
+def is_quiet(config: AdvertiserConfig, day: date | None, connections: Connections) -> bool:
     """Whether a file without rows is passed over: as ``header_only`` says, else where no file was expected.
 
     :param day: the file's day; None if nobody knows it, and then a file counts as expected.
+    :param connections: where credentials for a calendar file are looked up.
+    :raises ConfigError: if the calendar file can't be used.
     """
-    if source.header_only is not None:
-        return source.header_only == "skip"
-    return day is not None and not expected(source, day)
+    if config.source.header_only is not None:
+        return config.source.header_only == "skip"
+    return day is not None and not expected(config, day, connections)
 
 
 def day_in_name(source: SourceConfig, name: str, *, today: date) -> date | None:

@@ -60,7 +60,7 @@ def refuse_repeated(
         f"the file for {day} has the rows that were delivered for {delivered.day} "
         f"({delivered.file_name}, {delivered.id})"
     )
-    if ctx.config.source.repeated_file == "skip" or not expected(ctx.config.source, day):
+    if ctx.config.source.repeated_file == "skip" or not expected(ctx.config, day, ctx.connections):
         raise SkippedFileError(f"{what}: nothing to send.", rule="repeated_file", where=where)
     if seen is not None:
         quarantine(ctx, seen[0])

@@ -55,7 +55,7 @@ def validate(
         try:
             report = check.run(moment)
         except InputFileError as error:
-            if error.rule == "header_only" and is_quiet(ctx.config.source, day):
+            if error.rule == "header_only" and is_quiet(ctx.config, day, ctx.connections):
                 leave_replaced(ctx, None, seen.uri)
                 raise SkippedFileError(
                     "a header and no rows: a quiet day, nothing to send.", rule=error.rule, where=seen.uri
