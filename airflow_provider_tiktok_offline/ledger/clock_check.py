@@ -6,13 +6,12 @@ with what the ledger holds, nor after a jump that could make it forget what may 
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
 from airflow_provider_tiktok_offline.storage import documents
-from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
+from airflow_provider_tiktok_offline.storage.lease_clock import store_time
 
 #: By so much a machine's clock may differ from the store's.
 _STORE_TOLERANCE = timedelta(hours=1)
@@ -34,7 +33,7 @@ def doubt(place: LedgerPlace, newest: date | None, longest_pause: timedelta) -> 
     :param longest_pause: since the last maintenance; what became old in a longer one may be a jump of the clock.
     """
     now = place.clock.now()
-    written = _store_time(place.objects)
+    written = store_time(place.objects)
     if written is not None and abs(written - now) > _STORE_TOLERANCE:
         return f"this machine's clock and the store's differ by {_in_words(abs(written - now))}"
     if newest is not None and newest > (now + _RECORD_TOLERANCE).date():
@@ -57,18 +56,6 @@ def trust(place: LedgerPlace) -> None:
 
 def _path(place: LedgerPlace) -> str:
     return f"{place.root}/clock.json"
-
-
-def _store_time(objects: ObjectStore) -> datetime | None:
-    """The store's own time; None for a disk, whose dates come from a machine's clock."""
-    probe = f"clock/{secrets.token_hex(8)}"
-    if not objects.has_own_clock:
-        return None
-    objects.put(probe, b"")
-    try:
-        return objects.written_at(probe)
-    finally:
-        objects.delete(probe)
 
 
 def _in_words(span: timedelta) -> str:

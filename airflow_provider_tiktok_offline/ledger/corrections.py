@@ -16,7 +16,6 @@ import polars as pl
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
 from airflow_provider_tiktok_offline.errors import ConfigError, DeliveryHeldError, LedgerBusyError
 from airflow_provider_tiktok_offline.ledger import audit, identity_record, meta_document
-from airflow_provider_tiktok_offline.ledger.deliveries import alive
 from airflow_provider_tiktok_offline.ledger.event_states import SENT_OUTCOMES
 from airflow_provider_tiktok_offline.ledger.keys_table import KnownEvents, key_rows
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
@@ -53,7 +52,7 @@ def reopen(ledger: Ledger, delivery_id: str, *, reason: str, actor: str) -> int:
     :raises DeliveryHeldError: while a run works on it.
     """
     state = ledger.deliveries.get(delivery_id)
-    if alive(state, ledger.clock.now()):
+    if ledger.deliveries.alive(state):
         raise DeliveryHeldError(f"{state.holder} works on this delivery", where=delivery_id, todo="Wait for it to end.")
     ledger.close_dead_claims()
     ledger.release(delivery_id)

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from airflow_provider_tiktok_offline.clock import Clock, lease_runs
+from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerMissingError
 from airflow_provider_tiktok_offline.storage import documents
+from airflow_provider_tiktok_offline.storage.lease_clock import LeaseClock
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 Status = Literal["open", "closed", "failed", "reopened"]
@@ -126,11 +127,18 @@ class Deliveries:
         self._objects = objects
         self._clock = clock
         self._lease = timedelta(seconds=lease_seconds)
+        self._lease_clock = LeaseClock(objects, clock)
 
     @property
     def lease(self) -> timedelta:
         """How long a holder without a heartbeat still holds."""
         return self._lease
+
+    def alive(self, state: DeliveryState) -> bool:
+        """Whether a run holds the delivery and its heartbeat has not expired, by the store's time where it has one."""
+        if state.holder is None or state.lease_until is None:
+            return False
+        return self._lease_clock.runs(_path(state.id), state.lease_until, state.lease_until - state.updated_at)
 
     def enter(self, delivery_id: str, holder: str, file: DeliveredFile, *, as_of: datetime) -> DeliveryState:
         """Open the delivery, come back to one's own, or take over one whose holder's heartbeat has expired.
@@ -153,7 +161,7 @@ class Deliveries:
             if state.status == "closed":
                 return None
             now = self._clock.now()
-            if alive(state, now) and state.holder != holder:
+            if state.holder != holder and self.alive(state):
                 raise DeliveryHeldError(
                     f"{state.holder} works on this delivery until {state.lease_until:%Y-%m-%dT%H:%M:%SZ} or longer",
                     where=delivery_id,
@@ -260,7 +268,7 @@ class Deliveries:
         def edit(document: documents.Document) -> documents.Document | None:
             state = self._state(document, delivery_id)
             now = self._clock.now()
-            if state.status == "open" and alive(state, now):
+            if state.status == "open" and self.alive(state):
                 raise DeliveryHeldError(
                     f"{state.holder} works on this delivery", where=delivery_id, todo="Wait for it to end."
                 )
@@ -329,16 +337,6 @@ class Deliveries:
 
     def _state(self, document: documents.Document, delivery_id: str) -> DeliveryState:
         return documents.typed(document, DeliveryState, f"{self._objects.uri}/{_path(delivery_id)}")
-
-
-def alive(state: DeliveryState, now: datetime) -> bool:
-    """Whether a run holds the delivery and its heartbeat has not expired.
-
-    A heartbeat that lies in the future was written by a clock that is wrong, and counts for nothing.
-    """
-    if state.holder is None or state.lease_until is None:
-        return False
-    return lease_runs(state.lease_until, now, state.lease_until - state.updated_at)
 
 
 def _path(delivery_id: str) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from airflow_provider_tiktok_offline.ledger import clock_check
-from airflow_provider_tiktok_offline.ledger.deliveries import alive
+from airflow_provider_tiktok_offline.ledger import audit, clock_check
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
 #: A transaction can be delivered again for its lookback; two days more cover time zones and a late run.
@@ -40,7 +39,7 @@ def expire(
     retention_days: int = 90,
     lookback_days: int | None = 28,
     record_months: int = 25,
-    clock_is_right: bool = False,
+    clock_trusted_by: str | None = None,
 ) -> Expired:
     """Forget keys older than the retention, in real time, and everything else when its own time is over.
 
@@ -50,18 +49,22 @@ def expire(
 
     :param lookback_days: None keeps keys for the retention alone.
     :param record_months: how long delivery records and the states of deliveries are kept.
-    :param clock_is_right: a person has looked at the clock.
+    :param clock_trusted_by: who has looked at the clock and says that it is right; the audit log keeps it.
     """
     now = ledger.clock.now()
     days = max(retention_days, (lookback_days or 0) + SAFETY_DAYS)
     oldest = (now - timedelta(days=days)).date()
     files = ledger.table.snapshot().files
-    if not clock_is_right:
-        # A longer pause could make a key old whose transaction may still come again.
-        spare = timedelta(days=days - (lookback_days or 0))
-        held_back = clock_check.doubt(ledger.place, _newest(ledger), spare)
-        if held_back is not None:
-            return Expired(keys=0, records=0, deliveries=0, objects=0, clock_doubt=held_back)
+    # A longer pause could make a key old whose transaction may still come again.
+    spare = timedelta(days=days - (lookback_days or 0))
+    doubt = clock_check.doubt(ledger.place, _newest(ledger), spare)
+    if clock_trusted_by is not None:
+        audit.note(
+            ledger.place, "trust-clock", reason=f"looked at: {doubt or 'no doubt'}", actor=clock_trusted_by,
+            details={"oldest_kept_day": oldest.isoformat()},
+        )  # fmt: skip
+    elif doubt is not None:
+        return Expired(keys=0, records=0, deliveries=0, objects=0, clock_doubt=doubt)
     clock_check.trust(ledger.place)
     keys = ledger.table.delete_before(oldest) if any(file.day >= oldest.isoformat() for file in files) else 0
     records = ledger.records.table.delete_before((now - record_months * _MONTH).date())
@@ -70,7 +73,7 @@ def expire(
     deliveries = 0
     for delivery_id in ledger.known_deliveries():
         state = ledger.deliveries.find(delivery_id)
-        if delivery_id in claimed or (state is not None and alive(state, now)):
+        if delivery_id in claimed or (state is not None and ledger.deliveries.alive(state)):
             continue
         if state is None or state.updated_at < now - timedelta(days=days):
             for kind in ("plans", "receipts", "claims"):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.clock import Clock, lease_runs
 from airflow_provider_tiktok_offline.ledger.claims import Claim, Claims, ClaimSet
-from airflow_provider_tiktok_offline.ledger.deliveries import Deliveries, alive
+from airflow_provider_tiktok_offline.ledger.deliveries import Deliveries
 from airflow_provider_tiktok_offline.ledger.plan import plan_rounds, read_plan
 from airflow_provider_tiktok_offline.ledger.settlement import Settler
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
@@ -52,7 +52,7 @@ class Takeover:
         if claim.delivery_id == delivery_id:
             return claim.round != round_
         state = self._deliveries.find(claim.delivery_id)
-        now = self._clock.now()
         if state is None:
-            return now >= claim.claimed_at + self._deliveries.lease
-        return not alive(state, now)
+            until = claim.claimed_at + self._deliveries.lease
+            return not lease_runs(until, self._clock.now(), self._deliveries.lease)
+        return not self._deliveries.alive(state)

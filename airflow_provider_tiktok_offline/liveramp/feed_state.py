@@ -21,10 +21,11 @@ from typing import Literal
 
 import msgspec
 
-from airflow_provider_tiktok_offline.clock import Clock, lease_runs
+from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
 from airflow_provider_tiktok_offline.storage import documents
+from airflow_provider_tiktok_offline.storage.lease_clock import LeaseClock
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 Status = Literal["writing", "delivered", "abandoned", "rejected"]
@@ -104,6 +105,7 @@ class FeedState:
         self._root = f"liveramp/{feed}"
         self._clock = clock
         self._lease = timedelta(seconds=lease_seconds)
+        self._lease_clock = LeaseClock(objects, clock)
 
     def contract(self, advertiser: str) -> Feed:
         """The feed's contract.
@@ -174,7 +176,7 @@ class FeedState:
 
     def writer_is_alive(self, record: DayRecord) -> bool:
         """Whether the lease of the file's writer has still to run."""
-        return lease_runs(record.lease_until, self._clock.now(), self._lease)
+        return self._lease_clock.runs(self._day(record.day), record.lease_until, self._lease)
 
     def claim(self, record: DayRecord) -> tuple[DayRecord, bool]:
         """Take the record's day for its file.

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airflow_provider_tiktok_offline.clock import SystemClock
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerMissingError
 from airflow_provider_tiktok_offline.ledger import Deliveries, audit, corrections, delivery_id
-from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile, alive
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import LEASE, World
+from tests.servers.waiting import wait_until
 
 
 def test_delivery_id_is_made_of_advertiser_and_digest() -> None:
@@ -105,7 +108,7 @@ def test_a_heartbeat_from_the_future_holds_nothing(world: World) -> None:
     delivery = world.enter("monday", "ahead")
     held = world.deliveries.get(delivery)
     world.clock.advance(timedelta(days=-10))
-    assert not alive(held, world.clock.now())
+    assert not world.deliveries.alive(held)
     world.enter("monday", "run-2")
     with pytest.raises(DeliveryHeldError, match="run-2"):
         world.deliveries.heartbeat(held)
@@ -130,3 +133,27 @@ def test_a_broken_lease_lets_the_next_run_in_and_is_audited(world: World) -> Non
         world.deliveries.heartbeat(held)
     (entry,) = audit.entries(world.place)
     assert (entry["action"], entry["holder"], entry["actor"]) == ("break-lease", "run-1", "alice")
+
+
+def _deliveries(objects: ObjectStore, offset: timedelta, lease_seconds: float = 300) -> Deliveries:
+    """The deliveries as a worker sees them whose clock is wrong by so much."""
+    return Deliveries(objects, SystemClock(offset), lease_seconds)
+
+
+def _enter(deliveries: Deliveries, holder: str) -> str:
+    name = delivery_id("shop", "aa")
+    file = DeliveredFile(advertiser="shop", route="tiktok", digest="aa", uri="/x", file_name="x", size=1)
+    return deliveries.enter(name, holder, file, as_of=datetime.now(UTC)).id
+
+
+@pytest.mark.parametrize("mine", [-10, 10])
+@pytest.mark.parametrize("other", [-10, 10])
+def test_on_a_bucket_leases_are_judged_by_its_clock(s3_objects: ObjectStore, mine: int, other: int) -> None:
+    """A living run keeps its delivery and a dead one's is free, though each worker's clock is days off."""
+    holder = _deliveries(s3_objects, timedelta(days=mine), lease_seconds=2)
+    name = _enter(holder, "run-1")
+    second = _deliveries(s3_objects, timedelta(days=other), lease_seconds=2)
+    with pytest.raises(DeliveryHeldError, match="run-1"):
+        _enter(second, "run-2")
+    wait_until(lambda: not second.alive(second.get(name)), "the lease has expired", seconds=30, every=0.1)
+    assert second.get(_enter(second, "run-2")).holder == "run-2"

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from airflow_provider_tiktok_offline.ledger import audit
 from airflow_provider_tiktok_offline.ledger.maintenance import compact, expire, vacuum
 from tests.ledger.world import World
 
@@ -88,8 +89,11 @@ def test_a_clock_that_jumped_forgets_nothing_however_often_it_is_asked(world: Wo
         world.deliver(f"{world.clock.now():%j}", range(10, 12))
         world.clock.advance(timedelta(days=1))
     assert world.verdicts(range(5)) == {"already_sent": 5}
-    assert expire(world.ledger(), clock_is_right=True).keys == 5
+    assert expire(world.ledger(), clock_trusted_by="cli/test").keys == 5
     assert expire(world.ledger()).clock_doubt is None
+    [noted] = audit.entries(world.place)
+    assert (noted["action"], noted["actor"]) == ("trust-clock", "cli/test")
+    assert "ahead of the last maintenance" in noted["reason"]
 
 
 @pytest.mark.parametrize("days", [-2, 70])

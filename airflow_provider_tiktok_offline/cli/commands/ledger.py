@@ -170,7 +170,11 @@ def expire(
     advertiser: Advertiser = None,
     *,
     clock_is_right: Annotated[
-        bool, typer.Option("--clock-is-right", help="You have looked at this machine's clock: trust it from now on.")
+        bool,
+        typer.Option(
+            "--clock-is-right",
+            help="You have looked at this machine's clock: trust it from now on. Kept in the audit log.",
+        ),
     ] = False,
 ) -> None:
     """Forget what is older than the configured retention."""
@@ -183,7 +187,7 @@ def expire(
         retention_days=settings.ledger.retention_days,
         lookback_days=settings.lookback_days,
         record_months=settings.ledger.record_months,
-        clock_is_right=clock_is_right,
+        clock_trusted_by=context.holder if clock_is_right else None,
     )
     if gone.clock_doubt is not None:
         raise ConfigError(

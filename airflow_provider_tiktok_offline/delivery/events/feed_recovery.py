@@ -102,10 +102,8 @@ def rows_are_out(state: DeliveryState) -> bool:
 
 def _unfinished(ctx: DeliveryContext, record: DayRecord) -> bool:
     """Whether the run of a delivered file died before the ledger knew its rows; False while a run is alive."""
-    from airflow_provider_tiktok_offline.ledger.deliveries import alive
-
     found = [state for state in map(ctx.deliveries.find, record.deliveries) if state is not None]
-    if any(alive(state, ctx.clock.now()) for state in found):
+    if any(ctx.deliveries.alive(state) for state in found):
         return False
     return any(state.status in ("open", "failed") and not rows_are_out(state) for state in found)
 

@@ -40,13 +40,12 @@ def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> Offboar
     """
     from airflow_provider_tiktok_offline.delivery.events.feed_setup import feed_name
     from airflow_provider_tiktok_offline.ledger import audit
-    from airflow_provider_tiktok_offline.ledger.deliveries import alive
     from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
 
     name, event_set_id = ctx.config.name, ctx.config.event_set_id
     states = ctx.deliveries.list(name)
     for state in states:
-        if alive(state, ctx.clock.now()) and state.holder != ctx.holder:
+        if ctx.deliveries.alive(state) and state.holder != ctx.holder:
             raise DeliveryHeldError(
                 f"{state.holder} works on {state.file_name}.",
                 where=f"{name}, delivery {state.id}",
