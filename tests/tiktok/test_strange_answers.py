@@ -7,8 +7,6 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import given, settings
@@ -19,45 +17,8 @@ from airflow_provider_tiktok_offline.tiktok.answer_envelope import read_envelope
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.event_sets import list_event_sets
 from airflow_provider_tiktok_offline.tiktok.messages import field_path
+from tests.servers.dripping import drip, raw_server
 from tests.tiktok.scripted import Reply, code, in_turn, scripted
-
-
-@contextmanager
-def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that reads a request and then talks as it is told, for as long as the connection lasts."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        done = threading.Event()
-
-        def serve() -> None:
-            while not done.is_set():
-                try:
-                    connection, _ = listening.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.recv(65536)
-                    try:
-                        while not done.is_set():
-                            talk(connection)
-                    except OSError:
-                        continue
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        finally:
-            done.set()
-            listening.close()
-            thread.join(5)
-
-
-def _drip(text: bytes) -> Callable[[socket.socket], None]:
-    def talk(connection: socket.socket) -> None:
-        connection.sendall(text)
-        threading.Event().wait(0.02)
-
-    return talk
 
 
 @pytest.mark.parametrize(
@@ -65,7 +26,7 @@ def _drip(text: bytes) -> Callable[[socket.socket], None]:
 )
 def test_a_server_that_drips_is_given_up(text: bytes) -> None:
     """Each byte comes in time, and the answer never ends."""
-    with raw_server(_drip(text)) as url, TikTokClient("token", base_url=url, timeout=0.1) as client:
+    with raw_server(drip(text)) as url, TikTokClient("token", base_url=url, timeout=0.1) as client:
         begun = time.monotonic()
         with pytest.raises(OutcomeUnknownError):
             client.track(b"{}")

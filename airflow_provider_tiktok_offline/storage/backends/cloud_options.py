@@ -18,6 +18,8 @@ from airflow_provider_tiktok_offline.storage.backends.s3_access import SessionCr
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, GCSStore, RetryConfig, S3Store
 
+#: Of one request, from the connection to the last byte of its answer.
+_REQUEST, _CONNECT = timedelta(seconds=60), timedelta(seconds=15)
 #: How long one call may try before the step fails and is tried again by Airflow.
 _RETRY: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 #: Where the object store libraries go by themselves.
@@ -53,7 +55,7 @@ class CloudOptions:
         """
         from obstore.store import GCSStore, S3Store
 
-        client: ClientConfig = {"allow_http": self.plain_http, "timeout": timedelta(seconds=60)}
+        client: ClientConfig = {"allow_http": self.plain_http, "timeout": _REQUEST, "connect_timeout": _CONNECT}
         if self.verify is False:
             client["allow_invalid_certificates"] = True
         more: dict[str, Any] = {} if self.credentials is None else {"credential_provider": self.credentials}

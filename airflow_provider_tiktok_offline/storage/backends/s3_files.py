@@ -24,6 +24,12 @@ from airflow_provider_tiktok_offline.errors import (
     StorageUnavailableError,
     TikTokOfflineError,
 )
+from airflow_provider_tiktok_offline.storage.backends.bounded_calls import (
+    CALL_SECONDS,
+    BoundedClient,
+    each_within,
+    within,
+)
 from airflow_provider_tiktok_offline.storage.backends.s3_access import ConditionError, S3Client, s3_access, s3_faults
 from airflow_provider_tiktok_offline.storage.protocols import Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
@@ -35,6 +41,8 @@ if TYPE_CHECKING:
 #: Bytes of one part; S3 takes 10,000 of them, so 160 GB.
 PART_BYTES = 16 * 1024 * 1024
 _PARTS_UNDER_WAY = 3
+#: Bytes that are read at once.
+_READ_BYTES = 1024 * 1024
 _CONFIG: dict[str, object] = {
     "retries": {"mode": "standard", "max_attempts": 4},
     "connect_timeout": 15,
@@ -48,7 +56,7 @@ def open_s3(connection: Connection | None) -> Iterator[S3Files]:
     """A client for as long as the context lasts."""
     client = s3_client(connection)
     try:
-        yield S3Files(client)
+        yield S3Files(BoundedClient(client))
     finally:
         client.close()
 
@@ -89,7 +97,7 @@ class S3Files:
                 Bucket=folder.bucket, Prefix=prefix, Delimiter="/"
             )
             try:
-                for page in pages:
+                for page in each_within(CALL_SECONDS, pages):
                     for entry in page.get("Contents", []):
                         name = entry["Key"][len(prefix) :]
                         if name and not name.startswith("."):
@@ -275,7 +283,13 @@ def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes
 
 
 class _ReadStream(io.RawIOBase):
-    """One object as a stream; a broken connection goes on where it stopped, with the same version only."""
+    """One object as a stream; a broken connection goes on where it stopped, with the same version only.
+
+    Attributes:
+        longest_read: seconds for :data:`_READ_BYTES`; a server that is slower counts as broken.
+    """
+
+    longest_read = 300.0
 
     def __init__(self, client: S3Client, location: Location) -> None:
         self._client = client
@@ -311,7 +325,11 @@ class _ReadStream(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         while self._done < self._size:
             try:
-                content = self._body.read(len(view))
+                wanted = min(len(view), _READ_BYTES)
+                content = within(self.longest_read, partial(self._body.read, wanted))
+            except TimeoutError:
+                # The thread that still reads it holds its lock: closing it would wait for that thread.
+                self._body, content = None, b""
             except (BotoCoreError, OSError):
                 content = b""
             if content:
