@@ -128,7 +128,9 @@ class Suppression:
         """Compare e-mails and numbers as they are, without hashing the file's."""
         for rows, texts, sent in identifiers.emails():
             (certain if sent else wider)[rows[self._emails.covers(text_hashes(texts))]] = True
-        phones = identifiers.phones(self._tails if len(self._phones) or len(self._other_phones) else None)
+        if not len(self._phones) and not len(self._other_phones):
+            return
+        phones = identifiers.phones(self._tails)
         numbers = spread(phones.numbers)
         listed = self._phones.covers(numbers)
         certain[phones.rows[listed & phones.sent]] = True
