@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,6 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRul
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.conversions.report.report import number_of
+from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary, RowCounts
 from airflow_provider_tiktok_offline.errors import UnsettledError
 from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.lineage import at, event_set
@@ -34,7 +36,7 @@ class DeliverySummaryOperator(DeliveryOperator):
     is unconfirmed or held, or if a task before it failed; and it is skipped if there was no file.
 
     Returns ``{"deliveries": [...]}``, one result a delivery with its counts; each asset in ``outlets`` gets an
-    event with the same counts.
+    event with the same counts, and with ``sent``: a run that sent nothing says so.
 
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
     :param advertiser: the entry's name. (templated)
@@ -87,7 +89,7 @@ class DeliverySummaryOperator(DeliveryOperator):
         if not results:
             raise AirflowSkipException("No file, nothing to close.")
         for asset in self.outlets:
-            context["outlet_events"][asset].extra = {"deliveries": [_counts(result) for result in results]}
+            context["outlet_events"][asset].extra = asset_event(summaries, ctx.holder)
         return {"deliveries": results}
 
     def _failed_before(self, context: Context) -> dict[str, bool]:
@@ -122,10 +124,34 @@ def _first_cause(failed: Mapping[str, bool]) -> str:
     return f"{' and '.join(causes)} failed{left_out}"
 
 
-def _counts(result: Mapping[str, object]) -> dict[str, JsonValue]:
-    """What an asset event says of a delivered file."""
+def asset_event(summaries: Sequence[DeliverySummary], run: str) -> dict[str, JsonValue]:
+    """What an asset event says of a run.
+
+    :param run: the run, as ``dag_id/run_id``. What another run has delivered has zero counts, so that nobody counts it
+        twice.
+    :returns: ``sent``, the live events that were accepted; ``sent_nothing``; and ``deliveries``, one a file with
+        ``already_delivered``, rows by class, and events and values by outcome.
+    """
+    found = [_counts(summary, run) for summary in summaries]
+    own = [summary for summary in summaries if summary.mode == "live" and not _of_another_run(summary, run)]
+    sent = sum(summary.events.get("accepted", 0) for summary in own)
+    return {"sent": sent, "sent_nothing": not sent, "deliveries": cast("JsonValue", found)}
+
+
+def _of_another_run(summary: DeliverySummary, run: str) -> bool:
+    """Whether a run before has closed it; a retry of the task that closed it finds it closed by its own run."""
+    return summary.already_closed and summary.run != run
+
+
+def _counts(summary: DeliverySummary, run: str) -> dict[str, JsonValue]:
+    """What an asset event says of a file."""
+    before = _of_another_run(summary, run)
+    if before:
+        nothing: dict[str, int] = {"accepted": 0}
+        summary = replace(summary, rows=RowCounts(), events=nothing, values={})
+    plain = summary.to_dict()
     names = ("delivery_id", "file", "digest", "mode", "rows", "events", "values")
-    return {name: cast("JsonValue", result.get(name)) for name in names}
+    return {"already_delivered": before, **{name: cast("JsonValue", plain.get(name)) for name in names}}
 
 
 def _of_task(states: Mapping[str, str | None], task_id: str) -> Iterator[str | None]:

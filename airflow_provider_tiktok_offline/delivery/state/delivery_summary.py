@@ -55,6 +55,7 @@ class DeliverySummary(StepResult):
         report_uri: the report as a page.
         drift: what the file has less of than usual, in words.
         already_closed: the delivery was closed before.
+        run: who closed it, or tried to last: ``dag_id/run_id``, or ``cli/host/user``; empty in older summaries.
         waiting: why its rows wait for the next feed file; empty if they do not.
         open: what keeps it from being closed; empty if nothing.
     """
@@ -76,6 +77,7 @@ class DeliverySummary(StepResult):
     report_uri: str = ""
     drift: tuple[str, ...] = ()
     already_closed: bool = False
+    run: str = ""
     waiting: str = ""
     open: str = ""
 

@@ -145,6 +145,7 @@ def _summary(
         event_set_id=ctx.config.event_set_id,
         route=ctx.config.route,
         mode=ctx.config.mode,
+        run=ctx.holder,
         file=state.uri,
         digest=state.digest,
         as_of=state.as_of.isoformat(),
