@@ -53,12 +53,12 @@ campaign: $(STAMP)  ## the long seeded runs
 	$(PY) -m pytest -m campaign --timeout 7200 $(ARGS)
 
 build/cosmic-ray: $(STAMP)
-	$(PY) -m uv venv --quiet --python $(PY) $@
+	$(PY) -m uv venv --quiet --clear --python $(PY) $@
 	$(PY) -m uv pip install --quiet --require-hashes --python $@/bin/python --requirement requirements/mutation.txt
 	@touch $@
 
 build/pip-audit: $(STAMP)
-	$(PY) -m uv venv --quiet --python $(PY) $@
+	$(PY) -m uv venv --quiet --clear --python $(PY) $@
 	$(PY) -m uv pip install --quiet --require-hashes --python $@/bin/python --requirement requirements/audit.txt
 	@touch $@
 

@@ -65,7 +65,8 @@ TESTS = (
     *(
         f"tests/conversions/test_{name}.py"
         for name in (
-            "classes", "event_id", "event_json", "identity_settings", "laws", "lookback", "outputs", "row_rules",
+            "classes", "event_id", "event_json", "identity_settings", "laws", "lookback", "outputs", "row_keys",
+            "row_rules",
         )
     ),
     *(
@@ -76,7 +77,10 @@ TESTS = (
     ),
     *(
         f"tests/delivery/test_{name}.py"
-        for name in ("close_out", "expiry", "guards", "lease", "opt_outs", "planned_parts", "settings", "steps")
+        for name in (
+            "close_out", "expiry", "first_refusals", "guards", "lease", "opt_outs", "planned_parts", "settings",
+            "steps", "two_tries",
+        )
     ),
 )  # fmt: skip
 #: Those of phones. Each executes nearly every line, so that a mutant is tested by all of them.

@@ -69,6 +69,34 @@ def test_of_two_valid_readings_the_first_is_sent_with_a_note(region: str, cell: 
     assert one_cell.read(cell, region).normal == number
 
 
+@pytest.mark.parametrize(
+    ("region", "cell"),
+    [
+        # Behind + stands a country code, 1, and no prefix: 119 is Cuba's own.
+        ("CU", "+1195351234567"),
+        # Behind 00 only a valid number of another country is sent; behind + a possible one is, too.
+        ("DE", "004670123456"),
+    ],
+)
+def test_what_is_no_number_is_dropped(region: str, cell: str) -> None:
+    """Both ways to read a cell agree."""
+    (found,) = phone_column.read(pl.Series([cell]), region).to_list()
+    assert (found["normal"], found["fault"]) == (None, "phone_impossible")
+    assert one_cell.read(cell, region).fault == "phone_impossible"
+
+
+def test_a_cell_is_read_alike_whatever_stands_beside_it() -> None:
+    """A column whose cells are written in several ways, or stand in several regions, gives each cell's own number."""
+    cells = ["4915123456789", "015123456789", "+4915123456789", "0049 151 23456789", "020 7946 0958", "46701934560"]
+    regions = ["DE", "DE", "FR", "DE", "GB", "DE"]
+    for first in range(len(cells)):
+        for count in range(1, len(cells) - first + 1):
+            chosen = slice(first, first + count)
+            found = phone_column.read(pl.Series(cells[chosen]), pl.Series(regions[chosen])).struct.field("normal")
+            expected = [one_cell.read(cell, region).normal for cell, region in zip(cells, regions, strict=True)]
+            assert found.to_list() == expected[chosen]
+
+
 def test_a_number_that_was_cut_off_is_dropped() -> None:
     """Neither the digits with their zero nor those without it are sent."""
     (found,) = phone_column.read(pl.Series(["020794609"]), "GB").to_list()
