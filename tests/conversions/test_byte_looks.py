@@ -1,0 +1,54 @@
+"""What a look at all bytes of a column at once decides is what a look at each cell decides."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import polars as pl
+import pytest
+
+from airflow_provider_tiktok_offline.conversions.identifiers import emails
+from airflow_provider_tiktok_offline.conversions.rules.optional_cells import breaks_pattern
+from airflow_provider_tiktok_offline.conversions.text.digests import from_hex, sha256
+
+
+def test_hex_becomes_the_bytes_that_it_stands_for() -> None:
+    """More of it than is decoded at a time, of several lengths, with nulls."""
+    dice = random.Random(1)
+    cells = [None if n % 7 == 0 else dice.randbytes(n % 5 * 8).hex() for n in range(20_000)]
+    cells.append("".join(f"{byte:02x}" for byte in range(256)))
+    decoded = pl.DataFrame({"cell": cells}, schema={"cell": pl.String}).select(from_hex(pl.col("cell"))).to_series()
+    assert decoded.to_list() == [None if cell is None else bytes.fromhex(cell) for cell in cells]
+
+
+def test_a_digest_is_null_where_there_is_nothing_to_hash() -> None:
+    found = pl.DataFrame({"cell": ["a", "", None, "+"]}).select(sha256(pl.col("cell"))).to_series().to_list()
+    assert found[0] is not None
+    assert found[1:] == [None, None, None]
+
+
+@pytest.mark.parametrize("name", ["state", "zip", "order_id", "product_id", "quantity"])
+def test_a_column_breaks_its_pattern_as_its_cells_do(name: str) -> None:
+    patterns = {
+        "state": r"([A-Z]{2})?",
+        "zip": r"([0-9]{5}([0-9]{4})?)?",
+        "order_id": r"[A-Za-z0-9_-]*",
+        "product_id": r"[A-Za-z0-9_-]*",
+        "quantity": r"([0-9]{1,9}(\.[0-9]{1,6})?)?",
+    }
+    dice = random.Random(2)
+    cells = ["".join(dice.choices("09AZaz_-. \u00e9", k=dice.randrange(12))) for _ in range(3000)]
+    cells += ["", "CA", "CAL", "C", "12345", "1234", "123456789", "1234567890", "1.5", "A-1_b"]
+    alone = [breaks_pattern(pl.Series([cell]), name)[0] for cell in cells]
+    assert alone == [re.fullmatch(patterns[name], cell) is None for cell in cells]
+    assert breaks_pattern(pl.Series(cells), name).to_list() == alone
+
+
+def test_addresses_are_read_alike_beside_others_and_alone() -> None:
+    """A column in which nothing is to be trimmed or lowered is read without doing so."""
+    cells = ["ann@example.com", "Ann@Example.com", " ann@example.com", "ann@example.com\t", "", "no address", "[x@y.de",
+             "@", "a@b.\u00c4", "\u00a0bea@example.org", "\u212aim@example.com"]  # fmt: skip
+    together = emails.read(pl.Series(cells)).to_list()
+    assert together == [emails.read(pl.Series([cell])).to_list()[0] for cell in cells]
+    assert together[:4] == [together[0]] * 4
