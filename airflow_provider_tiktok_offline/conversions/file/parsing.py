@@ -123,7 +123,8 @@ def screen(block: Block, delimiter: bytes) -> Screens:
         ascii=plain,
         edges=edges or not plain,
         control=low_bytes > block.count + returns + tabs,
-        markup=b"<" in data or b">" in data or b":/" in data,
+        # A colon is in every time: a slash is looked for first.
+        markup=b"<" in data or b">" in data or (b"/" in data and b":/" in data),
         returns=returns,
         unseen=not plain and any(start in data for start in _UNSEEN),
         marks=_may_have_marks(data, delimiter, edges=edges),
@@ -155,7 +156,7 @@ def parse(block: Block, columns: int, delimiter: bytes, row_characters: int, *, 
     simple = not (block.quoted or screens.control or stray_returns)
     if simple and not _has_long_line(block.data, row_characters):
         try:
-            frame = _read(block.data, columns, delimiter)
+            frame = _read(block.data, columns, delimiter, ascii_only=screens.ascii)
         except pa.ArrowInvalid:
             pass
         else:
@@ -186,7 +187,7 @@ def _has_blank_row(frame: pl.DataFrame, *, edges: bool) -> bool:
 
 
 def _read(
-    data: bytes, columns: int, delimiter: bytes, *, quoted: bool = False, line_breaks: bool = False
+    data: bytes, columns: int, delimiter: bytes, *, ascii_only: bool, quoted: bool = False, line_breaks: bool = False
 ) -> pl.DataFrame:
     names = [str(index) for index in range(columns)]
     if not data:
@@ -203,7 +204,7 @@ def _read(
             newlines_in_values=line_breaks,
         ),
         convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=True
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=not ascii_only
         ),
     )
     frame = pl.from_arrow(table)
@@ -260,6 +261,7 @@ class _OddBlock:
             self._text(replaced),
             self.columns,
             self.delimiter,
+            ascii_only=self.screens.ascii,
             quoted=self.block.quoted,
             line_breaks=bool(self.block.spans),
         )

@@ -304,18 +304,20 @@ class FileReader:
         if not end and not last and len(pending) > max(most, self._block_bytes) * 2:
             raise self._fault("binary_file", "a line without end.", "Check that this is a delimited file.")
         data = bytes(memoryview(pending)[:end])
-        if not last:
-            data = data[: _end_of_lines(data, _BLOCK_LINES)]
+        count = count_lines(data)
+        if not last and count > _BLOCK_LINES:
+            data, count = data[: _end_of_lines(data, _BLOCK_LINES)], _BLOCK_LINES
         quoted = b'"' in data
         spans: tuple[Span, ...] = ()
         if quoted:
             spans, open_at = resolve_spans(data, header.delimiter.encode(), header.width, most)
             if open_at is not None and not last:
                 data = data[:open_at]
+                count = count_lines(data)
         self._take_pending(len(pending) if last else len(data), ended_here=last and self._ended_here)
         if data:
             self._rows_digest.update(data)
-            block = Block(data, self._lines + 1, spans, quoted, count_lines(data))
+            block = Block(data, self._lines + 1, spans, quoted, count)
             self._lines += block.count
             if self._lines - header.line.number > self._limits.rows:
                 raise self._fault(
@@ -356,9 +358,7 @@ def _end_of_line(pending: bytearray, held_back: int) -> int:
 
 
 def _end_of_lines(data: bytes, most: int) -> int:
-    """Behind so many lines, or behind the last."""
-    if count_lines(data) <= most:
-        return len(data)
+    """Behind so many lines; there are more."""
     ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE)
     return int(ends[most - 1]) + 1
 

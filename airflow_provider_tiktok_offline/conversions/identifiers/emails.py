@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.identifiers.normalized import NormalizedCells, put_special
+from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
 
 #: Signs and a letter or digit, then anything but a blank: ``...@gmail.com`` is nobody's.
 _LOCAL = r"[!#$%&'*+/=?^_`{|}~-]*[a-z0-9][a-z0-9!#$%&'*+/=?^_`{|}~.-]*"
@@ -24,12 +25,13 @@ _BEHIND = ".,; "
 #: RFC 5321: octets of a local part, RFC 3696 (errata 1690): octets of an address.
 _MOST_LOCAL = 64
 _MOST = 254
+_SPACE, _DELETE, _LETTERS = 32, 127, 26
 
 
 def read(cells: pl.Series) -> pl.Series:
     """Read every cell; see :mod:`.identifiers` for the struct."""
     normalized = NormalizedCells(len(cells))
-    normal = cells.str.strip_chars().str.to_lowercase()
+    normal = cells if _is_plain_lower_case(cells) else cells.str.strip_chars().str.to_lowercase()
     # Up to 64 bytes no part can be too long, and neither can a label of the domain.
     plain = (normal.str.contains(_PLAIN) & (normal.str.len_bytes() <= _MOST_LOCAL)).fill_null(False)
     if plain.all():
@@ -46,6 +48,15 @@ def read(cells: pl.Series) -> pl.Series:
     normalized.put("warning", rows[address & (cut != rest).to_numpy()], "email_punctuation")
     normalized.put("fault", rows[left & ~address], "email_shape")
     return normalized.to_struct(cells.name)
+
+
+def _is_plain_lower_case(cells: pl.Series) -> bool:
+    """Whether no cell holds a blank, a capital letter or anything but ASCII: a look at all bytes at once."""
+    characters = buffers(cells)[3]
+    if not len(characters):
+        return True
+    capital = (characters - np.uint8(ord("A"))) < _LETTERS
+    return bool(characters.min() > _SPACE and characters.max() < _DELETE and not capital.any())
 
 
 def _is_address(addresses: pl.Series) -> pl.Series:

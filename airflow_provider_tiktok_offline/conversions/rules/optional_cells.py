@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from string import ascii_letters, ascii_uppercase, digits
 from zoneinfo import available_timezones
 
 import numpy as np
@@ -12,6 +13,7 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.rules.amounts import canonical_text
 from airflow_provider_tiktok_offline.conversions.rules.number_format import NumberFormat, read_numbers, rounded
+from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
 
 _MOST_STORE_CODE = 64
 _MOST_DECIMALS = 6
@@ -34,6 +36,30 @@ _PATTERNS = {
 }
 
 
+def _bytes_of(characters: str) -> npt.NDArray[np.bool_]:
+    allowed = np.zeros(256, dtype=bool)
+    allowed[list(characters.encode())] = True
+    return allowed
+
+
+def _lengths(*allowed: int) -> npt.NDArray[np.bool_]:
+    """Whether a cell of so many bytes may be; the last entry stands for all longer ones."""
+    fits = np.zeros(11, dtype=bool)
+    fits[list(allowed)] = True
+    return fits
+
+
+_OF_IDS = _bytes_of(ascii_letters + digits + "_-")
+#: Column -> the bytes and lengths of cells that surely fit its pattern; without lengths any will do.
+_SIMPLE: dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_] | None]] = {
+    "state": (_bytes_of(ascii_uppercase), _lengths(0, 2)),
+    "zip": (_bytes_of(digits), _lengths(0, 5, 9)),
+    "order_id": (_OF_IDS, None),
+    "product_id": (_OF_IDS, None),
+    "quantity": (_bytes_of(digits), _lengths(*range(10))),
+}
+
+
 @cache
 def time_zones() -> frozenset[str]:
     """Names of time zones."""
@@ -42,7 +68,21 @@ def time_zones() -> frozenset[str]:
 
 def breaks_pattern(cells: pl.Series, name: str) -> pl.Series:
     """Which cells are not as their column asks; blank cells are."""
+    if _all_simple(cells, name):
+        return pl.repeat(False, len(cells), eager=True)
     return ~cells.str.contains(_PATTERNS[name])
+
+
+def _all_simple(cells: pl.Series, name: str) -> bool:
+    """Whether a look at all bytes at once shows that every cell is as its column asks."""
+    simple = _SIMPLE.get(name)
+    if simple is None:
+        return False
+    allowed, lengths = simple
+    _, _, ends, characters = buffers(cells)
+    if not allowed[characters].all():
+        return False
+    return lengths is None or bool(lengths[np.minimum(np.diff(ends), len(lengths) - 1)].all())
 
 
 def plain_numbers(cells: pl.Series, odd: pl.Series, written: NumberFormat) -> pl.Series:
