@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -302,7 +303,13 @@ class Soak:
             thread.start()
         while disturbed and any(thread.is_alive() for thread in threads):
             self._disturb()
-            threads[0].join(self.random.uniform(0.1, 1.0))
+            # About as many disturbances as tries, however fast the machine is.
+            tried = self.figures.tries
+            until = time.monotonic() + self.random.uniform(2, 10)
+            while any(thread.is_alive() for thread in threads) and time.monotonic() < until:
+                if self.figures.tries > tried:
+                    break
+                threads[0].join(0.05)
         for thread in threads:
             thread.join()
         return left
@@ -319,7 +326,7 @@ class Soak:
                     return
                 if process is None:
                     process = self._start()
-                kill_after = chance.uniform(0.02, 1.5) if disturbed and chance.random() < 0.08 else None
+                kill_after = chance.uniform(0.02, 1.5) if disturbed and chance.random() < 0.12 else None
                 answer = _ask(process, {"name": job.name, "day": str(job.day), "now": now.isoformat()}, kill_after)
                 self.figures.tries += 1
                 if answer is None:

