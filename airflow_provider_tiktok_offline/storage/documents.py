@@ -43,6 +43,9 @@ def decode(content: bytes, where: str) -> Document:
     """
     try:
         document = json.loads(content)
+        if b"\\u" in content:
+            # Half a surrogate pair is no text.
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):

@@ -14,9 +14,11 @@ from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     FileMissingError,
+    LedgerDamagedError,
     StorageDeniedError,
     StorageUnavailableError,
 )
+from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.servers.gcs import gcs_server
@@ -228,3 +230,12 @@ def test_options_show_no_secret_in_their_repr() -> None:
     google = Connection(conn_id="g", extra={"keyfile_dict": '{"private_key": "hidden"}'})
     assert "idden" not in repr(s3_options("bucket", aws)) + repr(gcs_options("bucket", google))
     assert s3_options("bucket", aws).storage_options["aws_session_token"] == "hidden-too"
+
+
+@pytest.mark.parametrize(
+    "content", [b'{"a": "\\ud800"}', b"[" * 5000, b'{"a": ' + b"9" * 5000 + b"}", b"\xff", b"[]", b""]
+)
+def test_a_document_that_is_none_is_damage(content: bytes) -> None:
+    """Half a surrogate pair, endless depth, a number of 5,000 digits: one error of the package."""
+    with pytest.raises(LedgerDamagedError):
+        documents.decode(content, "claims.json")
