@@ -69,6 +69,7 @@ def configuration_reference() -> str:
         "replaced. In a directory the `defaults:` of `defaults.yaml` lie under those of each file.",
         "",
         "- `${VARIABLE}` and `${VARIABLE:-default}` are filled in from the environment; `$$` is a dollar sign.",
+        "  An advertiser's `name` is written out: it stands in every message.",
         "- Unknown keys, keys and names that are there twice, and ids given as numbers are errors. A broken entry is",
         "  reported with file, line, entry and key, and leaves the others.",
         "- Words are read as YAML 1.2 reads them: `NO` is Norway, `07:30` is a time.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, NoReturn
 
@@ -33,7 +34,7 @@ def guarded(command: Callable[[], object]) -> None:
         raise
     except TikTokOfflineError as error:
         if _debugging():
-            raise
+            _show_places(error)
         if error.exit_code == 0:
             warn(str(error))
             raise SystemExit(0) from None
@@ -43,10 +44,18 @@ def guarded(command: Callable[[], object]) -> None:
     except BaseException as error:
         # A panic in a native library is no Exception.
         if _debugging():
-            raise
+            _show_places(error)
+            _fail(f"unexpected {type(error).__name__}; its text is not shown, since it may hold a value.", UNUSABLE)
         _fail(
             f"unexpected {type(error).__name__}. Run it again as `tiktok-offline --debug ...` to see where.", UNUSABLE
         )
+
+
+def _show_places(error: BaseException) -> None:
+    """The traceback by its places: no text of a library, and no line of code."""
+    console = messages()
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        console.print(f"  {frame.f_code.co_filename}:{line} in {frame.f_code.co_name}")
 
 
 class Interrupted(BaseException):

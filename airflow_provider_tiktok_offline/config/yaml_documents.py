@@ -180,6 +180,11 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
     return document
 
 
+def _is_name(path: KeyPath) -> bool:
+    """Whether a path is that of an advertiser's name."""
+    return len(path) == 3 and path[0] == "advertisers" and path[2] == "name"
+
+
 class _Builder:
     def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
         self._document = document
@@ -243,6 +248,11 @@ class _Builder:
                 return None
 
     def _filled_in(self, node: yaml.Node, text: str, path: KeyPath) -> str:
+        if _is_name(path) and any(not match[1] for match in _REFERENCE.finditer(text)):
+            # It names the DAG, the state's folder and every message: what a variable holds would be shown there.
+            self._problem(node, path, "a name may not come from an environment variable: write it out")
+            return text
+
         def value(match: re.Match[str]) -> str:
             literal, name, default = match.groups()
             if literal:

@@ -78,6 +78,17 @@ def test_a_missing_variable_is_named(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("written", ["${SHOP}", "${SHOP:-acme}", "x${SHOP}", "&n ${SHOP}"])
+def test_a_name_comes_from_no_variable(tmp_path: Path, written: str) -> None:
+    """It names the DAG and stands in every message: what the variable holds is not shown, not even by a fault."""
+    text = "advertisers:" + ENTRY.replace("name: acme", f"name: {written}")
+    loaded = load_config(write(tmp_path, text), environ={"SHOP": "hidden-secret"})
+    assert not loaded.advertisers
+    [broken] = loaded.broken
+    assert "key name: a name may not come from an environment variable" in str(broken)
+    assert "hidden-secret" not in f"{loaded.broken}{broken}"
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
