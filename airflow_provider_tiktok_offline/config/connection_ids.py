@@ -21,6 +21,7 @@ def connection_ids(config: AdvertiserConfig) -> dict[str, str]:
     uris = {
         "state_uri": config.state_uri,
         "staging_uri": config.staging_uri,
+        "ledger.witness_uri": config.ledger.witness_uri,
         "source.path": config.source.path,
         "source.closed_dates": config.source.closed_dates if isinstance(config.source.closed_dates, str) else None,
         "suppression.uri": config.suppression.uri if config.suppression else None,

@@ -18,6 +18,7 @@ from airflow_provider_tiktok_offline.config.fields import (
     PathTemplate,
     PresetName,
     Region,
+    StoreUri,
     Strict,
     TimestampNotation,
     TimeZone,
@@ -269,6 +270,8 @@ class LedgerConfig(Strict):
         record_months: how many months the record of a delivery is kept.
         secret_conn_id: connection whose password is the ledger's secret (64 hex digits). Without it the secret is
             stored beside the ledger.
+        witness_uri: a place outside ``state_uri``, on other storage, that keeps the ledger's newest version, so that a
+            state put back from a backup is noticed. All entries of one event set need the same.
         heartbeat_seconds: how often a run renews its lease of a delivery.
         lease_seconds: after so many seconds without a renewal, another run may take the delivery over.
         staging_hours: staged parts of a run that never ended are deleted after so many hours.
@@ -277,6 +280,7 @@ class LedgerConfig(Strict):
     retention_days: Annotated[int, Field(ge=3, le=36_500)] = 90
     record_months: Annotated[int, Field(ge=1, le=1200)] = 25
     secret_conn_id: str | None = None
+    witness_uri: StoreUri | None = None
     heartbeat_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     lease_seconds: Annotated[int, Field(ge=2, le=86_400)] = 300
     staging_hours: Annotated[int, Field(ge=1, le=87_840)] = 72

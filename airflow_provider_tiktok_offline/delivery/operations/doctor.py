@@ -12,6 +12,7 @@ from airflow_provider_tiktok_offline.delivery.source.closed_days import closed_d
 from airflow_provider_tiktok_offline.delivery.source.find_file import folder_uri
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import load_suppression
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.second_witness import check_second_witness
 from airflow_provider_tiktok_offline.errors import ConfigError, LedgerMissingError, TikTokOfflineError
 
 if TYPE_CHECKING:
@@ -200,5 +201,15 @@ def _ledger(ctx: DeliveryContext) -> Iterator[Finding]:
         status: Status = "failed" if ctx.live else "warning"
         yield _finding("ledger", status, f"{error.what.rstrip('.')}.", error.todo or "")
         return
-    del ledger
-    yield _finding("ledger", "ok", f"of event set {ctx.config.event_set_id} can be read and is whole.")
+    newest = max((file.day for file in ledger.table.snapshot().files), default=None)
+    until = "it is empty" if newest is None else f"its newest rows are of {newest} (UTC)"
+    text = f"of event set {ctx.config.event_set_id} can be read and is whole; {until}"
+    if check_second_witness(ctx):
+        yield _finding("ledger", "ok", f"{text}, and it is not behind the second witness.")
+        return
+    yield _finding(
+        "ledger",
+        "ok",
+        f"{text}. A state put back from a backup can't be told from it without ledger.witness_uri.",
+        "" if newest is None or not ctx.live else "After a restore, compare that day with the last run in Airflow.",
+    )

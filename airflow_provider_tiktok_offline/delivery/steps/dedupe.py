@@ -9,6 +9,7 @@ from airflow_provider_tiktok_offline.delivery.events.planning import plan_events
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import resume
+from airflow_provider_tiktok_offline.delivery.state.second_witness import check_second_witness
 from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult
 
 
@@ -22,6 +23,7 @@ def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = Fals
     :param retry_refused: plan again what TikTok refused before.
     :returns: events and their values by verdict, and the numbers of the parts that have something to send.
     :raises GuardError: if a limit set before sending is breached.
+    :raises LedgerDamagedError: if the ledger is not what was last committed.
     :raises LedgerMissingError: in live mode, if the event set's ledger was never made.
     """
     state = resume(ctx, delivery_id)
@@ -29,6 +31,7 @@ def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = Fals
         return DedupeResult(delivery_id=delivery_id, closed=True)
     if ctx.live and ctx.config.route == "liveramp":
         recover_feed_files(ctx)
+    check_second_witness(ctx)
     events = open_events(ctx, delivery_id)
     with Lease(ctx, state):
         check_guards(ctx, state, events)

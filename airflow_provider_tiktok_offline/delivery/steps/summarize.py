@@ -23,6 +23,7 @@ from airflow_provider_tiktok_offline.delivery.state.delivery_summary import (
 )
 from airflow_provider_tiktok_offline.delivery.state.opted_out_events import forget_opted_out
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run, resume
+from airflow_provider_tiktok_offline.delivery.state.second_witness import advance_second_witness
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import (
     Breached,
@@ -117,6 +118,7 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
     if ctx.live and DedupeResult.of(state) is not None:
         # First: whatever can't be read below, what was sent is known to the ledger.
         settlement = ctx.ledger.settle(delivery_id)
+        advance_second_witness(ctx)
     report = read_report(ctx, delivery_id)
     summary = _summary(ctx, state, report, settlement)
     write_summary(ctx, summary)
