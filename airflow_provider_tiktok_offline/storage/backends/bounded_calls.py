@@ -31,19 +31,20 @@ def within(seconds: float, work: Callable[[], _T]) -> _T:
     :raises TimeoutError: if it takes longer than so many seconds.
     """
     results: list[_T] = []
-    errors: list[BaseException] = []
+    failure: BaseException | None = None
 
     def run() -> None:
+        nonlocal failure
         try:
             results.append(work())
-        except BaseException as error:  # handed on to who waits
-            errors.append(error)
+        except BaseException as error:
+            failure = error
 
     thread = threading.Thread(target=run, name="bounded-call", daemon=True)
     thread.start()
     thread.join(seconds)
-    if errors:
-        raise errors[0]
+    if failure is not None:
+        raise failure
     if not results:
         raise TimeoutError
     return results[0]
