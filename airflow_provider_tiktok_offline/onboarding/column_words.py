@@ -66,6 +66,7 @@ WORDS: dict[str, tuple[str, ...]] = {
         "receipt no", "receipt no.", "receipt id", "receipt", "transaction id", "transaction number",
         "transaction no", "invoice number", "invoice no", "invoice", "sale id", "ticket number", "belegnummer",
         "beleg-nr", "beleg nr", "beleg nr.", "belegnr", "bonnummer", "bon-nr", "bon nr", "bonnr", "rechnungsnummer",
+        "beleg", "bon", "kassenbon",
         "rechnungs-nr", "bestellnummer", "bestell-nr", "auftragsnummer", "auftrag", "transaktionsnummer",
         "vorgangsnummer", "numéro de commande", "n° commande", "no commande", "commande", "numéro de ticket",
         "n° ticket", "ticket", "número de pedido", "nº pedido", "pedido", "número de ticket", "factura",

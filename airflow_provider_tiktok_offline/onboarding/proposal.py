@@ -213,7 +213,8 @@ def _times(proposal: Proposal, targets: Targets) -> None:
     clocks = [name for name, _ in _named(targets, TIME)]
     shapes = [
         (name, whole, shape)
-        for name, whole in [*_named(targets, "transaction_timestamp"), *((name, False) for name in dates)]
+        # A column that is named after the time of day may hold the date as well.
+        for name, whole in [*_named(targets, "transaction_timestamp"), *((name, False) for name in (*dates, *clocks))]
         if (shape := cell_shapes.time_shape(sample.column(name), day_first=day_first)) is not None
     ]
     with_clock = [one for one in shapes if one[2].has_clock]

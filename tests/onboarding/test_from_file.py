@@ -36,6 +36,18 @@ def run(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+def test_a_column_named_after_the_time_of_day_may_hold_the_date(tmp_path: Path) -> None:
+    """A few cells that are no times don't hide it, and a bare word for a receipt names the order."""
+    path = tmp_path / "till.csv"
+    times = [f"{20 + number % 8}.11.2026 10:{number:02}:00" for number in range(59)] + ["31.13.2026 10:00:00"]
+    rows = "".join(f"a{n}@example.com;{at};1{n},50;B{n}\n" for n, at in enumerate(times))
+    path.write_text(f"Kunde;Zeit;Betrag;Bon\n{rows}")
+    proposal = propose(read_sample(path))
+    assert proposal.faults == []
+    assert proposal.notations == ("d.M.yyyy H:mm:ss",)
+    assert (proposal.name_of("transaction_timestamp"), proposal.name_of("order_id")) == ("Zeit", "Bon")
+
+
 @pytest.mark.parametrize("export", EXPORTS, ids=lambda export: export.name)
 def test_no_value_of_the_file_is_shown(export: Export, tmp_path: Path) -> None:
     """Column names are, cells are not."""
