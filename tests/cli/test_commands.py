@@ -111,6 +111,25 @@ def test_opt_out_lists_are_read_with_the_connections(cli: Cli) -> None:
     assert "parts of e-mail addresses: 1 (line 2)" in cli.error(*check, TIKTOK_ACCESS_TOKEN="x")
 
 
+def test_a_broken_calendar_of_closed_days_is_known_before_the_file_comes(cli: Cli) -> None:
+    """With file, entry and key; without ``--connections`` nothing is read."""
+    closed = cli.home / "closed.ics"
+    entry = {
+        "name": "corner",
+        "advertiser_id": "7",
+        "event_set_id": "8",
+        "source": {"path": "/in/sales.csv", "closed_dates": str(closed)},
+        "state_uri": str(cli.home / "state"),
+    }
+    (cli.home / "a.yaml").write_text(json.dumps({"advertisers": [entry]}))
+    check = ("config", "check", "a.yaml")
+    cli.done(*check)
+    missing = cli.error(*check, "--connections", TIKTOK_ACCESS_TOKEN="x")
+    assert f"{closed} (entry corner, key source.closed_dates): there is no such file" in missing
+    closed.write_text("BEGIN:VCALENDAR\nEND:VCALENDAR\n")
+    cli.done(*check, "--connections", TIKTOK_ACCESS_TOKEN="x")
+
+
 def test_every_fault_of_a_configuration_is_shown(cli: Cli) -> None:
     """One line each, with file, line, entry and key."""
     (cli.home / "a.yaml").write_text("advertisers:\n  - name: x\n    currencie: EUR\n    advertiser_id: 5\n")

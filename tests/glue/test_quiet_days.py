@@ -120,3 +120,17 @@ def test_a_fixed_name_waits_for_the_days_own_file(inbox: Inbox) -> None:
     sensor = ConversionFileSensor(task_id="wait", settings=inbox.settings(**changes), deferrable=True)
     with pytest.raises(TaskDeferred):
         sensor.execute(tomorrow.context())
+
+
+def test_a_calendar_file_says_which_days_are_closed(inbox: Inbox) -> None:
+    """It lies on the server beside the files, and is read when the task runs: a broken one stops the task."""
+    path = inbox.folder / "closed.ics"
+    path.write_text(
+        "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART;VALUE=DATE:20201121\nRRULE:FREQ=YEARLY\nEND:VEVENT\nEND:VCALENDAR\n"
+    )
+    changes: dict[str, Any] = {"closed_dates": f"sftp://sftp_shop@{path}"}
+    with pytest.raises(AirflowSkipException, match="No file is due on 2026-11-21"):
+        sense(inbox, **changes)
+    path.write_text("BEGIN:VCALENDAR\nBEGIN:VEVENT\n")
+    with pytest.raises(AirflowFailException, match=r"closed.ics \(entry shop, key source.closed_dates\): .* cut off"):
+        sense(inbox, **changes)
