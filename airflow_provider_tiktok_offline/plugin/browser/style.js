@@ -29,10 +29,10 @@ const STYLE = `
 .to-table td { padding: 10px 12px 10px 0; border-bottom: 1px solid ${colour("border")}; vertical-align: top; }
 .to-table .to-right { text-align: right; }
 .to-table tbody th { padding: 10px 12px 10px 0; vertical-align: top; white-space: nowrap; }
-.to-sums th:not(:first-child), .to-sums td { text-align: right; padding: 6px 0 6px 12px; white-space: nowrap; }
+.to-sums tbody th { padding: 6px 12px 6px 0; } .to-sums th:not(:first-child), .to-sums td { text-align: right; padding: 6px 0 6px 12px; white-space: nowrap; }
 .to-page em { font-style: italic; }
-.to-overview td.to-what { min-width: 220px; max-width: 340px; }
-.to-overview td.to-file { min-width: 200px; max-width: 260px; }
+.to-overview td.to-what { min-width: 200px; max-width: 340px; }
+.to-overview td.to-file { min-width: 226px; max-width: 270px; }
 .to-overview td.to-events { min-width: 130px; max-width: 200px; }
 .to-overview td.to-doctor { min-width: 96px; max-width: 170px; }
 .to-overview td.to-who { min-width: 130px; max-width: 240px; }
