@@ -159,6 +159,22 @@ def test_unconfirmed_events_are_told_before_their_time_is_over_and_after_it(worl
     assert "ledger resolve --advertiser corner_shop --assume-sent` or `--resend`" in facts["Next"]
 
 
+def test_small_counts_are_hidden_in_sentences_too(world: World) -> None:
+    """Why, what is open and what is breached name counts of rows and events; other numbers stay."""
+    world.init_ledger()
+    ctx = world.context(notifications=NOTIFIED)
+    world.simulator.control.add(Fault(kind="drop", taken=True, count=3))
+    with pytest.raises(OutcomeUnknownError):
+        world.deliver(world.drop(rows(1, 3)), ctx)
+    with pytest.raises(UnsettledError) as raised:
+        summarize_all(ctx)
+    assert "3 events unconfirmed" in str(raised.value)
+    facts = dict(notice(ctx, "failure", reason=f"{raised.value} 4 of 90 rows, 1 row, 12 events, 44 hours.").facts)
+    assert facts["Open"] == "fewer than 10 events unconfirmed"
+    assert "3 events" not in facts["Why"]
+    assert facts["Why"].endswith("fewer than 10 of 90 rows, fewer than 10 rows, 12 events, 44 hours.")
+
+
 def test_answered_events_are_no_doubt(world: World) -> None:
     """The upload was cleared in time: nobody is told."""
     world.init_ledger()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -125,7 +126,7 @@ def notice(
     if event == "stale":
         facts.append(("Expected", config.source.path if day is None else source_uri(config.source, day)))
     if reason is not None:
-        facts.append(("Why", reason))
+        facts.append(("Why", _without_small_counts(reason)))
     # The report task and a look at what is unconfirmed are not about the files of their own run.
     for delivery_id in () if event in ("report", "unconfirmed") else deliveries_of_run(ctx):
         facts += _delivery(ctx, delivery_id, places)
@@ -156,7 +157,7 @@ def _delivery(ctx: DeliveryContext, delivery_id: str, places: Places) -> Iterato
         if summary.values:
             yield "Values", _values(ctx, summary.values)
         if summary.open:
-            yield "Open", summary.open
+            yield "Open", _without_small_counts(summary.open)
     if report is not None:
         yield "Report", places.report(delivery_id) or ctx.uri(f"{ctx.folder(delivery_id)}/report.html")
 
@@ -171,7 +172,8 @@ def approval_facts(
     """
     guards = config.guards
     who = ", ".join(guards.approvers) or "everybody who may answer required actions of this DAG"
-    facts = [("Breached", "; ".join(one for words in breaches.values() for one in words)), ("Who may answer", who)]
+    breached = "; ".join(one for words in breaches.values() for one in words)
+    facts = [("Breached", _without_small_counts(breached)), ("Who may answer", who)]
     if guards.approval_hours is None:
         return [*facts, ("Until", "no time limit: the run, and the files of the days after it, wait for the answer")]
     until = now + timedelta(hours=guards.approval_hours)
@@ -211,6 +213,12 @@ def moment(at: datetime, config: AdvertiserConfig) -> str:
 
 def _count(count: int) -> str:
     return f"fewer than {_FEWEST_SHOWN}" if 0 < count < _FEWEST_SHOWN else f"{count:,}"
+
+
+def _without_small_counts(text: str) -> str:
+    """A sentence of an error or of a summary, whose counts of rows and events may be small."""
+    hidden = re.sub(r"(?<![\d.,-])[1-9](?= of [\d,]+ rows)", f"fewer than {_FEWEST_SHOWN}", text)
+    return re.sub(r"(?<![\d.,-])[1-9] (row|event)s?\b", rf"fewer than {_FEWEST_SHOWN} \1s", hidden)
 
 
 def _values(ctx: DeliveryContext, values: Values) -> str:
