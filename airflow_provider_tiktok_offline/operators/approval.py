@@ -97,7 +97,9 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         except HITLRejectException:
             # A retry would ask again.
             why = "Rejected" if event.get("responded_by_user") else "Nobody answered in time, which counts as rejected"
-            raise AirflowFailException(f"{why}: nothing is sent. Clear this task to be asked again.") from None
+            ended = f"{why}: nothing is sent. Clear this task to be asked again."
+            self.log.error("%s", ended)
+            raise AirflowFailException(ended) from None
         with task_errors():
             ctx = self.delivery_context(context)
             # What was shown was approved, whatever the files hold by now.

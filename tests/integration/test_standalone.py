@@ -8,12 +8,15 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from airflow_provider_tiktok_offline.cli.demo.recount import recount
 from airflow_provider_tiktok_offline.connections import Connection
 from tests.integration.shops import YESTERDAY, Shops
 from tests.servers.airflow import airflow_environment
@@ -33,7 +36,19 @@ pytestmark = [
 #: Beside the example DAGs' advertisers.
 MORE = (
     ("chain_{{ ds_nodash }}.csv", {"name": "chain_store", "schedule": "0 0 * * *", "start_date": "2026-01-01"}),
-    ("careful_{{ ds_nodash }}.csv", {"name": "careful_shop", "guards": {"max_events": 100, "on_breach": "approve"}}),
+    (
+        "careful_{{ ds_nodash }}.csv",
+        {
+            "name": "careful_shop",
+            "guards": {"max_events": 100, "on_breach": "approve"},
+            "notifications": {"webhook_conn_id": "web", "webhook_endpoint": "/asked"},
+        },
+    ),
+    (
+        "hasty_{{ ds_nodash }}.csv",
+        {"name": "hasty_shop", "guards": {"max_events": 100, "on_breach": "approve", "approval_hours": 0.002}},
+    ),
+    ("counted_{{ ds_nodash }}.csv", {"name": "counted_shop"}),
     (
         "late_{{ ds_nodash }}.csv",
         {
@@ -71,7 +86,7 @@ def _world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         )
         shutil.copy(Path(__file__).parent / "dags" / "late_feed.py", airflow.dags)
         with standalone(airflow, shops.environment()) as running:
-            for dag_id in ("tiktok_offline__careful_shop", "tiktok_offline_on_arrival", "late_feed"):
+            for dag_id in ("tiktok_offline__counted_shop", "tiktok_offline_on_arrival", "late_feed"):
                 wait_until(partial(running.knows, dag_id), dag_id)
             yield World(shops, running, web)
 
@@ -196,6 +211,15 @@ def test_a_person_approves_or_rejects(world: World, answer: str) -> None:
     assert "events, more than max_events 100" in question["body"]
     assert question["options"] == ["Approve", "Reject"]
     assert world.shops.api.times_received() == before
+    shown = advertiser_page(world, "careful_shop")
+    assert shown["state"]["key"] == "approval"
+    assert shown["state"]["reason"].startswith("300 events, more than max_events 100.")
+    assert shown["answer_until"] > shown["state"]["since"]
+    asked = {fact["name"]: fact["value"] for fact in world.web.at("/asked")[-1]["facts"]}
+    assert asked["File"] == str(file)
+    assert asked["Breached"] == "300 events, more than max_events 100"
+    assert asked["Approval"].partition("?")[0].endswith(f"/dags/{run[0]}/runs/{run[1]}/tasks/approve/required_actions")
+    assert file.name in world.api.page(asked["Report"])
     world.api.patch(place, {"chosen_options": [answer], "params_input": {}})
     if answer == "Approve":
         assert world.api.finished(*run) == "success"
@@ -204,6 +228,54 @@ def test_a_person_approves_or_rejects(world: World, answer: str) -> None:
         assert world.api.finished(*run) == "failed"
         assert world.api.task_state(*run, "approve") == "failed"
         assert world.shops.api.times_received() == before
+
+
+def test_nobody_answers_in_time(world: World) -> None:
+    """The file counts as rejected: nothing is sent, the run fails, and the log says why."""
+    day = YESTERDAY
+    world.shops.write(f"hasty_{day:%Y%m%d}.csv", seed=91)
+    before = world.shops.api.times_received()
+    run = world.start("hasty_shop", day.isoformat())
+    assert world.api.finished(*run) == "failed"
+    said = [sentence for _level, sentence in world.api.log(*run, "approve")]
+    assert any("Nobody answered in time" in sentence for sentence in said), said
+    assert world.shops.api.times_received() == before
+
+
+def advertiser_page(world: World, advertiser: str) -> dict[str, Any]:
+    """What the page in Airflow shows of an advertiser."""
+    shown: dict[str, Any] = json.loads(
+        world.api.page(f"/tiktok-offline-status/api/advertisers/tiktok_offline__{advertiser}")
+    )
+    return shown
+
+
+def test_the_page_shows_what_ledger_and_simulator_hold(world: World) -> None:
+    """Rows, events, values and refusals of two days, in the funnel and in the ninety days."""
+    days = [YESTERDAY - timedelta(days=back) for back in (17, 16)]
+    files = [world.shops.write(f"counted_{day:%Y%m%d}.csv", seed=95 + n, bad_ratio=0.02) for n, day in enumerate(days)]
+    before = world.shops.api.event_ids()
+    for day in days:
+        assert world.api.finished(*world.start("counted_shop", day.isoformat())) == "success"
+    counted = [recount(file, as_of=datetime.now(UTC)) for file in files]
+    received = world.shops.api.event_ids() - before
+    shown = advertiser_page(world, "counted_shop")
+    assert (shown["state"]["key"], shown["day"]) == ("delivered", days[-1].isoformat())
+    funnel = {step["name"]: step["count"] for step in shown["deliveries"][0]["funnel"]}
+    events = len(counted[1].events)
+    assert funnel == {"rows": 300, "valid": events, "new": events, "sent": events, "received": events}
+    history = shown["history"]
+    assert sum(history["events"]["accepted"]) == len(received) == sum(len(one.events) for one in counted)
+    place = (days[-1] - date.fromisoformat(history["first_day"])).days
+    assert history["events"]["accepted"][place - 1 : place + 1] == [len(one.events) for one in counted]
+    value = sum(Decimal(one) for one in history["value"]["USD"])
+    items = world.shops.api.items()
+    assert value == sum(Decimal(str(items[one]["properties"]["value"])) for one in received)
+    [ledger_sum] = [
+        one for one in world.shops.context("counted_shop").ledger.records.read().to_dicts()
+        if one["delivery_id"] == shown["delivery_id"]
+    ]  # fmt: skip
+    assert json.loads(ledger_sum["counts"])["events"] == {"accepted": events}
 
 
 def test_a_files_arrival_starts_the_dag_once(world: World) -> None:
