@@ -23,6 +23,8 @@ from airflow_provider_tiktok_offline.delivery.operations.notices import Notice
 from airflow_provider_tiktok_offline.delivery.state.advertiser_status import DeliveryStatus
 from airflow_provider_tiktok_offline.errors import ConfigError, FileMissingError, TikTokOfflineError
 from airflow_provider_tiktok_offline.glue import log_sentences
+from airflow_provider_tiktok_offline.liveramp.confirmation import confirmation
+from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord
 from airflow_provider_tiktok_offline.plain_text import one_line, plain_logger, slack
 from tests.conversions.test_html_report import REPORT
 
@@ -154,6 +156,29 @@ def test_notices(name: str) -> None:
     assert not {"<", ">"} & set(slack(notice.text))
     assert notice.html.count("<") == 16
     assert effects(notice.html) == []
+
+
+@settings(max_examples=30, deadline=None)
+@given(NAMES)
+def test_the_mail_to_liveramp(name: str) -> None:
+    """Its subject is one header, its body holds no tag of a name."""
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    record = DayRecord(
+        day="2026-11-22",
+        file_name=name,
+        uri=f"sftp://s@/uploads/{name}",
+        rows=1,
+        deliveries=("d-1",),
+        status="delivered",
+        holder="dag/run",
+        lease_until=now,
+        delivered_at=now,
+    )
+    mail = confirmation(record, feed=name)
+    assert effects(mail.subject) == []
+    assert effects(mail.text.replace("\n", "")) == []
+    assert effects(mail.html) == []
+    assert "<script" not in mail.html
 
 
 @settings(max_examples=30, deadline=None)

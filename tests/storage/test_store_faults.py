@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_tiktok_offline.clock import SystemClock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.delivery.operations.doctor import _server_check
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     StorageDeniedError,
@@ -205,6 +206,13 @@ def test_no_ledger_in_a_store_without_conditional_writes(store: S3Server, bucket
     with pytest.raises(StorageError, match="no conditional writes"):
         Ledger.init(objects, "7000", identity=identity, clock=SystemClock())
     assert store.keys(bucket) == []
+
+
+@pytest.mark.parametrize("verify", [False, "false", None, "/etc/authority.pem"])
+def test_doctor_warns_where_any_certificate_will_do(store: S3Server, verify: object) -> None:
+    """And only there."""
+    found = list(_server_check(store.connection(verify=verify)))
+    assert [one.status for one in found] == (["warning"] if str(verify).lower() == "false" else [])
 
 
 _ENTRY = {
