@@ -23,7 +23,6 @@ SAFE_ATTRIBUTES = frozenset({"errno", "strerror", "code", "start_mark", "problem
 LET_THROUGH = {
     "tiktok/answer_schemas.py": "of msgspec's words only names of this package's own fields are taken",
     "liveramp/encryption.py": "handed from one thread to another, and raised there as it is",
-    "storage/backends/bounded_calls.py": "handed from one thread to another, and raised there as it is",
     "simulator/control.py": "the simulator tells its own caller what is wrong with a request",
 }
 
