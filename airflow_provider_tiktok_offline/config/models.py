@@ -31,22 +31,24 @@ from airflow_provider_tiktok_offline.config.fields import (
     TimeZone,
     misfit,
 )
+from airflow_provider_tiktok_offline.config.file_sections import (
+    ConsentConfig,
+    ExtensionConfig,
+    FormatConfig,
+    LimitsConfig,
+    SourceConfig,
+    StoreConfig,
+    SuppressionConfig,
+)
 from airflow_provider_tiktok_offline.config.presets import optional_columns, with_preset
 from airflow_provider_tiktok_offline.config.privacy_warnings import privacy_warnings
 from airflow_provider_tiktok_offline.config.secret_values import secret_keys
 from airflow_provider_tiktok_offline.config.sections import (
-    ConsentConfig,
-    ExtensionConfig,
-    FormatConfig,
     GuardConfig,
     LedgerConfig,
-    LimitsConfig,
     LiveRampConfig,
     NotificationsConfig,
     ReportsConfig,
-    SourceConfig,
-    StoreConfig,
-    SuppressionConfig,
     UploadConfig,
 )
 from airflow_provider_tiktok_offline.config.task_timeouts import DEFAULT_HOURS, TaskHours, TaskKind

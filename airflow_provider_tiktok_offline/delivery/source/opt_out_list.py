@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_tiktok_offline import __version__
-from airflow_provider_tiktok_offline.config.sections import SuppressionConfig
+from airflow_provider_tiktok_offline.config.file_sections import SuppressionConfig
 from airflow_provider_tiktok_offline.conversions.report.report import percent
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
