@@ -129,7 +129,7 @@ class DeliveryTask:
 
     @contextmanager
     def showing_report(self, ctx: DeliveryContext, context: Context) -> Iterator[None]:
-        """Link the report of the run's (first) delivery when the block is through, or stopped over what is in it."""
+        """Link the report of the run's first live delivery when the block is through, or stopped over what is in it."""
         try:
             yield
         except (GateExceededError, UnsettledError):
@@ -141,7 +141,11 @@ class DeliveryTask:
         from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 
         try:
-            found = [f"{ctx.folder(delivery_id)}/report.html" for delivery_id in deliveries_of_run(ctx)]
+            ids = deliveries_of_run(ctx)
+            if len(ids) > 1:
+                # A run that was cleared after a dry run has the dry run's delivery, too.
+                ids.sort(key=lambda one: not (state := ctx.deliveries.find(one)) or not state.counts)
+            found = [f"{ctx.folder(delivery_id)}/report.html" for delivery_id in ids]
         except TikTokOfflineError as error:
             log.warning("There is no link to the report: %s", error)
             return

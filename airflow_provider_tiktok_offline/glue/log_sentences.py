@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.clock import Clock
     from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary
     from airflow_provider_tiktok_offline.delivery.state.step_results import (
+        ClosedBy,
         DedupeResult,
         DeliverResult,
         NormalizeHashResult,
         UploadPartResult,
         ValidateResult,
     )
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 _SIZES = ("bytes", "kB", "MB", "GB", "TB")
 _FEED_WORDS = {
@@ -118,8 +120,6 @@ def validated(result: ValidateResult, took: object) -> str:
     :param took: how long, in words.
     """
     name = file_name(result.uri)
-    if result.closed:
-        return f"{name} was delivered before (delivery {result.delivery_id}). There is nothing to do."
     classes = [
         f"{result.rows_valid:,} valid",
         f"{result.rows_rejected:,} rejected" + _share(result.rows_rejected, result.rows_total),
@@ -130,18 +130,28 @@ def validated(result: ValidateResult, took: object) -> str:
     return f"Checked {name}, {rows} in {took}: {_listed(classes)}. Report: {result.report_uri}"
 
 
+def delivered_already(state: DeliveryState, closed_by: ClosedBy | None) -> str:
+    """What a step says of a closed delivery: when it was closed, and by which run.
+
+    :param closed_by: who closed it; None if an older release did.
+    """
+    words = "delivered already" if state.counts else "handled already without counting (dry run or test)"
+    at = state.updated_at if closed_by is None else datetime.fromisoformat(closed_by.at)
+    run = "" if closed_by is None else f" by {closed_by.run}"
+    return (
+        f"{state.file_name} was {words}: on {at.astimezone(UTC):%Y-%m-%d at %H:%M} UTC{run} (delivery {state.id}). "
+        "There is nothing to do."
+    )
+
+
 def staged(result: NormalizeHashResult, took: object) -> str:
     """What normalizing and hashing gave."""
-    if result.closed:
-        return _closed(result.delivery_id)
     made = f"{number_of(result.events, 'event')}, {number_of(result.parts, 'part')}"
     return f"Hashed the rows of delivery {result.delivery_id} into {made}, in {took}."
 
 
 def planned(result: DedupeResult, took: object) -> str:
     """What the ledger says of a delivery's events."""
-    if result.closed:
-        return _closed(result.delivery_id)
     compared = number_of(sum(result.events.values()), "event")
     send = f"{number_of(len(result.parts), 'part')} to send" if result.parts else "nothing to send"
     said = events(result.events) or "none is new"
@@ -200,7 +210,3 @@ def _share(part: int, whole: int) -> str:
 
 def _listed(words: list[str]) -> str:
     return ", ".join(words)
-
-
-def _closed(delivery_id: str) -> str:
-    return f"Delivery {delivery_id} was closed before. There is nothing to do."

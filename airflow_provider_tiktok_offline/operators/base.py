@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import ConfigError, SkippedFileError
+from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.lineage import Traced
@@ -40,10 +41,12 @@ class PlannedPart(TypedDict):
     Attributes:
         delivery_id: the delivery.
         part: the part's number.
+        name: the part in the UI, as ``sales_20261127.csv, part 2 of 5``.
     """
 
     delivery_id: str
     part: int
+    name: NotRequired[str]
 
 
 class DeliveryOperator(BaseOperator, DeliveryTask, Traced):
@@ -51,6 +54,18 @@ class DeliveryOperator(BaseOperator, DeliveryTask, Traced):
 
     template_fields: Sequence[str] = ("config", "advertiser")
     ui_color = "#e8f4f3"
+
+    def say(self, ctx: DeliveryContext, delivery_id: str, sentence: str, *, closed: bool) -> None:
+        """Log what a step gave.
+
+        :param closed: the delivery was closed before; the log says when and by which run, instead of the sentence.
+        """
+        from airflow_provider_tiktok_offline.delivery.state.step_results import ClosedBy
+
+        if closed:
+            state = ctx.deliveries.get(delivery_id)
+            sentence = log_sentences.delivered_already(state, ClosedBy.of(state))
+        self.log.info("%s", sentence)
 
     @contextmanager
     def file_by_file(self, ctx: DeliveryContext, step: str, context: Context) -> Iterator[OneFile]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,10 @@ from airflow_provider_tiktok_offline.operators.base import (
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, ValidateResult
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 __all__ = ["DedupeOperator", "NormalizeHashOperator", "ValidateConversionFileOperator"]
 
@@ -69,6 +74,8 @@ class ValidateConversionFileOperator(DeliveryOperator):
             results: list[dict[str, object]] = []
             passed_over: list[str] = []
             release_all(ctx)
+            if _were_delivered(self.files):
+                results += [result.to_dict() for result in self._delivered_already(ctx)]
             with self.file_by_file(ctx, "validate", context) as one_file:
                 for file in stamps(self.files):
                     with one_file(file if isinstance(file, str) else str(file["uri"])):
@@ -80,12 +87,24 @@ class ValidateConversionFileOperator(DeliveryOperator):
                             self.log.warning("%s", error)
                             passed_over.append(str(error))
                             continue
-                        self.log.info("%s", log_sentences.validated(validated, watch))
+                        sentence = log_sentences.validated(validated, watch)
+                        self.say(ctx, validated.delivery_id, sentence, closed=validated.closed)
                         self.trace(read=[at(validated.uri)], written=[at(validated.report_uri)])
                         results.append(validated.to_dict())
         if passed_over and not results:
             raise AirflowSkipException(" ".join(passed_over))
         return {"deliveries": results}
+
+    def _delivered_already(self, ctx: DeliveryContext) -> Iterator[ValidateResult]:
+        """The deliveries that this run has closed before it was cleared: the tasks behind this one say so of each."""
+        from airflow_provider_tiktok_offline.delivery.state.runs import closed_deliveries_of_run
+        from airflow_provider_tiktok_offline.delivery.state.step_results import ValidateResult
+
+        for state in closed_deliveries_of_run(ctx):
+            validated = ValidateResult.of(state)
+            if validated is not None:
+                self.say(ctx, state.id, "", closed=True)
+                yield replace(validated, closed=True)
 
 
 class NormalizeHashOperator(DeliveriesOperator):
@@ -108,7 +127,7 @@ class NormalizeHashOperator(DeliveriesOperator):
                             continue
                         watch = log_sentences.Stopwatch(ctx.clock)
                         result = normalize_hash(ctx, delivery_id)
-                        self.log.info("%s", log_sentences.staged(result, watch))
+                        self.say(ctx, delivery_id, log_sentences.staged(result, watch), closed=result.closed)
                         results.append(result)
                         staged = [] if result.manifest_uri is None else [at(result.manifest_uri, result.events)]
                         self.trace(read=[at(uri)], written=staged)
@@ -118,7 +137,7 @@ class NormalizeHashOperator(DeliveriesOperator):
 class DedupeOperator(DeliveriesOperator):
     """Ask the ledger which events are new, claim them, and write the delivery's plan.
 
-    Returns the parts that hold something to send, as ``[{"delivery_id": ..., "part": 0}, ...]``: map
+    Returns the parts that hold something to send, as ``[{"delivery_id": ..., "part": 0, "name": ...}, ...]``: map
     :class:`~airflow_provider_tiktok_offline.operators.tiktok.TikTokUploadOperator` over it. The counts are
     the XCom ``counts``.
     """
@@ -128,6 +147,7 @@ class DedupeOperator(DeliveriesOperator):
 
         with self.step("dedupe", context) as ctx:
             results = []
+            parts: list[PlannedPart] = []
             with self.file_by_file(ctx, "dedupe", context) as one_file:
                 for given in self.delivery_ids():
                     with one_file(ctx.deliveries.get(given).uri):
@@ -136,10 +156,27 @@ class DedupeOperator(DeliveriesOperator):
                             continue
                         watch = log_sentences.Stopwatch(ctx.clock)
                         result = dedupe(ctx, delivery_id)
-                        self.log.info("%s", log_sentences.planned(result, watch))
+                        self.say(ctx, delivery_id, log_sentences.planned(result, watch), closed=result.closed)
                         results.append(result)
+                        parts += _named_parts(ctx.deliveries.get(delivery_id), result)
         context["ti"].xcom_push(key="counts", value=[result.to_dict() for result in results])
-        return [{"delivery_id": result.delivery_id, "part": part} for result in results for part in result.parts]
+        return parts
+
+
+def _named_parts(state: DeliveryState, planned: DedupeResult) -> Iterator[PlannedPart]:
+    """The parts of a plan that hold something to send, each with its name in the UI."""
+    from airflow_provider_tiktok_offline.delivery.state.step_results import NormalizeHashResult
+
+    staged = NormalizeHashResult.of(state)
+    of = max([part + 1 for part in planned.parts] + ([] if staged is None else [staged.parts]), default=0)
+    for part in planned.parts:
+        name = f"{state.file_name}, part {part + 1} of {of}"
+        yield {"delivery_id": planned.delivery_id, "part": part, "name": name}
+
+
+def _were_delivered(given: object) -> bool:
+    """Whether the sensor says that the day's files are delivered."""
+    return isinstance(given, Mapping) and bool(given.get("already_delivered"))
 
 
 def _day_of(given: object) -> date | None:

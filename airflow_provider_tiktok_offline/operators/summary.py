@@ -71,6 +71,8 @@ class DeliverySummaryOperator(DeliveryOperator):
             results = [summary.to_dict() for summary in summaries]
             for summary in summaries:
                 self.log.info("%s", log_sentences.summarized(summary))
+                if summary.already_closed:
+                    self.say(ctx, summary.delivery_id, "", closed=True)
                 count_delivery(ctx.config, summary)
                 reached = [event_set(ctx.config, summary.events.get("accepted", 0))]
                 self.trace(read=[at(summary.file)], written=reached if ctx.config.route == "tiktok" else [])

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["TikTokOfflineEventSetOperator", "TikTokUploadOperator"]
 
 
+#: The name in the UI of one mapped task; a part that was planned by an older release has none.
+_PART_NAME = "{{ task.part.get('name') or task.part['delivery_id'] ~ ' part ' ~ task.part['part'] }}"
+
+
 class TikTokUploadOperator(DeliveryOperator):
     """Send one part of a delivery's plan. Killed at any moment and run again, it sends what has no receipt yet.
 
@@ -48,7 +52,7 @@ class TikTokUploadOperator(DeliveryOperator):
         config: str | None = None,
         advertiser: str | None = None,
         settings: AdvertiserConfig | Mapping[str, object] | None = None,
-        map_index_template: str | None = "{{ task.part['delivery_id'] }} part {{ task.part['part'] }}",
+        map_index_template: str | None = _PART_NAME,
         **kwargs: Any,
     ) -> None:
         use_retry_policy(kwargs)
@@ -66,7 +70,7 @@ class TikTokUploadOperator(DeliveryOperator):
             result = upload(ctx, self.part["delivery_id"], int(self.part["part"]))
             staged = at(f"{ctx.config.staging}/{self.part['delivery_id']}/manifest.json")
             self.trace(read=[staged], written=[event_set(ctx.config, result.accepted)])
-            self.log.info("%s", log_sentences.uploaded(result, watch))
+            self.say(ctx, result.delivery_id, log_sentences.uploaded(result, watch), closed=result.closed)
         return result.to_dict()
 
     def on_kill(self) -> None:

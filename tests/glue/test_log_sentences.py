@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary, RowCounts
 from airflow_provider_tiktok_offline.delivery.state.step_results import (
+    ClosedBy,
     DedupeResult,
     DeliverResult,
     NormalizeHashResult,
@@ -16,6 +18,7 @@ from airflow_provider_tiktok_offline.delivery.state.step_results import (
     ValidateResult,
 )
 from airflow_provider_tiktok_offline.glue import log_sentences
+from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState, delivery_id
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 FILE = "sftp://shop@/out/sales_20261121.csv"
@@ -105,13 +108,21 @@ def test_steps_of_a_delivery() -> None:
     )
 
 
-def test_closed_deliveries_have_nothing_to_do() -> None:
-    """A step on a delivery that is closed says so."""
-    for sentence in (
-        log_sentences.staged(NormalizeHashResult(delivery_id="d1", closed=True), "0 s"),
-        log_sentences.planned(DedupeResult(delivery_id="d1", closed=True), "0 s"),
-    ):
-        assert sentence == "Delivery d1 was closed before. There is nothing to do."
+def test_closed_deliveries_name_when_and_by_whom() -> None:
+    """A step on a delivery that is closed says when it was delivered and by which run; an older release kept no run."""
+    at = datetime(2026, 11, 21, 6, 2, tzinfo=UTC)
+    state = DeliveryState(
+        id=delivery_id("shop", "ab"), advertiser="shop", route="tiktok", status="closed", holder=None, lease_until=None,
+        as_of=at, digest="ab", uri=FILE, file_name="sales_20261121.csv", size=9, opened_at=at, updated_at=at,
+    )  # fmt: skip
+    by = ClosedBy(run="tiktok_offline__shop/scheduled__2026-11-21", at="2026-11-21T06:03:00+00:00")
+    assert log_sentences.delivered_already(state, by) == (
+        "sales_20261121.csv was delivered already: on 2026-11-21 at 06:03 UTC by "
+        f"tiktok_offline__shop/scheduled__2026-11-21 (delivery {state.id}). There is nothing to do."
+    )
+    assert "already: on 2026-11-21 at 06:02 UTC (delivery" in log_sentences.delivered_already(state, None)
+    tried = replace(state, id="d-of-a-dry-run")
+    assert "was handled already without counting (dry run or test): on" in log_sentences.delivered_already(tried, by)
 
 
 def test_feed_files() -> None:

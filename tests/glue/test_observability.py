@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -153,3 +154,28 @@ def test_neither_says_anything_of_a_customer(airflow_world: AirflowWorld, file: 
     for line in file.read_text().splitlines()[1:]:
         email = line.partition(",")[0]
         assert "@" not in email or email not in said
+
+
+def test_a_cleared_run_says_that_it_was_delivered_already(
+    airflow_world: AirflowWorld, airflow: AirflowRunner, run: AirflowRun
+) -> None:
+    """Every task names when and by which run; upload's mapped task stays, with its name; nothing is sent again."""
+    received = airflow_world.api.times_received()
+    link = airflow_world.xcom(run.run_id, "validate", "_link_FileReportLink")
+    assert link
+    before = len(airflow.log.read_text())
+    again = airflow.clear(DAG_ID, run.run_id, "wait_for_file")
+    assert again.state == "success"
+    assert again.tasks == run.tasks
+    assert again.tasks["upload[0]"] == "success"
+    log = airflow.log.read_text()[before:]
+    words = f"{NAME}_{DAY:%Y%m%d}.csv was delivered already: on {datetime.now(UTC):%Y-%m-%d} at "
+    assert log.count(words) >= len(run.tasks) - 1
+    assert f" by {DAG_ID}/{run.run_id} (delivery " in log
+    assert airflow_world.xcom(run.run_id, "validate", "_link_FileReportLink") == link
+    assert airflow_world.api.times_received() == received
+    with sqlite3.connect(airflow_world.airflow.database) as database:
+        [[name]] = database.execute(
+            "select rendered_map_index from task_instance where run_id = ? and task_id = 'upload'", [run.run_id]
+        ).fetchall()
+    assert name == f"{NAME}_{DAY:%Y%m%d}.csv, part 1 of 1"

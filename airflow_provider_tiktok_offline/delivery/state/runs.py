@@ -47,6 +47,13 @@ def delivery_of_same_file(ctx: DeliveryContext, delivery_id: str) -> str:
     return of_file[-1] if of_file else delivery_id
 
 
+def closed_deliveries_of_run(ctx: DeliveryContext) -> list[DeliveryState]:
+    """The deliveries this run has worked on that are closed, live ones first."""
+    states = [ctx.deliveries.find(delivery_id) for delivery_id in deliveries_of_run(ctx)]
+    closed = [state for state in states if state is not None and state.status == "closed"]
+    return sorted(closed, key=lambda state: (not state.counts, state.id))
+
+
 def leave_replaced(ctx: DeliveryContext, delivery_id: str | None, uri: str) -> None:
     """Take the deliveries of what a file held before out of this run, where nothing of them was planned.
 

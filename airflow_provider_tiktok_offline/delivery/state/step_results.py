@@ -140,7 +140,7 @@ class DedupeResult(StepResult):
         closed: it was closed before, and nothing was planned.
         events: events by the ledger's verdict; ``would_send`` instead of ``new`` outside live mode.
         values: verdict -> currency -> sum.
-        parts: numbers of the parts that have something to send.
+        parts: numbers of the parts that have something to send; of a closed delivery those that had.
     """
 
     STEP: ClassVar[str] = "dedupe"
@@ -161,6 +161,7 @@ class UploadPartResult(StepResult):
         part: the part's number.
         accepted, refused, unconfirmed: events by TikTok's answer to this call.
         settled: events that had a definite answer before.
+        closed: the delivery was closed before, and nothing was sent.
     """
 
     STEP: ClassVar[str] = "test_events"
@@ -171,6 +172,7 @@ class UploadPartResult(StepResult):
     refused: int = 0
     unconfirmed: int = 0
     settled: int = 0
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +238,21 @@ class Breached(StepResult):
     STEP: ClassVar[str] = "breached"
 
     breaches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedBy(StepResult):
+    """Which run closed a delivery.
+
+    Attributes:
+        run: dag and run.
+        at: when, ISO 8601 in UTC.
+    """
+
+    STEP: ClassVar[str] = "closed_by"
+
+    run: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,14 +21,16 @@ def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = Fals
     where there is one, and write nothing to it.
 
     :param retry_refused: plan again what TikTok refused before.
-    :returns: events and their values by verdict, and the numbers of the parts that have something to send.
+    :returns: events and their values by verdict, and the numbers of the parts that have something to send; of a closed
+        delivery the parts that were planned, so that Airflow keeps the mapped tasks that sent them.
     :raises GuardError: if a limit set before sending is breached.
     :raises LedgerDamagedError: if the ledger is not what was last committed.
     :raises LedgerMissingError: in live mode, if the event set's ledger was never made.
     """
     state = resume(ctx, delivery_id)
     if state.status == "closed":
-        return DedupeResult(delivery_id=delivery_id, closed=True)
+        planned = DedupeResult.of(state)
+        return DedupeResult(delivery_id=delivery_id, closed=True, parts=() if planned is None else planned.parts)
     if ctx.live and ctx.config.route == "liveramp":
         recover_feed_files(ctx)
     check_second_witness(ctx)

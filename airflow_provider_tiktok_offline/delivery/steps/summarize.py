@@ -27,6 +27,7 @@ from airflow_provider_tiktok_offline.delivery.state.second_witness import advanc
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import (
     Breached,
+    ClosedBy,
     DedupeResult,
     DeliverResult,
     NormalizeHashResult,
@@ -132,7 +133,8 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
         request_ids = () if settlement is None else settlement.request_ids
         ctx.ledger.records.append({**_record(ctx, state, summary, request_ids), **_figures(report)})
     retain_source(ctx, state)
-    ctx.deliveries.save(state, status="closed")
+    by = ClosedBy(run=ctx.holder, at=ctx.clock.now().isoformat())
+    ctx.deliveries.save(state, status="closed", steps={by.STEP: by.to_document()})
     StagedParts(ctx.staging, delivery_id).clear()
     forget_opted_out(ctx, delivery_id)
     return summary

@@ -39,6 +39,9 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
     """
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
+    closed = ctx.deliveries.find(delivery_id)
+    if closed is not None and closed.status == "closed":
+        return UploadPartResult(delivery_id=delivery_id, part=part, closed=True)
     if ctx.config.mode == "dry_run":
         raise ConfigError(
             "nothing is uploaded in a dry run.",
@@ -47,7 +50,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
         )
     state = resume(ctx, delivery_id)
     if state.status == "closed":
-        return UploadPartResult(delivery_id=delivery_id, part=part)
+        return UploadPartResult(delivery_id=delivery_id, part=part, closed=True)
     parts = StagedParts(ctx.staging, delivery_id)
     frame = PreparedEvents.open(parts).read(part)
     people = later_opt_outs(ctx, parts)
