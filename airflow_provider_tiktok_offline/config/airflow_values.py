@@ -37,6 +37,9 @@ def _schedule(value: str) -> str:
 Schedule = Annotated[str, AfterValidator(_schedule)]
 Tag = Annotated[str, Field(min_length=1, max_length=100)]
 Owner = Annotated[str, Field(min_length=1, max_length=500)]
+#: What Airflow takes for a link: a page, or an address for mails.
+OwnerLink = Annotated[str, Field(pattern=r"^(https?://[^\s@]+|mailto:[^\s@]+@[^\s@]+)$", max_length=500)]
+DisplayName = Annotated[str, Field(min_length=1, max_length=200)]
 PoolName = Annotated[str, Field(min_length=1, max_length=256)]
 ActiveRuns = Annotated[int, Field(ge=1, le=100)]
 Retries = Annotated[int, Field(ge=0, le=100)]

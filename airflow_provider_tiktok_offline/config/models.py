@@ -11,7 +11,9 @@ from pydantic import Field, model_validator
 
 from airflow_provider_tiktok_offline.config.airflow_values import (
     ActiveRuns,
+    DisplayName,
     Owner,
+    OwnerLink,
     PoolName,
     Retries,
     RetryDelay,
@@ -105,9 +107,13 @@ class AdvertiserConfig(Strict):
         schedule: cron expression or preset of the DAG; null for none.
         start_date: the DAG's start date.
         cadence: how often a file is due.
+        display_name: the DAG's name in Airflow's UI; without it, made of the entry's name.
         owner: the DAG's owner.
+        owner_link: where the owner's name leads in Airflow's UI: an address of a page, or ``mailto:``.
         tags: further tags of the DAG, in addition to the factory's own.
         pool: Airflow pool of the upload tasks, so that several DAGs share one limit.
+        partitioned_asset: whether the asset's events have the file's day as partition key, as 2026-11-21 (Airflow 3.3).
+            They then start only DAGs with a partitioned schedule, and no other DAG that waits for the asset.
         max_active_runs: how many runs of the DAG may go on at once, as in a backfill of several days; no order is sent
             twice by it. Runs beyond it wait.
         retries: how often a failed task is retried.
@@ -189,9 +195,12 @@ class AdvertiserConfig(Strict):
     schedule: Schedule | None = "@daily"
     start_date: date = date(2026, 1, 1)
     cadence: Literal["daily", "weekly", "monthly"] = "daily"
+    display_name: DisplayName | None = None
     owner: Owner = "airflow"
+    owner_link: OwnerLink | None = None
     tags: tuple[Tag, ...] = ()
     pool: PoolName | None = None
+    partitioned_asset: bool = False
     max_active_runs: ActiveRuns = 1
     retries: Retries = 3
     execution_timeout_hours: dict[TaskKind, TaskHours] = Field(default_factory=dict)

@@ -12,6 +12,8 @@ from airflow.providers.common.compat.sdk import Asset, conf
 from airflow.sdk import timezone
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig, ReportsConfig
+from airflow_provider_tiktok_offline.dag_factory.texts import delivery_doc, report_doc
+from airflow_provider_tiktok_offline.delivery.sequences import STEPS
 from airflow_provider_tiktok_offline.notifications.delivery import (
     ApprovalNotifier,
     DeliveryFailedNotifier,
@@ -26,12 +28,17 @@ from airflow_provider_tiktok_offline.notifications.liveramp import LiveRampConfi
 from airflow_provider_tiktok_offline.timetables import data_intervals
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from airflow_provider_tiktok_offline.config.task_timeouts import TaskKind
 
-#: Of the DAG's id and of its asset's name, before the advertiser's.
+#: Of the DAG's id, before the advertiser's name.
 PREFIX = "tiktok_offline__"
 #: Of the id of the DAG that reads TikTok's report.
 REPORT_PREFIX = "tiktok_offline_report__"
+#: Of the name of the asset that a delivery updates, and the group of these assets.
+ASSET_PREFIX = "offline_conversions__"
+ASSET_GROUP = "tiktok-offline"
 _TAGS = ("tiktok", "offline-conversions")
 #: Each wait is twice the one before: a switch in Airflow 3.1, a factor since.
 _DOUBLED = True if airflow_version.startswith("3.1.") else 2.0
@@ -49,7 +56,10 @@ def dag_options(config: AdvertiserConfig) -> dict[str, Any]:
         "start_date": _start(config.start_date, config.zone),
         "catchup": False,
         "max_active_runs": config.max_active_runs,
-        "tags": [*_TAGS, config.route, config.mode, *config.tags],
+        "tags": [*_TAGS, f"route:{config.route}", f"mode:{config.mode}", *config.tags],
+        "dag_display_name": config.display_name or f"{config.name}: offline conversions",
+        "doc_md": delivery_doc(config.name, STEPS[config.route]),
+        "owner_links": {} if config.owner_link is None else {config.owner: config.owner_link},
         **_deployment_options(),
     }
 
@@ -62,6 +72,8 @@ def report_dag_options(config: AdvertiserConfig, reports: ReportsConfig) -> dict
         "schedule": _timetable(reports.schedule, config.time_zone),
         "max_active_runs": 1,
         "tags": [*_TAGS, "report", *config.tags],
+        "dag_display_name": f"{config.display_name or config.name}: TikTok's report",
+        "doc_md": report_doc(config.name),
     }
 
 
@@ -110,7 +122,8 @@ def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
         "deliver": {"on_success_callback": confirmation, "on_failure_callback": gate},
         "summary": {
             # Without a URI of its own: for one, Airflow would load every provider at each parse.
-            "outlets": [Asset(PREFIX + config.name)],
+            "outlets": [_asset(config)],
+            "partitioned": config.partitioned_asset,
             "on_success_callback": [DeliverySucceededNotifier(settings=config)] if "success" in events else [],
             "on_failure_callback": [DeliveryFailedNotifier(settings=config)] if "failure" in events else [],
         },
@@ -137,6 +150,12 @@ def _unconfirmed(config: AdvertiserConfig) -> list[UnconfirmedNotifier]:
 def time_limit(config: AdvertiserConfig, task: str) -> dict[str, Any]:
     """After how long a task is ended and tried again: one that runs longer hangs."""
     return {"execution_timeout": config.execution_timeout(cast("TaskKind", task))}
+
+
+def _asset(config: AdvertiserConfig) -> Asset:
+    """What a delivery updates: DAGs downstream wait for it."""
+    about: dict[str, JsonValue] = {"advertiser": config.name, "route": config.route, "mode": config.mode}
+    return Asset(ASSET_PREFIX + config.name, group=ASSET_GROUP, extra=about)
 
 
 @cache

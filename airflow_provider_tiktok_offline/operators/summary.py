@@ -14,6 +14,7 @@ from airflow_provider_tiktok_offline.conversions.report.report import number_of
 from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary, RowCounts
 from airflow_provider_tiktok_offline.errors import UnsettledError
 from airflow_provider_tiktok_offline.glue import log_sentences
+from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.lineage import at, event_set
 from airflow_provider_tiktok_offline.glue.metrics import count_delivery
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
@@ -38,6 +39,8 @@ class DeliverySummaryOperator(DeliveryOperator):
     Returns ``{"deliveries": [...]}``, one result a delivery with its counts; each asset in ``outlets`` gets an
     event with the same counts, and with ``sent``: a run that sent nothing says so.
 
+    :param partitioned: the assets' events have the file's day as partition key, where Airflow has partitions (3.3).
+        Such events start only DAGs with a partitioned schedule.
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
     :param advertiser: the entry's name. (templated)
     :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
@@ -51,12 +54,14 @@ class DeliverySummaryOperator(DeliveryOperator):
         config: str | None = None,
         advertiser: str | None = None,
         settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        partitioned: bool = False,
         trigger_rule: str = TriggerRule.ALL_DONE,
         **kwargs: Any,
     ) -> None:
         use_retry_policy(kwargs)
         super().__init__(trigger_rule=trigger_rule, **kwargs)
         self.name_advertiser(config, advertiser, settings)
+        self.partitioned = partitioned
 
     def execute(self, context: Context) -> dict[str, object]:
         from airflow_provider_tiktok_offline.delivery.state.held_back import held_back
@@ -91,7 +96,10 @@ class DeliverySummaryOperator(DeliveryOperator):
         if not results:
             raise AirflowSkipException("No file, nothing to close.")
         for asset in self.outlets:
-            context["outlet_events"][asset].extra = asset_event(summaries, ctx.holder)
+            event = context["outlet_events"][asset]
+            event.extra = asset_event(summaries, ctx.holder)
+            if self.partitioned and hasattr(event, "add_partitions"):  # Airflow 3.3
+                event.add_partitions(file_day(ctx.config, context).isoformat())
         return {"deliveries": results}
 
     def _failed_before(self, context: Context) -> dict[str, bool]:

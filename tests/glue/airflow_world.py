@@ -102,6 +102,7 @@ class AirflowWorld:
                 }
             },
             "guarded_shop": {"guards": {"max_events": 30}},
+            "measured_shop": {"partitioned_asset": True},
             "fed_shop": {
                 "route": "liveramp",
                 "event_set_id": "7000000000000000202",

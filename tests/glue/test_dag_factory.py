@@ -107,11 +107,35 @@ def test_settings_become_the_dags_own(parse: Parse) -> None:
     assert dag["timetable"]["__var"] == {"expression": "0 6 * * *", "timezone": "Europe/Berlin"}
     assert dag["max_active_runs"] == 4
     assert bag.dags["tiktok_offline__shop"].catchup is False
-    assert {"eu", "tiktok", "dry_run"} <= set(dag["tags"])
+    assert set(dag["tags"]) == {"eu", "tiktok", "offline-conversions", "route:tiktok", "mode:dry_run"}
     tasks = {task["__var"]["task_id"]: task["__var"] for task in dag["tasks"]}
     assert all(task.get("retries", 5) == 5 for task in tasks.values())
     assert tasks["upload"]["partial_kwargs"]["pool"] == "tiktok"
     assert "pool" not in tasks["validate"]
+
+
+def test_what_a_dag_is_called_and_says(parse: Parse) -> None:
+    """A name for people, a page on what to do when a task fails, and the owner's link."""
+    feed = {"route": "liveramp", "liveramp": {"destination": "sftp://liveramp@/uploads"}}
+    bag, serialised, errors = parse(
+        advertiser("plain"),
+        advertiser("named", display_name="Ana's shop", owner="ana", owner_link="mailto:ana@shop.example", **feed),
+    )
+    assert not errors
+    plain, named = (bag.dags[f"tiktok_offline__{name}"] for name in ("plain", "named"))
+    assert (plain.dag_display_name, named.dag_display_name) == ("plain: offline conversions", "Ana's shop")
+    assert serialised["tiktok_offline__named"]["owner_links"] == {"ana": "mailto:ana@shop.example"}
+    for dag in (plain, named):
+        rows = re.findall(r"^\| `(\w+)` \|", dag.doc_md or "", re.MULTILINE)
+        assert rows == list(dag.task_dict)
+
+
+def test_the_asset_has_a_name_and_a_group_of_its_own(parse: Parse) -> None:
+    """DAGs downstream wait for it by name; its extra says whose it is."""
+    bag, _, _ = parse(advertiser("shop", mode="live"))
+    [asset] = bag.dags["tiktok_offline__shop"].task_dict["summary"].outlets
+    assert (asset.name, asset.group) == ("offline_conversions__shop", "tiktok-offline")
+    assert asset.extra == {"advertiser": "shop", "route": "tiktok", "mode": "live"}
 
 
 def test_what_airflow_stores_of_a_dag_holds_no_setting(parse: Parse) -> None:

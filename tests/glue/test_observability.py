@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time.context import OutletEventAccessor
 
 from tests.glue.airflow_world import AirflowWorld
 from tests.plugin.test_status_page import ask
@@ -154,6 +155,24 @@ def test_neither_says_anything_of_a_customer(airflow_world: AirflowWorld, file: 
     for line in file.read_text().splitlines()[1:]:
         email = line.partition(",")[0]
         assert "@" not in email or email not in said
+
+
+def test_the_asset_event_says_what_was_delivered(airflow_world: AirflowWorld, run: AirflowRun) -> None:
+    """Counts in its extra, and the file's day as its partition key where Airflow has partitions of events."""
+    with sqlite3.connect(airflow_world.airflow.database) as database:
+        database.row_factory = sqlite3.Row
+        query = (
+            "select asset_event.*, asset.name as asset, asset.`group` as grouped, asset.extra as about from asset_event"
+            " join asset on asset.id = asset_id where source_dag_id = ? and source_run_id = ?"
+        )
+        events = database.execute(query, [DAG_ID, run.run_id]).fetchall()
+    first = events[0]
+    assert (first["asset"], first["grouped"]) == (f"offline_conversions__{NAME}", "tiktok-offline")
+    assert json.loads(first["about"]) == {"advertiser": NAME, "route": "tiktok", "mode": "live"}
+    [delivered] = json.loads(first["extra"])["deliveries"]
+    assert delivered["events"] == {"accepted": 300}
+    if hasattr(OutletEventAccessor, "add_partitions"):
+        assert first["partition_key"] == DAY.isoformat()
 
 
 def test_a_cleared_run_says_that_it_was_delivered_already(

@@ -1,0 +1,52 @@
+"""What Airflow's UI says of an advertiser's DAGs.
+
+No setting but name and route enters, so that a changed one makes no new version of a DAG.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+_TASKS = {
+    "wait_for_file": (
+        "waits for the day's complete file",
+        "no file came in time: have it exported, clear the task",
+    ),
+    "validate": (
+        "checks every row and writes the report",
+        "open the task's report; correct the file, clear the task",
+    ),
+    "normalize_hash": ("hashes the valid rows into parts without plaintext", "clear the task"),
+    "approve": ("asks a person about a breached guard", "it was rejected, and nothing was sent"),
+    "dedupe": (
+        "asks the ledger which events are new",
+        "a guard was breached, or there is no ledger: see its log",
+    ),
+    "upload": ("sends the parts to TikTok", "clear the task; what was received is not sent again"),
+    "deliver": ("writes the feed file for LiveRamp", "clear the task; a file that is there is not sent again"),
+    "summary": (
+        "settles the delivery and publishes the report",
+        "its log names the task that failed, or what is left to do",
+    ),
+}
+
+
+@cache
+def delivery_doc(name: str, steps: tuple[str, ...]) -> str:
+    """The description of an advertiser's DAG, as Markdown.
+
+    :param steps: its tasks after the wait, in order.
+    """
+    lines = [
+        f"Delivers the conversion files of **{name}**, each transaction once. Any task can be cleared at any time.",
+        "",
+        "| task | what it does | if it fails |",
+        "|---|---|---|",
+        *(f"| `{task}` | {_TASKS[task][0]} | {_TASKS[task][1]} |" for task in ("wait_for_file", *steps)),
+    ]
+    return "\n".join(lines)
+
+
+def report_doc(name: str) -> str:
+    """The description of the DAG that reads TikTok's report, as Markdown."""
+    return f"Reads what TikTok attributed to the ads of **{name}** into the table `attribution`. It sends nothing."
