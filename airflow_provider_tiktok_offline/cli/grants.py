@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,11 @@ def show_findings(findings: Iterable[Finding]) -> None:
     console = output()
     for finding in findings:
         console.print(Text.assemble((f"{finding.status:8}", colours[finding.status]), str(finding)))
+
+
+def findings_document(findings: Iterable[Finding]) -> list[dict[str, str]]:
+    """The findings, as JSON has them."""
+    return [asdict(finding) for finding in findings]
 
 
 def show_advertisers(client: TikTokClient, developer_app: App) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from datetime import date
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
@@ -73,6 +75,20 @@ def print_lines(lines: Iterable[str]) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def print_json(value: object) -> None:
+    """Print a result as JSON: bytes as hex digits, times in ISO 8601."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_json_form) + "\n")
+
+
+def _json_form(value: object) -> str:
+    match value:
+        case bytes():
+            return value.hex()
+        case date():
+            return value.isoformat()
+    return str(value)
 
 
 def output(*, markup: bool = False) -> Console:

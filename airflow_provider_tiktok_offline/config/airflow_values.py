@@ -28,6 +28,20 @@ def _ticks(expression: str) -> bool:
     return True
 
 
+def ticks(expression: str, now: datetime) -> tuple[datetime, datetime]:
+    """Start and end of the data interval that ends next: the run for it is due at its end.
+
+    :param expression: a cron expression or preset.
+    :param now: in the schedule's time zone.
+    """
+    from croniter import croniter
+
+    times = croniter(_PRESETS.get(expression, expression), now)
+    end: datetime = times.get_next(datetime)
+    start: datetime = times.get_prev(datetime)
+    return start, end
+
+
 def _schedule(value: str) -> str:
     if not _ticks(value):
         raise ValueError("is no cron expression (minute hour day month weekday), no preset as @daily, or never comes")

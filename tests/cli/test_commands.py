@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import jsonschema
@@ -16,6 +17,8 @@ import pytest
 import typer.main
 
 from airflow_provider_tiktok_offline.cli.app import app
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.config.shared_event_sets import conflicts
 from airflow_provider_tiktok_offline.simulator.client import Control
 from tests.cli.conftest import Cli
 from tests.servers.simulator import RunningSimulator
@@ -47,6 +50,31 @@ def test_every_command_says_what_it_does(path: tuple[str, ...]) -> None:
     if not hasattr(command, "commands"):
         assert f"$ tiktok-offline {' '.join(path)}" in command.epilog
         assert all(one.help for one in command.params if one.param_type_name == "option")
+
+
+#: Commands that tell what they found: each has ``--json``.
+REPORTING = {
+    "auth check", "backtest", "config check", "doctor", "event-sets list", "ledger audit", "ledger compact",
+    "ledger expire", "ledger files", "ledger show", "ledger status", "liveramp check", "liveramp deliver",
+    "liveramp files", "prepare", "report", "status", "upload", "validate",
+}  # fmt: skip
+#: Commands that ask a person, change one thing, write a file, or print JSON in any case.
+OTHERS = {
+    "auth login", "auth revoke", "config from-file", "config init", "config schema", "demo", "event-sets auto-tracking",
+    "event-sets create", "event-sets delete", "event-sets rename", "events", "ledger acknowledge", "ledger adopt",
+    "ledger break-lease", "ledger export", "ledger init", "ledger mark-erroneous", "ledger rebuild", "ledger reopen",
+    "ledger resolve", "ledger switch-route", "liveramp accept", "liveramp sample", "liveramp write", "offboard",
+    "sample", "simulator", "template",
+}  # fmt: skip
+
+
+def test_every_command_that_reports_speaks_json() -> None:
+    """A command that is added has to be on one of the lists."""
+    root = typer.main.get_command(app)
+    leaves = {" ".join(path): _leaf(root, path) for path in COMMANDS if not hasattr(_leaf(root, path), "commands")}
+    assert leaves.keys() == REPORTING | OTHERS
+    with_json = {name for name, command in leaves.items() if any("--json" in one.opts for one in command.params)}
+    assert with_json == REPORTING
 
 
 def test_help_is_quick(cli: Cli) -> None:
@@ -137,6 +165,55 @@ def test_every_fault_of_a_configuration_is_shown(cli: Cli) -> None:
     assert result.returncode == 2
     assert "error: a.yaml:4, entry x, key advertiser_id: must be a string of digits" in result.stderr
     assert "error: a.yaml:3, entry x, key currencie: unknown key; did you mean currency?" in result.stderr
+
+
+def test_what_a_run_will_do_is_shown(cli: Cli) -> None:
+    """When it is due in the advertiser's time zone, for which day, and the path with that day in it."""
+    source = {"conn_id": "sftp_shop", "path": "/out/sales_{{ ds_nodash }}.csv"}
+    entry = {"name": "corner", "advertiser_id": "7", "event_set_id": "8", "state_uri": "/state", "source": source}
+    weekly = {**entry, "name": "weekly", "event_set_id": "9", "schedule": "0 6 * * mon", "time_zone": "Europe/Berlin"}
+    unscheduled = {**entry, "name": "never", "event_set_id": "10", "schedule": None, "source": {"path": "/in/now.csv"}}
+    (cli.home / "a.yaml").write_text(json.dumps({"advertisers": [entry, weekly, unscheduled]}))
+    told = json.loads(cli.done("config", "check", "a.yaml", "--json"))
+    assert told["faults"] == []
+    daily, monday, never = told["advertisers"]
+    today = datetime.now(UTC).date()
+    assert daily["day"] in {today.isoformat(), (today - timedelta(days=1)).isoformat()}
+    assert daily["looks_for"] == f"sftp://sftp_shop@/out/sales_{daily['day'].replace('-', '')}.csv"
+    due = datetime.fromisoformat(monday["at"])
+    assert (due.weekday(), due.hour, due > datetime.now(UTC)) == (0, 6, True)
+    assert due.utcoffset() in (timedelta(hours=1), timedelta(hours=2))
+    assert date.fromisoformat(monday["day"]) == due.date() - timedelta(days=7)
+    assert (never["at"], never["looks_for"]) == (None, "/in/now.csv")
+
+
+def test_advertisers_of_one_event_set_must_agree() -> None:
+    """On what their ledger keeps once for both; between two live ones a difference stops a run, so it is a fault."""
+    base = {"advertiser_id": "7", "event_set_id": "8", "state_uri": "/state", "source": {"path": "/in/{{ ds }}.csv"}}
+    entries = [
+        {"name": "first", "mode": "live", "event_map": {"Sale": "Purchase"}, **base},
+        {"name": "alike", "mode": "live", "event_map": {"Bestellung": "Purchase"}, "lookback_days": 7, **base},
+        {"name": "other", "mode": "live", "event_map": {"Sale": "Subscribe"}, "basket": "order", **base},
+        {"name": "tried", **base, "state_uri": "/elsewhere", "ledger": {"secret_conn_id": "ledger"}},
+        {"name": "alone", **base, "event_set_id": "9", "basket": "order"},
+    ]
+    found = conflicts(AdvertiserConfig.model_validate(entry) for entry in entries)
+    assert {(one.advertiser, one.other, one.key, one.serious) for one in found} == {
+        ("other", "first", "basket", True),
+        ("other", "first", "event_map", True),
+        ("tried", "first", "state_uri", False),
+        ("tried", "first", "ledger.secret_conn_id", False),
+    }
+
+
+def test_such_a_difference_is_a_fault_of_the_check(cli: Cli) -> None:
+    """With both entries and the setting; it is not found only when a run stops at night."""
+    base = {"advertiser_id": "7", "event_set_id": "8", "state_uri": "/state", "source": {"path": "/in/{{ ds }}.csv"}}
+    entries = [{"name": "one", "mode": "live", **base}, {"name": "two", "mode": "live", "basket": "order", **base}]
+    (cli.home / "a.yaml").write_text(json.dumps({"advertisers": entries}))
+    said = cli("config", "check", "a.yaml")
+    assert said.returncode == 2
+    assert "entry two, key basket: differs from entry one, which has the same event set" in said.stderr
 
 
 def test_the_schema_is_printed(cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -115,12 +116,21 @@ def test_a_missing_pool_is_a_fault(environment: Mapping[str, str], tmp_path: Pat
 def test_doctor_looks_for_pools(tmp_path: Path) -> None:
     """Doctor has a finding for each pool that is named; without an Airflow it says that it could not look."""
     ran = subprocess.run(
-        [COMMAND, "doctor", "--config", write_config(tmp_path)],
+        [COMMAND, "doctor", "--config", write_config(tmp_path), "--json"],
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
     )
-    found = [line for line in ran.stdout.splitlines() if line.partition(" ")[2].lstrip().startswith("pool: ")]
-    assert [line.split()[:3] for line in found] == [["warning", "pool:", "default_pool"], ["warning", "pool:", "lost"]]
-    assert "no Airflow is configured on this machine" in found[0]
+    told = json.loads(ran.stdout)
+    pools = {
+        name: (one["status"], one["text"])
+        for name, findings in told["advertisers"].items()
+        for one in findings
+        if one["subject"] == "pool"
+    }
+    assert pools.keys() == {"with_pool", "lost_pool"}
+    assert pools["lost_pool"] == ("warning", "lost was not looked up: no Airflow is configured on this machine.")
+    assert told["faults"] == sum(
+        one["status"] == "failed" for findings in told["advertisers"].values() for one in findings
+    )

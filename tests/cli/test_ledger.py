@@ -45,12 +45,13 @@ def test_a_delivery_can_be_looked_at_from_every_side(cli: Cli, tiktok: RunningSi
     assert _status(cli)["events"] == {"accepted": 30}
     assert "accepted 30" in cli.done("ledger", "status", *ENTRY)
     (delivery,) = json.loads(cli.done("ledger", "files", *ENTRY, "--json"))
-    assert (delivery["status"], delivery["file_name"]) == ("closed", "sales.csv")
-    assert delivery["id"] in cli.done("ledger", "files", *ENTRY)
-    assert "accepted" in cli.done("ledger", "show", event_id, *ENTRY)
+    assert (delivery["status"], delivery["file_name"], delivery["mode"]) == ("closed", "sales.csv", "live")
+    assert f"{delivery['id']}  live" in cli.done("ledger", "files", *ENTRY)
+    assert json.loads(cli.done("ledger", "show", event_id, *ENTRY, "--json"))[0]["outcome"] == "accepted"
     assert "never heard" in cli.done("ledger", "show", "v1-00000000000000000000000000000000", *ENTRY)
     today = delivery["opened_at"][:10]
-    assert "sales.csv" in cli.done("ledger", "audit", "--date", today, *ENTRY)
+    day = json.loads(cli.done("ledger", "audit", "--date", today, *ENTRY, "--json"))
+    assert [one["file_name"] for one in day["deliveries"]] == ["sales.csv"]
     cli.done("ledger", "export", "ledger.parquet", *ENTRY)
     assert pl.read_parquet(cli.home / "ledger.parquet").height == 30
 

@@ -13,6 +13,7 @@ from airflow_provider_tiktok_offline.cli.environment_connections import TOKEN_VA
 from airflow_provider_tiktok_offline.cli.grants import (
     TokenStoreAt,
     airflow_command,
+    findings_document,
     keep,
     show_advertisers,
     show_findings,
@@ -20,11 +21,12 @@ from airflow_provider_tiktok_offline.cli.grants import (
 from airflow_provider_tiktok_offline.cli.options import (
     Advertiser,
     ApiUrl,
+    Json,
     OptionalConfigPath,
     advertiser_config,
     examples,
 )
-from airflow_provider_tiktok_offline.cli.running import UNUSABLE, messages, output
+from airflow_provider_tiktok_offline.cli.running import UNUSABLE, messages, output, print_json
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -133,6 +135,7 @@ def check(
         bool, typer.Option("--prove-role", help="Write the event set's own name back, which needs the right role.")
     ] = False,
     api_url: ApiUrl = None,
+    as_json: Json = False,
 ) -> None:
     """Say which ad account and event set the token reaches, and which role is missing."""
     from airflow_provider_tiktok_offline.tiktok.check import check as check_grant
@@ -147,7 +150,10 @@ def check(
             app=_app(app_id) if app_id else None,
             prove_role=prove_role,
         )
-    show_findings(result.findings)
+    if as_json:
+        print_json({"ok": result.ok, "findings": findings_document(result.findings)})
+    else:
+        show_findings(result.findings)
     if not result.ok:
         raise typer.Exit(UNUSABLE)
 

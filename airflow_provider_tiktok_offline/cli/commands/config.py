@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +12,9 @@ import typer
 
 from airflow_provider_tiktok_offline.cli.commands import config_from_file
 from airflow_provider_tiktok_offline.cli.commands.sample import must_be_new
-from airflow_provider_tiktok_offline.cli.options import examples
-from airflow_provider_tiktok_offline.cli.running import UNUSABLE, complain, output, warn
+from airflow_provider_tiktok_offline.cli.options import Json, examples
+from airflow_provider_tiktok_offline.cli.running import UNUSABLE, complain, output, print_json, warn
+from airflow_provider_tiktok_offline.clock import system_clock
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.config import AdvertiserConfig
@@ -32,24 +34,35 @@ def check(
             "--connections", help="Also look up every connection and pool, and read opt-out lists and calendars."
         ),
     ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Say of every advertiser what is wrong with its settings: file, line, entry and key."""
+    """Say of every advertiser what is wrong with its settings, when it runs next and which file it will look for."""
+    from airflow_provider_tiktok_offline.cli.next_run import next_run
     from airflow_provider_tiktok_offline.config import load_config
+    from airflow_provider_tiktok_offline.config.shared_event_sets import conflicts
 
     loaded = load_config(path)
     faults = [str(fault) for fault in loaded.broken]
+    warnings: list[str] = []
+    notes: list[str] = []
+    for conflict in conflicts(loaded.advertisers.values()):
+        (faults if conflict.serious else warnings).append(f"{path}, {conflict}")
     for name, config in loaded.advertisers.items():
-        for text in config.warnings():
-            warn(f"{path}, entry {name}, {text}.")
+        warnings += [f"{path}, entry {name}, {text}." for text in config.warnings()]
         if connections:
-            missing = _missing_connections(config)
-            missing += _missing_pool(config)
-            faults += [
-                f"{path}, entry {name}, {fault}" for fault in missing or [*_closed_days(config), *_opt_out_list(config)]
-            ]
+            faults += [f"{path}, entry {name}, {fault}" for fault in _unreachable(config, warnings, notes)]
+    runs = [next_run(config, system_clock().now()) for config in loaded.advertisers.values()]
+    for text in warnings:
+        warn(text)
     for fault in faults:
         complain(fault)
-    output().print(f"{len(loaded.advertisers)} advertisers can be used, {len(faults)} faults")
+    if as_json:
+        advertisers = [asdict(run) for run in runs]
+        print_json({"faults": faults, "warnings": warnings, "notes": notes, "advertisers": advertisers})
+    else:
+        for line in [*notes, *map(str, runs)]:
+            output().print(line)
+        output().print(f"{len(loaded.advertisers)} advertisers can be used, {len(faults)} faults")
     if faults:
         raise typer.Exit(UNUSABLE)
 
@@ -93,14 +106,21 @@ def _missing_connections(config: AdvertiserConfig) -> list[str]:
     return faults
 
 
-def _missing_pool(config: AdvertiserConfig) -> list[str]:
+def _unreachable(config: AdvertiserConfig, warnings: list[str], notes: list[str]) -> list[str]:
+    """What Airflow lacks of what the entry names, and why its calendar and opt-out list can't be used.
+
+    :param warnings: what could not be looked up is added.
+    :param notes: what the opt-out list holds is added.
+    """
     from airflow_provider_tiktok_offline.cli.pool_check import pool_findings
 
-    findings = pool_findings(config)
-    for finding in findings:
-        if finding.status == "warning":
-            warn(f"entry {config.name}, key {finding}")
-    return [f"key {finding}" for finding in findings if finding.status == "failed"]
+    missing = _missing_connections(config)
+    for finding in pool_findings(config):
+        if finding.status == "failed":
+            missing.append(f"key {finding}")
+        elif finding.status == "warning":
+            warnings.append(f"entry {config.name}, key {finding}")
+    return missing or [*_closed_days(config), *_opt_out_list(config, notes)]
 
 
 def _closed_days(config: AdvertiserConfig) -> list[str]:
@@ -116,8 +136,8 @@ def _closed_days(config: AdvertiserConfig) -> list[str]:
     return []
 
 
-def _opt_out_list(config: AdvertiserConfig) -> list[str]:
-    """Say what is read of the advertiser's suppression list; returns why it can't be used."""
+def _opt_out_list(config: AdvertiserConfig, notes: list[str]) -> list[str]:
+    """Why the advertiser's suppression list can't be used; what is read of it is added to the notes."""
     if config.suppression is None:
         return []
     from airflow_provider_tiktok_offline.cli.contexts import delivery_context
@@ -129,5 +149,5 @@ def _opt_out_list(config: AdvertiserConfig) -> list[str]:
     except TikTokOfflineError as error:
         return [f"key suppression: {error}"]
     if people is not None:
-        output().print(f"entry {config.name}, suppression list: {people.facts}")
+        notes.append(f"entry {config.name}, suppression list: {people.facts}")
     return []

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from airflow_provider_tiktok_offline.cli.grants import show_findings
-from airflow_provider_tiktok_offline.cli.options import ApiUrl, ConfigPath, examples
-from airflow_provider_tiktok_offline.cli.running import UNUSABLE, complain, output
+from airflow_provider_tiktok_offline.cli.grants import findings_document, show_findings
+from airflow_provider_tiktok_offline.cli.options import ApiUrl, ConfigPath, Json, examples
+from airflow_provider_tiktok_offline.cli.running import UNUSABLE, complain, output, print_json
+
+if TYPE_CHECKING:
+    from airflow_provider_tiktok_offline.tiktok.check import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +34,7 @@ def doctor(
         bool, typer.Option("--prove-role", help="Write the event set's own name back, which needs the right role.")
     ] = False,
     api_url: ApiUrl = None,
+    as_json: Json = False,
 ) -> None:
     """Look at token, role, event set, source, host key, ledger, stores, clock and pool of every advertiser."""
     from airflow_provider_tiktok_offline.cli.contexts import delivery_context
@@ -47,14 +51,21 @@ def doctor(
         for fault in loaded.broken:
             complain(str(fault))
         failed += len(loaded.broken)
+    found: dict[str, list[Finding]] = {}
     for entry in entries:
-        output().print(entry.name, style="bold")
+        if not as_json:
+            output().print(entry.name, style="bold")
         context = delivery_context(entry, api_url=api_url)
         findings = [*look(context, prove_role=prove_role), *pool_findings(entry)]
         with suppress(TikTokOfflineError):  # where the state can't be written, a finding has said so
             note_doctor(context, findings)
-        show_findings(findings)
+        found[entry.name] = findings
+        if not as_json:
+            show_findings(findings)
         failed += sum(finding.status == "failed" for finding in findings)
-    output().print(f"{len(entries)} advertisers looked at, {failed} faults")
+    if as_json:
+        print_json({"faults": failed, "advertisers": {name: findings_document(one) for name, one in found.items()}})
+    else:
+        output().print(f"{len(entries)} advertisers looked at, {failed} faults")
     if failed:
         raise typer.Exit(UNUSABLE)

@@ -16,6 +16,7 @@ from airflow_provider_tiktok_offline.cli.options import (
     ConfigPath,
     Day,
     Gate,
+    Json,
     OptionalConfigPath,
     advertiser_config,
     examples,
@@ -74,6 +75,7 @@ def validate(
     rejects: Rejects = None,
     repair: Repair = None,
     max_rejected_ratio: Gate = None,
+    as_json: Json = False,
 ) -> None:
     """Check a conversion file and say what is wrong where; nothing is sent and no value is shown.
 
@@ -108,7 +110,7 @@ def validate(
         file_report = unless_usual(file_report, entry.max_anonymous_ratio, ())
     if report is not None:
         _write_report(file_report, report)
-    _finish(file_report, html)
+    _finish(file_report, html, as_json=as_json)
 
 
 def prepare(
@@ -122,6 +124,7 @@ def prepare(
     rejects: Rejects = None,
     repair: Repair = None,
     max_rejected_ratio: Gate = None,
+    as_json: Json = False,
 ) -> None:
     """Turn a conversion file into hashed events: Parquet parts, manifest.json and report.json; nothing is sent."""
     from airflow_provider_tiktok_offline.conversions.preparation import prepare as engine
@@ -152,8 +155,9 @@ def prepare(
             ),
         )
     events, parts_made = made.manifest["events"], len(made.manifest["parts"])
-    output().print(f"{to}: {number_of(events, 'event')} in {number_of(parts_made, 'part')}")
-    _finish(made.report, html)
+    if not as_json:
+        output().print(f"{to}: {number_of(events, 'event')} in {number_of(parts_made, 'part')}")
+    _finish(made.report, html, as_json=as_json)
 
 
 def events(
@@ -202,12 +206,15 @@ def _write_report(report: Report, to: Path) -> None:
         to.write_text(report.to_json(), encoding="utf-8")
 
 
-def _finish(report: Report, html: Path | None) -> None:
+def _finish(report: Report, html: Path | None, *, as_json: bool) -> None:
     from airflow_provider_tiktok_offline.conversions.report.html_report import html as page
     from airflow_provider_tiktok_offline.conversions.report.report import render
 
     if html is not None:
         html.write_text(page(report), encoding="utf-8")
-    render(report, output(markup=True))
+    if as_json:
+        typer.echo(report.to_json())
+    else:
+        render(report, output(markup=True))
     if report.gate_exceeded:
         raise typer.Exit(REFUSED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,7 +20,7 @@ from airflow_provider_tiktok_offline.cli.options import (
     all_advertisers,
     examples,
 )
-from airflow_provider_tiktok_offline.cli.running import output
+from airflow_provider_tiktok_offline.cli.running import output, print_json
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -80,18 +81,20 @@ def status(config: ConfigPath, advertiser: Advertiser = None, as_json: Json = Fa
 
 @app.command(epilog=examples(f"tiktok-offline ledger files {_ENTRY}"))
 def files(config: ConfigPath, advertiser: Advertiser = None, as_json: Json = False) -> None:
-    """List the advertiser's deliveries, oldest first: which file stands where."""
+    """List the advertiser's deliveries, oldest first: which file stands where, and in which mode it was handled."""
     from rich.table import Table
 
+    from airflow_provider_tiktok_offline.delivery.state.delivery_summary import mode_of
+
     context = delivery_context(advertiser_config(config, advertiser))
-    states = context.deliveries.list(context.config.name)
+    modes = [(state, mode_of(context, state)) for state in context.deliveries.list(context.config.name)]
     if as_json:
-        typer.echo(json.dumps([state.to_dict() for state in states], indent=2))
+        print_json([{**state.to_dict(), "mode": mode} for state, mode in modes])
         return
-    table = Table("delivery", "status", "file", "bytes", "opened", "holder", box=None)
-    for state in states:
+    table = Table("delivery", "mode", "status", "file", "bytes", "opened", "holder", box=None)
+    for state, mode in modes:
         opened = f"{state.opened_at:%Y-%m-%d %H:%M}"
-        table.add_row(state.id, state.status, state.file_name, f"{state.size:,}", opened, state.holder or "")
+        table.add_row(state.id, mode, state.status, state.file_name, f"{state.size:,}", opened, state.holder or "")
     output().print(table)
 
 
@@ -100,12 +103,15 @@ def show(
     event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="An event id, as `events` prints it.")],
     config: ConfigPath,
     advertiser: Advertiser = None,
+    as_json: Json = False,
 ) -> None:
     """Show everything the ledger knows of one event."""
     from airflow_provider_tiktok_offline.ledger import inspection
 
     records = inspection.show(delivery_context(advertiser_config(config, advertiser)).ledger, event_id)
-    if records.is_empty():
+    if as_json:
+        print_json(records.to_dicts())
+    elif records.is_empty():
         output().print("The ledger has never heard of this event.")
     else:
         show_table(records)
@@ -132,6 +138,7 @@ def audit(
         bool,
         typer.Option("--forget", help="With --order-ids: keep a record that a person asked to be forgotten."),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Show a day's deliveries, what became of orders, or, with neither, who changed the ledger by hand."""
     from airflow_provider_tiktok_offline.delivery.operations.order_audit import audit_orders
@@ -141,13 +148,25 @@ def audit(
 
     context = delivery_context(advertiser_config(config, advertiser))
     if order_ids is not None:
-        show_table(audit_orders(context, order_ids, forget=forget))
+        orders = audit_orders(context, order_ids, forget=forget)
+        if as_json:
+            print_json(orders.to_dicts())
+        else:
+            show_table(orders)
     elif day is not None:
         counted, records = inspection.day(context.ledger, a_day(day, "--date"))
+        records = records.select("recorded_at", "delivery_id", "file_name", "route", "mode", "counts", "values")
+        if as_json:
+            print_json({"events": counted.to_dicts(), "deliveries": records.to_dicts()})
+            return
         show_table(counted)
-        show_table(records.select("recorded_at", "delivery_id", "file_name", "route", "mode", "counts", "values"))
+        show_table(records)
     else:
-        for entry in entries(LedgerPlace(context.objects, context.config.event_set_id, context.clock)):
+        changes = list(entries(LedgerPlace(context.objects, context.config.event_set_id, context.clock)))
+        if as_json:
+            print_json(changes)
+            return
+        for entry in changes:
             typer.echo(json.dumps(entry))
 
 
@@ -176,6 +195,7 @@ def expire(
             help="You have looked at this machine's clock: trust it from now on. Kept in the audit log.",
         ),
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Forget what is older than the configured retention."""
     from airflow_provider_tiktok_offline.ledger import maintenance
@@ -195,6 +215,11 @@ def expire(
             where=settings.state_uri,
             todo="Correct the clock; if it is right: ledger expire --clock-is-right.",
         )
+    if as_json:
+        forgotten = asdict(gone)
+        forgotten.pop("clock_doubt")
+        print_json(forgotten)
+        return
     output().print(
         f"Forgotten: {gone.keys:,} event keys, {gone.records:,} records, {gone.deliveries:,} deliveries, "
         f"{gone.objects:,} objects"
@@ -202,13 +227,17 @@ def expire(
 
 
 @app.command(epilog=examples(f"tiktok-offline ledger compact {_ENTRY}"))
-def compact(config: ConfigPath, advertiser: Advertiser = None) -> None:
+def compact(config: ConfigPath, advertiser: Advertiser = None, as_json: Json = False) -> None:
     """Merge small files, and remove those that nothing needs any more."""
     from airflow_provider_tiktok_offline.ledger import maintenance
 
     ledger = delivery_context(advertiser_config(config, advertiser)).ledger
     merged = maintenance.compact(ledger)
-    output().print(f"{merged:,} files merged, {maintenance.vacuum(ledger):,} removed")
+    removed = maintenance.vacuum(ledger)
+    if as_json:
+        print_json({"merged": merged, "removed": removed})
+    else:
+        output().print(f"{merged:,} files merged, {removed:,} removed")
 
 
 def a_day(text: str, where: str) -> date:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +27,7 @@ from airflow_provider_tiktok_offline.cli.options import (
     moment,
 )
 from airflow_provider_tiktok_offline.cli.progress import step_progress
-from airflow_provider_tiktok_offline.cli.running import REFUSED, output, warn
+from airflow_provider_tiktok_offline.cli.running import REFUSED, output, print_json, warn
 
 if TYPE_CHECKING:
     from datetime import date
@@ -98,14 +99,17 @@ def accept(
 
 
 @app.command(epilog=examples(f"tiktok-offline liveramp check sales_20261121.csv {_ENTRY}"))
-def check(file: File, config: ConfigPath, advertiser: Advertiser = None) -> None:
+def check(file: File, config: ConfigPath, advertiser: Advertiser = None, as_json: Json = False) -> None:
     """Hold a file against the programme's strict rules and the feed's contract; nothing is written or delivered."""
     from airflow_provider_tiktok_offline.conversions.report.report import render
     from airflow_provider_tiktok_offline.delivery.operations.feed_files import check_file
 
     with _context(config, advertiser) as context:
         report = check_file(context, file_uri(file))
-    render(report, output(markup=True))
+    if as_json:
+        typer.echo(report.to_json())
+    else:
+        render(report, output(markup=True))
     if report.gate_exceeded:
         raise typer.Exit(REFUSED)
 
@@ -181,16 +185,20 @@ def files(
     export: Annotated[Path, typer.Argument(metavar="CSV", help="What Connect's Files page exports.")],
     config: ConfigPath,
     advertiser: Advertiser = None,
+    as_json: Json = False,
 ) -> None:
     """Compare the delivered feed files with the list that LiveRamp Connect's *Files* page exports."""
     from airflow_provider_tiktok_offline.delivery.operations.connect_files import read_export
     from airflow_provider_tiktok_offline.delivery.operations.status import refresh
 
     found = read_export(refresh(delivery_context(advertiser_config(config, advertiser))), export)
-    for one in found:
-        cells = ", ".join(f"{column} {cell}" for column, cell in one.found.items() if cell)
-        output().print(f"{one.day}  {one.name}  {one.rows} rows delivered  {cells or 'NOT IN THE EXPORT'}")
     missing = sum(not one.found for one in found)
-    output().print(f"{len(found)} files delivered in 90 days, {missing} of them not in the export")
+    if as_json:
+        print_json([asdict(one) for one in found])
+    else:
+        for one in found:
+            cells = ", ".join(f"{column} {cell}" for column, cell in one.found.items() if cell)
+            output().print(f"{one.day}  {one.name}  {one.rows} rows delivered  {cells or 'NOT IN THE EXPORT'}")
+        output().print(f"{len(found)} files delivered in 90 days, {missing} of them not in the export")
     if missing:
         raise typer.Exit(REFUSED)

@@ -100,6 +100,17 @@ def read_summary(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary | No
     return read_as(DeliverySummary, documents.decode(stored[0], path), where=path)
 
 
+def mode_of(ctx: DeliveryContext, state: DeliveryState) -> str:
+    """In which mode a delivery was handled: ``live``, ``dry_run``, ``test``, or ``adopted`` without a run.
+
+    ``not live`` is a dry run or a test that has not ended.
+    """
+    if state.counts:
+        return "adopted" if "adopt" in state.steps else "live"
+    kept = read_summary(ctx, state.id)
+    return kept.mode or "not live" if kept is not None else "not live"
+
+
 def closed_summary(ctx: DeliveryContext, state: DeliveryState) -> DeliverySummary:
     """The summary of a delivery that is closed; of an adopted file, which had no run, what its state says."""
     kept = read_summary(ctx, state.id)
