@@ -117,6 +117,8 @@ _PLACES = {
     "LedgerConfig": "ledger:",
     "LiveRampConfig": "liveramp:",
     "NotificationsConfig": "notifications:",
+    "TaskConfig": "tasks:",
+    "ResourcesConfig": "resources: of a task",
 }
 
 

@@ -53,6 +53,7 @@ from airflow_provider_tiktok_offline.config.sections import (
     ReportsConfig,
     UploadConfig,
 )
+from airflow_provider_tiktok_offline.config.task_placement import PlacedTask, TaskConfig
 from airflow_provider_tiktok_offline.config.task_timeouts import DEFAULT_HOURS, TaskHours, TaskKind
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.columns import PROGRAMME_COLUMNS
@@ -117,6 +118,7 @@ class AdvertiserConfig(Strict):
         max_active_runs: how many runs of the DAG may go on at once, as in a backfill of several days; no order is sent
             twice by it. Runs beyond it wait.
         retries: how often a failed task is retried.
+        tasks: task, or ``all`` -> where it runs: executor, queue, resources.
         execution_timeout_hours: task -> hours after which it is ended and tried again: ``validate``,
             ``normalize_hash``, ``dedupe``, ``summary`` (6 by default), ``upload``, ``deliver`` (12), ``report`` (3).
             The wait for the file has ``source.timeout_seconds``.
@@ -203,6 +205,7 @@ class AdvertiserConfig(Strict):
     partitioned_asset: bool = False
     max_active_runs: ActiveRuns = 1
     retries: Retries = 3
+    tasks: dict[PlacedTask, TaskConfig] = Field(default_factory=dict)
     execution_timeout_hours: dict[TaskKind, TaskHours] = Field(default_factory=dict)
     retry_delay_seconds: RetryDelay = 60
 

@@ -32,6 +32,7 @@ from airflow_provider_tiktok_offline.dag_factory.options import (
     report_options,
     time_limit,
 )
+from airflow_provider_tiktok_offline.dag_factory.placement import placement
 from airflow_provider_tiktok_offline.delivery.sequences import STEPS
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.file_day import DAY_PARAM
@@ -129,19 +130,27 @@ def build_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
     own = own_options(config)
     # A task that is made with its DAG copies the DAG's defaults and parameters. These are added afterwards, the later
     # ones by their dependence on the first.
-    wait = ConversionFileSensor(task_id="wait_for_file", deferrable=True, **own["wait_for_file"], **common)
+    wait = ConversionFileSensor(
+        task_id="wait_for_file", deferrable=True, **own["wait_for_file"], **common, **placement(config, "wait_for_file")
+    )
     dag.add_task(wait)
     before: BaseOperator | MappedOperator = wait
     deliveries = wait.output
     for step in STEPS[config.route]:
-        options = {"task_id": step, **own.get(step, {}), **common, **time_limit(config, step)}
+        options = {
+            "task_id": step,
+            **own.get(step, {}),
+            **common,
+            **time_limit(config, step),
+            **placement(config, step),
+        }
         match step:
             case "validate":
                 before = ValidateConversionFileOperator(files=wait.output, **options)
                 deliveries = before.output
             case "normalize_hash":
                 hashed = NormalizeHashOperator(deliveries=deliveries, **options)
-                before = _approved(config, hashed, {**own["approve"], **common})
+                before = _approved(config, hashed, {**own["approve"], **common, **placement(config, "approve")})
                 deliveries = before.output
             case "dedupe":
                 before = DedupeOperator(deliveries=deliveries, **options)
@@ -172,6 +181,7 @@ def build_report_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
             **report_options(config),
             **common_options(config, path),
             **time_limit(config, "report"),
+            **placement(config, "report"),
         )
     )
     return dag
@@ -184,6 +194,10 @@ def _built(loaded: LoadedConfig, path: str, wanted: str | None) -> tuple[dict[st
     for config in loaded.advertisers.values():
         try:
             dags.update({dag.dag_id: dag for dag in _dags(config, path, wanted)})
+        except ConfigError as error:
+            key = (error.where or "").removeprefix("key ")
+            what = " ".join(part for part in (error.what, error.todo) if part)
+            refused.append(BrokenEntry(file=loaded.path, entry=config.name, key=key, message=what))
         except Exception as error:
             # Whatever it is: the other advertisers keep their DAGs. Its text may repeat a setting.
             what = f"Airflow can't make a DAG of it ({type(error).__name__}); compare schedule, tags, owner and pool"
