@@ -1,5 +1,6 @@
 """The retry policy of every task of a delivery, on Airflow versions that have retry policies (3.3).
 
+From Airflow 3.4 on, a wait for another run's lease or for a pause that a service asks for costs no retry.
 On older versions the same errors fail the task or are retried after the task's own ``retry_delay``:
 :func:`~airflow_provider_tiktok_offline.glue.delivery_task.task_errors` fails at once what no retry can mend.
 """
@@ -10,7 +11,13 @@ from collections.abc import MutableMapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.errors import (
+    DeliveryHeldError,
+    LedgerBusyError,
+    ServiceUnavailableError,
+    ThrottledError,
+    TikTokOfflineError,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -19,6 +26,10 @@ if TYPE_CHECKING:
 _MARGIN = timedelta(seconds=1)
 #: No error is waited for longer, whatever a server's ``Retry-After`` says.
 _LONGEST_SECONDS = 3600.0
+#: Waits that are nobody's fault, where the error names their end.
+_NOBODYS_FAULT = (DeliveryHeldError, LedgerBusyError, ServiceUnavailableError, ThrottledError)
+#: For so long a task comes back without spending a retry; then retries count.
+_LONGEST_RESCHEDULING = timedelta(hours=6)
 
 try:
     from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
@@ -47,7 +58,12 @@ else:
             if exception.retry_after is None:
                 return RetryDecision.default()
             asked = timedelta(seconds=min(exception.retry_after, _LONGEST_SECONDS)) + _MARGIN
-            return RetryDecision.retry(asked, reason=f"{kind}: the next try is due in {asked.total_seconds():.0f} s")
+            reason = f"{kind}: the next try is due in {asked.total_seconds():.0f} s"
+            reschedule = getattr(RetryDecision, "reschedule", None)  # Airflow 3.4
+            if reschedule is not None and isinstance(exception, _NOBODYS_FAULT):
+                again: RetryDecision = reschedule(asked, reschedule_timeout=_LONGEST_RESCHEDULING, reason=reason)
+                return again
+            return RetryDecision.retry(asked, reason=reason)
 
         def serialize(self) -> dict[str, str]:
             return {"__type": type(self).__name__}

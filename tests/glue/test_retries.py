@@ -5,13 +5,20 @@ from __future__ import annotations
 import hashlib
 import pickle
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from airflow.providers.common.compat import sdk
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.dag_factory import build_dag
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
+from airflow_provider_tiktok_offline.errors import (
+    ConfigError,
+    DeliveryHeldError,
+    OutcomeUnknownError,
+    ThrottledError,
+)
 from airflow_provider_tiktok_offline.glue.retry_policy import DELIVERY_RETRY_POLICY
 from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 from tests.glue.airflow_world import AirflowWorld
@@ -20,6 +27,9 @@ from tests.servers.airflow import AirflowRunner
 from tests.servers.waiting import wait_until
 
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
+
+#: Whether this Airflow can run a task again later without spending a retry (3.4).
+RESCHEDULES = hasattr(getattr(sdk, "RetryAction", None), "RESCHEDULE")
 
 
 def test_an_error_that_stays_fails_at_once(airflow_world: AirflowWorld, airflow: AirflowRunner) -> None:
@@ -55,11 +65,12 @@ def test_a_delivery_that_another_run_held_is_taken_over_when_its_lease_is_over(
     # The other run is alive until the task's first try has met its lease.
     with Lease(ctx, state):
         airflow.start("errors", conf=airflow_world.stamp(path))
-        wait_until(lambda: "up_for_retry" in airflow_world.states("errors"), "the first try has ended")
+        ended = "up_for_reschedule" if RESCHEDULES else "up_for_retry"
+        wait_until(lambda: ended in airflow_world.states("errors"), "the first try has ended")
     died = time.monotonic()
     run = airflow.finish()
     assert run.tasks == {"validate": "success"}
-    assert airflow_world.tries(run.run_id) == {"validate": 2}
+    assert airflow_world.tries(run.run_id) == {"validate": 1 if RESCHEDULES else 2}
     assert time.monotonic() - died < 600
 
 
@@ -73,6 +84,30 @@ def test_the_factorys_retries_outlast_a_lease(inbox: Inbox) -> None:
     assert task.retry_exponential_backoff
     assert not any("retries" in warning for warning in config.warnings())
     assert any("retries" in warning for warning in inbox.settings(retries=1).warnings())
+
+
+@pytest.mark.skipif(DELIVERY_RETRY_POLICY is None, reason="this Airflow has no retry policies")
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [
+        (DeliveryHeldError("held", retry_after=40), "RESCHEDULE" if RESCHEDULES else "RETRY"),
+        (ThrottledError("slower", retry_after=7200), "RESCHEDULE" if RESCHEDULES else "RETRY"),
+        (OutcomeUnknownError("lost", retry_after=5), "RETRY"),
+        (DeliveryHeldError("held"), "DEFAULT"),
+        (ConfigError("broken"), "FAIL"),
+        (OSError("disk"), "DEFAULT"),
+    ],
+)
+def test_a_wait_that_is_nobodys_fault_costs_no_retry_where_airflow_can(error: Exception, action: str) -> None:
+    """A lease and a service's pause, within six hours; what may be lost, or stays, is counted as before."""
+    assert DELIVERY_RETRY_POLICY is not None
+    decision = DELIVERY_RETRY_POLICY.evaluate(error, 1, 3)
+    assert decision.action.name == action
+    if action == "RESCHEDULE":
+        assert vars(decision)["reschedule_timeout"] == timedelta(hours=6)
+    if getattr(error, "retry_after", None):
+        assert decision.retry_delay is not None
+        assert decision.retry_delay <= timedelta(hours=1, seconds=1)
 
 
 @pytest.mark.skipif(DELIVERY_RETRY_POLICY is None, reason="this Airflow has no retry policies")
