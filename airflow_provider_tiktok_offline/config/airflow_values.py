@@ -42,6 +42,17 @@ def ticks(expression: str, now: datetime) -> tuple[datetime, datetime]:
     return start, end
 
 
+def next_ticks(expression: str, start: datetime, count: int) -> list[datetime]:
+    """The first times of a schedule after a moment.
+
+    :param start: in the schedule's time zone.
+    """
+    from croniter import croniter
+
+    times = croniter(_PRESETS.get(expression, expression), start)
+    return [times.get_next(datetime) for _ in range(count)]
+
+
 def _schedule(value: str) -> str:
     if not _ticks(value):
         raise ValueError("is no cron expression (minute hour day month weekday), no preset as @daily, or never comes")

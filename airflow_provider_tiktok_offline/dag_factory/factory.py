@@ -22,6 +22,7 @@ from airflow.providers.common.compat.sdk import DAG, Param, get_parsing_context
 
 from airflow_provider_tiktok_offline.config.current import current_entry
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, LoadedConfig, load_config
+from airflow_provider_tiktok_offline.dag_factory.deadlines import stale_deadline
 from airflow_provider_tiktok_offline.dag_factory.options import (
     PREFIX,
     REPORT_PREFIX,
@@ -118,14 +119,15 @@ def raise_broken_advertisers(namespace: Mapping[str, object], path: str | os.Pat
         raise BrokenAdvertisersError(broken)
 
 
-def build_dag(config: AdvertiserConfig, path: str | None = None) -> DAG:
+def build_dag(config: AdvertiserConfig, path: str | None = None, *, place: str | None = None) -> DAG:
     """The DAG of one advertiser: the wait for its file, then the steps of its route.
 
     :param config: its settings.
     :param path: of the configuration, from the DAG file's folder on, for tasks that read today's settings; None for
         tasks that hold these.
+    :param place: of the configuration, for a deadline that the triggerer tells of; None for a DAG without one.
     """
-    dag = DAG(PREFIX + config.name, **dag_options(config))
+    dag = DAG(PREFIX + config.name, **dag_options(config), **stale_deadline(config, place))
     common = common_options(config, path)
     own = own_options(config)
     # A task that is made with its DAG copies the DAG's defaults and parameters. These are added afterwards, the later
@@ -193,7 +195,7 @@ def _built(loaded: LoadedConfig, path: str, wanted: str | None) -> tuple[dict[st
     refused = []
     for config in loaded.advertisers.values():
         try:
-            dags.update({dag.dag_id: dag for dag in _dags(config, path, wanted)})
+            dags.update({dag.dag_id: dag for dag in _dags(config, path, wanted, str(loaded.path))})
         except ConfigError as error:
             key = (error.where or "").removeprefix("key ")
             what = " ".join(part for part in (error.what, error.todo) if part)
@@ -205,10 +207,10 @@ def _built(loaded: LoadedConfig, path: str, wanted: str | None) -> tuple[dict[st
     return dags, refused
 
 
-def _dags(config: AdvertiserConfig, path: str, wanted: str | None) -> Iterator[DAG]:
+def _dags(config: AdvertiserConfig, path: str, wanted: str | None, place: str) -> Iterator[DAG]:
     """An advertiser's DAGs; of them the wanted one alone."""
     if wanted is None or wanted.startswith(PREFIX):
-        yield build_dag(config, path)
+        yield build_dag(config, path, place=place)
     if config.reports is not None and (wanted is None or wanted.startswith(REPORT_PREFIX)):
         yield build_report_dag(config, path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -101,11 +102,12 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
 
         error = _own_error(context.get("exception"))
         self._task = getattr(context.get("ti"), "task", None) or context.get("task")
+        context = _with_run(context)
         config = self.advertiser_config()
         wanted = config.notifications
         if wanted is None or self.event not in wanted.events or not self.applies(error):
             return []
-        ctx = self.delivery_context(_with_run(context))
+        ctx = self.delivery_context(context)
         reason = _reason(context, error)
         dag_id = str(ctx.holder.partition("/")[0])
         places = Places(_links(context), partial(delivery_link, dag_id))
@@ -288,10 +290,20 @@ class StaleFeedNotifier(DeliveryNotifier):
 
     event = "stale"
 
-    def news(self, ctx: DeliveryContext, reason: str | None, context: Context) -> list[News]:  # noqa: ARG002
+    def news(
+        self,
+        ctx: DeliveryContext,
+        reason: str | None,  # noqa: ARG002 - some kinds name it
+        context: Context,
+    ) -> list[News]:
+        from airflow_provider_tiktok_offline.delivery.operations.notified import claim_day
         from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 
-        return [] if deliveries_of_run(ctx) else [(None, [])]
+        if deliveries_of_run(ctx):
+            return []
+        day = self._day(context, ctx.config) if context.get("deadline") else None
+        # The sensor has claimed the day before it calls; a deadline tells only what the sensor has not told.
+        return [(None, [])] if day is None or claim_day(ctx, "stale", day) else []
 
     def _day(self, context: Context, config: AdvertiserConfig) -> date | None:
         return cast("date | None", context.get("file_day")) or super()._day(context, config)
@@ -349,6 +361,10 @@ def _with_run(context: Context) -> Context:
     """A deadline gives the run as plain values."""
     run: object = context["dag_run"]
     if isinstance(run, Mapping):
-        named = SimpleNamespace(dag_id=run["dag_id"], run_id=run.get("dag_run_id") or run["run_id"])
-        return cast("Context", {**context, "dag_run": named})
+        times = {
+            name: datetime.fromisoformat(str(run[name])) if run.get(name) else None
+            for name in ("data_interval_start", "data_interval_end", "run_after")
+        }
+        named = SimpleNamespace(dag_id=run["dag_id"], run_id=run.get("dag_run_id") or run["run_id"], **times)
+        return cast("Context", {**context, "dag_run": named, "params": run.get("conf") or {}})
     return context

@@ -216,7 +216,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             return self._over(late, context)
 
     def _stale_at(self, context: Context) -> datetime | None:
-        from airflow_provider_tiktok_offline.delivery.operations.notices import stale_at
+        from airflow_provider_tiktok_offline.config.stale_files import stale_at
 
         if self._none_will_come(context) is not None:
             return None

@@ -130,6 +130,28 @@ def test_what_a_dag_is_called_and_says(parse: Parse) -> None:
         assert rows == list(dag.task_dict)
 
 
+def test_a_stale_file_has_a_deadline(parse: Parse, tmp_path: Path) -> None:
+    """A quarter of an hour after `no_file_by`, counted from when the run is due; only where a time is named."""
+    told = {"email": ["ana@shop.example"], "no_file_by": "09:30"}
+    bag, serialised, errors = parse(
+        advertiser("timed", schedule="0 6 * * mon-fri", time_zone="Europe/Berlin", notifications=told),
+        advertiser("late", schedule="0 22 * * *", notifications=told),
+        advertiser("untimed", notifications={"email": ["ana@shop.example"]}),
+        advertiser("silent", notifications={**told, "events": ["failure"]}),
+        advertiser("unscheduled", schedule=None, notifications=told),
+    )
+    assert not errors
+    deadlines = {name.removeprefix("tiktok_offline__"): dag.deadline for name, dag in bag.dags.items()}
+    alerts = {name: (one if isinstance(one, list) else [one])[0] for name, one in deadlines.items() if one}
+    assert {name: one.interval for name, one in alerts.items()} == {
+        "timed": timedelta(hours=3, minutes=45),
+        "late": timedelta(hours=11, minutes=45),
+    }
+    assert alerts["timed"].callback.path.endswith(".StaleFeedNotifier")
+    assert alerts["timed"].callback.kwargs == {"config": str(tmp_path / "advertisers.yaml"), "advertiser": "timed"}
+    assert "ana@shop.example" not in json.dumps(serialised, default=str)
+
+
 def test_the_asset_has_a_name_and_a_group_of_its_own(parse: Parse) -> None:
     """DAGs downstream wait for it by name; its extra says whose it is."""
     bag, _, _ = parse(advertiser("shop", mode="live"))

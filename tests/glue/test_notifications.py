@@ -16,6 +16,8 @@ import pytest
 from airflow import __version__ as airflow_version
 from packaging.version import Version
 
+from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.dag_factory.deadlines import stale_deadline
 from airflow_provider_tiktok_offline.delivery.operations.feed_files import accept_feed, make_sample
 from airflow_provider_tiktok_offline.errors import UnexpectedError
 from airflow_provider_tiktok_offline.notifications.delivery import DeliveryFailedNotifier, StaleFeedNotifier
@@ -163,6 +165,36 @@ def test_a_deadline_can_tell(
     assert "success" in str(next(iter(ended.values()))).lower(), ended
     assert len(airflow_world.mailbox.with_subject(subject)) == before + 1
     assert notices(airflow_world, notifier.event)[-1]["subject"] == subject
+
+
+def test_the_factorys_deadline_tells_a_day_once(airflow_world: AirflowWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The factory's callback in Airflow's own trigger, with the run as Airflow hands it over: one message a day."""
+    for name, value in airflow_world.environment.items():
+        monkeypatch.setenv(name, value)
+    place = str(airflow_world.airflow.dags / "advertisers.yaml")
+    config = AdvertiserConfig.model_validate({**airflow_world.settings("told_shop"), "schedule": "@daily"})
+    alert = stale_deadline(config, place)["deadline"]
+    run = {
+        "dag_id": DAG_ID,
+        "dag_run_id": "deadline-of-the-factory",
+        "data_interval_start": "2026-03-02T00:00:00Z",
+        "data_interval_end": "2026-03-03T00:00:00Z",
+        "run_after": "2026-03-03T00:00:00Z",
+        "conf": {},
+    }
+    context = {"dag_run": run, "deadline": {"id": "1", "deadline_time": "2026-03-03T06:15:00Z"}}
+    before = len(notices(airflow_world, "stale"))
+
+    async def tell() -> object:
+        trigger = CallbackTrigger(alert.callback.path, {**alert.callback.kwargs, "context": dict(context)})
+        return [event.payload async for event in trigger.run()][-1]
+
+    for _ in range(2):
+        ended = asyncio.run(tell())
+        assert "success" in str(ended).lower(), ended
+    told = notices(airflow_world, "stale")[before:]
+    assert len(told) == 1
+    assert facts(told[0])["Day"] == "2026-03-02"
 
 
 def test_a_channel_that_fails_does_not_silence_the_others(

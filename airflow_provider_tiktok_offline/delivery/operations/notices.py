@@ -238,19 +238,6 @@ def _values(ctx: DeliveryContext, values: Values) -> str:
     )
 
 
-def stale_at(config: AdvertiserConfig, due: datetime) -> datetime | None:
-    """When the file of a run counts as stale: the first ``no_file_by`` after the run was due; None without one.
-
-    :param due: when the run was due, aware.
-    """
-    by = None if config.notifications is None else config.notifications.no_file_by
-    if by is None:
-        return None
-    local = due.astimezone(config.zone)
-    moment = datetime.combine(local.date(), by, config.zone)
-    return moment if moment > local else datetime.combine(local.date() + timedelta(days=1), by, config.zone)
-
-
 def has_drifted(ctx: DeliveryContext) -> bool:
     """Whether a file of the run has less than usual."""
     reports = [read_report(ctx, delivery_id) for delivery_id in deliveries_of_run(ctx)]
