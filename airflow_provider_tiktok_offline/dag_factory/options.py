@@ -101,6 +101,8 @@ def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
     """The arguments that only some tasks have, by task id."""
     events: tuple[str, ...] = () if config.notifications is None else config.notifications.events
     gate = [GateBreachedNotifier(settings=config)] if "gate" in events else []
+    # Where a run may have several files, a task that holds back some of them succeeds.
+    one_held_back = [] if config.source.files == "one" else gate
     confirmation = (
         [LiveRampConfirmationNotifier(settings=config)] if config.liveramp and config.liveramp.confirm_to else []
     )
@@ -111,15 +113,16 @@ def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
         },
         "validate": {
             "on_failure_callback": gate,
-            "on_success_callback": [DriftNotifier(settings=config)] if "drift" in events else [],
+            "on_success_callback": [*([DriftNotifier(settings=config)] if "drift" in events else []), *one_held_back],
         },
         "approve": {
             "on_failure_callback": gate,
+            "on_success_callback": one_held_back,
             "on_ask_callback": ApprovalNotifier(settings=config) if "approval" in events else None,
         },
-        "dedupe": {"on_failure_callback": gate},
+        "dedupe": {"on_failure_callback": gate, "on_success_callback": one_held_back},
         "upload": {} if config.pool is None else {"pool": config.pool},
-        "deliver": {"on_success_callback": confirmation, "on_failure_callback": gate},
+        "deliver": {"on_success_callback": [*confirmation, *one_held_back], "on_failure_callback": gate},
         "summary": {
             # Without a URI of its own: for one, Airflow would load every provider at each parse.
             "outlets": [_asset(config)],

@@ -199,18 +199,21 @@ class GateBreachedNotifier(DeliveryNotifier):
     """Too many rows were rejected, or a guard was breached: nothing was sent.
 
     One notification for the same files and reason. For ``on_failure_callback`` of the tasks before the upload; other
-    failures are not its concern.
+    failures are not its concern. Where a run may have several files also for ``on_success_callback`` of these tasks:
+    one notification for each file that is held back while the others go on.
     """
 
     event = "gate"
 
     def applies(self, error: BaseException | None) -> bool:
-        return isinstance(error, GateExceededError | GuardError)
+        return error is None or isinstance(error, GateExceededError | GuardError)
 
     def news(self, ctx: DeliveryContext, reason: str | None, context: Context) -> list[News]:  # noqa: ARG002
-        from airflow_provider_tiktok_offline.delivery.operations.notified import claim_state
+        from airflow_provider_tiktok_offline.delivery.operations.notified import claim_held_back, claim_state
 
-        return [(None, [])] if claim_state(ctx, "gate", reason or "") else []
+        if reason is None:
+            return [(str(held), []) for held in claim_held_back(ctx)]
+        return [(None, [])] if claim_state(ctx, "gate", reason) else []
 
 
 class ApprovalNotifier(DeliveryNotifier):

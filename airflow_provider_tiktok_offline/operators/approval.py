@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
+from airflow.providers.common.compat.sdk import conf
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.errors import TikTokOfflineError, UnsettledError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.status_xcom import leave_question
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
-from airflow_provider_tiktok_offline.operators.base import delivery_ids, follow_file
+from airflow_provider_tiktok_offline.operators.base import delivery_ids, file_by_file, follow_file
 from airflow_provider_tiktok_offline.plain_text import one_line
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
     approved is kept with the delivery, so that exactly these breaches pass; a rejection fails the task, and nothing is
     sent. ``guards.approvers`` and ``guards.approval_hours`` say who may answer, and after which time the file counts as
     rejected.
+
+    Of several files those that breach a guard are asked about in one question, and a rejection holds back these alone.
+    The others wait for the answer, and go on whatever it is. A file that breaches a limit with ``stop`` is held back
+    alone, and nobody is asked about it.
 
     :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
@@ -62,18 +66,85 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         self.on_ask_callback = on_ask_callback
 
     def execute(self, context: Context) -> object:
+        from airflow_provider_tiktok_offline.delivery.events.guards import breaches_to_ask
+
+        ids: list[str] = []
+        found: dict[str, tuple[str, ...]] = {}
         with task_errors():
             ctx = self.delivery_context(context)
-            followed = (follow_file(ctx, context, "dedupe", given) for given in self._ids())
-            ids = [one for one in followed if one is not None]
-        found = self._breaches(context, ids)
-        if not found:
-            return {"deliveries": ids}
-        with task_errors():
+            with file_by_file(ctx, "approve", context) as one_file:
+                for given in delivery_ids(self.deliveries):
+                    with one_file(ctx.deliveries.get(given).uri):
+                        delivery_id = follow_file(ctx, context, "dedupe", given)
+                        if delivery_id is None:
+                            continue
+                        breached = breaches_to_ask(ctx, delivery_id)
+                        ids.append(delivery_id)
+                        if breached:
+                            found[delivery_id] = breached
+            if not found:
+                return {"deliveries": ids}
+            files = {one: ctx.deliveries.get(one).file_name for one in found} if len(ids) > 1 else {}
             config = self.advertiser_config()
+        self._put_question(config, context, found, files)
+        self._notify(context, found)
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: dict[str, object]) -> dict[str, list[str]]:
+        from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches, reject, was_asked
+        from airflow_provider_tiktok_offline.delivery.state.runs import delivery_of_same_file
+
+        rejected = None
+        try:
+            super().execute_complete(context, event)
+        except HITLRejectException:
+            by_person = event.get("responded_by_user")
+            rejected = "Rejected" if by_person else "Nobody answered in time, which counts as rejected"
+        ids: list[str] = []
+        # A rejection of every file fails the task for good: a retry would ask again.
+        with task_errors():
+            ctx = self.delivery_context(context)
+            with file_by_file(ctx, "approve", context) as one_file:
+                for given in delivery_ids(self.deliveries):
+                    state = ctx.deliveries.get(given)
+                    with one_file(state.uri):
+                        # What was shown was approved, whatever the files hold by now.
+                        delivery_id = delivery_of_same_file(ctx, given)
+                        breached = breaches(ctx, delivery_id)
+                        if rejected and (breached or was_asked(ctx, delivery_id)):
+                            reject(ctx, delivery_id, breached, why=rejected)
+                            raise UnsettledError(
+                                f"{rejected}: nothing of it is sent.",
+                                where=state.uri,
+                                todo="Clear this task to be asked again.",
+                            )
+                        if breached:
+                            approve(ctx, delivery_id, breached)
+                        ids.append(delivery_id)
+        return {"deliveries": ids}
+
+    def _put_question(
+        self,
+        config: AdvertiserConfig,
+        context: Context,
+        found: Mapping[str, tuple[str, ...]],
+        files: Mapping[str, str],
+    ) -> None:
+        """Say what is asked, of whom and until when.
+
+        :param found: delivery id -> the guards that it breaches.
+        :param files: delivery id -> its file's name, where the run has several files.
+        """
         guards, until = config.guards, None
-        lines = [f"- {one_line(breach)}" for breaches in found.values() for breach in breaches]
+        lines = [
+            f"- {one_line(f'{files[one]}: {breach}' if files else breach)}"
+            for one, breaches in found.items()
+            for breach in breaches
+        ]
         lines += ["", "Approve to send it all the same; reject to send nothing."]
+        if files:
+            lines[-1] = "Approve to send these files all the same; reject to send nothing of them."
+            lines.append("The other files of this run wait for the answer, and then go on whatever it is.")
         if guards.approvers:
             self.assigned_users = [{"id": one, "name": one} for one in guards.approvers]
         if guards.approval_hours is not None:
@@ -85,28 +156,6 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
             lines.append(f"Without an answer within {guards.approval_hours:g} hours it counts as rejected.")
         self.body = "\n".join(lines)
         leave_question(config, context, [one for words in found.values() for one in words], until)
-        self._notify(context, found)
-        return super().execute(context)
-
-    def execute_complete(self, context: Context, event: dict[str, object]) -> dict[str, list[str]]:
-        from airflow_provider_tiktok_offline.delivery.events.guards import approve
-        from airflow_provider_tiktok_offline.delivery.state.runs import delivery_of_same_file
-
-        try:
-            super().execute_complete(context, event)
-        except HITLRejectException:
-            # A retry would ask again.
-            why = "Rejected" if event.get("responded_by_user") else "Nobody answered in time, which counts as rejected"
-            ended = f"{why}: nothing is sent. Clear this task to be asked again."
-            self.log.error("%s", ended)
-            raise AirflowFailException(ended) from None
-        with task_errors():
-            ctx = self.delivery_context(context)
-            # What was shown was approved, whatever the files hold by now.
-            ids = [delivery_of_same_file(ctx, given) for given in self._ids()]
-            for delivery_id, breaches in self._breaches(context, ids).items():
-                approve(ctx, delivery_id, breaches)
-        return {"deliveries": ids}
 
     def _notify(self, context: Context, found: Mapping[str, tuple[str, ...]]) -> None:
         """Say that somebody is asked; a message that can't be sent does not end the wait."""
@@ -120,14 +169,3 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         except Exception as error:
             fault = error if isinstance(error, TikTokOfflineError) else unexpected(error)
             self.log.error("The notification of the approval failed; the task goes on waiting. %s", fault)
-
-    def _ids(self) -> list[str]:
-        return delivery_ids(self.deliveries)
-
-    def _breaches(self, context: Context, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        from airflow_provider_tiktok_offline.delivery.events.guards import breaches
-
-        with task_errors():
-            ctx = self.delivery_context(context)
-            found = {delivery_id: breaches(ctx, delivery_id) for delivery_id in ids}
-        return {delivery_id: words for delivery_id, words in found.items() if words}

@@ -67,26 +67,27 @@ class DeliveryOperator(BaseOperator, DeliveryTask, Traced):
             sentence = log_sentences.delivered_already(state, ClosedBy.of(state))
         self.log.info("%s", sentence)
 
+
+@contextmanager
+def file_by_file(ctx: DeliveryContext, step: str, context: Context) -> Iterator[OneFile]:
+    """Run a step for each file of the run; where several are left, a fault of one holds back that one alone.
+
+    Yields what the step for one file runs in; it takes the file's URI.
+
+    :param step: its name.
+    """
+    from airflow_provider_tiktok_offline.delivery.state.held_back import FileByFile
+
+    ti = context.get("ti")
+    files = FileByFile(ctx, step, last_try=ti is None or ti.try_number > ti.max_tries)
+
     @contextmanager
-    def file_by_file(self, ctx: DeliveryContext, step: str, context: Context) -> Iterator[OneFile]:
-        """Run the step for each file of the run; where several are left, a fault of one holds back that one alone.
+    def one_file(uri: str) -> Iterator[None]:
+        with files.one(uri), unexpected_errors():
+            yield
 
-        Yields what the step for one file runs in; it takes the file's URI.
-
-        :param step: its name.
-        """
-        from airflow_provider_tiktok_offline.delivery.state.held_back import FileByFile
-
-        ti = context.get("ti")
-        files = FileByFile(ctx, step, last_try=ti is None or ti.try_number > ti.max_tries)
-
-        @contextmanager
-        def one_file(uri: str) -> Iterator[None]:
-            with files.one(uri), unexpected_errors():
-                yield
-
-        yield one_file
-        files.finish()
+    yield one_file
+    files.finish()
 
 
 def follow_file(ctx: DeliveryContext, context: Context, step: str, delivery_id: str) -> str | None:

@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.operators.base import (
     DeliveriesOperator,
     DeliveryOperator,
     PlannedPart,
+    file_by_file,
     follow_file,
 )
 
@@ -76,7 +77,7 @@ class ValidateConversionFileOperator(DeliveryOperator):
             release_all(ctx)
             if _were_delivered(self.files):
                 results += [result.to_dict() for result in self._delivered_already(ctx)]
-            with self.file_by_file(ctx, "validate", context) as one_file:
+            with file_by_file(ctx, "validate", context) as one_file:
                 for file in stamps(self.files):
                     with one_file(file if isinstance(file, str) else str(file["uri"])):
                         watch = log_sentences.Stopwatch(ctx.clock)
@@ -118,7 +119,7 @@ class NormalizeHashOperator(DeliveriesOperator):
 
         with self.step("normalize_hash", context) as ctx:
             results = []
-            with self.file_by_file(ctx, "normalize_hash", context) as one_file:
+            with file_by_file(ctx, "normalize_hash", context) as one_file:
                 for given in self.delivery_ids():
                     uri = ctx.deliveries.get(given).uri
                     with one_file(uri):
@@ -148,7 +149,7 @@ class DedupeOperator(DeliveriesOperator):
         with self.step("dedupe", context) as ctx:
             results = []
             parts: list[PlannedPart] = []
-            with self.file_by_file(ctx, "dedupe", context) as one_file:
+            with file_by_file(ctx, "dedupe", context) as one_file:
                 for given in self.delivery_ids():
                     with one_file(ctx.deliveries.get(given).uri):
                         delivery_id = follow_file(ctx, context, "dedupe", given)

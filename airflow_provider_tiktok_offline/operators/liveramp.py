@@ -12,7 +12,12 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
-from airflow_provider_tiktok_offline.operators.base import DeliveriesOperator, DeliveryOperator, follow_file
+from airflow_provider_tiktok_offline.operators.base import (
+    DeliveriesOperator,
+    DeliveryOperator,
+    file_by_file,
+    follow_file,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -35,7 +40,7 @@ class LiveRampDeliveryOperator(DeliveriesOperator):
 
         with self.step("deliver", context) as ctx:
             results = []
-            with self.file_by_file(ctx, "deliver", context) as one_file:
+            with file_by_file(ctx, "deliver", context) as one_file:
                 for given in self.delivery_ids():
                     uri = ctx.deliveries.get(given).uri
                     with one_file(uri):

@@ -85,13 +85,13 @@ class Shop:
 
 
 @pytest.fixture(name="shop")
-def _shop(inbox: Inbox, add_connection: AddConnection, tmp_path: Path) -> Iterator[Shop]:
+def shop_with_webhook(inbox: Inbox, add_connection: AddConnection, tmp_path: Path) -> Iterator[Shop]:
     with sink() as web:
         add_connection(Connection(conn_id="alerts", conn_type="http", host=web.url))
         yield Shop(inbox, web, tmp_path / "state")
 
 
-def validate(settings: AdvertiserConfig, stamp: dict[str, Any]) -> Any:
+def validate(settings: AdvertiserConfig, stamp: object) -> Any:
     return ValidateConversionFileOperator(task_id="validate", files=stamp, settings=settings)
 
 

@@ -72,7 +72,10 @@ class Shops:
                 "liveramp": {"destination": str(self.feed)},
                 "source": {"path": f"{self.inbox}/market_{{{{ ds_nodash }}}}.csv", **own},
             },
-            *({**base, "source": {"path": f"{self.inbox}/{file}", **own}, **entry} for file, entry in self.more),
+            *(
+                {**base, **entry, "source": {"path": f"{self.inbox}/{file}", **own, **entry.get("source", {})}}
+                for file, entry in self.more
+            ),
         ]
         defaults = {
             "mode": "live",

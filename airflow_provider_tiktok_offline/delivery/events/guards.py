@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.delivery.events.guard_limits import (
 )
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step, resume
-from airflow_provider_tiktok_offline.delivery.state.step_results import Approval, Breached, DedupeResult
+from airflow_provider_tiktok_offline.delivery.state.step_results import Approval, Asked, Breached, DedupeResult
 from airflow_provider_tiktok_offline.errors import GuardError
 
 if TYPE_CHECKING:
@@ -61,6 +61,36 @@ def breaches(ctx: DeliveryContext, delivery_id: str) -> tuple[str, ...]:
             todo="If that is right, raise the guard, or set drift: warn, in advertisers.yaml and clear this task.",
         )
     return (*found, *drifted)
+
+
+def breaches_to_ask(ctx: DeliveryContext, delivery_id: str) -> tuple[str, ...]:
+    """As :func:`breaches`; that a person is asked about them is kept with the delivery.
+
+    :raises GuardError: if one is breached that a person may not approve.
+    """
+    found = breaches(ctx, delivery_id)
+    state = ctx.deliveries.get(delivery_id)
+    asked = Asked(breaches=found)
+    if state.status != "closed" and asked != (Asked.of(state) or Asked(breaches=())):
+        note_step(ctx, state, asked)
+    return found
+
+
+def was_asked(ctx: DeliveryContext, delivery_id: str) -> bool:
+    """Whether a person is asked about a delivery, even if it breaches no guard by now."""
+    asked = Asked.of(ctx.deliveries.get(delivery_id))
+    return asked is not None and bool(asked.breaches)
+
+
+def reject(ctx: DeliveryContext, delivery_id: str, breached: Sequence[str], *, why: str) -> None:
+    """Keep with the delivery that it is not to be sent, for the summary.
+
+    :param breached: the breaches, as they are now.
+    :param why: in words.
+    """
+    state = resume(ctx, delivery_id)
+    asked = Asked.of(state)
+    note_step(ctx, state, Asked(breaches=tuple(breached) or (asked.breaches if asked else ()), rejected=why))
 
 
 def approve(ctx: DeliveryContext, delivery_id: str, breached: Sequence[str]) -> None:

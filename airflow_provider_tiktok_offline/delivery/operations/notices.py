@@ -28,7 +28,7 @@ Event = Literal["success", "failure", "gate", "approval", "unconfirmed", "stale"
 _SUBJECTS: dict[Event, str] = {
     "success": "delivered",
     "failure": "the delivery failed",
-    "gate": "nothing was sent, a gate or guard is breached",
+    "gate": "a file is not sent, a gate or guard is breached",
     "approval": "somebody has to approve the file",
     "unconfirmed": "events without an answer need a decision",
     "stale": "no file yet",

@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok_offline.delivery.state.held_back import HeldBack, held_back
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 from airflow_provider_tiktok_offline.delivery.state.step_results import Breached, ValidateResult
 
@@ -36,8 +37,22 @@ def claim_day(ctx: DeliveryContext, event: str, day: date) -> bool:
     return ctx.objects.create(f"{_home(ctx)}/{event}-{day.isoformat()}", b"")
 
 
+def claim_held_back(ctx: DeliveryContext) -> list[HeldBack]:
+    """The files of the run that a gate or a guard holds back, and of which nobody was notified yet."""
+    found = [one for one in held_back(ctx) if one.by_breach]
+    states = [ctx.deliveries.find(one) for one in deliveries_of_run(ctx)] if found else []
+    ids = {one.uri: [state.id for state in states if state is not None and state.uri == one.uri] for one in found}
+    return [
+        one
+        for one in found
+        if claim_state(ctx, "gate", one.message, delivery_ids=ids[one.uri] or [ctx.run_key, one.uri])
+    ]
+
+
 def stopped_by_breach(ctx: DeliveryContext) -> bool:
     """Whether nothing but a gate or a guard keeps the run's files from being delivered."""
+    if not all(one.by_breach for one in held_back(ctx)):
+        return False
     states = [ctx.deliveries.find(one) for one in deliveries_of_run(ctx)]
     unfinished = [one for one in states if one is not None and one.status != "closed"]
     return bool(unfinished) and all(_stopped(ValidateResult.of(one), Breached.of(one)) for one in unfinished)

@@ -9,11 +9,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.errors import TikTokOfflineError
+from airflow_provider_tiktok_offline.errors import (
+    GateExceededError,
+    GuardError,
+    OptOutListError,
+    TikTokOfflineError,
+)
 from airflow_provider_tiktok_offline.plain_text import plain_logger
 from airflow_provider_tiktok_offline.storage import documents
 
 log = plain_logger(__name__)
+
+_BREACHES = frozenset(kind.__name__ for kind in (GateExceededError, GuardError, OptOutListError))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +40,11 @@ class HeldBack:
     error: str
     message: str
     at: datetime
+
+    @property
+    def by_breach(self) -> bool:
+        """Whether too many rejected rows or a breached guard are the reason."""
+        return self.error in _BREACHES
 
     def __str__(self) -> str:
         return f"{self.uri}, {self.step}: {self.message}"

@@ -228,6 +228,21 @@ class Approval(StepResult):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(StepResult):
+    """Breaches of guards that a person is asked about.
+
+    Attributes:
+        breaches: in words, without an amount; empty once nothing is asked any more.
+        rejected: in words, that the file is not to be sent; empty until then.
+    """
+
+    STEP: ClassVar[str] = "asked"
+
+    breaches: tuple[str, ...]
+    rejected: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Breached(StepResult):
     """The guards that stop a delivery.
 

@@ -26,6 +26,7 @@ from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_ru
 from airflow_provider_tiktok_offline.delivery.state.second_witness import advance_second_witness
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import (
+    Asked,
     Breached,
     ClosedBy,
     DedupeResult,
@@ -223,6 +224,9 @@ def _open_ends(state: DeliveryState, summary: DeliverySummary) -> str:
     breached = Breached.of(state)
     if breached is not None and breached.breaches:
         return f"a guard is breached: {'; '.join(breached.breaches)}"
+    asked = Asked.of(state)
+    if asked is not None and asked.rejected:
+        return f"{asked.rejected}: {'; '.join(asked.breaches)}"
     missing = [step.STEP for step in _STEPS[state.route] if step.of(state) is None]
     if missing:
         return f"step {missing[0]} has not finished"
