@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -45,6 +46,11 @@ class Connection:
     password: str | None = field(default=None, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def allows_http(self) -> bool:
+        """Whether the extra says that another machine may be reached without TLS."""
+        return str(self.extra.get("allow_http", "")).lower() == "true"
+
     @classmethod
     def of_airflow(cls, conn_id: str, found: AirflowConnection) -> Connection:
         """What Airflow has found under that id."""
@@ -67,3 +73,11 @@ class Connections(Protocol):
 
         :raises ConfigError: if there is none.
         """
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as a URL names it, is this machine itself."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

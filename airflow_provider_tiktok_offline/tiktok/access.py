@@ -21,7 +21,7 @@ def api_url_of(connection: Connection) -> str:
 
 def allows_http(connection: Connection) -> bool:
     """Whether the connection's extra says that its token may be sent without TLS."""
-    return str(connection.extra.get("allow_http", "")).lower() == "true"
+    return connection.allows_http
 
 
 def access_token_of(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import urllib.request
 from typing import Final
 
+from airflow_provider_tiktok_offline.connections import is_loopback
 from airflow_provider_tiktok_offline.errors import ConfigError
 
 PRODUCTION_URL: Final = "https://business-api.tiktok.com"
@@ -26,7 +26,7 @@ def checked_url(base_url: str, *, allow_http: bool) -> str:
             "the API URL must be https://host[:port] without path, user, query or fragment.",
             todo=f"The usual one is {PRODUCTION_URL}.",
         )
-    if found["scheme"] == "http" and not allow_http and not _is_loopback(found["host"]):
+    if found["scheme"] == "http" and not allow_http and not is_loopback(found["host"]):
         raise ConfigError(
             "the API URL has no TLS: the access token would cross the network in clear.",
             todo='Use https. For a simulator on your own network, set "allow_http": true in the connection\'s extra.',
@@ -37,16 +37,9 @@ def checked_url(base_url: str, *, allow_http: bool) -> str:
 def proxy_for(base_url: str) -> str | None:
     """The proxy that the environment sets for an address; never one for this machine itself."""
     found = _ADDRESS.fullmatch(base_url)
-    if found is None or _is_loopback(found["host"]):
+    if found is None or is_loopback(found["host"]):
         return None
     if urllib.request.proxy_bypass(found["host"] + (found["port"] or "")):
         return None
     proxies = urllib.request.getproxies()
     return proxies.get(found["scheme"]) or proxies.get("all")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -19,7 +19,7 @@ class CloudFault(Enum):
         StorageError,
         "the object store's TLS certificate is not trusted, or it speaks no TLS",
         "If its authority is your own, give the file of its certificate as verify in the connection's extra; "
-        "if it speaks no TLS, write http:// in endpoint_url.",
+        "if it speaks no TLS, write http:// in endpoint_url (and allow_http in the extra, off this machine).",
     )
     NO_CREDENTIALS = (
         StorageDeniedError,

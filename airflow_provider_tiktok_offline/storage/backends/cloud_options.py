@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.storage.backends.plain_http import refuse_plain_http
 from airflow_provider_tiktok_offline.storage.backends.s3_access import SessionCredentials, s3_access
 
 if TYPE_CHECKING:
@@ -125,6 +126,8 @@ def gcs_options(bucket: str, connection: Connection | None) -> CloudOptions:
     """What a ``google_cloud_platform`` connection says; without one, the application default credentials.
 
     A ``gs_base_url`` in the key, as object store clients write it, names an emulator or a private endpoint.
+
+    :raises ConfigError: if that has no TLS and is on another machine, and the extra has no ``allow_http``.
     """
     config: dict[str, str] = {}
     plain_http = False
@@ -135,6 +138,7 @@ def gcs_options(bucket: str, connection: Connection | None) -> CloudOptions:
             config["service_account_key"] = json.dumps(account)
             if account.get("gs_base_url"):
                 config["base_url"] = str(account["gs_base_url"])
+                refuse_plain_http(config["base_url"], connection, field="gs_base_url")
                 plain_http = config["base_url"].startswith("http://")
         elif connection.extra.get("key_path"):
             config["service_account"] = str(connection.extra["key_path"])

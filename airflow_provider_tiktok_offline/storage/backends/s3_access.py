@@ -7,7 +7,8 @@ login, password                                 access key id and secret (or ``a
                                                 ``aws_secret_access_key`` in the extra)
 ``aws_session_token``                           of temporary credentials
 ``region_name``                                 the bucket's region
-``endpoint_url`` (also in service_config.s3)    another server than Amazon's
+``endpoint_url`` (also in service_config.s3)    another server than Amazon's; https, but for loopback
+``allow_http``                                  ``true`` takes an ``endpoint_url`` without TLS
 ``role_arn``, ``assume_role_kwargs``            a role to assume, renewed before it expires
 ``profile_name``                                a profile of the machine's AWS configuration
 ``verify``                                      the file of the authorities to trust, or ``false``: any certificate
@@ -37,6 +38,7 @@ from airflow_provider_tiktok_offline.errors import (
     TikTokOfflineError,
 )
 from airflow_provider_tiktok_offline.storage.backends.cloud_faults import CODES, CloudFault
+from airflow_provider_tiktok_offline.storage.backends.plain_http import refuse_plain_http
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -146,6 +148,8 @@ def s3_access(connection: Connection | None) -> S3Access:
         raise ConfigError(
             "endpoint_url is no URL of a server.", where=where, todo="Write it as https://host or https://host:port."
         )
+    if endpoint:
+        refuse_plain_http(str(endpoint), connection, field="endpoint_url")
     return S3Access(
         where=where,
         connection=connection,
