@@ -215,10 +215,10 @@ def test_the_first_attempt_is_when_it_left_and_not_when_it_was_answered(world: W
 
 
 def test_an_answer_that_waits_to_be_written_stands_before_the_next_attempt(world: World, delivery: str) -> None:
-    """An event that was not taken and is then tried again is in doubt, though the answer is written in batches."""
+    """An event that was refused and is then tried again is in doubt, though answers are written in batches."""
     keys = _keys(world, delivery)
     with world.ledger().receipts(delivery, 0, "run") as receipts:
         receipts.attempted(keys[:1])
-        receipts.released(keys[:1])
+        receipts.refused(keys[:1], 40002, "user", "r1")
         receipts.attempted(keys[:1])
     assert _outcomes(world, delivery) == {keys[0]: "in_doubt"}
