@@ -34,12 +34,13 @@ BROUGHT_BY = {
     "apache-airflow-core": "apache-airflow",
     "pydantic-core": "pydantic",
 }
-#: Providers of a deployment that uses them: a notifier or a lineage extractor is imported only there.
+#: Of a deployment that uses them: a notifier, a lineage extractor or a pod's description is imported only there.
 OF_THE_DEPLOYMENT = {
     "apache-airflow-providers-http",
     "apache-airflow-providers-openlineage",
     "apache-airflow-providers-slack",
     "apache-airflow-providers-smtp",
+    "kubernetes",  # comes with the cncf.kubernetes provider; not installed for the tests
     "openlineage-python",  # comes with the openlineage provider; the type checker alone imports it
 }
 
@@ -73,7 +74,7 @@ def _imported() -> set[str]:
         elif top == "airflow":
             found.add("apache-airflow")
         else:
-            found.add(_name(owners[top][0]))
+            found.add(_name(owners.get(top, [top])[0]))
     return found
 
 
