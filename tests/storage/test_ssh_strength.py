@@ -142,6 +142,21 @@ _PEM = _KEY.export_private_key().decode()
         (_PEM.replace(_PEM[60:70], "##########"), "it is damaged"),
         (_KEY.export_private_key(passphrase="secret", rounds=1).decode(), "its passphrase is missing"),
     ],
+    ids=(
+        "escaped-ends",
+        "blanks",
+        "one-line",
+        "path",
+        "path-below-home",
+        "public",
+        "public-pem",
+        "cut-off",
+        "putty",
+        "words",
+        "other-scripts",
+        "damaged",
+        "passphrase",
+    ),
 )
 @pytest.mark.parametrize("field", ["private_key", "key_file"])
 def test_a_mispasted_key_is_told_what_it_is(text: str, said: str, field: str, tmp_path: Path) -> None:
