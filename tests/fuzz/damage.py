@@ -27,7 +27,7 @@ def _few_or_many(few: int, many: int) -> list[Any]:
 
 
 #: How many examples a target has in ``make test``; in ``make campaign`` there are ``FUZZ_EXAMPLES``, or 1,500.
-EXAMPLES = _few_or_many(12, _MANY)
+EXAMPLES = _few_or_many(4, _MANY)
 #: The same where an example is a whole delivery.
 DELIVERIES = _few_or_many(2, max(1, _MANY // 6))
 #: No example takes more processor time, nor more memory in one piece.
