@@ -23,10 +23,10 @@ demo: needs-demo $(STAMP)  ## the main job, for real, on this machine alone
 	$(VENV)/bin/tiktok-offline demo
 
 test: needs-test $(STAMP)  ## every test but the deployment and the long campaigns
-	$(PY) -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(PY) -m pytest -n 3 --dist loadgroup $(ARGS)
 
 coverage: needs-test $(STAMP)  ## the tests, with branch coverage of the package, child processes left out
-	$(PY) -m pytest -n 2 --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
+	$(PY) -m pytest -n 3 --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
 
 deployment: needs-deployment $(STAMP)  ## three times three days of files on PostgreSQL, Redis, an S3 server and two Celery workers, all on loopback
 	$(PY) -m pytest -m "deployment and not campaign" tests/deployment $(ARGS)
