@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,8 @@ DAY_PARAM = "file_day"
 def file_day(config: AdvertiserConfig, context: Context, given: str | None = None) -> date:
     """The day whose file this run is for (``{{ ds }}`` is undefined in runs without a logical date).
 
-    :param given: the day itself, as 2026-11-21; else the DAG parameter ``file_day``.
+    :param given: the day itself, as 2026-11-21; else the DAG parameter ``file_day``, else the day of the file whose
+        arrival started the run, else the run's interval.
     :raises ConfigError: if the file's name depends on a day and nothing names one.
     """
     from airflow_provider_tiktok_offline.delivery.source.find_file import day_of_file
@@ -29,6 +31,9 @@ def file_day(config: AdvertiserConfig, context: Context, given: str | None = Non
             return date.fromisoformat(str(named))
         except ValueError:
             raise ConfigError(f"{named!r} is no day; write it as 2026-11-21.", where=f"parameter {DAY_PARAM}") from None
+    arrived = arrived_files(config, context)
+    if arrived is not None:
+        return date.fromisoformat(str(arrived["day"]))
     run = context["dag_run"]
     start: datetime | None = run.data_interval_start
     if start is None and "{{" in config.source.path:
@@ -43,3 +48,13 @@ def file_day(config: AdvertiserConfig, context: Context, given: str | None = Non
         interval_start=None if start is None else start.astimezone(config.zone),
         run_day=due.astimezone(config.zone),
     )
+
+
+def arrived_files(config: AdvertiserConfig, context: Context) -> dict[str, object] | None:
+    """What an asset watcher's trigger has found, if it started this run: ``day``, ``files``, ``already_delivered``."""
+    events = context.get("triggering_asset_events") or {}
+    for asset_event in (event for group in events.values() for event in group):
+        payload = (asset_event.extra or {}).get("payload")
+        if isinstance(payload, Mapping) and payload.get("advertiser") == config.name:
+            return {key: payload[key] for key in ("day", "files", "already_delivered")}
+    return None

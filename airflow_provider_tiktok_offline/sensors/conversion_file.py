@@ -20,7 +20,7 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
-from airflow_provider_tiktok_offline.glue.file_day import file_day
+from airflow_provider_tiktok_offline.glue.file_day import arrived_files, file_day
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.status_xcom import leave_expected
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
@@ -345,10 +345,4 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         return file_day(self.advertiser_config(), context, self.day)
 
     def _handed_over(self, context: Context) -> dict[str, object] | None:
-        """What an asset watcher's trigger has found already, if it started this run."""
-        events = context.get("triggering_asset_events") or {}
-        for asset_event in (event for group in events.values() for event in group):
-            payload = (asset_event.extra or {}).get("payload")
-            if isinstance(payload, Mapping) and payload.get("advertiser") == self.advertiser_config().name:
-                return {key: payload[key] for key in ("day", "files", "already_delivered")}
-        return None
+        return arrived_files(self.advertiser_config(), context)

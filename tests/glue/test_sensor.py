@@ -19,10 +19,11 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
     TaskDeferred,
 )
+from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
-from airflow_provider_tiktok_offline.glue.file_day import file_day
+from airflow_provider_tiktok_offline.glue.file_day import arrived_files, file_day
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger, until_shared_look
 from tests.glue.conftest import DAY, Inbox, Run
@@ -349,6 +350,28 @@ class TestFileDay:
         with pytest.raises(ConfigError, match="file_day"):
             file_day(inbox.settings(), run.context())
         assert file_day(inbox.settings(path="/in/*.csv"), run.context()).isoformat() == "2026-11-22"
+
+    def test_an_arrived_file_says_it(self, inbox: Inbox) -> None:
+        """A run that a file's arrival started, without a logical date, is for the day that the trigger has named."""
+        inbox.put("sales.csv")
+        settings = inbox.settings(path=f"{inbox.folder}/*.csv")
+        event = asyncio.run(first_event(ConversionFileTrigger(settings=settings.model_dump(mode="json"))))
+        started_by = AssetEventDagRunReferenceResult.model_validate(
+            {
+                "asset": {"name": "files", "uri": "files", "extra": {}},
+                "extra": {"payload": event},
+                "source_task_id": None,
+                "source_dag_id": None,
+                "source_run_id": None,
+                "source_map_index": -1,
+                "source_aliases": [],
+                "timestamp": "2026-11-22T06:00:00Z",
+            }
+        )
+        run = Run(data_interval_start=None, data_interval_end=None)
+        context = run.context() | {"triggering_asset_events": {"files": [started_by]}}
+        assert file_day(inbox.settings(), context).isoformat() == event["day"]
+        assert arrived_files(inbox.settings(), run.context()) is None
 
     def test_nonsense_is_named(self, inbox: Inbox) -> None:
         """A parameter that is no day is an error that shows how one is written."""

@@ -138,7 +138,7 @@ _ROW_RULES = (
     Rule("category_unknown", "row", (_CATEGORY,), "The category is neither one of the profile's nor mapped by `event_map`.", _ERROR, "`In Store`", "programme", "Use a listed category, or map yours with `event_map:`.", locked=True),
     Rule("timestamp_missing", "row", (_TIMESTAMP,), "The timestamp is missing.", _ERROR, "blank, `null`", "programme", "Fill it in.", locked=True),
     Rule("timestamp_format", "row", (_TIMESTAMP,), "The timestamp is not in a known format.", _ERROR, "`31.12.2026`", "programme", "Use `2026-11-22T10:01:00Z-0000`.", locked=True),
-    Rule("timestamp_impossible", "row", (_TIMESTAMP,), "The timestamp's date or time does not exist.", _ERROR, "`2026-02-30`", "package", "Correct it.", locked=True),
+    Rule("timestamp_impossible", "row", (_TIMESTAMP,), "The timestamp's date or time does not exist.", _ERROR, "`2026-02-30`", "package", "Write a date and a time of day that exist.", locked=True),
     Rule("timestamp_old", "row", (_TIMESTAMP,), "The transaction is older than `lookback_days` (28).", _ERROR, "`2014-03-31`", "programme", "Leave old transactions out."),
     Rule("timestamp_future", "row", (_TIMESTAMP,), "The transaction lies in the future.", _ERROR, "tomorrow", "programme", "Check clock and time zone of the export."),
     Rule("timestamp_offset", "row", (_TIMESTAMP,), "The digits behind `Z-` are not 0000.", _WARNING, "`2017-02-07T13:25:00Z-0800`", "programme", "Write UTC and 0000, or set `offset: apply`."),
