@@ -147,7 +147,7 @@ def day_of(
     return _with_values({"dag_id": dag_id, "day": day, "deliveries": answers.day(found)}, dag_id, user, editable)
 
 
-def _with_values(content: dict[str, Any], dag_id: str, user: Any, editable: Any) -> Response:
+def _with_values(content: answers.Row, dag_id: str, user: Any, editable: Any) -> Response:
     shown = _sees_values(user, dag_id, editable)
     return _answer({**(content if shown else answers.without_money(content)), "values_shown": shown})
 
@@ -169,11 +169,11 @@ def _may_see_broken(user: Any) -> bool:
     return bool(get_auth_manager().is_authorized_view(access_view=AccessView.IMPORT_ERRORS, user=user))
 
 
-def _matches(row: dict[str, Any], text: str) -> bool:
+def _matches(row: answers.Row, text: str) -> bool:
     return text.lower() in " ".join(str(row[name]) for name in ("advertiser", "dag_id", "advertiser_id")).lower()
 
 
-def _answer(content: dict[str, Any]) -> Response:
+def _answer(content: answers.Row) -> Response:
     return JSONResponse(content, headers=_PRIVATE)
 
 
