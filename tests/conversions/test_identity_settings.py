@@ -183,6 +183,7 @@ OUTSIDE: dict[str, list[Change]] = {
     "limits": [({}, {"limits": Limits(rows=100)})],
     "max_rejected_ratio": [({}, {"max_rejected_ratio": 1.0})],
     "report_by_store": [({}, {"report_by_store": True})],
+    "send_after_days": [({}, {"send_after_days": 3})],
     "format.delimiter": [({}, {"format.delimiter": ","})],
     "format.skip_lines": [({}, {"format.footer_lines": 0})],
     "format.footer_lines": [({}, {"format.footer_lines": 1})],

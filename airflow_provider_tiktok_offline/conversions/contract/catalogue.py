@@ -140,6 +140,7 @@ _ROW_RULES = (
     Rule("timestamp_format", "row", (_TIMESTAMP,), "The timestamp is not in a known format.", _ERROR, "`31.12.2026`", "programme", "Use `2026-11-22T10:01:00Z-0000`.", locked=True),
     Rule("timestamp_impossible", "row", (_TIMESTAMP,), "The timestamp's date or time does not exist.", _ERROR, "`2026-02-30`", "package", "Write a date and a time of day that exist.", locked=True),
     Rule("timestamp_old", "row", (_TIMESTAMP,), "The transaction is older than `lookback_days` (28).", _ERROR, "`2014-03-31`", "programme", "Leave old transactions out."),
+    Rule("timestamp_expires", "row", (_TIMESTAMP,), "The transaction will be older than `lookback_days` on the day on which its file is sent (`send_after_days`).", _WARNING, "a sale of 27 days ago, with `send_after_days: 3`", "package", "Deliver it sooner, or set a smaller `send_after_days`: it can't be sent by then."),
     Rule("timestamp_future", "row", (_TIMESTAMP,), "The transaction lies in the future.", _ERROR, "tomorrow", "programme", "Check clock and time zone of the export."),
     Rule("timestamp_offset", "row", (_TIMESTAMP,), "The digits behind `Z-` are not 0000.", _WARNING, "`2017-02-07T13:25:00Z-0800`", "programme", "Write UTC and 0000, or set `offset: apply`."),
     Rule("timestamp_hour12", "row", (_TIMESTAMP,), "A 12-hour clock comes without am or pm.", _by_profile("warning", "note"), "`Nov 22, 2026 3:15:00`", "package", "Use a 24-hour format."),
@@ -198,6 +199,7 @@ _BY_CONFIGURATION = frozenset(
     {
         "unreadable", "utf16", "delimiter", "mapped_column", "phone_region", "phone_two_readings", "category_unknown",
         "timestamp_offset", "amount_ambiguous", "amount_repeated", "store_unknown", "line_repeated", "white_space",
+        "timestamp_expires",
     }
 )  # fmt: skip
 

@@ -121,6 +121,7 @@ class ConversionSettings:
         amount: whether transaction_amount is the line's or the whole order's.
         basket: one event a row, or one an order with several contents.
         returns: whether returned lines are left out, or taken off the value of their order (basket ``order``).
+        send_after_days: for how many days a file's events wait for returns of other files; 0 for none.
         event_identity: programme columns that enter the event id when an order_id is there.
         send_fields: what an event may carry.
         where: file column -> the values that belong to this advertiser.
@@ -155,6 +156,7 @@ class ConversionSettings:
     amount: Literal["line", "order"] = "line"
     basket: Literal["row", "order"] = "row"
     returns: Literal["leave_out", "net"] = "leave_out"
+    send_after_days: int = 0
     event_identity: tuple[str, ...] = ("store_code", "order_id", "product_id")
     send_fields: frozenset[str] = DEFAULT_SEND_FIELDS
     where: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -169,6 +171,13 @@ class ConversionSettings:
     max_rejected_ratio: float = 0.05
     report_by_store: bool = False
 
+    @property
+    def value_of_orders(self) -> Literal["gross", "net", "waiting"]:
+        """Whether returned lines are left out of the values of orders, taken off them, or taken off before sending."""
+        if self.returns == "net":
+            return "net"
+        return "waiting" if self.send_after_days else "gross"
+
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with whatever decides what a row becomes.
 
@@ -178,8 +187,8 @@ class ConversionSettings:
         return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-#: What does not change a row: the gate, how much is read at all, and who is left out of it.
-_NOT_ROWS = frozenset({"max_rejected_ratio", "report_by_store", "limits", "customer_columns"})
+#: What does not change a row: the gate, how much is read at all, who is left out of it, and when it is sent.
+_NOT_ROWS = frozenset({"max_rejected_ratio", "report_by_store", "limits", "customer_columns", "send_after_days"})
 
 
 def plain(value: object) -> object:

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.events.duplicates import Repeats
+from airflow_provider_tiktok_offline.conversions.events.kept_returns import KEPT
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import READINGS
 from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS
 from airflow_provider_tiktok_offline.errors import InputFileError
@@ -36,6 +37,13 @@ class Baskets:
     def hold(self, number: int, rows: pl.DataFrame) -> None:
         """Keep the rows of a part."""
         rows.write_parquet(self._path(number), compression="lz4", statistics=False)
+
+    def lines(self, wanted: np.ndarray) -> pl.DataFrame:
+        """Some of the rows that wait, by line, as returned lines are kept."""
+        held = pl.scan_parquet(sorted(self._directory.glob("[0-9]*.parquet"))) if wanted.size else None
+        if held is None:
+            return KEPT.to_frame()
+        return held.filter(pl.col("line").is_in(wanted.tolist())).select(KEPT.names()).collect()
 
     def events(self, bounds: Sequence[tuple[int, int]], gone: np.ndarray, repeats: Repeats) -> Iterator[pl.DataFrame]:
         """Each part's events: its orders' first rows, with what all their rows hold.

@@ -40,7 +40,7 @@ NOT_IN_IDS = frozenset(
         "categories", "lookback_days", "future_skew", "amount", "returns", "send_fields", "where", "consent",
         "customer_columns", "send_from", "allow_extra_columns", "trim_white_space", "repair", "limits",
         "max_rejected_ratio", "report_by_store", "format.delimiter", "format.skip_lines", "format.footer_lines",
-        "format.optional",
+        "format.optional", "send_after_days",
     }
 )  # fmt: skip
 _VALUE_COLUMNS = ("transaction_category", "transaction_timestamp", "transaction_amount")

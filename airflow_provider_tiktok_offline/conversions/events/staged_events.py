@@ -74,7 +74,7 @@ class Identities:
 
     def event_texts(self) -> pl.Series:
         """The text that each row's event id is the hash of: the order's where orders are events."""
-        text = text_with_order(ORDER_COLUMNS if self._settings.basket == "order" else self._settings.event_identity)
+        text = text_with_order(self._id_columns())
         if self.with_order.all():
             return self._frame.select(text).to_series()
         if not self.with_order.any():
@@ -101,11 +101,20 @@ class Identities:
 
         :param events: under each of them a row without a known event is listed.
         """
-        names = ["event", *ORDER_COLUMNS]
-        orders = self._frame.select(names).filter(pl.col("order_id") != "").unique()
-        known = pl.DataFrame({"name": sorted(set(events))}).select(canonical_event(pl.col("name")).alias("name"))
-        unknown = orders.filter(pl.col("event") == "").join(known.unique(), how="cross")
-        return pl.concat([orders.filter(pl.col("event") != ""), unknown.with_columns(event="name").select(names)])
+        orders = self._frame.select("event", *ORDER_COLUMNS).filter(pl.col("order_id") != "").unique()
+        return _under_each(orders, events)
+
+    def order_texts(self, events: Iterable[str]) -> pl.DataFrame:
+        """``row``, its position, and ``text``, as :meth:`event_texts` has it, of each row that has an order.
+
+        :param events: under each of them a row without a known event is listed.
+        """
+        columns = self._id_columns()
+        rows = self._frame.select("event", *dict.fromkeys(("order_id", *columns))).with_row_index("row")
+        return _under_each(rows.filter(pl.col("order_id") != ""), events).select("row", text=text_with_order(columns))
+
+    def _id_columns(self) -> tuple[str, ...]:
+        return ORDER_COLUMNS if self._settings.basket == "order" else self._settings.event_identity
 
     def _orderless_texts(self, rows: Positions | None) -> pl.Series:
         frame = self._frame if rows is None else self._frame[rows]
@@ -131,6 +140,13 @@ class Identities:
             .select(text_without_order())
             .to_series()
         )
+
+
+def _under_each(rows: pl.DataFrame, events: Iterable[str]) -> pl.DataFrame:
+    """The rows, those without an event once under each of ``events``."""
+    known = pl.DataFrame({"name": sorted(set(events))}).select(canonical_event(pl.col("name")).alias("name"))
+    unknown = rows.filter(pl.col("event") == "").join(known.unique(), how="cross")
+    return pl.concat([rows.filter(pl.col("event") != ""), unknown.with_columns(event="name").select(rows.columns)])
 
 
 def stage(

@@ -13,6 +13,7 @@ import pyarrow as pa
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.event_id import content_numbers, id_bytes
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import ORDER_COLUMNS
+from airflow_provider_tiktok_offline.conversions.events.kept_returns import kept_returns, returned_lines
 from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, Keys, hash_columns, mix
 from airflow_provider_tiktok_offline.conversions.events.staged_events import Identities, stage
 from airflow_provider_tiktok_offline.conversions.file.parsing import parse
@@ -50,6 +51,7 @@ class BlockResult:
     rejects: bytes
     repair: list[tuple[bytes, str]]
     verdicts: pl.DataFrame | None
+    returns: pl.DataFrame | None
     ids: dict[str, IdColumn]
 
 
@@ -131,7 +133,7 @@ class BlockWorker:
         tally = tally_block(checked, parsed.faults, parsed.without_row, by_store=settings.report_by_store)
         tally.with_order = int(np.count_nonzero(identities.with_order))
         tally.without_order = identities.height - tally.with_order
-        if settings.basket == "order":
+        if settings.basket == "order" or settings.send_after_days:
             tally.add_returns(checked)
         return BlockResult(
             tally,
@@ -141,8 +143,15 @@ class BlockWorker:
             rejects_text(checked, parsed.faults, self._messages) if requested.rejects else b"",
             rejected_lines(block, checked, parsed.faults) if requested.repair else [],
             verdicts,
+            self._returns(checked) if requested.events and settings.send_after_days else None,
             checked.ids,
         )
+
+    def _returns(self, checked: CheckedBlock) -> pl.DataFrame:
+        """The returned lines that are left out here, for the sales of this file and others."""
+        rows = returned_lines(checked)
+        identities = Identities(checked, rows, self._rulebook.settings)
+        return kept_returns(checked, rows, identities.order_texts(self._rulebook.events.values()))
 
     def _broken_orders(self, checked: CheckedBlock) -> Hashes:
         """The orders of rejected rows, as ``Keys.order`` has them, where an order is sent as a whole.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import polars as pl
@@ -13,6 +13,7 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import Conver
 from airflow_provider_tiktok_offline.conversions.events.baskets import Baskets
 from airflow_provider_tiktok_offline.conversions.events.duplicates import Repeats
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
+from airflow_provider_tiktok_offline.conversions.events.kept_returns import RETURNS, each_once
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 
@@ -28,7 +29,7 @@ class PartEntry(TypedDict):
 
 
 class Manifest(TypedDict):
-    """The content of ``manifest.json``."""
+    """The content of ``manifest.json``; ``returns`` is the object of the returned lines, where they are kept."""
 
     version: int
     package: str
@@ -45,6 +46,7 @@ class Manifest(TypedDict):
     rows: int
     events: int
     parts: list[PartEntry]
+    returns: NotRequired[str]
 
 
 class PartWriter:
@@ -66,9 +68,12 @@ class PartWriter:
         self._bounds: list[tuple[int, int]] = []
         self._parts: list[PartEntry] = []
         self._baskets = Baskets(spill_dir, settings.amount) if settings.basket == "order" else None
+        self._returns: list[pl.DataFrame] = []
 
-    def add(self, staged: pl.DataFrame) -> None:
-        """Take the staged rows of the next block."""
+    def add(self, staged: pl.DataFrame, returns: pl.DataFrame | None = None) -> None:
+        """Take the staged rows of the next block, and its returned lines where they are kept."""
+        if returns is not None and returns.height:
+            self._returns.append(returns)
         if not staged.height:
             return
         self._pending.append(staged)
@@ -101,9 +106,13 @@ class PartWriter:
         self._pending = []
         gone = np.sort(np.concatenate([rows.line for rows in repeats.lost]))
         if self._baskets is not None:
+            if self._settings.send_after_days:
+                self._returns.append(self._baskets.lines(repeats.returned.line))
             for rows in self._baskets.events(self._bounds, gone, repeats):
                 self._put(rows)
+            self._put_returns()
             return
+        self._put_returns()
         without_value = repeats.later.line if self._settings.amount == "order" else np.empty(0, dtype=np.int64)
         for part, (first, last) in zip(self._parts, self._bounds, strict=True):
             left_out = _between(gone, first, last)
@@ -124,9 +133,16 @@ class PartWriter:
         part["leave_out"] = name
         part["events"] -= len(left_out)
 
+    def _put_returns(self) -> None:
+        """Write the returned lines, each once, however often the file repeats it."""
+        if not self._settings.send_after_days:
+            return
+        with self._output.open_write(RETURNS) as stream:
+            each_once(self._returns).write_parquet(stream)
+
     def manifest(self, report: Report) -> Manifest:
         """What ``manifest.json`` holds."""
-        return {
+        manifest: Manifest = {
             "version": MANIFEST_VERSION,
             "package": __version__,
             "recipe": RECIPE,
@@ -143,6 +159,7 @@ class PartWriter:
             "events": sum(part["events"] for part in self._parts),
             "parts": self._parts,
         }
+        return {**manifest, "returns": RETURNS} if self._settings.send_after_days else manifest
 
     def close(self) -> None:
         """Remove what waits."""

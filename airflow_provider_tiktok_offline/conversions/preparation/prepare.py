@@ -163,7 +163,7 @@ class _Sinks:
         self.finder.add_broken(result.broken_orders)
         merge_columns(self.ids, result.ids)
         if self.parts is not None and result.staged is not None:
-            self.parts.add(result.staged)
+            self.parts.add(result.staged, result.returns)
         if self.verdicts is not None and result.verdicts is not None:
             self.verdicts.add(result.verdicts)
         if self.rejects is not None:
@@ -352,7 +352,7 @@ class _Pass:
             lines_without_row=tally.lines_without_row + reader.lines_without_row,
             excluded=dict(sorted(tally.excluded.items())),
             values=tally.values(),
-            returns=tally.returns(self.settings.returns),
+            returns=tally.returns(self.settings.value_of_orders),
             events=events,
             categories=dict(sorted(tally.categories.items())),
             unknown_categories=tally.unknown_categories(),

@@ -10,7 +10,9 @@ import msgspec
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
+from airflow_provider_tiktok_offline.conversions.events.event_id import id_text
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
+from airflow_provider_tiktok_offline.conversions.events.kept_returns import KEPT, Netting
 from airflow_provider_tiktok_offline.conversions.events.staged_events import finished, to_json
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
 from airflow_provider_tiktok_offline.conversions.preparation.part_writer import (
@@ -56,10 +58,12 @@ class PreparedEvents:
 
     :param parts: where they lie.
     :param manifest: what ``manifest.json`` says.
+    :param netting: what is taken off their amounts; each event then has a column ``returned``.
     """
 
-    def __init__(self, parts: PartStore, manifest: Manifest) -> None:
+    def __init__(self, parts: PartStore, manifest: Manifest, netting: Netting | None = None) -> None:
         self._store = parts
+        self._netting = netting
         self.manifest = manifest
         self.parts = [PartInfo(part["name"], part["events"]) for part in manifest["parts"]]
 
@@ -90,6 +94,16 @@ class PreparedEvents:
         """Whether these settings and this package would prepare the same events."""
         made_with = (self.manifest["recipe"], self.manifest["settings"])
         return made_with == (RECIPE, settings.fingerprint())
+
+    def with_netting(self, netting: Netting | None) -> PreparedEvents:
+        """The same events with what is left of their amounts; see :class:`.kept_returns.Netting`."""
+        return PreparedEvents(self._store, self.manifest, netting)
+
+    @property
+    def returns(self) -> pl.DataFrame:
+        """The returned lines that were kept of the file: :data:`.kept_returns.KEPT`; none if none are kept."""
+        name = self.manifest.get("returns")
+        return KEPT.to_frame() if name is None else self._frame(name)
 
     @property
     def report(self) -> Report:
@@ -126,8 +140,11 @@ class PreparedEvents:
             lists = self._frame(part["leave_out"])
             staged = staged.join(lists.filter("row"), on="line", how="anti", maintain_order="left")
             without_value = lists.filter(~pl.col("row"))["line"]
-        wanted = self.manifest["send_fields"]
-        events = finished(staged, recipe=self.manifest["recipe"], content_type="content_type" in wanted)
+        wanted, recipe = self.manifest["send_fields"], self.manifest["recipe"]
+        if self._netting is not None:
+            ids = staged.select(id_text(pl.col("digest"), recipe)).to_series()
+            staged = self._netting.applied(staged, ids)
+        events = finished(staged, recipe=recipe, content_type="content_type" in wanted)
         if without_value is not None and len(without_value):
             events = events.with_columns(
                 pl.when(~pl.col("line").is_in(without_value.implode())).then("value").alias("value")

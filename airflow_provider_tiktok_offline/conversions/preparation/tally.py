@@ -138,12 +138,12 @@ class Tally:
         for code in np.unique(codes).tolist():
             self.returned_sums[currencies[code]] -= sum_units(units[(codes == code) & (units < 0)])
 
-    def returns(self, handling: Literal["leave_out", "net"]) -> Returns | None:
+    def returns(self, orders: Literal["gross", "net", "waiting"]) -> Returns | None:
         """The returned lines of orders; None if there are none."""
         if not self.returned:
             return None
         value = {name: decimal_text(-amount) for name, amount in sorted(self.returned_sums.items()) if amount}
-        return {"orders": "net" if handling == "net" else "gross", "rows": self.returned, "value": value}
+        return {"orders": orders, "rows": self.returned, "value": value}
 
     def merge(self, other: Tally) -> None:
         """Add the tally of the next block."""

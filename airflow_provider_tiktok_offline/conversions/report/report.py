@@ -71,11 +71,12 @@ class StoreSums(TypedDict):
 class Returns(TypedDict):
     """The returned lines of a file's orders.
 
-    ``orders`` says whether the values of orders are ``gross``, since returned lines are left out, or ``net``, since
-    they are taken off; ``rows`` are the returned lines and ``value`` their sums by currency, positive.
+    ``orders`` says whether the values of orders are ``gross``, since returned lines are left out, ``net``, since they
+    are taken off, or ``waiting``, since they are taken off before the orders are sent (``send_after_days``); ``rows``
+    are the returned lines and ``value`` their sums by currency, positive.
     """
 
-    orders: Literal["gross", "net"]
+    orders: Literal["gross", "net", "waiting"]
     rows: int
     value: dict[str, str]
 
@@ -241,6 +242,8 @@ class Report:
         lines = f"{number_of(self.returns['rows'], 'returned line')} of orders ({money(self.returns['value'])})"
         if self.returns["orders"] == "net":
             return f"values are net: {lines} taken off"
+        if self.returns["orders"] == "waiting":
+            return f"values are gross: {lines} are taken off the orders that wait, before these are sent"
         return f"values are gross: {lines} left out; `returns: net` takes them off the value of their order"
 
     @property

@@ -221,6 +221,7 @@ class _BlockCheck(BlockCells):
             today &= midnight <= self.rulebook.as_of
             sent = np.where(today, self.rulebook.as_of, epoch)
         self.add("timestamp_old", name, known & (sent < self.rulebook.oldest))
+        self.add("timestamp_expires", name, known & (sent >= self.rulebook.oldest) & (sent < self.rulebook.oldest_due))
         latest = self.rulebook.as_of + int(self.settings.future_skew.total_seconds())
         self.add("timestamp_future", name, known & (sent > latest))
         if known_zone is not None and not known_zone.all():

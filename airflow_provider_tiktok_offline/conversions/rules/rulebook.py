@@ -40,7 +40,10 @@ class Rulebook:
         self.header = header
         self.as_of = int(as_of.timestamp())
         days = settings.lookback_days
-        self.oldest = oldest_event_time(as_of, None if days is None else timedelta(days=days))
+        lookback = None if days is None else timedelta(days=days)
+        self.oldest = oldest_event_time(as_of, lookback)
+        #: The same on the day on which the file's events are sent.
+        self.oldest_due = oldest_event_time(as_of + timedelta(days=settings.send_after_days), lookback)
         self.suppression = suppression
         self._severities = {rule: severity_of(rule, settings) for rule in RULES}
         self.columns = [
