@@ -106,4 +106,4 @@ def test_a_file_that_names_too_few_customers_stops(tmp_path: Path) -> None:
     (folder / "sales.csv").write_text("\n".join([HEADER, *rows, f"ada@example.com{rows[0]}x"]) + "\n")
     [verdict] = judged(tmp_path, max_anonymous_ratio=0.5)
     assert verdict.outcome == "stop"
-    assert verdict.reasons == ("guard: 90 % of the rows name no customer, more than max_anonymous_ratio 0.5",)
+    assert verdict.reasons == ("guard: 90.0 % of the rows name no customer, more than max_anonymous_ratio 0.5",)

@@ -67,8 +67,8 @@ def test_coverage_and_categories_are_watched() -> None:
     """A column that went missing shows as less coverage; a category that is gone is named."""
     blind = replace(USUAL, identifiers={"phone": 400, "none": 600}, categories={"CompletePayment": 1000})
     assert compare(blind, FRIDAYS).findings == (
-        "0 % of the rows have an e-mail address, 70 % are usual for a Friday",
-        "0 % of the rows are Subscribe, 10 % are usual for a Friday",
+        "0 % of the rows have an e-mail address, 70.0 % are usual for a Friday",
+        "0 % of the rows are Subscribe, 10.0 % are usual for a Friday",
     )
 
 

@@ -329,13 +329,20 @@ def number_of(number: int, thing: str) -> str:
 
 
 def percent(part: float, whole: float = 1) -> str:
-    """A share for a reader: ``1.30 %``, ``47.5 %``; empty without a whole."""
+    """A share for a reader, in three digits: ``1.30 %``, ``47.5 %``; empty without a whole.
+
+    Only none is ``0 %``, and only all are ``100 %``. The page in Airflow writes shares by the same rule (``parts.js``).
+    """
     if not whole:
         return ""
     share = 100 * part / whole
-    if part and share < 0.01:
+    if share in (0, 100):
+        return f"{share:.0f} %"
+    if share < 0.01:
         return "<0.01 %"
-    return f"{share:.2f} %" if share < 10 or share > 99 else f"{share:.1f} %"
+    if 99.95 <= share < 100:
+        return ">99.9 %"
+    return f"{share:.2f} %" if share < 9.995 else f"{share:.1f} %"
 
 
 def money(sums: Mapping[str, str] | str) -> str:

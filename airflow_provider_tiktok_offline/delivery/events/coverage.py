@@ -12,6 +12,7 @@ from datetime import timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
+from airflow_provider_tiktok_offline.conversions.report.report import percent
 from airflow_provider_tiktok_offline.delivery.events.day_history import earlier_days, figures_of
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
 from airflow_provider_tiktok_offline.plain_text import plain_logger
@@ -75,13 +76,13 @@ def too_anonymous(
     if share is None:
         return None
     if limit != "auto":
-        too_many = f"{_percent(share)} of the rows name no customer, more than max_anonymous_ratio {limit:g}"
+        too_many = f"{percent(share)} of the rows name no customer, more than max_anonymous_ratio {limit:g}"
         return too_many if share > limit else None
     before = [1 - one for one in map(_anonymous, history) if one is not None]
     if not _is_known(today, history) or 1 - share >= median(before) / 2:
         return None
     return (
-        f"{_percent(1 - share)} of the rows name a customer, less than half of the usual {_percent(median(before))}"
+        f"{percent(1 - share)} of the rows name a customer, less than half of the usual {percent(median(before))}"
         " (max_anonymous_ratio: auto)"
     )
 
@@ -103,7 +104,3 @@ def _history(ctx: DeliveryContext, report: Report) -> list[Mapping[str, int]]:
 def _anonymous(identifiers: Mapping[str, int]) -> float | None:
     rows = sum(identifiers.values())
     return identifiers.get("none", 0) / rows if rows else None
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"

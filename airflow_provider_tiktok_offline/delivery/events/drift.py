@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from math import sqrt
 from statistics import median
 
+from airflow_provider_tiktok_offline.conversions.report.report import percent
 from airflow_provider_tiktok_offline.delivery.events.day_history import DayFigures
 
 #: Days that a comparison needs.
@@ -131,7 +132,7 @@ def _coverage(today: DayFigures, usual: Sequence[DayFigures], words: str) -> Ite
     for kind, name in (("email", "an e-mail address"), ("phone", "a phone")):
         now, before = _covered(today, kind), [_covered(one, kind) for one in known]
         if _share_fall(now, before, today.rows, _SHARE_FALL):
-            yield f"{_percent(now)} of the rows have {name}, {_percent(median(before))} are {words}"
+            yield f"{percent(now)} of the rows have {name}, {percent(median(before))} are {words}"
 
 
 def _mix(today: DayFigures, usual: Sequence[DayFigures], words: str) -> Iterator[str]:
@@ -144,7 +145,7 @@ def _mix(today: DayFigures, usual: Sequence[DayFigures], words: str) -> Iterator
         before = [one.categories.get(category, 0) / one.valid for one in known]
         middle = median(before)
         if middle >= _CATEGORY_SHARE and _share_fall(now, before, today.valid, middle / 2):
-            yield f"{_percent(now)} of the rows are {category}, {_percent(middle)} are {words}"
+            yield f"{percent(now)} of the rows are {category}, {percent(middle)} are {words}"
 
 
 def _stores(today: DayFigures, usual: Sequence[DayFigures]) -> Iterator[str]:
@@ -166,7 +167,3 @@ def _covered(one: DayFigures, kind: str) -> float:
 
 def _sum(one: DayFigures, currency: str) -> float:
     return float(one.value.get(currency, 0))
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"

@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.conversions.report.report import money
+from airflow_provider_tiktok_offline.conversions.report.report import money, percent
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
 from airflow_provider_tiktok_offline.delivery.source.find_file import source_uri
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -231,7 +231,7 @@ def _values(ctx: DeliveryContext, values: Values) -> str:
         for currency, amount in sums.items():
             totals[currency] = totals.get(currency, Decimal(0)) + Decimal(amount)
     return ", ".join(
-        f"{100 * Decimal(amount) / totals[currency]:.0f} % of {currency} {outcome}"
+        f"{percent(float(Decimal(amount) / totals[currency]))} of {currency} {outcome}"
         for outcome, sums in sorted(values.items())
         for currency, amount in sorted(sums.items())
         if totals[currency]
