@@ -39,9 +39,8 @@ def adopt(
     for frame in frames:
         keyed = frame.select("event_key").with_columns(content=ledger.contents(frame))
         adopted += _append(ledger, keyed.select("event_key"), delivery_id, route, _adopt_unsent(keyed))
-    audit.note(
-        ledger.place, "adopt", reason=reason, actor=actor, details={"delivery_id": delivery_id, "events": adopted}
-    )
+    details = {**_whose(ledger, delivery_id), "events": adopted}
+    audit.note(ledger.place, "adopt", reason=reason, actor=actor, details=details)
     return adopted
 
 
@@ -61,9 +60,8 @@ def reopen(ledger: Ledger, delivery_id: str, *, reason: str, actor: str) -> int:
         sent_by_it = pl.col("outcome").is_in(SENT_OUTCOMES) & (pl.col("delivery_id") == delivery_id)
         released += _append(ledger, keys, delivery_id, state.route, _change(sent_by_it, "released"))
     ledger.deliveries.reopen(delivery_id, reason)
-    audit.note(
-        ledger.place, "reopen", reason=reason, actor=actor, details={"delivery_id": delivery_id, "events": released}
-    )
+    details = {**_whose(ledger, delivery_id), "events": released}
+    audit.note(ledger.place, "reopen", reason=reason, actor=actor, details=details)
     return released
 
 
@@ -73,13 +71,8 @@ def break_lease(ledger: Ledger, delivery_id: str, *, reason: str, actor: str) ->
     If that run is alive after all, it sends nothing more.
     """
     former = ledger.deliveries.get(delivery_id)
-    audit.note(
-        ledger.place,
-        "break-lease",
-        reason=reason,
-        actor=actor,
-        details={"delivery_id": delivery_id, "holder": former.holder},
-    )
+    details = {**_whose(ledger, delivery_id), "holder": former.holder}
+    audit.note(ledger.place, "break-lease", reason=reason, actor=actor, details=details)
     ledger.deliveries.break_lease(delivery_id, reason)
 
 
@@ -100,7 +93,7 @@ def resolve(
         free = keys.filter(~pl.col("event_key").is_in(held.implode())) if len(held) else keys
         change = _change(pl.col("outcome") == "in_doubt", outcome)
         resolved += _append(ledger, free, delivery_id or "resolve", ledger.meta.route or "", change)
-    details = {"assume": assume, "delivery_id": delivery_id, "events": resolved}
+    details = {"assume": assume, **_whose(ledger, delivery_id), "events": resolved}
     audit.note(ledger.place, "resolve", reason=reason, actor=actor, details=details)
     return resolved
 
@@ -119,7 +112,7 @@ def mark_erroneous(ledger: Ledger, delivery_id: str, *, reason: str, actor: str)
             "erroneous": reason,
         }
     )
-    audit.note(ledger.place, "mark-erroneous", reason=reason, actor=actor, details={"delivery_id": delivery_id})
+    audit.note(ledger.place, "mark-erroneous", reason=reason, actor=actor, details=_whose(ledger, delivery_id))
 
 
 def switch_route(ledger: Ledger, to: str, *, reason: str, actor: str) -> None:
@@ -167,6 +160,12 @@ def acknowledge_identity(
     documents.change(place.objects, place.meta_path, place.clock, edit)
     details = {"changed": changed, "send_from": send_from.isoformat()}
     audit.note(place, "acknowledge-identity", reason=reason, actor=actor, details=details)
+
+
+def _whose(ledger: Ledger, delivery_id: str | None) -> dict[str, object]:
+    """The delivery and its advertiser, for the audit log; without a delivery the whole event set is meant."""
+    state = None if delivery_id is None else ledger.deliveries.find(delivery_id)
+    return {"delivery_id": delivery_id, **({} if state is None else {"advertiser": state.advertiser})}
 
 
 def _append(ledger: Ledger, keys: pl.DataFrame, delivery_id: str, route: str, choose: _Choose) -> int:

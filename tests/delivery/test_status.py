@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
+from airflow_provider_tiktok_offline.delivery.operations.adopt import adopt_file
 from airflow_provider_tiktok_offline.delivery.operations.status import (
     note_attribution,
     note_doctor,
@@ -18,7 +20,9 @@ from airflow_provider_tiktok_offline.delivery.operations.status_documents import
 from airflow_provider_tiktok_offline.delivery.state.advertiser_status import (
     AdvertiserStatus,
     AttributionDay,
+    Change,
     DeliveryStatus,
+    change_status,
     read_status,
 )
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
@@ -29,7 +33,7 @@ from airflow_provider_tiktok_offline.errors import (
     OutcomeUnknownError,
     UnsettledError,
 )
-from airflow_provider_tiktok_offline.ledger import audit
+from airflow_provider_tiktok_offline.ledger import audit, corrections
 from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from airflow_provider_tiktok_offline.tiktok.check import Finding
@@ -115,6 +119,41 @@ def test_changes_by_hand_and_of_settings_are_in_the_log(world: World) -> None:
     changes = note_run(ctx, DAY).changes
     assert {change.what for change in changes} == {"resolve", "mode"}
     assert note_run(ctx, DAY).changes == changes
+
+
+def test_changes_are_the_advertisers_own_or_its_event_sets(world: World) -> None:
+    """Two advertisers of one event set share a ledger; each reads of its own deliveries, and of what concerns both."""
+    world.init_ledger()
+    ctx, other = world.context(), world.context("other/run", name="neighbour")
+    adopt_file(ctx, ctx.ledger, world.drop(rows(1, 3))["uri"], reason="go-live")
+    world.clock.advance(timedelta(minutes=1))
+    adopt_file(other, other.ledger, world.drop(rows(5, 3), name="theirs.csv")["uri"], reason="theirs")
+    corrections.resolve(ctx.ledger, "sent", reason="the report shows them", actor="cli/alice")
+    shown = [(change.what, change.text, change.whole_set) for change in note_run(ctx, DAY).changes]
+    assert shown == [("adopt", "go-live", False), ("resolve", "the report shows them", True)]
+    assert [change.text for change in note_run(other, DAY).changes] == ["theirs", "the report shows them"]
+
+
+@pytest.mark.parametrize("correct", [corrections.reopen, corrections.mark_erroneous, corrections.break_lease])
+def test_a_corrected_delivery_is_its_advertisers(world: World, correct: Callable[..., object]) -> None:
+    """Whatever is done by hand to a delivery stands in the log of its advertiser alone."""
+    world.init_ledger()
+    ctx, other = world.context(), world.context("other/run", name="neighbour")
+    delivery_id = world.deliver(world.drop(rows(1, 3)), ctx).delivery_id
+    correct(ctx.ledger, delivery_id, reason="a test file", actor="cli/alice")
+    assert [change.whole_set for change in note_run(ctx, DAY).changes] == [False]
+    assert note_run(other, DAY).changes == ()
+
+
+def test_what_was_noted_of_another_advertiser_is_forgotten(world: World) -> None:
+    """A status of before has changes of the whole event set in it."""
+    world.init_ledger()
+    ctx = world.context()
+    place = LedgerPlace(ctx.objects, ctx.config.event_set_id, ctx.clock)
+    audit.note(place, "adopt", reason="theirs", actor="cli/bob", details={"advertiser": "neighbour"})
+    [entry] = audit.entries(place)
+    change_status(ctx, lambda status: replace(status, changes=(Change(at=str(entry["at"]), what="adopt"),)))
+    assert note_run(ctx, DAY).changes == ()
 
 
 def test_doctor_and_attribution_have_their_place(world: World) -> None:

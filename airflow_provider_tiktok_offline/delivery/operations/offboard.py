@@ -52,7 +52,7 @@ def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> Offboar
                 todo="Pause its DAG, let it end, and try again.",
             )
     place = LedgerPlace(ctx.objects, event_set_id, ctx.clock)
-    audit.note(place, "offboard", reason=reason, actor=ctx.holder, details={"name": name})
+    audit.note(place, "offboard", reason=reason, actor=ctx.holder, details={"advertiser": name})
     objects = 0
     for state in states:
         StagedParts(ctx.staging, state.id).clear()

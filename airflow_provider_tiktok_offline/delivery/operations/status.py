@@ -102,7 +102,7 @@ def _note(
     :param run: who worked on them where nobody holds them any more; else who was noted before.
     """
     found = [_delivery(ctx, state) for state in states]
-    changes = _by_hand(ctx)
+    changes, of_others = _by_hand(ctx)
 
     def edit(status: AdvertiserStatus) -> AdvertiserStatus:
         for one in found:
@@ -110,9 +110,9 @@ def _note(
             known_day, known_run = (one.day, "") if before is None else (before.day, before.run)
             own = replace(one, day=day.isoformat() if day else known_day, run=one.run or run or known_run)
             status = status.with_delivery(own)
-        seen = {(change.at, change.what) for change in status.changes}
-        new = [change for change in changes if (change.at, change.what) not in seen]
-        return replace(status, changes=tuple(sorted((*status.changes, *new), key=lambda change: change.at)))
+        by_hand = {(change.at, change.what) for change in changes} | of_others
+        kept = [change for change in status.changes if (change.at, change.what) not in by_hand]
+        return replace(status, changes=tuple(sorted((*kept, *changes), key=lambda change: change.at)))
 
     return change_status(ctx, edit)
 
@@ -225,18 +225,21 @@ def _with_answers(ctx: DeliveryContext, status: DeliveryStatus) -> DeliveryStatu
     )
 
 
-def _by_hand(ctx: DeliveryContext) -> list[Change]:
-    """What the audit log of the ledger says of changes by hand."""
+def _by_hand(ctx: DeliveryContext) -> tuple[list[Change], set[tuple[str, str]]]:
+    """Changes by hand from the ledger's audit log, and moment and action of those of the event set's other advertisers.
+
+    What names no advertiser concerns all of them.
+    """
     place = LedgerPlace(ctx.objects, ctx.config.event_set_id, ctx.clock)
-    return [
-        Change(
-            at=str(entry.get("at", "")),
-            what=str(entry.get("action", "")),
-            text=str(entry.get("reason", "")),
-            by=str(entry.get("actor", "")),
-        )
-        for entry in entries(place)
-    ]
+    changes, of_others = [], set()
+    for entry in entries(place):
+        at, what, whose = (str(entry.get(name) or "") for name in ("at", "action", "advertiser"))
+        if whose and whose != ctx.config.name:
+            of_others.add((at, what))
+            continue
+        text, by = str(entry.get("reason", "")), str(entry.get("actor", ""))
+        changes.append(Change(at=at, what=what, text=text, by=by, whole_set=not whose))
+    return changes, of_others
 
 
 def _moment(seconds: int | None) -> str | None:

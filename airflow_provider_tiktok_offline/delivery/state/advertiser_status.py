@@ -165,12 +165,14 @@ class Change:
         what: ``mode``, ``settings``, or the action of the ledger's audit log.
         text: more of it.
         by: who, where that is known.
+        whole_set: whether it concerns every advertiser of the event set.
     """
 
     at: str
     what: str
     text: str = ""
     by: str = ""
+    whole_set: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
