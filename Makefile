@@ -5,7 +5,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: needs-python needs-demo needs-test needs-deployment needs-browser demo test coverage deployment browser lint types imports bench campaign mutation matrix audit lock wheel clean
+.PHONY: needs-python needs-demo needs-test needs-deployment needs-browser demo test coverage deployment browser lint types imports bench campaign mutation matrix audit lock docs wheel clean
 
 $(STAMP): requirements/dev.txt requirements/uv.txt pyproject.toml | needs-python
 	@echo "Setting up $(VENV) (once; a few minutes on a slow line)"
@@ -62,6 +62,15 @@ build/pip-audit: $(STAMP)
 	$(PY) -m uv pip install --quiet --require-hashes --python $@/bin/python --requirement requirements/audit.txt
 	@touch $@
 
+build/sphinx: $(STAMP) requirements/docs.txt
+	$(PY) -m uv venv --quiet --clear --python $(PY) $@
+	$(PY) -m uv pip install --quiet --require-hashes --python $@/bin/python --requirement requirements/docs.txt
+	@touch $@
+
+docs: build/sphinx  ## the documentation as a site in build/site; a link that leads nowhere fails
+	build/sphinx/bin/python -m sphinx -W -E --keep-going -q -c docs -d build/doctrees -b html . build/site $(ARGS)
+	@echo "build/site/docs/index.html"
+
 audit: build/pip-audit  ## known vulnerabilities of the locked set; needs a network, and says so where there is none
 	$(PY) scripts/audit.py build/pip-audit/bin/pip-audit
 
@@ -70,6 +79,7 @@ COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --ge
 lock: $(STAMP)  ## requirements/ from pyproject.toml: pins stay where they can; ARGS=--upgrade for the newest
 	$(COMPILE) --group test --group lint --group build pyproject.toml --output-file requirements/dev.txt $(ARGS)
 	$(COMPILE) --group browser --constraint requirements/dev.txt --output-file requirements/browser.txt $(ARGS)
+	$(COMPILE) --group docs --output-file requirements/docs.txt $(ARGS)
 	grep '^uv==' requirements/dev.txt | cut -d' ' -f1 | $(COMPILE) - --output-file requirements/uv.txt
 	echo "cosmic-ray==8.7.0" | $(COMPILE) - --output-file requirements/mutation.txt $(ARGS)
 	echo "pip-audit==2.10.1" | $(COMPILE) - --output-file requirements/audit.txt $(ARGS)

@@ -38,12 +38,14 @@ class Line:
         python: the interpreter's minor version.
         resolution: uv's ``--resolution``.
         pins: what is held down beside Airflow; what only the tests need would lift it.
+        prerelease: uv's ``--prerelease``: whether a beta of Airflow will do.
     """
 
     airflow: str
     python: str
     resolution: str = "highest"
     pins: tuple[str, ...] = ()
+    prerelease: str = "if-necessary-or-explicit"
 
     @property
     def name(self) -> str:
@@ -58,6 +60,8 @@ MATRIX = (
     Line("3.2", "3.12", pins=("fastapi<0.137", "starlette<1")),
     Line("3.3", "3.12"),
     Line("3.3", "3.13"),
+    Line("3.3", "3.14"),
+    Line("3.4", "3.13", prerelease="allow"),
     # Airflow 3.1.0 itself does not import beside today's structlog; its last patch does.
     Line("3.1.8", "3.11", "lowest-direct", ("apache-airflow-providers-common-compat==1.12.*", "pydantic==2.11.*")),
 )
@@ -87,7 +91,8 @@ def _run(line: Line, tests: tuple[str, ...]) -> bool:
     uv = [sys.executable, "-m", "uv"]
     steps = (
         [*uv, "pip", "compile", "pyproject.toml", "--group", "test", "--python-version", line.python,
-         "--resolution", line.resolution, "--constraint", str(pins), "--no-emit-index-url", "--quiet", "-o", str(lock)],
+         "--resolution", line.resolution, "--prerelease", line.prerelease,
+         "--constraint", str(pins), "--no-emit-index-url", "--quiet", "-o", str(lock)],
         [*uv, "venv", "--quiet", "--allow-existing", "--python", line.python, str(home)],
         [*uv, "pip", "sync", "--quiet", "--python", str(python), str(lock)],
         [*uv, "pip", "install", "--quiet", "--python", str(python), "--no-deps", "--editable", "."],

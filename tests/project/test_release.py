@@ -51,7 +51,15 @@ def test_the_image_is_built_from_all_that_a_build_needs() -> None:
 def test_links_to_the_glossary_lead_somewhere(page: Path) -> None:
     """Each word that a page links is defined, and no link is left over."""
     text = page.read_text(encoding="utf-8")
-    defined = set(re.findall(r'<a id="([a-z-]+)">', (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")))
+    words = re.findall(r"^## (.+)$", (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8"), re.MULTILINE)
+    defined = {word.replace(" ", "-") for word in words}
     assert set(re.findall(r"glossary\.md#([a-z-]+)", text)) <= defined
     for label in re.findall(r"^\[([a-z ]+)\]: glossary", text, re.MULTILINE):
         assert text.count(f"[{label}]") > 1, f"{label} is defined at the page's end and not used"
+
+
+def test_the_site_has_every_page() -> None:
+    """docs/index.md lists each page once, so that none can only be found by searching."""
+    listed = re.findall(r"^([a-z-]+)$", (ROOT / "docs" / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
+    pages = {page.stem for page in (ROOT / "docs").glob("*.md")} - {"index"}
+    assert sorted(listed) == sorted(pages)
