@@ -27,22 +27,6 @@ STEPS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _normalize_hash(ctx: DeliveryContext, delivery_id: str) -> None:
-    from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
-
-    normalize_hash(ctx, delivery_id)
-
-
-def _dedupe(ctx: DeliveryContext, delivery_id: str) -> None:
-    from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
-
-    dedupe(ctx, delivery_id)
-
-
-#: The steps behind validate that are done again for a file that was replaced.
-_REDONE: Mapping[str, Callable[[DeliveryContext, str], None]] = {"normalize_hash": _normalize_hash, "dedupe": _dedupe}
-
-
 @dataclass(frozen=True, slots=True)
 class FeedDelivery:
     """What delivering a file to LiveRamp gave.
@@ -65,7 +49,7 @@ def deliver_to_tiktok(
     retry_refused: bool = False,
     on_unknown: Callable[[OutcomeUnknownError], None] | None = None,
 ) -> DeliverySummary:
-    """Deliver one conversion file to TikTok: validate, normalize_hash, dedupe, upload each part, summary.
+    """Deliver one conversion file to TikTok: prepare, upload each part, summary.
 
     If a step fails, what was accepted before is settled, and the step's error is raised.
 
@@ -76,13 +60,9 @@ def deliver_to_tiktok(
     :param on_unknown: called with the error of a part without a definite answer; the other parts are sent all the same.
     :raises UnsettledError: if anything is left to do.
     """
-    from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
-    from airflow_provider_tiktok_offline.delivery.steps.validate import validate
+    from airflow_provider_tiktok_offline.delivery.steps.prepare_file import prepare_file
 
-    opened = _opened(ctx, lambda: validate(ctx, stamp, as_of=as_of, day=day), retry_refused)
-    with _settled_on_error(ctx, opened.delivery_id):
-        if not opened.closed:
-            normalize_hash(ctx, opened.delivery_id)
+    opened = _opened(ctx, lambda: prepare_file(ctx, stamp, as_of=as_of, day=day).validated, retry_refused)
     return _send(ctx, opened, retry_refused, on_unknown)
 
 
@@ -93,7 +73,7 @@ def follow_file(ctx: DeliveryContext, delivery_id: str, step: str, *, again: boo
     done with the new one. A delivery that has a plan is finished from the parts that it was planned on.
 
     :param delivery_id: the delivery that the step before has named.
-    :param step: one of the route's.
+    :param step: ``normalize_hash``, ``dedupe`` or ``deliver``.
     :param again: whether the task runs again, as after it was cleared; a first try never looks for another file.
     :param day: the day that the file is for, where it is known.
     :raises FileChangedError: if the file was replaced and may still be written to.
@@ -101,17 +81,20 @@ def follow_file(ctx: DeliveryContext, delivery_id: str, step: str, *, again: boo
     from airflow_provider_tiktok_offline.delivery.events.validation import was_replaced
     from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
     from airflow_provider_tiktok_offline.delivery.state.runs import delivery_of_same_file, is_planned
+    from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+    from airflow_provider_tiktok_offline.delivery.steps.prepare_file import prepare_file
     from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
     current = delivery_of_same_file(ctx, delivery_id)
     state = ctx.deliveries.get(current)
     if not again or state.status == "closed" or is_planned(ctx, state) or not was_replaced(ctx, state):
         return current
-    opened = validate(ctx, stamp_of(ctx, state.uri), day=day)
-    if not opened.closed:
-        steps = STEPS[ctx.config.route]
-        for earlier in steps[1 : steps.index(step)]:
-            _REDONE[earlier](ctx, opened.delivery_id)
+    stamp = stamp_of(ctx, state.uri)
+    if step == "normalize_hash":
+        return validate(ctx, stamp, day=day).delivery_id
+    opened = prepare_file(ctx, stamp, day=day).validated
+    if step == "deliver" and not opened.closed:
+        dedupe(ctx, opened.delivery_id)
     return opened.delivery_id
 
 
@@ -137,7 +120,7 @@ def send_prepared(
 def deliver_to_liveramp(
     ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: datetime | None = None, day: date | None = None
 ) -> FeedDelivery:
-    """Deliver one conversion file to LiveRamp: validate, dedupe, deliver, summary.
+    """Deliver one conversion file to LiveRamp: prepare, deliver, summary.
 
     Deliveries that waited for a feed file, and whose rows went out in this one, are closed with it.
 
@@ -148,10 +131,10 @@ def deliver_to_liveramp(
     """
     from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
     from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
+    from airflow_provider_tiktok_offline.delivery.steps.prepare_file import prepare_file
     from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
-    from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 
-    opened = validate(ctx, stamp, as_of=as_of, day=day)
+    opened = prepare_file(ctx, stamp, as_of=as_of, day=day).validated
     delivered: DeliverResult | None = None
     with _settled_on_error(ctx, opened.delivery_id):
         if not opened.closed:

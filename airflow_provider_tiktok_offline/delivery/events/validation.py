@@ -28,6 +28,7 @@ from airflow_provider_tiktok_offline.plain_text import plain_logger
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
     from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
+    from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
     from airflow_provider_tiktok_offline.conversions.report.report import Report
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp
@@ -45,6 +46,7 @@ class FileCheck:
         suppression: the advertiser's list of opt-outs.
         folder: a temporary directory, gone when the check is over.
         stamp: the file as it stands now.
+        step: whose progress is told.
     """
 
     source: StoredFile | ChecksummedFile
@@ -52,20 +54,36 @@ class FileCheck:
     suppression: Suppression | None
     folder: Path
     stamp: FileStamp
+    step: str
     _ctx: DeliveryContext
+
+    @property
+    def has_checksum(self) -> bool:
+        """Whether a checksum is expected, so that the file must be read to be known."""
+        return isinstance(self.source, ChecksummedFile)
 
     @property
     def _verdicts(self) -> Path | None:
         return self.folder / "verdicts" if self._ctx.config.route == "liveramp" else None
 
-    def run(self, as_of: datetime) -> Report:
+    def run(self, as_of: datetime, output: PartStore | None = None) -> Report:
         """Read the file once and judge every row.
 
         :param as_of: the moment against which ages are judged.
+        :param output: gets the valid rows as parts of prepared events, with their manifest; None for verdicts alone.
         :raises InputFileError: if the file can't be used at all.
         """
         from airflow_provider_tiktok_offline.conversions.preparation import prepare
 
+        options = prepare.PassOptions(
+            part_events=self._ctx.config.upload.part_events,
+            progress=lambda done, total, _rows: self._ctx.progress(self.step, done, total),
+            spill_dir=self.folder,
+        )
+        if output is not None:
+            return prepare.prepare(
+                self.source, self.settings, as_of=as_of, output=output, suppression=self.suppression, options=options
+            ).report
         with nullcontext() if self._verdicts is None else self._verdicts.open("wb") as verdicts:
             return prepare.validate(
                 self.source,
@@ -73,10 +91,7 @@ class FileCheck:
                 as_of=as_of,
                 suppression=self.suppression,
                 verdicts=verdicts,
-                options=prepare.PassOptions(
-                    progress=lambda done, total, _rows: self._ctx.progress("validate", done, total),
-                    spill_dir=self.folder,
-                ),
+                options=options,
             )
 
     def verify_checksum(self) -> None:
@@ -97,13 +112,16 @@ class FileCheck:
 
 
 @contextmanager
-def open_check(ctx: DeliveryContext, stamp: FileStamp, checksum: str | None = None) -> Iterator[FileCheck]:
+def open_check(
+    ctx: DeliveryContext, stamp: FileStamp, checksum: str | None = None, *, step: str = "validate"
+) -> Iterator[FileCheck]:
     """Open a conversion file to check its rows.
 
     A file that was replaced since it was found, and has not changed for ``source.settle_seconds``, is taken as it is
     now: so a failed run goes on with a corrected file.
 
     :param checksum: the expected one, as ``sha256:<hex>``; None for a file without a checksum file.
+    :param step: whose progress is told.
     :raises FileChangedError: if the file is not as its stamp says, and still changes or has a checksum of its own.
     """
     from airflow_provider_tiktok_offline.storage.files import open_files
@@ -132,6 +150,7 @@ def open_check(ctx: DeliveryContext, stamp: FileStamp, checksum: str | None = No
             suppression=load_suppression(ctx),
             folder=Path(folder),
             stamp=stamp,
+            step=step,
             _ctx=ctx,
         )
 

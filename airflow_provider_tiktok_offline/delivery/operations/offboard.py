@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts, delete_folder
+from airflow_provider_tiktok_offline.delivery.state.unbound_parts import passes
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError
 
 
@@ -57,6 +58,8 @@ def offboard(ctx: DeliveryContext, *, with_ledger: bool, reason: str) -> Offboar
     for state in states:
         StagedParts(ctx.staging, state.id).clear()
         ctx.deliveries.forget(state)
+    for folder, _ in passes(ctx, {path.partition("/")[0] for path in ctx.staging.list("")}):
+        delete_folder(ctx.staging, folder)
     objects += ctx.objects.delete_all(f"advertisers/{name}")
     if ctx.config.liveramp is not None:
         objects += ctx.objects.delete_all(f"liveramp/{feed_name(ctx)}")

@@ -174,6 +174,15 @@ def note_staged_under(ctx: DeliveryContext, parts: StagedParts, people: Suppress
     parts.put(_STAGED_UNDER, (digest or "").encode())
 
 
+def was_staged_under(ctx: DeliveryContext, parts: StagedParts, people: Suppression | None) -> bool:
+    """Whether events are staged under that very list; False where that is not known.
+
+    :param people: those on the list as it is now; None where there is none.
+    """
+    staged_under = (parts.find(_STAGED_UNDER) or b"").decode()
+    return not staged_under if people is None else staged_under == _keyed(ctx, people.facts.sha256)
+
+
 def later_opt_outs(ctx: DeliveryContext, parts: StagedParts) -> Suppression | None:
     """The people to be left out of events that were staged before.
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
+from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts, delete_folder
+from airflow_provider_tiktok_offline.delivery.state.unbound_parts import passes
 from airflow_provider_tiktok_offline.storage import documents
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -35,20 +36,25 @@ def sweep_staging(ctx: DeliveryContext) -> int:
     """Remove staged parts of deliveries that are closed, or untouched for ``ledger.staging_hours``.
 
     Parts hold digests of customers' e-mails and phones. They are removed when their delivery closes; those of an
-    abandoned run are removed here, and ``normalize_hash`` makes them again if they are needed. Called before each
+    abandoned run are removed here, and the file is read again if they are needed. Called before each
     file is staged, so it needs no maintenance task.
 
     :returns: of how many deliveries.
     """
     oldest = ctx.clock.now() - timedelta(hours=ctx.config.ledger.staging_hours)
+    folders = sorted({path.partition("/")[0] for path in ctx.staging.list("")})
     swept = 0
-    for delivery_id in {path.partition("/")[0] for path in ctx.staging.list("")}:
+    for delivery_id in folders:
         state = ctx.deliveries.find(delivery_id)
         # Staging may be shared: other advertisers' folders are left alone.
         if state is None or state.advertiser != ctx.config.name:
             continue
         if state.status == "closed" or state.updated_at < oldest:
             swept += StagedParts(ctx.staging, delivery_id).clear()
+    for folder, note in passes(ctx, folders):
+        state = None if note.delivery is None else ctx.deliveries.find(note.delivery)
+        if (note.at if state is None else state.updated_at) < oldest or (state and state.status == "closed"):
+            delete_folder(ctx.staging, folder)
     return swept
 
 

@@ -62,6 +62,12 @@ def remember_digest(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime, 
     ctx.objects.put(_path(ctx, stamp), json.dumps({"as_of": as_of.isoformat(), "digest": digest}).encode())
 
 
+def known_digest(ctx: DeliveryContext, stamp: FileStamp) -> str | None:
+    """The digest of the bytes that the stamp stands for; None if they were never read to their end."""
+    noted = documents.read_typed(ctx.objects, _path(ctx, stamp), _Intake)
+    return None if noted is None else noted.digest
+
+
 def remember_repeat(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime, delivery_id: str) -> None:
     """Note that the stamp stands for the rows of another day's delivery, and is no file of its own."""
     ctx.objects.put(_path(ctx, stamp), json.dumps({"as_of": as_of.isoformat(), "repeats": delivery_id}).encode())

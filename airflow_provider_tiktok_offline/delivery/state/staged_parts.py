@@ -1,7 +1,13 @@
-"""Where a delivery's prepared events lie between two steps: below ``staging_uri``, one folder a delivery."""
+"""Where a delivery's prepared events lie between two steps: below ``staging_uri``, one folder a delivery.
+
+Parts that were staged before the file's digest was known lie in a folder of the file's stamp (see
+:mod:`.unbound_parts`); the delivery's manifest names them with that folder.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from contextlib import AbstractContextManager
 from typing import BinaryIO
 
@@ -10,6 +16,10 @@ from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: Lists a delivery's staged parts.
 PARTS_MANIFEST = "manifest.json"
+#: Says whose parts they are that were staged before their delivery was known.
+STAGED_BY = "staged-by.json"
+#: A part that was staged before its delivery was known: folder and name.
+_BEFORE = re.compile(r"(pass-[0-9a-f]{24})/[^/]+")
 
 
 class StagedParts:
@@ -33,8 +43,8 @@ class StagedParts:
         return self._objects.open_write(f"{self._folder}/{name}")
 
     def open_read(self, name: str) -> BinaryIO:
-        """A seekable stream over a part."""
-        return self._objects.open_read(f"{self._folder}/{name}")
+        """A seekable stream over a part, named as the manifest names it."""
+        return self._objects.open_read(name if _BEFORE.fullmatch(name) else f"{self._folder}/{name}")
 
     def put(self, name: str, content: bytes) -> None:
         """Write a small object at once."""
@@ -50,7 +60,7 @@ class StagedParts:
             raise StorageError(
                 f"the staged object {name} is gone.",
                 where=f"{self._objects.uri}/{self._folder}",
-                todo="Run normalize_hash again; it makes the same parts from the same file.",
+                todo="Run prepare (or normalize_hash) again; it makes the same parts from the same file.",
             )
         return stored[0]
 
@@ -63,9 +73,49 @@ class StagedParts:
         """Whether all parts are staged."""
         return self._objects.get(f"{self._folder}/{PARTS_MANIFEST}") is not None
 
-    def clear(self) -> bool:
-        """Delete everything staged for this delivery, the manifest first; whether there was anything."""
+    def whole(self) -> bool:
+        """Whether all parts are staged and none was lost since."""
+        names = self._names()
+        places = [name if _BEFORE.fullmatch(name) else f"{self._folder}/{name}" for name in names or ()]
+        there = {path for folder in {self._folder, *self.folders()} for path in self._objects.list(f"{folder}/")}
+        return names is not None and there.issuperset(places)
+
+    def folders(self) -> set[str]:
+        """The folders of parts that were staged before the delivery was known."""
+        found = [_BEFORE.fullmatch(name) for name in self._names() or ()]
+        return {one[1] for one in found if one is not None}
+
+    def _names(self) -> list[str] | None:
+        """The objects that the manifest names; None if there is none, or it is damaged."""
+        manifest = self.find(PARTS_MANIFEST)
+        try:
+            parts = [] if manifest is None else json.loads(manifest)["parts"]
+            names = [name for part in parts for name in (part["name"], part["leave_out"]) if name is not None]
+        except (ValueError, TypeError, KeyError):
+            return None
+        return None if manifest is None or not all(isinstance(name, str) for name in names) else names
+
+    def unbind(self, folder: str) -> None:
+        """Delete the manifest if it names parts of that folder, which is about to be filled again."""
+        if folder in self.folders():
+            self._objects.delete(f"{self._folder}/{PARTS_MANIFEST}")
+
+    def clear(self, *, keep: str | None = None) -> bool:
+        """Delete everything staged for this delivery, the manifest first; whether there was anything.
+
+        :param keep: a folder of parts that stays: the delivery is about to get these.
+        """
+        folders = self.folders() - {keep}
         paths = self._objects.list(f"{self._folder}/")
         for path in sorted(paths, key=lambda path: not path.endswith(f"/{PARTS_MANIFEST}")):
             self._objects.delete(path)
+        for folder in folders:
+            delete_folder(self._objects, folder)
         return bool(paths)
+
+
+def delete_folder(objects: ObjectStore, folder: str) -> None:
+    """Delete a folder of parts, the note in it last: what a killed sweep leaves is found again."""
+    paths = objects.list(f"{folder}/")
+    for path in sorted(paths, key=lambda path: path.endswith(f"/{STAGED_BY}")):
+        objects.delete(path)

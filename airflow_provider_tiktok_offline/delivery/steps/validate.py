@@ -5,25 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from airflow_provider_tiktok_offline.delivery.events.coverage import with_coverage
-from airflow_provider_tiktok_offline.delivery.events.delivery_events import staged_verdicts
-from airflow_provider_tiktok_offline.delivery.events.file_drift import with_drift
-from airflow_provider_tiktok_offline.delivery.events.validation import (
-    check_gate,
-    keep_report,
-    open_check,
-    validate_result,
-)
-from airflow_provider_tiktok_offline.delivery.source.find_file import is_quiet
-from airflow_provider_tiktok_offline.delivery.source.repeated_file import file_day_of, refuse_repeated
-from airflow_provider_tiktok_offline.delivery.source.source_retention import quarantine
-from airflow_provider_tiktok_offline.delivery.state import source_registry
+from airflow_provider_tiktok_offline.delivery.events.opening import judge, open_delivery, stage_new_verdicts
+from airflow_provider_tiktok_offline.delivery.events.validation import open_check
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.state.lease import Lease
-from airflow_provider_tiktok_offline.delivery.state.runs import leave_replaced, note_delivery
-from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, ValidateResult
-from airflow_provider_tiktok_offline.errors import InputFileError, SkippedFileError
-from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
+from airflow_provider_tiktok_offline.delivery.state.step_results import ValidateResult
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
 __all__ = ["validate"]
@@ -49,55 +34,6 @@ def validate(
     checksum = stamp.get("checksum")
     found = FileStamp.from_dict(dict(stamp))
     with open_check(ctx, found, None if checksum is None else str(checksum)) as check:
-        seen = check.stamp
-        moment = source_registry.first_seen(ctx, seen, as_of=as_of)
-        day = file_day_of(ctx, check.source.name, day)
-        try:
-            report = check.run(moment)
-        except InputFileError as error:
-            if error.rule == "header_only" and is_quiet(ctx.config, day, ctx.connections):
-                leave_replaced(ctx, None, seen.uri)
-                raise SkippedFileError(
-                    "a header and no rows: a quiet day, nothing to send.", rule=error.rule, where=seen.uri
-                ) from None
-            quarantine(ctx, seen)
-            raise
-        check.verify_checksum()
-        refuse_repeated(ctx, report, day, where=seen.uri, seen=(seen, moment))
-        delivery_id = ctx.delivery_id(report.sha256)
-        state = ctx.deliveries.enter(
-            delivery_id,
-            ctx.holder,
-            DeliveredFile(
-                advertiser=ctx.config.name,
-                route=ctx.config.route,
-                digest=report.sha256,
-                uri=seen.uri,
-                file_name=check.source.name,
-                size=seen.size,
-                shared=bool(ctx.config.where),
-                content=report.rows_sha256,
-                day=day,
-            ),
-            as_of=moment,
-        )
-        note_delivery(ctx, delivery_id)
-        leave_replaced(ctx, delivery_id, seen.uri)
-        source_registry.remember_digest(ctx, seen, as_of=moment, digest=report.sha256)
-        if as_of is None and state.as_of != moment and state.status != "closed":
-            # The same bytes came before under another stamp: they keep the moment they were first judged against.
-            with Lease(ctx, state):
-                report = check.run(state.as_of)
-        planned = ctx.live and DedupeResult.of(state) is not None
-        if state.status != "closed" and not (planned and staged_verdicts(ctx, delivery_id)):
-            check.stage_verdicts(delivery_id)
-    if state.status != "closed":
-        report = with_coverage(ctx, with_drift(ctx, report))
-    result = validate_result(ctx, state, report, mtime=seen.mtime)
-    if result.closed:
-        return result
-    keep_report(ctx, state, report, result)
-    if report.gate_exceeded:
-        quarantine(ctx, seen)
-    check_gate(report, where=seen.uri, todo=f"The report names rule, column and lines: {result.report_uri}")
-    return result
+        state, report = open_delivery(ctx, check, check.run, as_of=as_of, day=day)
+        stage_new_verdicts(ctx, check, state)
+    return judge(ctx, check.stamp, state, report)
