@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 
 project = "airflow-provider-tiktok-offline"
-copyright = "the authors; Apache License 2.0"  # noqa: A001 - Sphinx's name
+copyright = "the authors; Apache License 2.0"
 release = VERSION.findall((ROOT / "airflow_provider_tiktok_offline" / "__init__.py").read_text(encoding="utf-8"))[0]
 
 extensions = ["myst_parser"]
