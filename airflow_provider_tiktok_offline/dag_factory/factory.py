@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import DAG, Param, get_parsing_context
+from airflow.providers.common.compat.sdk import DAG, Param, XComArg, get_parsing_context
 
 from airflow_provider_tiktok_offline.config.current import current_entry
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, LoadedConfig, load_config
@@ -26,6 +26,8 @@ from airflow_provider_tiktok_offline.dag_factory.deadlines import stale_deadline
 from airflow_provider_tiktok_offline.dag_factory.options import (
     PREFIX,
     REPORT_PREFIX,
+    asks_a_person,
+    asks_beside,
     common_options,
     dag_options,
     own_options,
@@ -38,6 +40,7 @@ from airflow_provider_tiktok_offline.delivery.sequences import STEPS
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.file_day import DAY_PARAM
 from airflow_provider_tiktok_offline.operators.conversions import (
+    SET_ASIDE,
     DedupeOperator,
     NormalizeHashOperator,
     ValidateConversionFileOperator,
@@ -138,24 +141,23 @@ def build_dag(config: AdvertiserConfig, path: str | None = None, *, place: str |
     dag.add_task(wait)
     before: BaseOperator | MappedOperator = wait
     deliveries = wait.output
+    asks, beside = asks_a_person(config), asks_beside(config)
     for step in STEPS[config.route]:
-        options = {
-            "task_id": step,
-            **own.get(step, {}),
-            **common,
-            **time_limit(config, step),
-            **placement(config, step),
-        }
+        options = _options(config, step, own, common)
         match step:
             case "validate":
                 before = ValidateConversionFileOperator(files=wait.output, **options)
                 deliveries = before.output
             case "normalize_hash":
                 hashed = NormalizeHashOperator(deliveries=deliveries, **options)
-                before = _approved(config, hashed, {**own["approve"], **common, **placement(config, "approve")})
+                before = (
+                    hashed if beside or not asks else _approval(hashed.output, _options(config, "approve", own, common))
+                )
                 deliveries = before.output
             case "dedupe":
-                before = DedupeOperator(deliveries=deliveries, **options)
+                before = DedupeOperator(deliveries=deliveries, asks=beside, **options)
+                if beside:
+                    _add_approval(config, dag, XComArg(before, key=SET_ASIDE), own, common)
             case "upload":
                 before = TikTokUploadOperator.partial(dag=dag, **options).expand(part=before.output)
             case "deliver":
@@ -215,14 +217,41 @@ def _dags(config: AdvertiserConfig, path: str, wanted: str | None, place: str) -
         yield build_report_dag(config, path)
 
 
-def _approved(config: AdvertiserConfig, prepared: BaseOperator, options: dict[str, Any]) -> BaseOperator:
-    """The task whose deliveries go on: the approval of the prepared ones, if the advertiser asks for it."""
-    if "approve" not in (config.guards.on_breach, config.drift):
-        return prepared
+def _options(
+    config: AdvertiserConfig, step: str, own: Mapping[str, dict[str, Any]], common: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The arguments of a step's task."""
+    # A question has a time limit of its own.
+    limit = {} if step == "approve" else time_limit(config, step)
+    return {"task_id": step, **own.get(step, {}), **common, **limit, **placement(config, step)}
+
+
+def _approval(deliveries: XComArg, options: dict[str, Any]) -> BaseOperator:
     # Human-in-the-loop operators are slow to import, and few advertisers ask for one.
     from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator
 
-    return ApproveDeliveryOperator(task_id="approve", deliveries=prepared.output, **options)
+    return ApproveDeliveryOperator(deliveries=deliveries, **options)
+
+
+def _add_approval(
+    config: AdvertiserConfig,
+    dag: DAG,
+    deliveries: XComArg,
+    own: Mapping[str, dict[str, Any]],
+    common: Mapping[str, Any],
+) -> None:
+    """Add the tasks of the files that a person is asked about, beside those of the others.
+
+    :param deliveries: what ``dedupe`` has set aside.
+    """
+
+    def options(step: str) -> dict[str, Any]:
+        return {**_options(config, step, own, common), "task_id": f"{step}_approved"}
+
+    asked = {**_options(config, "approve", own, common), "set_aside": True}
+    planned = DedupeOperator(deliveries=_approval(deliveries, asked).output, set_aside=True, **options("dedupe"))
+    sent = TikTokUploadOperator.partial(dag=dag, **options("upload")).expand(part=planned.output)
+    sent >> DeliverySummaryOperator(set_aside=True, **options("summary"))
 
 
 def _beside(namespace: Mapping[str, object], path: str | os.PathLike[str]) -> Path:

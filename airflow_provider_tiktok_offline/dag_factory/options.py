@@ -58,10 +58,20 @@ def dag_options(config: AdvertiserConfig) -> dict[str, Any]:
         "max_active_runs": config.max_active_runs,
         "tags": [*_TAGS, f"route:{config.route}", f"mode:{config.mode}", *config.tags],
         "dag_display_name": config.display_name or f"{config.name}: offline conversions",
-        "doc_md": delivery_doc(config.name, STEPS[config.route]),
+        "doc_md": delivery_doc(config.name, STEPS[config.route], beside=asks_beside(config)),
         "owner_links": {} if config.owner_link is None else {config.owner: config.owner_link},
         **_deployment_options(),
     }
+
+
+def asks_a_person(config: AdvertiserConfig) -> bool:
+    """Whether a file that breaches a guard waits for a person's approval."""
+    return config.route == "tiktok" and "approve" in (config.guards.on_breach, config.drift)
+
+
+def asks_beside(config: AdvertiserConfig) -> bool:
+    """Whether the run's other files do not wait for it."""
+    return asks_a_person(config) and config.source.files != "one"
 
 
 def report_dag_options(config: AdvertiserConfig, reports: ReportsConfig) -> dict[str, Any]:

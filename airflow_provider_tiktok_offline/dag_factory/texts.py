@@ -31,11 +31,18 @@ _TASKS = {
 }
 
 
+_APPROVED = (
+    "`approve` asks a person about the files that breach a guard; `dedupe_approved`, `upload_approved` and"
+    " `summary_approved` go on with those that are approved. The other files do not wait for it."
+)
+
+
 @cache
-def delivery_doc(name: str, steps: tuple[str, ...]) -> str:
+def delivery_doc(name: str, steps: tuple[str, ...], *, beside: bool = False) -> str:
     """The description of an advertiser's DAG, as Markdown.
 
     :param steps: its tasks after the wait, in order.
+    :param beside: whether files that a person is asked about have tasks of their own.
     """
     lines = [
         f"Delivers the conversion files of **{name}**, each transaction once. Any task can be cleared at any time.",
@@ -43,6 +50,7 @@ def delivery_doc(name: str, steps: tuple[str, ...]) -> str:
         "| task | what it does | if it fails |",
         "|---|---|---|",
         *(f"| `{task}` | {_TASKS[task][0]} | {_TASKS[task][1]} |" for task in ("wait_for_file", *steps)),
+        *(("", _APPROVED) if beside else ()),
     ]
     return "\n".join(lines)
 

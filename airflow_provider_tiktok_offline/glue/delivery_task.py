@@ -113,6 +113,7 @@ class DeliveryTask:
             holder=f"{run.dag_id}/{run.run_id}",
             progress=log_progress(),
             mask=mask_secret,
+            set_aside=bool(getattr(self, "set_aside", False)),
         )
 
     @contextmanager

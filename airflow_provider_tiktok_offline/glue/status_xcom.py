@@ -136,7 +136,7 @@ def _leave(
         return
     from airflow_provider_tiktok_offline.delivery.operations import status_documents
     from airflow_provider_tiktok_offline.delivery.state.advertiser_status import VERSION
-    from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
+    from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run, deliveries_set_aside
 
     now = ctx.clock.now()
     day = _day(ctx.config, context)
@@ -157,6 +157,8 @@ def _leave(
             last = max(now.astimezone(ctx.config.zone).date(), day or date.min)
             ids = () if step in ("doctor", "report") else deliveries_of_run(ctx)
             document |= status_documents.recent_document(status, last, ids)
+            if step == "summary":
+                document["set_aside"] = len(deliveries_set_aside(ctx))
             if step in _WITH_HISTORY:
                 context["ti"].xcom_push(key=HISTORY_KEY, value=status_documents.history_document(status, last))
     except TikTokOfflineError as fault:

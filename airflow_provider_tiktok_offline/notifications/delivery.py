@@ -129,6 +129,11 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
             return self._task.advertiser_config()
         return super().advertiser_config()
 
+    @property
+    def set_aside(self) -> bool:
+        """Whether this is about those files of the run that a person is asked about, as its task is."""
+        return bool(getattr(self._task, "set_aside", False))
+
     def _day(self, context: Context, config: AdvertiserConfig) -> date | None:
         """The day whose file the run is for; a deadline does not name it."""
         try:

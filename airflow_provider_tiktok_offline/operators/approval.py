@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import AirflowSkipException, conf
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
@@ -35,13 +35,17 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
     rejected.
 
     Of several files those that breach a guard are asked about in one question, and a rejection holds back these alone.
-    The others wait for the answer, and go on whatever it is. A file that breaches a limit with ``stop`` is held back
-    alone, and nobody is asked about it.
+    The others wait for the answer, and go on whatever it is; behind a ``DedupeOperator`` with ``asks``, which leaves
+    only the former to this task, they do not wait. A file that breaches a limit with ``stop`` is held back alone, and
+    nobody is asked about it.
+
+    An answer counts for what was asked. If the file, or what it breaches, has changed by then, the file is not sent.
 
     :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
     :param advertiser: the entry's name. (templated)
     :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
+    :param set_aside: the task is behind a ``DedupeOperator`` with ``asks``, and works on the files that it left.
     :param on_ask_callback: called with the context when somebody is asked; it finds there the ``breaches`` by delivery
         id and the ``approval_link``.
     """
@@ -56,6 +60,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         advertiser: str | None = None,
         settings: AdvertiserConfig | Mapping[str, object] | None = None,
         subject: str = "A conversion file breaches a guard",
+        set_aside: bool = False,
         on_ask_callback: Callable[[Context], object] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -63,11 +68,14 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         super().__init__(subject=subject, fail_on_reject=True, **kwargs)
         self.name_advertiser(config, advertiser, settings)
         self.deliveries = deliveries
+        self.set_aside = set_aside
         self.on_ask_callback = on_ask_callback
 
     def execute(self, context: Context) -> object:
         from airflow_provider_tiktok_offline.delivery.events.guards import breaches_to_ask
 
+        if self.set_aside and not delivery_ids(self.deliveries):
+            raise AirflowSkipException("No file needs an approval.")
         ids: list[str] = []
         found: dict[str, tuple[str, ...]] = {}
         with task_errors():
@@ -84,7 +92,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
                             found[delivery_id] = breached
             if not found:
                 return {"deliveries": ids}
-            files = {one: ctx.deliveries.get(one).file_name for one in found} if len(ids) > 1 else {}
+            files = {one: ctx.deliveries.get(one).file_name for one in found} if len(ids) > 1 or self.set_aside else {}
             config = self.advertiser_config()
         self._put_question(config, context, found, files)
         self._notify(context, found)
@@ -108,7 +116,6 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
                 for given in delivery_ids(self.deliveries):
                     state = ctx.deliveries.get(given)
                     with one_file(state.uri):
-                        # What was shown was approved, whatever the files hold by now.
                         delivery_id = delivery_of_same_file(ctx, given)
                         breached = breaches(ctx, delivery_id)
                         if rejected and (breached or was_asked(ctx, delivery_id)):
@@ -144,6 +151,9 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         lines += ["", "Approve to send it all the same; reject to send nothing."]
         if files:
             lines[-1] = "Approve to send these files all the same; reject to send nothing of them."
+        if self.set_aside:
+            lines.append("The other files of this run do not wait for the answer.")
+        elif files:
             lines.append("The other files of this run wait for the answer, and then go on whatever it is.")
         if guards.approvers:
             self.assigned_users = [{"id": one, "name": one} for one in guards.approvers]

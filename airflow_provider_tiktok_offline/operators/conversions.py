@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.operators.base import (
     DeliveriesOperator,
     DeliveryOperator,
     PlannedPart,
+    delivery_ids,
     file_by_file,
     follow_file,
 )
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 __all__ = ["DedupeOperator", "NormalizeHashOperator", "ValidateConversionFileOperator"]
+
+#: The XCom of ``dedupe`` that names the deliveries which a person is asked about.
+SET_ASIDE = "set_aside"
 
 
 class ValidateConversionFileOperator(DeliveryOperator):
@@ -135,25 +139,61 @@ class NormalizeHashOperator(DeliveriesOperator):
         return {"deliveries": [result.to_dict() for result in results]}
 
 
-class DedupeOperator(DeliveriesOperator):
+class DedupeOperator(DeliveryOperator):
     """Ask the ledger which events are new, claim them, and write the delivery's plan.
 
     Returns the parts that hold something to send, as ``[{"delivery_id": ..., "part": 0, "name": ...}, ...]``: map
     :class:`~airflow_provider_tiktok_offline.operators.tiktok.TikTokUploadOperator` over it. The counts are
     the XCom ``counts``.
+
+    :param deliveries: a delivery id, the result of a step before, or a list of either. (templated)
+    :param config: path of advertisers.yaml, as the worker sees it. (templated)
+    :param advertiser: the entry's name. (templated)
+    :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
+    :param asks: leave the files that a person has to be asked about to an ``ApproveDeliveryOperator`` behind this task,
+        so that the others need not wait for the answer; the XCom ``set_aside`` names their deliveries.
+    :param set_aside: the task is behind that approval, and works on these files.
     """
 
+    template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "deliveries")
+
+    def __init__(
+        self,
+        *,
+        deliveries: object,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        asks: bool = False,
+        set_aside: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        use_retry_policy(kwargs)
+        super().__init__(**kwargs)
+        self.name_advertiser(config, advertiser, settings)
+        self.deliveries = deliveries
+        self.asks = asks
+        self.set_aside = set_aside
+
     def execute(self, context: Context) -> list[PlannedPart]:
+        from airflow_provider_tiktok_offline.delivery.events.guards import leave_to_a_person
         from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 
         with self.step("dedupe", context) as ctx:
             results = []
             parts: list[PlannedPart] = []
+            set_aside: list[str] = []
             with file_by_file(ctx, "dedupe", context) as one_file:
-                for given in self.delivery_ids():
+                for given in delivery_ids(self.deliveries):
                     with one_file(ctx.deliveries.get(given).uri):
                         delivery_id = follow_file(ctx, context, "dedupe", given)
                         if delivery_id is None:
+                            continue
+                        if self.asks and leave_to_a_person(ctx, delivery_id):
+                            self.log.info(
+                                "%s is left to approve; the other files go on.", ctx.deliveries.get(given).uri
+                            )
+                            set_aside.append(delivery_id)
                             continue
                         watch = log_sentences.Stopwatch(ctx.clock)
                         result = dedupe(ctx, delivery_id)
@@ -161,6 +201,8 @@ class DedupeOperator(DeliveriesOperator):
                         results.append(result)
                         parts += _named_parts(ctx.deliveries.get(delivery_id), result)
         context["ti"].xcom_push(key="counts", value=[result.to_dict() for result in results])
+        if self.asks:
+            context["ti"].xcom_push(key=SET_ASIDE, value=set_aside)
         return parts
 
 

@@ -14,6 +14,7 @@ from airflow_provider_tiktok_offline.conversions.report.report import number_of
 from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary, RowCounts
 from airflow_provider_tiktok_offline.errors import UnsettledError
 from airflow_provider_tiktok_offline.glue import log_sentences
+from airflow_provider_tiktok_offline.glue.delivery_task import task_errors
 from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.lineage import at, event_set
 from airflow_provider_tiktok_offline.glue.metrics import count_delivery
@@ -44,6 +45,8 @@ class DeliverySummaryOperator(DeliveryOperator):
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
     :param advertiser: the entry's name. (templated)
     :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
+    :param set_aside: settle only what a ``DedupeOperator`` with ``asks`` has left to a person; a summary without it
+        settles the others. Skipped where nothing was left.
     """
 
     operator_extra_links = (FileReportLink(), EventsManagerLink())
@@ -55,6 +58,7 @@ class DeliverySummaryOperator(DeliveryOperator):
         advertiser: str | None = None,
         settings: AdvertiserConfig | Mapping[str, object] | None = None,
         partitioned: bool = False,
+        set_aside: bool = False,
         trigger_rule: str = TriggerRule.ALL_DONE,
         **kwargs: Any,
     ) -> None:
@@ -62,11 +66,17 @@ class DeliverySummaryOperator(DeliveryOperator):
         super().__init__(trigger_rule=trigger_rule, **kwargs)
         self.name_advertiser(config, advertiser, settings)
         self.partitioned = partitioned
+        self.set_aside = set_aside
 
     def execute(self, context: Context) -> dict[str, object]:
         from airflow_provider_tiktok_offline.delivery.state.held_back import held_back
+        from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run, deliveries_set_aside
         from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 
+        if self.set_aside:
+            with task_errors():
+                if not deliveries_of_run(self.delivery_context(context)):
+                    raise AirflowSkipException("No file was left to a person.")
         failed = self._failed_before(context)
         with self.step("summary", context) as ctx, self.showing_report(ctx, context):
             held = held_back(ctx)
@@ -94,7 +104,10 @@ class DeliverySummaryOperator(DeliveryOperator):
                     todo="This log names them all. Correct them, then clear validate and what follows.",
                 )
         if not results:
-            raise AirflowSkipException("No file, nothing to close.")
+            waits = not self.set_aside and deliveries_set_aside(ctx)
+            raise AirflowSkipException(
+                "No file but those that are left to a person." if waits else "No file, nothing to close."
+            )
         for asset in self.outlets:
             event = context["outlet_events"][asset]
             event.extra = asset_event(summaries, ctx.holder)

@@ -193,7 +193,7 @@ def _add_tasks(session: Session, newest: Mapping[int, DagFacts]) -> None:
 
 
 def _add_statuses(session: Session, runs: Mapping[int, DagFacts]) -> None:
-    """The statuses of some runs. Of a run whose summary succeeded, that alone: it tells all that the others do."""
+    """The statuses of some runs. Of a run whose summary succeeded, that alone, unless it set files aside."""
     query = (
         select(XComModel.dag_run_id, XComModel.task_id, cast(XComModel.value, Text))
         # No equality: SQLite would then read every status there is, instead of those of these runs.
@@ -205,7 +205,7 @@ def _add_statuses(session: Session, runs: Mapping[int, DagFacts]) -> None:
         document = None if key in whole else _parsed(text)
         if document is not None:
             runs[key].statuses.setdefault(key, {})[task_id] = document
-            if document.get("step") == "summary" and document.get("ok"):
+            if document.get("step") == "summary" and document.get("ok") and not document.get("set_aside"):
                 whole.add(key)
 
 

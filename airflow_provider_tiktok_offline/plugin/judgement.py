@@ -129,7 +129,9 @@ def _newest(dag: DagFacts, pools: frozenset[str], now: datetime) -> Verdict:
 
 
 def _asks(task: TaskFacts) -> bool:
-    return task.state == "awaiting_input" or ("approve" in task.task_id and task.state in _APPROVAL)
+    return task.state == "awaiting_input" or (
+        "approve" in task.task_id and not task.task_id.endswith("_approved") and task.state in _APPROVAL
+    )
 
 
 def _failure(failed: Sequence[TaskFacts], statuses: Mapping[str, Document]) -> Verdict:

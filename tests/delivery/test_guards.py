@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches, breaches_to_ask
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
@@ -39,6 +40,20 @@ def test_a_file_of_about_the_usual_size_passes(world: World, count: int) -> None
     """Within the factor in both directions."""
     deliver_usual_files(world, 3)
     assert world.deliver(world.drop(rows(1, count)), world.context(**SIZE)).events == {"accepted": count}
+
+
+def test_files_of_the_same_run_are_no_habit(world: World) -> None:
+    """They may be delivered while a person is asked, who is asked about the days before."""
+    deliver_usual_files(world, 3)
+    ctx = world.context(guards={"size_factor": 3.0, "on_breach": "approve"})
+    large = validate(ctx, world.drop(rows(1, 100), name="large.csv")).delivery_id
+    normalize_hash(ctx, large)
+    asked = breaches_to_ask(ctx, large)
+    assert asked
+    for number in range(2):
+        world.deliver(world.drop(rows(2000 + 100 * number, 29), name=f"beside_{number}.csv"), ctx)
+    approve(ctx, large, breaches(ctx, large))
+    dedupe(ctx, large)
 
 
 def test_sizes_are_compared_from_three_files_on(world: World) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -329,6 +330,27 @@ def test_a_person_is_asked_where_the_guards_say_so(parse: Parse) -> None:
     asked = bag.dags["tiktok_offline__corner_shop"]
     assert asked.get_task("approve").downstream_task_ids == {"dedupe"}
     assert not bag.dags["tiktok_offline__garden_centre"].has_task("approve")
+
+
+def test_only_the_file_in_question_waits_for_the_answer(parse: Parse) -> None:
+    """Where a run may have several files, nothing that the others need is behind the question."""
+    source = {"path": "/drop/*.csv", "files": "all"}
+    guards = {"max_events": 1000, "on_breach": "approve"}
+    feed = {"route": "liveramp", "liveramp": {"destination": "sftp://liveramp@/uploads"}}
+    bag, _, errors = parse(
+        advertiser("shops", source=source, guards=guards), advertiser("feed", source=source, guards=guards, **feed)
+    )
+    assert not errors
+    dag = bag.dags["tiktok_offline__shops"]
+    others = ["wait_for_file", "validate", "normalize_hash", "dedupe", "upload", "summary"]
+    asked = ["approve", "dedupe_approved", "upload_approved", "summary_approved"]
+    for chain in (others, ["dedupe", *asked]):
+        for before, after in pairwise(chain):
+            assert after in dag.get_task(before).downstream_task_ids
+    assert dag.get_task("summary").get_flat_relative_ids(upstream=True).isdisjoint(asked)
+    assert set(dag.leaves) == {dag.get_task("summary"), dag.get_task("summary_approved")}
+    assert all(f"`{task}`" in (dag.doc_md or "") for task in dag.task_ids)
+    assert not bag.dags["tiktok_offline__feed"].has_task("approve")
 
 
 def test_collecting_garbage_goes_on_after_a_parse(parse: Parse) -> None:

@@ -16,9 +16,21 @@ from airflow_provider_tiktok_offline.delivery.events.guard_limits import (
     read_figures,
 )
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
-from airflow_provider_tiktok_offline.delivery.state.runs import note_step, resume
-from airflow_provider_tiktok_offline.delivery.state.step_results import Approval, Asked, Breached, DedupeResult
-from airflow_provider_tiktok_offline.errors import GuardError
+from airflow_provider_tiktok_offline.delivery.state.runs import (
+    deliveries_set_aside,
+    note_step,
+    resume,
+    set_aside,
+    take_back,
+)
+from airflow_provider_tiktok_offline.delivery.state.step_results import (
+    Approval,
+    Asked,
+    Breached,
+    ClosedBy,
+    DedupeResult,
+)
+from airflow_provider_tiktok_offline.errors import GuardError, UnsettledError
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
@@ -76,6 +88,27 @@ def breaches_to_ask(ctx: DeliveryContext, delivery_id: str) -> tuple[str, ...]:
     return found
 
 
+def leave_to_a_person(ctx: DeliveryContext, delivery_id: str) -> bool:
+    """Set a delivery aside if a person has to be asked about it; else count it among those that go on.
+
+    What a person has approved already goes on, too. A delivery that is behind ``approve`` stays there.
+
+    :returns: whether it is set aside.
+    :raises GuardError: if a guard is breached that a person may not approve.
+    """
+    found = breaches(ctx, delivery_id)
+    state = ctx.deliveries.get(delivery_id)
+    approval = Approval.of(state)
+    aside = delivery_id in deliveries_set_aside(ctx)
+    decided = state.status == "closed" or (approval is not None and approval.breaches == found)
+    leave = aside if decided else bool(found)
+    if leave:
+        set_aside(ctx, delivery_id)
+    elif aside:
+        take_back(ctx, delivery_id)
+    return leave
+
+
 def was_asked(ctx: DeliveryContext, delivery_id: str) -> bool:
     """Whether a person is asked about a delivery, even if it breaches no guard by now."""
     asked = Asked.of(ctx.deliveries.get(delivery_id))
@@ -91,11 +124,25 @@ def reject(ctx: DeliveryContext, delivery_id: str, breached: Sequence[str], *, w
     state = resume(ctx, delivery_id)
     asked = Asked.of(state)
     note_step(ctx, state, Asked(breaches=tuple(breached) or (asked.breaches if asked else ()), rejected=why))
+    if Approval.of(state) is not None:
+        note_step(ctx, state, Approval(breaches=()))
 
 
 def approve(ctx: DeliveryContext, delivery_id: str, breached: Sequence[str]) -> None:
-    """Keep with the delivery that a person has approved exactly these breaches."""
-    note_step(ctx, resume(ctx, delivery_id), Approval(breaches=tuple(breached)))
+    """Keep with the delivery that a person has approved exactly these breaches.
+
+    :raises UnsettledError: if the person was asked about another file, or about other breaches of it.
+    """
+    state = resume(ctx, delivery_id)
+    asked = Asked.of(state)
+    if not set(breached) <= set(() if asked is None else asked.breaches):
+        raise UnsettledError(
+            f"nothing was sent: the file, or what it breaches, has changed since somebody was asked:"
+            f" {'; '.join(breached)}.",
+            where=state.uri,
+            todo="Clear approve to be asked about it as it is now.",
+        )
+    note_step(ctx, state, Approval(breaches=tuple(breached)))
 
 
 def _keep(ctx: DeliveryContext, state: DeliveryState, stopped: tuple[str, ...]) -> None:
@@ -141,10 +188,14 @@ def _handled_for(ctx: DeliveryContext, state: DeliveryState) -> list[str]:
 
 
 def _sizes(ctx: DeliveryContext, state: DeliveryState) -> list[int]:
-    """The sizes of the advertiser's files of the last days."""
-    since = ctx.clock.now() - timedelta(days=SIZE_DAYS)
-    return [
-        other.size
+    """The sizes of the advertiser's files of the days before this one.
+
+    They stay the same while a person is asked: no file counts that the same run delivers meanwhile.
+    """
+    since = state.as_of - timedelta(days=SIZE_DAYS)
+    closed = [
+        other
         for other in ctx.deliveries.list(ctx.config.name)
-        if other.counts and other.id != state.id and other.status == "closed" and other.as_of >= since
+        if other.counts and other.id != state.id and other.status == "closed" and since <= other.as_of <= state.as_of
     ]
+    return [other.size for other in closed if (by := ClosedBy.of(other)) is None or by.run != ctx.holder]

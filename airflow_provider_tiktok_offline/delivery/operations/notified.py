@@ -26,7 +26,7 @@ def claim_state(ctx: DeliveryContext, event: str, state: str = "", *, delivery_i
     :param delivery_ids: the files; those of the run if none is named.
     """
     files = delivery_ids or deliveries_of_run(ctx)
-    what = _key("\n".join(files) if files else ctx.run_key)
+    what = _key("\n".join(files) if files else ctx.share_key)
     words = _key(re.sub(r"\d+(?:[.,]\d+)*", "#", state)) if state else "once"
     day = ctx.clock.now().date().isoformat()
     return ctx.objects.create(f"{_home(ctx)}/{what}/{event}-{words}", day.encode())

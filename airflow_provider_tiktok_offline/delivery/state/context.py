@@ -47,6 +47,7 @@ class DeliveryContext:
         mask: called with every secret that is not a connection's password, so that logs hide it.
         api_url: another base URL of TikTok's API than the connection's.
         stopping: set from any thread to end an upload between two batches, with its receipts complete.
+        set_aside: whether this is about those of the run's files that a person is asked about, while the others go on.
     """
 
     config: AdvertiserConfig
@@ -57,6 +58,7 @@ class DeliveryContext:
     mask: Callable[[str], None] = unmasked
     api_url: str | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
+    set_aside: bool = False
 
     @property
     def live(self) -> bool:
@@ -152,7 +154,12 @@ class DeliveryContext:
     @property
     def run_key(self) -> str:
         """The holder as a path segment that names nobody."""
-        return hashlib.sha256(self.holder.encode()).hexdigest()[:24]
+        return _segment(self.holder)
+
+    @property
+    def share_key(self) -> str:
+        """Of the files of the run that this is about, as a path segment: those set aside have one of their own."""
+        return share_key(self, set_aside=self.set_aside)
 
     def folder(self, delivery_id: str) -> str:
         """Where the delivery's reports lie, below ``state_uri``."""
@@ -161,3 +168,12 @@ class DeliveryContext:
     def uri(self, path: str) -> str:
         """The full URI of an object below ``state_uri``."""
         return f"{self.config.state_uri.rstrip('/')}/{path}"
+
+
+def share_key(ctx: DeliveryContext, *, set_aside: bool) -> str:
+    """The path segment of the files of a run that are set aside, or of all others."""
+    return _segment(f"{ctx.holder}, set aside") if set_aside else ctx.run_key
+
+
+def _segment(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext, share_key
+from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_set_aside, take_back
 from airflow_provider_tiktok_offline.errors import (
     GateExceededError,
     GuardError,
@@ -103,19 +104,23 @@ def release(ctx: DeliveryContext, uri: str) -> None:
 
 
 def release_all(ctx: DeliveryContext) -> None:
-    """Forget what was held back: the run begins again with its files as they are now."""
-    ctx.objects.delete_all(_folder(ctx))
+    """Forget what was held back, or set aside: the run begins again with its files as they are now."""
+    for aside in (False, True):
+        ctx.objects.delete_all(_folder(ctx, share_key(ctx, set_aside=aside)))
+    for delivery_id in deliveries_set_aside(ctx):
+        take_back(ctx, delivery_id)
 
 
 def held_back(ctx: DeliveryContext) -> list[HeldBack]:
     """The files of this run that are held back, by URI."""
-    read = (documents.read_typed(ctx.objects, path, HeldBack) for path in ctx.objects.list(_folder(ctx)))
+    folder = _folder(ctx, ctx.share_key)
+    read = (documents.read_typed(ctx.objects, path, HeldBack) for path in ctx.objects.list(folder))
     return sorted((one for one in read if one is not None), key=lambda one: one.uri)
 
 
-def _folder(ctx: DeliveryContext) -> str:
-    return f"advertisers/{ctx.config.name}/held_back/{ctx.run_key}"
+def _folder(ctx: DeliveryContext, share: str) -> str:
+    return f"advertisers/{ctx.config.name}/held_back/{share}"
 
 
 def _path(ctx: DeliveryContext, uri: str) -> str:
-    return f"{_folder(ctx)}/{hashlib.sha256(uri.encode()).hexdigest()[:24]}.json"
+    return f"{_folder(ctx, ctx.share_key)}/{hashlib.sha256(uri.encode()).hexdigest()[:24]}.json"

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext, share_key
 from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, StepResult
 from airflow_provider_tiktok_offline.storage import documents
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 
-def _prefix(ctx: DeliveryContext) -> str:
-    return f"advertisers/{ctx.config.name}/runs/{ctx.run_key}/"
+def _prefix(ctx: DeliveryContext, *, set_aside: bool | None = None) -> str:
+    aside = ctx.set_aside if set_aside is None else set_aside
+    return f"advertisers/{ctx.config.name}/runs/{share_key(ctx, set_aside=aside)}/"
 
 
 def note_delivery(ctx: DeliveryContext, delivery_id: str) -> None:
@@ -27,8 +28,33 @@ def note_delivery(ctx: DeliveryContext, delivery_id: str) -> None:
 
 
 def deliveries_of_run(ctx: DeliveryContext) -> list[str]:
-    """The ids of the deliveries this run has worked on, sorted."""
-    return sorted(path.rpartition("/")[2] for path in ctx.objects.list(_prefix(ctx)))
+    """The ids of the deliveries this run has worked on, sorted; of a context that is about them, those set aside."""
+    return _ids(ctx, _prefix(ctx))
+
+
+def deliveries_set_aside(ctx: DeliveryContext) -> list[str]:
+    """The ids of the run's deliveries that wait for a person, or did, while the others go on; sorted."""
+    return _ids(ctx, _prefix(ctx, set_aside=True))
+
+
+def set_aside(ctx: DeliveryContext, delivery_id: str) -> None:
+    """Leave a delivery of this run to the tasks behind ``approve``: the others are settled without it."""
+    _move(ctx, delivery_id, aside=True)
+
+
+def take_back(ctx: DeliveryContext, delivery_id: str) -> None:
+    """Count a delivery that was set aside among the others again."""
+    _move(ctx, delivery_id, aside=False)
+
+
+def _move(ctx: DeliveryContext, delivery_id: str, *, aside: bool) -> None:
+    # Noted first: whenever this ends, the delivery is settled by somebody.
+    ctx.objects.create(f"{_prefix(ctx, set_aside=aside)}{delivery_id}", b"")
+    ctx.objects.delete(f"{_prefix(ctx, set_aside=not aside)}{delivery_id}")
+
+
+def _ids(ctx: DeliveryContext, prefix: str) -> list[str]:
+    return sorted(path.rpartition("/")[2] for path in ctx.objects.list(prefix))
 
 
 def is_planned(ctx: DeliveryContext, state: DeliveryState) -> bool:
