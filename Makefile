@@ -29,7 +29,7 @@ coverage: needs-test $(STAMP)  ## the tests, with branch coverage of the package
 	$(PY) -m pytest -n 3 --dist loadgroup --cov --cov-report=term:skip-covered $(ARGS)
 
 deployment: needs-deployment $(STAMP)  ## three times three days of files on PostgreSQL, Redis, an S3 server and two Celery workers, all on loopback
-	$(PY) -m pytest -m "deployment and not campaign" tests/deployment $(ARGS)
+	$(PY) -m pytest -m "deployment and not campaign" tests/deployment tests/plugin $(ARGS)
 
 browser: needs-browser $(STAMP)  ## the page in Airflow in headless Chromium, with axe
 	$(PY) -m uv pip install --quiet --require-hashes --python $(PY) --requirement requirements/browser.txt

@@ -48,6 +48,10 @@ class Airflow:
         """What lies at a path below ``/api/v2``."""
         return self._ask("GET", path)
 
+    def page(self, path: str) -> Any:
+        """What a plugin's app answers."""
+        return self._ask("GET", path, api="")
+
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """Make something."""
         return self._ask("POST", path, body)
@@ -80,17 +84,17 @@ class Airflow:
         path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/return_value?deserialize=true"
         return self.get(path)["value"]
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, *, api: str = "/api/v2") -> Any:
         if self._token is None:
             login = {"username": self.user, "password": self.password}
             self._token = str(self._send("POST", "/auth/token", login)["access_token"])
         try:
-            return self._send(method, f"/api/v2{path}", body)
+            return self._send(method, f"{api}{path}", body)
         except urllib.error.HTTPError as error:
             if error.code != 401:
                 raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode()[:500]}") from None
         self._token = None  # it has expired
-        return self._ask(method, path, body)
+        return self._ask(method, path, body, api=api)
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Document = Mapping[str, Any]
 #: Before the advertiser's name in the id of a DAG that the factory makes.
 DAG_PREFIX = "tiktok_offline__"
+#: Behind the advertiser's name in the name for people that the factory gives a DAG whose entry has none.
+DAG_NAME_SUFFIX = ": offline conversions"
 #: The overview looks at runs that were due since; a month's file has one in it.
 RUNS_SINCE = timedelta(days=35)
 #: Runs of a DAG that are looked at for a status: a run that waits has none of its own.
@@ -66,6 +68,7 @@ class DagFacts:
     """One DAG with its newest runs.
 
     Attributes:
+        name: the DAG's name for people, if it has one.
         runs: newest first.
         tasks: those of the newest run that have not succeeded.
         statuses: run -> task -> status.
@@ -75,6 +78,7 @@ class DagFacts:
     dag_id: str
     paused: bool
     next_run: datetime | None
+    name: str | None
     runs: list[RunFacts] = field(default_factory=list)
     tasks: list[TaskFacts] = field(default_factory=list)
     statuses: dict[int, dict[str, Document]] = field(default_factory=dict)
@@ -147,7 +151,7 @@ def read_broken_entries(session: Session) -> list[str]:
 def _dags(session: Session, readable: PermittedDagFilter, dag_id: str | None) -> Iterable[DagFacts]:
     tagged = select(DagTag.dag_id).where(DagTag.name == _TAG)
     query = select(
-        DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after
+        DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after, DagModel.__table__.c.dag_display_name
     ).where(
         DagModel.is_stale.is_(False),
         or_(DagModel.dag_id.startswith(DAG_PREFIX, autoescape=True), DagModel.dag_id.in_(tagged)),
@@ -193,7 +197,10 @@ def _add_tasks(session: Session, newest: Mapping[int, DagFacts]) -> None:
 
 
 def _add_statuses(session: Session, runs: Mapping[int, DagFacts]) -> None:
-    """The statuses of some runs. Of a run whose summary succeeded, that alone, unless it set files aside."""
+    """The statuses of some runs: of a mapped task that of a part that failed, else the newest.
+
+    Of a run whose summary succeeded, that alone, unless it set files aside.
+    """
     query = (
         select(XComModel.dag_run_id, XComModel.task_id, cast(XComModel.value, Text))
         # No equality: SQLite would then read every status there is, instead of those of these runs.
@@ -204,7 +211,9 @@ def _add_statuses(session: Session, runs: Mapping[int, DagFacts]) -> None:
     for key, task_id, text in session.execute(query):
         document = None if key in whole else _parsed(text)
         if document is not None:
-            runs[key].statuses.setdefault(key, {})[task_id] = document
+            known = runs[key].statuses.setdefault(key, {})
+            if task_id not in known or (document.get("error") and not known[task_id].get("error")):
+                known[task_id] = document
             if document.get("step") == "summary" and document.get("ok") and not document.get("set_aside"):
                 whole.add(key)
 
@@ -238,6 +247,12 @@ def advertiser_of(dag: DagFacts) -> str:
         for document in dag.statuses.get(run.key, {}).values():
             return str(document["settings"].get("advertiser", ""))
     return dag.dag_id.removeprefix(DAG_PREFIX)
+
+
+def display_name_of(dag: DagFacts) -> str | None:
+    """The name for people that the entry gives its DAG; None where it gives none."""
+    name = (dag.name or "").removesuffix(DAG_NAME_SUFFIX)
+    return None if name in ("", dag.dag_id, advertiser_of(dag)) else name
 
 
 def _tells_rows(dag: DagFacts) -> bool:

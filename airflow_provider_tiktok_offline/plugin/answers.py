@@ -7,7 +7,14 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_tiktok_offline.plugin.airflow_facts import DagFacts, Document, Facts, RunFacts, advertiser_of
+from airflow_provider_tiktok_offline.plugin.airflow_facts import (
+    DagFacts,
+    Document,
+    Facts,
+    RunFacts,
+    advertiser_of,
+    display_name_of,
+)
 from airflow_provider_tiktok_offline.plugin.funnel import funnel
 from airflow_provider_tiktok_offline.plugin.judgement import STATES, Verdict, judge, last_look
 
@@ -36,6 +43,7 @@ def row(dag: DagFacts, verdict: Verdict, now: datetime) -> Row:
     return {
         "dag_id": dag.dag_id,
         "advertiser": advertiser_of(dag),
+        "display_name": display_name_of(dag),
         **{name: (status or waits).get("settings", {}).get(name) for name in _SETTINGS},
         "state": {
             "key": verdict.key,

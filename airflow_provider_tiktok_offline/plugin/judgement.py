@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -86,7 +86,7 @@ def judge(dag: DagFacts, pools: frozenset[str], now: datetime) -> Verdict:
             return fault
     if verdict.key == "waiting" and len(dag.runs) > 1 and dag.runs[1].state == "failed":
         earlier = dag.runs[1]
-        return Verdict("failed", f"the run due {earlier.due:%Y-%m-%d %H:%M} UTC failed; today's waits.", _LOG)
+        return Verdict("failed", f"the run due {_written(earlier.due)} failed; today's waits.", _LOG)
     if dag.paused and verdict.key in ("waiting", "running", "delivered", "idle", "dry_run", "new", "queued"):
         return Verdict("paused", "the DAG is paused: no further file is delivered.", "Unpause it in Airflow.")
     return verdict
@@ -169,7 +169,7 @@ def _at_work(run: RunFacts, tasks: Sequence[TaskFacts], statuses: Mapping[str, D
     if due is not None and now > due:
         return Verdict(
             "late",
-            f"the file should have been there by {due:%H:%M} UTC.",
+            f"the file should have been there by {_written(due)}.",
             "Ask who makes the file. The run goes on waiting and takes it when it comes.",
             since,
             waits.task_id,
@@ -229,6 +229,11 @@ def _fault(look: Document | None) -> Verdict | None:
     if look is None or first is None:
         return None
     return Verdict("fault", f"{first['subject']}: {first['text']}", str(first.get("todo", "")), _moment(look["at"]))
+
+
+def _written(moment: datetime) -> str:
+    """A moment in a text; the page shows moments that are written like this by its switch local/UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _moment(text: object) -> datetime | None:

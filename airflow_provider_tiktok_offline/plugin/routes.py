@@ -67,7 +67,7 @@ class Wanted:
     Attributes:
         limit, offset: the page.
         state: rows in this state alone.
-        search: a part of the advertiser's name or id, or of the DAG's.
+        search: a part of the advertiser's names or id, or of the DAG's id.
     """
 
     limit: int
@@ -170,7 +170,8 @@ def _may_see_broken(user: Any) -> bool:
 
 
 def _matches(row: answers.Row, text: str) -> bool:
-    return text.lower() in " ".join(str(row[name]) for name in ("advertiser", "dag_id", "advertiser_id")).lower()
+    names = ("advertiser", "display_name", "dag_id", "advertiser_id")
+    return text.lower() in " ".join(str(row[name] or "") for name in names).lower()
 
 
 def _answer(content: answers.Row) -> Response:

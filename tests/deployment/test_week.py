@@ -59,6 +59,7 @@ def _live_through(week: Week, *, seed: int, plan: Sequence[Sequence[str]]) -> No
         week.check_events()
         week.check_feeds()
         week.check_counts()
+        week.check_page()
         week.check_one_dag_a_task()
         week.check_no_plaintext()
     except Exception as error:

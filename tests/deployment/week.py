@@ -296,6 +296,23 @@ class Week:
         for name, event_set_id in BY_LIVERAMP.items():
             assert accepted[event_set_id] == sum(file.rows for file in self.files[name])
 
+    def check_page(self) -> None:
+        """The page in Airflow has a row an advertiser, delivered; its ninety days add up to what the simulator has."""
+        ask = self.deployment.airflow.page
+        rows = {row["advertiser"]: row for row in ask("/tiktok-offline-status/api/overview")["advertisers"]}
+        assert {name: rows[name]["state"]["key"] for name in NAMES} == dict.fromkeys(NAMES, "delivered")
+        accepted: Counter[str] = Counter()
+        for name in NAMES:
+            shown = ask(f"/tiktok-offline-status/api/advertisers/{dag_id(name)}")
+            steps = [step["count"] for step in shown["deliveries"][-1]["funnel"]]
+            assert steps[0] == shown["rows"]["total"]
+            assert steps[-1] == shown["events"].get("accepted", 0)
+            accepted[shown["event_set_id"]] += sum(shown["history"]["events"]["accepted"])
+        for event_set_id in {event_set for _, event_set in DIRECT.values()}:
+            assert accepted[event_set_id] == len(self._wanted(event_set_id))
+        for name, event_set_id in BY_LIVERAMP.items():
+            assert accepted[event_set_id] == sum(file.rows for file in self.files[name])
+
     def check_one_dag_a_task(self) -> None:
         """A worker that starts a task builds the task's DAG and no other; the DAG processor builds all."""
         started = [built for worker in WORKERS for built in self.built(worker)]

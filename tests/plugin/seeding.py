@@ -56,6 +56,12 @@ def name_of(number: int) -> str:
     return f"{_KINDS[number % len(_KINDS)]}_{_CITIES[number // len(_KINDS) % len(_CITIES)]}_{number:03d}"
 
 
+def display_name_of(number: int) -> str | None:
+    """Its DAG's name for people; of each eighth that of the factory, of another none."""
+    kind, city, _ = name_of(number).title().split("_")
+    return {3: f"{name_of(number)}: offline conversions", 7: None}.get(number % 8, f"{kind} {city} {number}")
+
+
 def dag_id_of(number: int) -> str:
     """Its DAG."""
     return f"tiktok_offline__{name_of(number)}"
@@ -100,7 +106,7 @@ def status_of(number: int, today: date, days: int) -> AdvertiserStatus:
             Change(at=f"{today - timedelta(days=40)}T09:12:00+00:00", what="mode", text="dry_run -> live"),
             Change(
                 at=f"{today - timedelta(days=12)}T16:40:00+00:00", what="resolve",
-                text="Events Manager shows them", by="cli/ana",
+                text="Events Manager shows them", by="cli/ana", whole_set=True,
             ),
         ),
     )  # fmt: skip
@@ -182,7 +188,7 @@ def _attributed(one: DeliveryStatus, back: int, config: AdvertiserConfig) -> Att
 def statuses(
     number: int, status: AdvertiserStatus, day: date, at: datetime, *, newest: bool
 ) -> Mapping[str, tuple[str, Mapping[str, object], str]]:
-    """Task -> its state, its status, and the pool: of one run."""
+    """Task, with its map index if it has one -> its state, its status, and the pool: of one run."""
     config, at = config_of(number), at - timedelta(minutes=50)
     scene = SCENES[number] if newest and number < len(SCENES) else ""
     common = {"version": 1, "settings": settings_document(config), "day": day.isoformat(), "ok": True, "error": None}
@@ -206,9 +212,9 @@ def statuses(
         case "waiting" | "late":
             return {"wait_for_file": ("deferred", expected, "default_pool")}
         case "running":
-            return {"wait_for_file": wait, "validate": validated, "upload": ("running", {}, "default_pool")}
+            return {"wait_for_file": wait, "validate": validated, "upload[0]": ("running", {}, "default_pool")}
         case "pool":
-            return {"wait_for_file": wait, "validate": validated, "upload": ("scheduled", {}, "tiktok_rate")}
+            return {"wait_for_file": wait, "validate": validated, "upload[0]": ("scheduled", {}, "tiktok_rate")}
         case "approval":
             open_one = _changed(status, state="open", events={}, codes={}, values={"valid": {"SEK": "238041.00"}})
             asked = {
@@ -235,7 +241,10 @@ def statuses(
                 what="TikTok refused the access token (40105).",
                 todo="Get a new access token: tiktok-offline auth login.",
             )  # fmt: skip
-            return {"wait_for_file": wait, "validate": validated, "upload": ("failed", failed, "default_pool")}
+            return {
+                "wait_for_file": wait, "validate": validated, "upload[0]": ("failed", failed, "default_pool"),
+                "upload[1]": ("success", told("upload", partly), "default_pool"),
+            }  # fmt: skip
         case "unsettled":
             newest_one = status.deliveries[-1]
             events = {**newest_one.events, "accepted": newest_one.events["accepted"] - 140, "unconfirmed": 140}
@@ -267,7 +276,7 @@ def rows(number: int, now: datetime, days: int) -> Rows:
         "dag", dag_id=dag_id, is_paused=scene == "paused", is_stale=False, bundle_name="dags-folder",
         max_active_tasks=16, max_consecutive_failed_dag_runs=0, has_task_concurrency_limits=False, max_active_runs=1,
         next_dagrun_create_after=(now + timedelta(hours=20)), fileloc="/dags/factory.py",
-        relative_fileloc="factory.py", timetable_type="",
+        relative_fileloc="factory.py", timetable_type="", dag_display_name=display_name_of(number),
     )  # fmt: skip
     made.add("dag_tag", name="offline-conversions", dag_id=dag_id)
     if scene == "new":
@@ -310,8 +319,9 @@ def _add_run(
         queued_at=at,
     )  # fmt: skip
     history = history_document(status, day) if (now.date() - day).days < 3 else {"version": 1, "size": "x" * 5_000}
-    for task_id, (state, document, pool) in tasks.items():
-        index = 0 if task_id == "upload" else -1
+    for place, (name, (state, document, pool)) in enumerate(tasks.items()):
+        task_id, _, mapped = name.rstrip("]").partition("[")
+        index = int(mapped or -1)
         made.add(
             "task_instance", id=uuid.uuid4(), task_id=task_id, dag_id=dag_id, run_id=run_id, map_index=index,
             state=state, pool=pool, pool_slots=1, start_date=at, span_status="not_started", try_number=1, max_tries=3,
@@ -320,10 +330,10 @@ def _add_run(
         left = {"tiktok_offline_status": document} if document else {}
         if task_id == "summary":
             left["tiktok_offline_history"] = history
-        for name, value in left.items():
+        for kind, value in left.items():
             made.add(
-                "xcom", dag_run_id=100_000_000 - key, task_id=task_id, map_index=index, key=name, dag_id=dag_id,
-                run_id=run_id, value=value, timestamp=at + timedelta(minutes=9),
+                "xcom", dag_run_id=100_000_000 - key, task_id=task_id, map_index=index, key=kind, dag_id=dag_id,
+                run_id=run_id, value=value, timestamp=at + timedelta(minutes=9, milliseconds=place),
             )  # fmt: skip
 
 
@@ -344,22 +354,42 @@ def _insert(made: Rows) -> None:
     from airflow.models.dagbundle import DagBundleModel
     from airflow.models.dagrun import DagRun
     from airflow.models.taskinstance import TaskInstance
-    from airflow.models.xcom import XComModel
     from airflow.utils.session import create_session
     from sqlalchemy import insert, select
 
     tables: Mapping[str, Any] = {
-        "dag": DagModel, "dag_tag": DagTag, "dag_run": DagRun, "task_instance": TaskInstance, "xcom": XComModel
+        "dag": DagModel, "dag_tag": DagTag, "dag_run": DagRun, "task_instance": TaskInstance, "xcom": xcom_table()
     }  # fmt: skip
+    _as_this_airflow_has_them(made.tables, TaskInstance)
     with create_session() as session:
         if session.scalars(select(DagBundleModel.name)).first() is None:
             session.add(DagBundleModel(name="dags-folder"))
             session.flush()
-        if TaskInstance.__table__.c.id.type.python_type is str:  # before Airflow 3.2
-            for task in made.tables.get("task_instance", []):
-                task["id"] = str(task["id"])
         for name, found in made.tables.items():
-            session.execute(insert(tables[name].__table__), found)
+            columns = tables[name].__table__.c
+            session.execute(
+                insert(tables[name].__table__),
+                [{key: value for key, value in row.items() if key in columns} for row in found],
+            )
+
+
+def xcom_table() -> Any:
+    """The model of the table that XComs are written to."""
+    from airflow.models import xcom
+
+    return getattr(xcom, "XComModelV2", None) or xcom.XComModel
+
+
+def _as_this_airflow_has_them(tables: Mapping[str, list[dict[str, Any]]], task_instance: Any) -> None:
+    """The ids that this Airflow has: text before 3.2; an XCom belongs to a task instance from 3.4 on, not to a run."""
+    ids: dict[tuple[Any, ...], Any] = {}
+    for task in tables.get("task_instance", []):
+        if task_instance.__table__.c.id.type.python_type is str:
+            task["id"] = str(task["id"])
+        task["region_index"] = task["map_index"]
+        ids[task["dag_id"], task["run_id"], task["task_id"], task["map_index"]] = task["id"]
+    for xcom in tables.get("xcom", []):
+        xcom["task_instance_id"] = ids[xcom["dag_id"], xcom["run_id"], xcom["task_id"], xcom["map_index"]]
 
 
 def doctor_findings(number: int) -> dict[str, object]:

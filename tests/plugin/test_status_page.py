@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ import pytest
 
 from airflow_provider_tiktok_offline.plugin.judgement import STATES
 from tests.plugin.asking import MARK
-from tests.plugin.seeding import SCENES, config_of, dag_id_of, name_of
-from tests.servers.airflow import AirflowHome, airflow_environment
+from tests.plugin.databases import DATABASES, home_on
+from tests.plugin.seeding import SCENES, config_of, dag_id_of, display_name_of, name_of
+from tests.servers.airflow import AirflowHome
 
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("status_page")]
 
@@ -51,16 +54,10 @@ def ask(home: AirflowHome, *requests: tuple[str | None, str]) -> Sequence[Mappin
     return [json.loads(line.removeprefix(MARK)) for line in ended.stdout.splitlines() if line.startswith(MARK)]
 
 
-@pytest.fixture(scope="module", name="home")
-def _home(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
-    return _home_below(tmp_path_factory.mktemp("status_page"))
-
-
-def _home_below(folder: Path) -> AirflowHome:
-    home = airflow_environment(folder / "airflow")
-    home.home.mkdir()
-    home.initialise()
-    return home
+@pytest.fixture(scope="module", name="home", params=DATABASES)
+def _home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AirflowHome]:
+    with home_on(request.param, tmp_path_factory.mktemp("status_page")) as home:
+        yield home
 
 
 @pytest.fixture(scope="module", name="answers")
@@ -68,8 +65,8 @@ def _answers(home: AirflowHome) -> Answers:
     asked: list[tuple[str | None, str]] = [("before", OVERVIEW), (None, f"seed {NUMBER} 20")]
     asked += [(user, url) for user in (None, "nora", "sven", "adam") for url in ROUTES]
     asked += [
-        ("adam", f"{OVERVIEW}&state=gate"),
-        ("adam", f"{OVERVIEW}&search=BERLIN_003"),
+        *(("adam", f"{OVERVIEW}&state={state}") for state in ("gate", "failed", "late")),
+        *(("adam", f"{OVERVIEW}&search={text}") for text in ("BERLIN_003", "lyon%2020")),
         ("adam", f"{ROOT}/api/overview?limit=5&offset=5"),
         ("adam", f"{ROOT}/api/overview?limit=201"),
         ("adam", f"{ROOT}/api/advertisers/nothing_0"),
@@ -150,6 +147,21 @@ def test_the_worst_stands_first_and_each_state_has_its_reason(
         assert states[name_of(SCENES.index(scene))]["todo"], scene
 
 
+def test_the_part_that_failed_says_why(answers: Answers) -> None:
+    """One of two mapped tasks has failed; the other succeeded, and has no reason to tell."""
+    [failed] = body(answers["adam", f"{OVERVIEW}&state=failed"])["advertisers"]
+    assert failed["state"]["reason"] == "upload failed: TikTok refused the access token (40105)."
+
+
+def test_a_late_file_says_since_when_in_utc(answers: Answers) -> None:
+    """``no_file_by`` is in the advertiser's time zone, here Tokyo; the page shows the moment by its switch."""
+    [late] = body(answers["adam", f"{OVERVIEW}&state=late"])["advertisers"]
+    assert late["time_zone"] == "Asia/Tokyo"
+    [written] = re.findall(r"by (\d{4}-\d\d-\d\d \d\d:\d\d) UTC", late["state"]["reason"])
+    ago = datetime.now(UTC) - datetime.fromisoformat(f"{written}+00:00")
+    assert timedelta(minutes=44) < ago < timedelta(minutes=75)
+
+
 def test_a_row_says_what_its_file_became(answers: Answers) -> None:
     """The awaited file, rendered, with day and zone; the share against the gate; what is left of the window."""
     rows = {row["advertiser"]: row for row in body(answers["adam", OVERVIEW])["advertisers"]}
@@ -168,6 +180,8 @@ def test_a_row_says_what_its_file_became(answers: Answers) -> None:
     assert 29 < doubt["window_hours_left"] < 31
     assert len(doubt["bars"]["rows"]) == len(doubt["bars"]["states"]) == 14
     good = rows[name_of(20)]
+    assert good["display_name"] == display_name_of(20)
+    assert rows[name_of(3)]["display_name"] is rows[name_of(7)]["display_name"] is None
     assert good["new"] == good["events"]["accepted"] + good["events"]["refused"]
     assert good["difference"] == pytest.approx(good["rows"]["total"] / good["usual_rows"] - 1, abs=1e-3)
 
@@ -193,8 +207,9 @@ def test_the_overview_is_paged_and_searched(answers: Answers) -> None:
     assert page["total"] == NUMBER
     [only] = body(answers["adam", f"{OVERVIEW}&state=gate"])["advertisers"]
     assert only["state"]["key"] == "gate"
-    [found] = body(answers["adam", f"{OVERVIEW}&search=BERLIN_003"])["advertisers"]
-    assert found["advertiser"] == name_of(3)
+    for text, number in (("BERLIN_003", 3), ("lyon%2020", 20)):
+        [found] = body(answers["adam", f"{OVERVIEW}&search={text}"])["advertisers"]
+        assert found["advertiser"] == name_of(number)
     assert answers["adam", f"{ROOT}/api/overview?limit=201"]["status"] == 422
     assert answers["adam", f"{ROOT}/api/advertisers/nothing_0"]["status"] == 404
     assert answers["adam", f"{ROOT}/nothing.js"]["status"] == 404
@@ -212,14 +227,19 @@ def test_no_query_is_made_for_each_row(answers: Answers) -> None:
 
 @pytest.mark.campaign
 @pytest.mark.timeout(1800)
-def test_a_thousand_advertisers_of_ninety_days_answer_within_a_second(tmp_path: Path) -> None:
-    """Of processor time; the second answer, since the first imports and compiles."""
-    home = _home_below(tmp_path)
-    _, _, overview, one = ask(home, (None, "seed 1000 90"), ("adam", OVERVIEW), ("adam", OVERVIEW), ("adam", ROUTES[1]))
-    assert body(overview)["total"] == 1000
-    assert overview["queries"] <= 11
-    assert overview["seconds"] < 1
-    assert one["seconds"] < 1
+@pytest.mark.parametrize("database", DATABASES)
+def test_a_thousand_advertisers_of_ninety_days_answer_within_a_second(database: str, tmp_path: Path) -> None:
+    """Of processor time, and by the clock in the best of five answers; the first imports and compiles."""
+    with home_on(database, tmp_path) as home:
+        again = [("adam", OVERVIEW), ("adam", ROUTES[1])] * 5
+        _, _, *answers = ask(home, (None, "seed 1000 90"), ("adam", OVERVIEW), *again)
+    assert body(answers[0])["total"] == 1000
+    for what, found in (("overview", answers[::2]), ("one advertiser", answers[1::2])):
+        assert found[0]["queries"] <= 11
+        for measured in ("seconds", "by_the_clock"):
+            took = sorted(one[measured] for one in found)
+            print(f"{database}, {what}, {measured}: {took[0]:.2f} to {took[-1]:.2f}")  # noqa: T201
+            assert took[0] < 1
 
 
 def test_a_script_names_no_other_host() -> None:

@@ -1,7 +1,7 @@
 // One advertiser: what became of a day's file, what TikTok attributed, what is open, and how it is set up.
 import {
   Fragment, Link, Problem, StateMark, TimeSwitch, Waiting, count, difference, h, moment, money, percent, reportAddress, runAddress, sentence,
-  useAnswer, useSearchParams, useState,
+  timed, useAnswer, useSearchParams, useState,
 } from "./parts.js";
 import { Coverage, Days } from "./charts.js";
 
@@ -11,7 +11,7 @@ export function Advertiser({ dagId, local, setLocal, back }) {
   return h("div", null,
     back && h(Back),
     h("header", { className: "to-head" },
-      h("div", { className: "to-grow" }, h("h1", { className: "to-break" }, data.advertiser)),
+      h("div", { className: "to-grow" }, h("h1", { className: "to-break" }, data.display_name ?? data.advertiser), data.display_name && h("div", { className: "to-muted to-small to-break" }, data.advertiser)),
       h(StateMark, { state: data.state }), h(TimeSwitch, { local, setLocal })),
     error && h(Problem, { error }),
     h(Banner, { data, local }),
@@ -31,7 +31,7 @@ function Banner({ data, local }) {
   if (["delivered", "idle"].includes(data.state.key)) return null;
   const colour = { failed: "red", gate: "orange", pool: "red", late: "orange", fault: "orange", unsettled: "orange", approval: "purple" }[data.state.key] ?? "blue";
   return h("div", { className: `to-alert to-${colour} to-break` },
-    h("div", null, sentence(data.state.reason), " ", h("strong", null, data.state.todo)),
+    h("div", null, sentence(data.state.reason, local), " ", h("strong", null, timed(data.state.todo, local))),
     h("div", { className: "to-small" },
       data.state.since && `Since ${moment(data.state.since, local)}. `,
       data.answer_until && `Without an answer until ${moment(data.answer_until, local)} it counts as rejected: nothing is sent. `,
@@ -76,7 +76,7 @@ function OtherDay({ dagId, day, local }) {
 function Deliveries({ deliveries, dagId, local }) {
   if (!deliveries.length) return h("p", { className: "to-muted" }, "No file of this day is known. Airflow keeps a day's details as long as its XComs.");
   return h(Fragment, null, deliveries.map((one) => h("div", { key: one.delivery_id ?? one.run_id },
-    one.error && h("p", { className: "to-alert to-red to-break" }, `✕ ${one.error.what} ${one.error.todo ?? ""}`),
+    one.error && h("p", { className: "to-alert to-red to-break" }, timed(`✕ ${one.error.what} ${one.error.todo ?? ""}`, local)),
     one.file && h("p", { className: "to-small to-muted to-break", style: { margin: "8px 0" } },
       one.file.split("/").pop(), one.at && `, noted ${moment(one.at, local)}`, one.mode !== "live" && `, mode ${one.mode}: nothing was sent`,
       one.rows?.total !== undefined && h(Fragment, null, ", ", h("a", { href: reportAddress(dagId, one.delivery_id) }, "open its report")),
@@ -110,16 +110,16 @@ function Attributed({ data, local }) {
       h("p", { className: "to-small to-muted" }, `read ${moment(one.read_at, local)}`))
       : h("p", null, "No report was read yet. It needs the setting ", h("code", null, "reports:"), " or ", h("code", null, "tiktok-offline report"), "."),
     h("p", { className: "to-small", style: { marginTop: 10 } }, h("strong", null, "Accepted but not attributed? "), "Check in this order:"),
-    h("ul", { className: "to-small", style: { listStyle: "disc", marginLeft: 18 } }, reasons(data).map((text) => h("li", { key: text }, text))),
+    h("ul", { className: "to-small", style: { listStyle: "disc", marginLeft: 18 } }, reasons(data, local).map((text) => h("li", { key: text }, text))),
     h("p", { className: "to-small", style: { marginTop: 8 } }, h(NotAttributed, null, "How to check each of these")));
 }
 
 /** What the page can check itself stands first, with its answer. */
-function reasons(data) {
+function reasons(data, local) {
   const ads = data.findings?.findings.find((one) => one.subject === "ads");
   const used = data.findings?.passed?.includes("ads");
   return [
-    ads ? `✕ ${ads.text} ${ads.todo}` : used ? "✓ Active ads track the event set." : "Do the active ads track the event set? Doctor has not looked.",
+    ads ? timed(`✕ ${ads.text} ${ads.todo}`, local) : used ? "✓ Active ads track the event set." : "Do the active ads track the event set? Doctor has not looked.",
     data.day ? `The newest file is of ${data.day}: are 24 hours over, and the days after the click still to come?` : "Is the file delivered, and are 24 hours over?",
     "Did an ad run in the window: 28 days before the sale for a click, 7 for a view?",
     `Time zone and currency: files ${data.time_zone ?? "?"}, ${data.currency ?? "no currency"}; account ${data.attribution ? `${data.attribution.time_zone || "?"}, ${data.attribution.currency || "?"}` : "not read"}.`,
@@ -169,7 +169,7 @@ function SetUp({ data, local }) {
     })),
     data.route === "tiktok" && !bad.role && !look.passed?.includes("role") && h("p", { className: "to-small to-muted", style: { marginTop: 6 } },
       "Reading does not show the role: ", h("code", null, "tiktok-offline auth check --prove-role"), " does. That events may be sent shows with the first upload."),
-    h("ul", { className: "to-small", style: { marginTop: 10 } }, look.findings.map((one) => h("li", { key: one.subject + one.text, className: "to-break" }, h("strong", null, one.subject), `: ${one.text} `, h("strong", null, one.todo)))),
+    h("ul", { className: "to-small", style: { marginTop: 10 } }, look.findings.map((one) => h("li", { key: one.subject + one.text, className: "to-break" }, h("strong", null, one.subject), timed(`: ${one.text} `, local), h("strong", null, timed(one.todo, local))))),
     h("p", { className: "to-small to-muted" }, `Doctor looked ${moment(look.at, local)}.`));
 }
 
@@ -191,5 +191,6 @@ function Changes({ data, local }) {
     changes.length === 0 ? h("p", { className: "to-muted" }, "None in the last 90 days.") : h("div", { className: "to-scroll" }, h("table", { className: "to-table" },
       h("thead", null, h("tr", null, ["When", "What", "Why", "Who"].map((head) => h("th", { key: head, scope: "col" }, head)))),
       h("tbody", null, changes.map((one) => h("tr", { key: one.at + one.what },
-        h("td", { className: "to-num" }, moment(one.at, local)), h("td", null, one.what), h("td", { className: "to-break" }, one.text), h("td", null, one.by || "–")))))));
+        h("td", { className: "to-num" }, moment(one.at, local)),
+        h("td", null, one.what, one.whole_set && h("div", { className: "to-muted" }, "for the whole event set")), h("td", { className: "to-break" }, one.text), h("td", null, one.by || "–")))))));
 }

@@ -28,7 +28,7 @@ function Chart({ first, taken, attributed, word, read }) {
   const most = Math.max(...taken, 1), mostAttributed = Math.max(...attributed.map((number) => number ?? 0), 1);
   const x = (n) => n * step;
   return h("svg", { className: "to-chart", viewBox: `0 0 ${WIDTH} ${HEIGHT + 2}`, preserveAspectRatio: "none", role: "img",
-    "aria-label": `Events of ${taken.length} days from ${first}: at most ${count(most)} ${word} a day. The table below has the sums.` },
+    "aria-label": `Events of ${taken.length} days from ${first}: at most ${count(most)} ${word} a day. ${read < 0 ? "" : `The last ${GROWING} days of attribution still grow. `}The table below has the sums.` },
     h("line", { x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT, stroke: colour("border"), strokeWidth: 1 }),
     taken.map((number, n) => number > 0 && h("rect", { key: `t${n}`, x: x(n) + 1, width: step * 0.5, y: HEIGHT - (number / most) * (HEIGHT - 8), height: (number / most) * (HEIGHT - 8), fill: colour("blue-solid") },
       h("title", null, `${dayAfter(first, n)}: ${count(number)} ${word}`))),

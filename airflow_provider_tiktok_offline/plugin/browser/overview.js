@@ -1,7 +1,7 @@
 // One row an advertiser, the worst first.
 import {
   Bars, Box, Button, Input, Link, Problem, StateMark, TimeSwitch, Waiting, breakable, count, difference, h, moment, money, percent,
-  runAddress, sentence, useAnswer, useEffect, useState,
+  runAddress, sentence, timed, useAnswer, useEffect, useState,
 } from "./parts.js";
 
 const PAGE = 50;
@@ -25,7 +25,7 @@ export function Overview({ local, setLocal, wanted, change }) {
       h(TimeSwitch, { local, setLocal })),
     error && h(Problem, { error }),
     h(Broken, { entries: data.broken }),
-    h(Incidents, { titles: data.incidents }),
+    h(Incidents, { titles: data.incidents, local }),
     all === 0 && !data.broken.length ? h(Empty) : h("div", null,
       h("div", { className: "to-head" },
         h(States, { data, wanted, change, all }),
@@ -42,10 +42,10 @@ function Broken({ entries }) {
     h("ul", { className: "to-break" }, entries.map((entry) => h("li", { key: entry }, entry))));
 }
 
-function Incidents({ titles }) {
+function Incidents({ titles, local }) {
   if (!titles.length) return null;
   return h(Box, { className: "to-alert to-orange", role: "status" },
-    h("strong", null, "! TikTok reports an incident: "), titles.join("; "));
+    h("strong", null, "! TikTok reports an incident: "), timed(titles.join("; "), local));
 }
 
 function Empty() {
@@ -80,11 +80,12 @@ function Row({ row, local, values }) {
   const cell = (label, name, ...children) => h("td", { "data-label": label, className: name }, ...children);
   return h("tr", null,
     cell("Advertiser", "to-who to-wide to-bare",
-      h(Link, { className: "to-name to-break", to: `?advertiser=${encodeURIComponent(row.dag_id)}` }, breakable(row.advertiser)),
+      h(Link, { className: "to-name to-break", to: `?advertiser=${encodeURIComponent(row.dag_id)}` }, row.display_name ?? breakable(row.advertiser)),
+      row.display_name && h("div", { className: "to-muted to-small to-break" }, breakable(row.advertiser)),
       h("div", { className: "to-muted to-small" }, [row.route === "liveramp" ? "by LiveRamp" : row.route && "direct to TikTok", row.mode?.replace("_", " ")].filter(Boolean).join(", "))),
     cell("State", "to-what to-wide to-bare",
       h(StateMark, { state: row.state }),
-      row.state.key !== "delivered" && h("div", { className: "to-small to-break" }, sentence(row.state.reason), " ", h("strong", null, row.state.todo)),
+      row.state.key !== "delivered" && h("div", { className: "to-small to-break" }, sentence(row.state.reason, local), " ", h("strong", null, timed(row.state.todo, local))),
       row.state.since && ["waiting", "late", "approval"].includes(row.state.key) && h("div", { className: "to-muted to-small" }, `since ${moment(row.state.since, local)}`),
       row.answer_until && h("div", { className: "to-muted to-small" }, `rejected without an answer until ${moment(row.answer_until, local)}`),
       row.run && !["delivered", "paused", "idle"].includes(row.state.key) && h("div", { className: "to-small" },
@@ -115,7 +116,7 @@ function Gate({ row }) {
   const over = row.rejected_share > row.gate;
   const width = Math.min(100, (row.rejected_share / (row.gate || 1)) * 100);
   return h("div", { className: "to-small" },
-    h("div", { className: "to-num" }, over ? h("strong", null, `⊘ ${percent(row.rejected_share)}`) : percent(row.rejected_share), h("span", { className: "to-muted" }, ` of ${percent(row.gate, 0)}`)),
+    h("div", { className: "to-num" }, over ? h("strong", null, `⊘ ${percent(row.rejected_share)}`) : percent(row.rejected_share), h("span", { className: "to-muted" }, ` of ${percent(row.gate)}`)),
     h("div", { className: `to-meter${over ? " to-over" : ""}`, "aria-hidden": true }, h("span", { style: { width: `${width}%` } })));
 }
 
@@ -133,7 +134,7 @@ function Doctor({ row, local }) {
   if (!row.doctor) return h("span", { className: "to-muted to-small" }, "no look yet");
   const { finding } = row.doctor;
   return h("div", { className: "to-small", title: moment(row.doctor.at, local) },
-    finding ? h("span", { className: "to-break" }, h("strong", null, finding.status === "failed" ? "✕ " : "! "), `${finding.subject}: ${finding.text}`)
+    finding ? h("span", { className: "to-break" }, h("strong", null, finding.status === "failed" ? "✕ " : "! "), timed(`${finding.subject}: ${finding.text}`, local))
       : h("span", { className: "to-muted" }, `✓ ${count(row.doctor.ok)} in order`));
 }
 

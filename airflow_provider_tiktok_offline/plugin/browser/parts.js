@@ -54,9 +54,19 @@ export function StateMark({ state }) {
 /** A name that may break behind its underscores, instead of anywhere. */
 export const breakable = (name) => (name ?? "").split("_").flatMap((part, n) => (n ? ["_", h("wbr", { key: n }), part] : [part]));
 
-export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
+/** A text whose moments, as 2026-11-28 06:00 UTC, are shown by the switch, too. */
+export const timed = (text, local) => (text ?? "").replace(/\b(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC\b/g, (_, day, time) => moment(`${day}T${time}Z`, local));
+export const sentence = (text, local) => timed(text && text[0].toUpperCase() + text.slice(1), local);
 export const count = (number) => (number === null || number === undefined ? "–" : number.toLocaleString("en"));
-export const percent = (share, digits = 1) => (share === null || share === undefined ? "–" : `${(share * 100).toFixed(digits)} %`);
+/** A share in three digits, as the reports of files write it: only none is 0 %, and only all are 100 %. */
+export function percent(share) {
+  if (share === null || share === undefined) return "–";
+  const number = share * 100;
+  if (number === 0 || number === 100) return `${number} %`;
+  if (number < 0.01) return "<0.01 %";
+  if (number >= 99.95 && number < 100) return ">99.9 %";
+  return `${number.toFixed(number < 9.995 ? 2 : 1)} %`;
+}
 
 export function money(sums) {
   const named = Object.entries(sums ?? {});
@@ -73,7 +83,7 @@ export function difference(share) {
 /** A moment in UTC or in the reader's own time, always with its zone. */
 export function moment(text, local, { date = true } = {}) {
   if (!text) return "–";
-  const options = { hour: "2-digit", minute: "2-digit", hour12: false, timeZone: local ? undefined : "UTC",
+  const options = { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: local ? undefined : "UTC",
     timeZoneName: "short", ...(date ? { year: "numeric", month: "2-digit", day: "2-digit" } : {}) };
   return new Intl.DateTimeFormat("en-CA", options).format(new Date(text)).replace(", ", " ");
 }
