@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections import Counter
+from pathlib import Path
 
+import numpy as np
+import polars as pl
+import pytest
+
+from airflow_provider_tiktok_offline.conversions.events import key_store
 from airflow_provider_tiktok_offline.conversions.events.duplicates import RepeatFinder
-from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys
+from airflow_provider_tiktok_offline.conversions.events.key_store import Occurrences
+from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys, among, hash_columns, several
 
 FIELDS = ("high", "low", "order", "content", "units", "line", "currency")
 
@@ -30,3 +37,39 @@ def test_half_an_identity_is_no_duplicate() -> None:
     found = finder.find()
     assert found.duplicates.line.tolist() == [5]
     assert len(found.collisions) == 0
+
+
+@pytest.mark.parametrize("held", [2_000_000, 700])
+def test_numbers_that_occur_more_than_once_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    """In memory, and in sorted runs on disk of which nothing stays behind."""
+    monkeypatch.setattr(key_store, "_HELD_NUMBERS", held)
+    numbers = np.random.default_rng(1).integers(0, 2**64, 5_000, dtype=np.uint64)
+    numbers[3_000:3_040] = numbers[:40]
+    numbers[4_000:4_010] = numbers[0]
+    occurrences = Occurrences(tmp_path)
+    for start in range(0, len(numbers), 300):
+        occurrences.add(numbers[start : start + 300])
+    found = occurrences.several()
+    occurrences.close()
+    assert found.tolist() == sorted(number for number, times in Counter(numbers.tolist()).items() if times > 1)
+    assert len(found) == 40
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_among_others_are_those_that_are_equal() -> None:
+    """Numbers that only begin alike are not found."""
+    wanted = np.array([5, 7, 1 << 60, (1 << 60) + 3], dtype=np.uint64)
+    numbers = np.array([4, 5, 6, 7, 8, 1 << 60, (1 << 60) + 1, 1 << 61], dtype=np.uint64)
+    assert among(numbers, wanted).tolist() == [False, True, False, True, False, True, False, False]
+    assert not among(numbers, several(numbers)).any()
+
+
+def test_a_row_is_hashed_by_all_its_columns_in_their_order() -> None:
+    """A value in another column, or none, is another row; the seed is a secret."""
+    columns = [pl.Series(["a", "b", "a", None, "a"]), pl.Series(["b", "a", None, "a", "b"])]
+    numbers = hash_columns(columns, 1).tolist()
+    assert numbers[0] == numbers[4]
+    assert len(set(numbers)) == 4
+    assert not set(numbers) & set(hash_columns(columns, 2).tolist())

@@ -1,27 +1,21 @@
 """The same transaction twice in one file, and what else needs the whole file at once.
 
-Each valid row leaves 128 bits of its identity, hashed under a secret of this run, in one of many partitions on disk;
-rows of one order share a partition. Memory holds one partition at a time, whatever the file's size.
+Each valid row leaves 128 bits of its identity, hashed under a secret of this run. Only rows that share a number with
+another one are looked at again; see :mod:`.key_store`.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, Keys, Numbers, repeated
+from airflow_provider_tiktok_offline.conversions.events.key_store import KeyPartitions, Occurrences, WaitingKeys
+from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, Keys, Numbers, among, repeated
 from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, sum_units
-
-_PARTITION_BITS = 7
-#: Rows held before the first of them go to disk.
-_HELD = 400_000
 
 
 @dataclass(slots=True)
@@ -75,7 +69,7 @@ class _Found:
 class RepeatFinder:
     """Collects rows as they come, finds repeats at the end.
 
-    :param directory: where partitions are put; a temporary one below it is removed by :meth:`close`.
+    :param directory: where keys are put that memory does not hold; :meth:`close` removes them.
     :param amounts: whether orders that repeat one amount are looked for.
     :param orders: whether the later rows of an order are wanted.
     :param hold_back: whether orders of which a row is rejected are held back as a whole.
@@ -85,16 +79,14 @@ class RepeatFinder:
     def __init__(
         self, directory: str | Path | None, *, amounts: bool, orders: bool, hold_back: bool = False, net: bool = False
     ) -> None:
-        self._parent = directory
-        self._directory: Path | None = None
-        self._files: list[BinaryIO] = []
-        self._sizes: list[list[int]] = []
-        self._held: list[Keys] = []
-        self._count = 0
+        self._waiting = WaitingKeys(directory)
+        self._identities, self._order_numbers = Occurrences(directory), Occurrences(directory)
+        self._candidates = KeyPartitions(directory)
         self._amounts = amounts
         self._orders = orders
         self._hold_back = hold_back
         self._net = net
+        self._looks_at_orders = amounts or orders or hold_back or net
         self._broken: list[Hashes] = []
         self._lost = np.empty(0, dtype=np.int64)
 
@@ -105,38 +97,10 @@ class RepeatFinder:
 
     def add(self, rows: Keys) -> None:
         """Take the valid rows of the next block."""
-        self._held.append(rows)
-        self._count += len(rows)
-        if self._count > _HELD:
-            self._spill()
-
-    def _spill(self) -> None:
-        partitions = 1 << _PARTITION_BITS
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="repeats-", dir=self._parent))
-            self._files = [(self._directory / f"{number:03}").open("w+b") for number in range(partitions)]
-            self._sizes = [[] for _ in range(partitions)]
-        rows = Keys.joined(self._held)
-        group = np.where(rows.order != 0, rows.order, rows.high)
-        partition = (group >> np.uint64(64 - _PARTITION_BITS)).astype(np.uint8)
-        rows = rows.take(np.argsort(partition, kind="stable"))
-        bounds = np.concatenate([[0], np.cumsum(np.bincount(partition, minlength=partitions))])
-        for number, file in enumerate(self._files):
-            own = rows.matrix[:, bounds[number] : bounds[number + 1]]
-            if own.shape[1]:
-                file.write(own.tobytes())
-                self._sizes[number].append(own.shape[1])
-        self._held, self._count = [], 0
-
-    def _partition(self, number: int) -> Keys:
-        file = self._files[number]
-        file.seek(0)
-        bytes_a_row = Keys.empty(1).matrix.nbytes
-        parts = [
-            Keys(np.frombuffer(file.read(size * bytes_a_row), np.uint64).reshape(-1, size))
-            for size in self._sizes[number]
-        ]
-        return Keys.joined(parts)
+        self._waiting.add(rows)
+        self._identities.add(rows.high)
+        if self._looks_at_orders:
+            self._order_numbers.add(rows.order[rows.order != 0])
 
     def find(self, damaged: Numbers | None = None) -> Repeats:
         """Everything that was found; call once, at the end.
@@ -145,13 +109,9 @@ class RepeatFinder:
         """
         found = _Found()
         self._lost = damaged if damaged is not None else self._lost
-        if self._directory is None:
-            self._find_in(Keys.joined(self._held), found)
-        else:
-            if self._held:
-                self._spill()
-            for number in range(len(self._files)):
-                self._find_in(self._partition(number), found)
+        self._choose()
+        for rows in self._candidates:
+            self._find_in(rows, found)
         no_lines = np.empty(0, dtype=np.int64)
         later = Keys.joined(found.later)
         heads = np.concatenate([no_lines, *found.heads])
@@ -168,6 +128,19 @@ class RepeatFinder:
             later.take(order),
             heads[order],
         )
+
+    def _choose(self) -> None:
+        """Take the rows that share their identity or order with another one, and those that are looked at anyway."""
+        identities, orders = self._identities.several(), self._order_numbers.several()
+        broken = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *self._broken]))
+        for rows in self._waiting:
+            chosen = among(rows.high, identities) | among(rows.order, orders) | among(rows.order, broken)
+            if len(self._lost):
+                chosen |= np.isin(rows.line, self._lost)
+            if self._net:
+                chosen |= rows.units < 0
+            if chosen.any():
+                self._candidates.add(rows.take(chosen))
 
     def _find_in(self, rows: Keys, found: _Found) -> None:
         if len(self._lost):
@@ -227,10 +200,8 @@ class RepeatFinder:
 
     def close(self) -> None:
         """Remove what was put on disk."""
-        for file in self._files:
-            file.close()
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        for kept in (self._waiting, self._identities, self._order_numbers, self._candidates):
+            kept.close()
 
 
 def _without_value(rows: Keys, looked_at: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], ...]:

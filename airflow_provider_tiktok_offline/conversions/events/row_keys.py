@@ -10,7 +10,10 @@ import polars as pl
 
 Numbers = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
-_FIELDS = 7
+#: Numbers a row.
+FIELDS = 7
+_FIRST_BITS = 16
+_BEHIND_FIRST = np.uint64(64 - _FIRST_BITS)
 
 
 class Keys:
@@ -31,7 +34,7 @@ class Keys:
     @classmethod
     def empty(cls, rows: int = 0) -> Keys:
         """So many rows of zeros."""
-        return cls(np.zeros((_FIELDS, rows), dtype=np.uint64))
+        return cls(np.zeros((FIELDS, rows), dtype=np.uint64))
 
     @classmethod
     def joined(cls, parts: Sequence[Keys]) -> Keys:
@@ -86,24 +89,38 @@ class Keys:
         return self.take(np.argsort(self.line, kind="stable"))
 
 
+def several(numbers: Hashes) -> Hashes:
+    """The numbers that occur more than once, in ascending order."""
+    ordered = np.sort(numbers)
+    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+
+
+def among(numbers: Hashes, wanted: Hashes) -> npt.NDArray[np.bool_]:
+    """Which numbers are among some others, given in ascending order.
+
+    Numbers are as good as random, so a look at their first bits rules most of them out.
+    """
+    found = np.zeros(len(numbers), dtype=bool)
+    if not len(wanted):
+        return found
+    begins = np.zeros(1 << _FIRST_BITS, dtype=bool)
+    begins[wanted >> _BEHIND_FIRST] = True
+    likely = np.flatnonzero(begins[numbers >> _BEHIND_FIRST])
+    chosen = numbers[likely]
+    found[likely] = wanted[np.minimum(np.searchsorted(wanted, chosen), len(wanted) - 1)] == chosen
+    return found
+
+
 def repeated(numbers: Hashes) -> npt.NDArray[np.bool_] | None:
     """Which numbers occur more than once; None where none does."""
-    ordered = np.sort(numbers)
-    again = ordered[1:] == ordered[:-1]
-    if not again.any():
-        return None
-    several = np.unique(ordered[1:][again])
-    places = np.minimum(np.searchsorted(several, numbers), len(several) - 1)
-    found: npt.NDArray[np.bool_] = several[places] == numbers
-    return found
+    wanted = several(numbers)
+    return among(numbers, wanted) if len(wanted) else None
 
 
 def hash_columns(columns: Sequence[pl.Series], seed: int) -> Hashes:
     """One number a row for the values of several text columns, hashed under a secret."""
-    mixed = np.full(len(columns[0]), seed, dtype=np.uint64)
-    for column in columns:
-        mixed = mix(mixed ^ column.hash(seed).to_numpy())
-    return mixed
+    frame = pl.DataFrame([column.alias(str(place)) for place, column in enumerate(columns)])
+    return mix(frame.hash_rows(seed).to_numpy())
 
 
 def mix(numbers: Hashes) -> Hashes:

@@ -1,0 +1,190 @@
+"""Where the keys of a file's rows wait until the whole file was seen: in memory first, then on disk.
+
+Keys wait in the order of the file. Of each kind of number only the numbers themselves are sorted, to find those that
+occur more than once; only rows with one of these go to partitions, the rows of one order into the same. Memory holds
+one partition at a time, whatever the file's size.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from airflow_provider_tiktok_offline.conversions.events.row_keys import FIELDS, Hashes, Keys, several
+
+#: Rows held before the first of them go to disk.
+_HELD = 400_000
+_PARTITION_BITS = 7
+#: Numbers held before they go to disk.
+_HELD_NUMBERS = 2_000_000
+_SHARE_BITS = 6
+_NUMBER_BYTES = 8
+
+
+class WaitingKeys:
+    """Keys in the order of the file.
+
+    :param directory: where those are put that memory does not hold.
+    """
+
+    def __init__(self, directory: str | Path | None) -> None:
+        self._directory = directory
+        self._file: BinaryIO | None = None
+        self._sizes: list[int] = []
+        self._held: list[Keys] = []
+        self._count = 0
+
+    def add(self, rows: Keys) -> None:
+        """Take the next rows."""
+        self._held.append(rows)
+        self._count += len(rows)
+        if self._count > _HELD:
+            self._spill()
+
+    def _spill(self) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="repeats-", dir=self._directory)  # noqa: SIM115
+        for rows in self._held:
+            self._file.write(np.ascontiguousarray(rows.matrix).data)
+            self._sizes.append(len(rows))
+        self._held, self._count = [], 0
+
+    def __iter__(self) -> Iterator[Keys]:
+        if self._file is not None:
+            self._file.seek(0)
+            for size in self._sizes:
+                data = self._file.read(FIELDS * size * _NUMBER_BYTES)
+                yield Keys(np.frombuffer(data, np.uint64).reshape(FIELDS, size))
+        yield from self._held
+
+    def close(self) -> None:
+        """Remove what was put on disk."""
+        if self._file is not None:
+            self._file.close()
+
+
+class Occurrences:
+    """Numbers of all rows, of which those are wanted that occur more than once.
+
+    :param directory: where those are put that memory does not hold.
+    """
+
+    def __init__(self, directory: str | Path | None) -> None:
+        self._directory = directory
+        self._file: BinaryIO | None = None
+        self._held: list[Hashes] = []
+        self._count = 0
+        #: For each sorted run on disk, where the numbers of each share begin and end.
+        self._runs: list[npt.NDArray[np.int64]] = []
+        self._written = 0
+
+    def add(self, numbers: Hashes) -> None:
+        """Take more numbers."""
+        self._held.append(numbers.copy())
+        self._count += len(numbers)
+        if self._count > _HELD_NUMBERS:
+            self._spill()
+
+    def _spill(self) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile(prefix="repeats-", dir=self._directory)  # noqa: SIM115
+        run = np.sort(np.concatenate(self._held))
+        self._file.write(run.data)
+        firsts = np.arange(1, 1 << _SHARE_BITS, dtype=np.uint64) << np.uint64(64 - _SHARE_BITS)
+        bounds = np.concatenate([[0], np.searchsorted(run, firsts), [len(run)]])
+        self._runs.append(bounds + self._written)
+        self._written += len(run)
+        self._held, self._count = [], 0
+
+    def several(self) -> Hashes:
+        """The numbers that occur more than once, in ascending order."""
+        if self._file is None:
+            return several(np.concatenate([np.empty(0, dtype=np.uint64), *self._held]))
+        if self._held:
+            self._spill()
+        return np.concatenate([several(self._share(number)) for number in range(1 << _SHARE_BITS)])
+
+    def _share(self, number: int) -> Hashes:
+        parts = [np.empty(0, dtype=np.uint64)]
+        for bounds in self._runs:
+            first, last = bounds[number : number + 2].tolist()
+            if self._file is not None and last > first:
+                self._file.seek(first * _NUMBER_BYTES)
+                parts.append(np.frombuffer(self._file.read((last - first) * _NUMBER_BYTES), np.uint64))
+        return np.concatenate(parts)
+
+    def close(self) -> None:
+        """Remove what was put on disk."""
+        if self._file is not None:
+            self._file.close()
+
+
+class KeyPartitions:
+    """Rows that are looked at together: those of one order, or of one identity, share a partition.
+
+    :param directory: where partitions are put; a temporary one below it is removed by :meth:`close`.
+    """
+
+    def __init__(self, directory: str | Path | None) -> None:
+        self._parent = directory
+        self._directory: Path | None = None
+        self._files: list[BinaryIO] = []
+        self._sizes: list[list[int]] = []
+        self._held: list[Keys] = []
+        self._count = 0
+
+    def add(self, rows: Keys) -> None:
+        """Take rows, in the order of the file."""
+        self._held.append(rows)
+        self._count += len(rows)
+        if self._count > _HELD:
+            self._spill()
+
+    def _spill(self) -> None:
+        partitions = 1 << _PARTITION_BITS
+        if self._directory is None:
+            self._directory = Path(tempfile.mkdtemp(prefix="repeats-", dir=self._parent))
+            self._files = [(self._directory / f"{number:03}").open("w+b") for number in range(partitions)]
+            self._sizes = [[] for _ in range(partitions)]
+        rows = Keys.joined(self._held)
+        group = np.where(rows.order != 0, rows.order, rows.high)
+        partition = (group >> np.uint64(64 - _PARTITION_BITS)).astype(np.uint8)
+        rows = rows.take(np.argsort(partition, kind="stable"))
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(partition, minlength=partitions))])
+        for number, file in enumerate(self._files):
+            own = rows.matrix[:, bounds[number] : bounds[number + 1]]
+            if own.shape[1]:
+                file.write(own.tobytes())
+                self._sizes[number].append(own.shape[1])
+        self._held, self._count = [], 0
+
+    def __iter__(self) -> Iterator[Keys]:
+        if self._directory is None:
+            yield Keys.joined(self._held)
+            return
+        if self._held:
+            self._spill()
+        for number in range(len(self._files)):
+            yield self._partition(number)
+
+    def _partition(self, number: int) -> Keys:
+        file = self._files[number]
+        file.seek(0)
+        parts = [
+            Keys(np.frombuffer(file.read(FIELDS * size * _NUMBER_BYTES), np.uint64).reshape(FIELDS, size))
+            for size in self._sizes[number]
+        ]
+        return Keys.joined(parts)
+
+    def close(self) -> None:
+        """Remove what was put on disk."""
+        for file in self._files:
+            file.close()
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
