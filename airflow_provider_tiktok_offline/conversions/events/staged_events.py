@@ -59,7 +59,7 @@ class Identities:
         blank = pl.Series([""], dtype=pl.String)
         names = {*ORDERLESS_COLUMNS, *ORDER_COLUMNS, *settings.event_identity}
         columns = {
-            name: identity_value(self._pick(checked.values[name]))
+            name: self._pick(identity_value(checked.values[name]))
             if name in checked.values
             else blank.new_from_index(0, self.height)
             for name in sorted(names)

@@ -18,11 +18,16 @@ Flags = npt.NDArray[np.bool_]
 #: A record stretches over no more lines than this.
 MOST_LINES = 100
 _QUOTE, _NEW_LINE, _RETURN = 34, 10, 13
+#: Bytes looked at at a time: they stay in the cache.
+_COUNTED = 1 << 18
 
 
 def count_lines(data: bytes | bytearray) -> int:
     """How many line ends there are; several times as fast as ``bytes.count``."""
-    return int(np.count_nonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE))
+    whole = np.frombuffer(data, dtype=np.uint8)
+    return sum(
+        int(np.count_nonzero(whole[start : start + _COUNTED] == _NEW_LINE)) for start in range(0, len(whole), _COUNTED)
+    )
 
 
 class Scan:

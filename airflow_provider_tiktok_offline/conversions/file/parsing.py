@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -19,7 +20,6 @@ from airflow_provider_tiktok_offline.conversions.file.reader import Block
 from airflow_provider_tiktok_offline.conversions.text.cleaning import with_quoted_formulas
 
 _TAB, _NEW_LINE, _RETURN, _SUBSTITUTE, _SPACE, _QUOTE = 9, 10, 13, 26, 32, 34
-_PLUS, _AT = 43, 64
 #: Bytes that make no row, beside the delimiter; 0x1A is how old programs mark the end of a file.
 _NO_CONTENT = (_TAB, _NEW_LINE, _RETURN, _SUBSTITUTE, _SPACE, _QUOTE)
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
@@ -46,22 +46,17 @@ class Screens:
         ascii: no byte above 127.
         edges: white space next to a delimiter or a line end.
         control: control characters other than tab and line ends.
-        markup: ``<``, ``>`` or ``:/``.
         returns: how many carriage returns there are.
         unseen: characters that are drawn as nothing.
         marks: an apostrophe or ``=`` at the beginning of a value.
-        ats, pluses: how many at signs and plus signs there are.
     """
 
     ascii: bool
     edges: bool
     control: bool
-    markup: bool
     returns: int = 0
     unseen: bool = False
     marks: bool = False
-    ats: int = 0
-    pluses: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,7 @@ class Parsed:
     frame: pl.DataFrame
     lines: Positions
     faults: dict[str, Positions] = field(default_factory=dict)
-    screens: Screens = Screens(True, False, False, False)
+    screens: Screens = Screens(True, False, False)
     quoted: bool = False
     without_row: int = 0
     line_breaks: bool = False
@@ -91,31 +86,15 @@ def screen(block: Block, delimiter: bytes) -> Screens:
     """Look at the bytes of a block."""
     data = block.data
     whole = np.frombuffer(data, dtype=np.uint8)
-    separator = ord(delimiter)
-    edges = previous_space = False
-    previous_mark = True
-    low_bytes = ats = pluses = 0
+    low_bytes = 0
     for start in range(0, len(whole), _SCREENED):
-        chunk = whole[start : start + _SCREENED]
-        low = chunk < _SPACE
-        low_bytes += int(np.count_nonzero(low))
-        ats += int(np.count_nonzero(chunk == _AT))
-        pluses += int(np.count_nonzero(chunk == _PLUS))
-        if not edges:
-            marks = (chunk == separator) | low
-            spaces = chunk == _SPACE
-            edges = bool(
-                (marks[1:] & spaces[:-1]).any()
-                or (spaces[1:] & marks[:-1]).any()
-                or (previous_space and marks[0])
-                or (previous_mark and spaces[0])
-            )
-            previous_space, previous_mark = bool(spaces[-1]), bool(marks[-1])
+        low_bytes += int(np.count_nonzero(whole[start : start + _SCREENED] < _SPACE))
+    edges = b" " in data and _has_space_at_edge(whole, ord(delimiter))
     returns = tabs = 0
     if low_bytes > block.count:
         returns = int(np.count_nonzero(whole == _RETURN))
         tabs = int(np.count_nonzero(whole == _TAB))
-        edges = edges or (tabs > 0 and separator != _TAB)
+        edges = edges or (tabs > 0 and delimiter[0] != _TAB)
     if block.quoted:
         edges = edges or b'" ' in data or b' "' in data
     plain = data.isascii()
@@ -123,14 +102,18 @@ def screen(block: Block, delimiter: bytes) -> Screens:
         ascii=plain,
         edges=edges or not plain,
         control=low_bytes > block.count + returns + tabs,
-        # A colon is in every time: a slash is looked for first.
-        markup=b"<" in data or b">" in data or (b"/" in data and b":/" in data),
         returns=returns,
         unseen=not plain and any(start in data for start in _UNSEEN),
         marks=_may_have_marks(data, delimiter, edges=edges),
-        ats=ats,
-        pluses=pluses,
     )
+
+
+def _has_space_at_edge(whole: npt.NDArray[np.uint8], separator: int) -> bool:
+    """Whether a space stands next to a delimiter, a control character or the block's beginning."""
+    spaces = np.flatnonzero(whole == _SPACE)
+    # A block ends with a line end, so the last byte also stands for what is before its first.
+    beside = np.concatenate([whole[spaces - 1], whole[spaces + 1]])
+    return bool(((beside == separator) | (beside < _SPACE)).any())
 
 
 def _may_have_marks(data: bytes, delimiter: bytes, *, edges: bool) -> bool:

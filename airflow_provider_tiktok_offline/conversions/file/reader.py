@@ -336,7 +336,8 @@ class FileReader:
 
     def _take_pending(self, count: int, *, ended_here: bool) -> None:
         """Digest and drop pending bytes; a line end that was added here is none of the file's."""
-        self._take(self._pending[: count - 1] if ended_here else self._pending[:count])
+        with memoryview(self._pending) as pending, pending[: count - ended_here] as text:
+            self._take(text)
         del self._pending[:count]
 
     def _end_of_rows(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.identifiers.normalized import NormalizedCells, put_special
-from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import column_bytes, is_capital
 
 #: Signs and a letter or digit, then anything but a blank: ``...@gmail.com`` is nobody's.
 _LOCAL = r"[!#$%&'*+/=?^_`{|}~-]*[a-z0-9][a-z0-9!#$%&'*+/=?^_`{|}~.-]*"
@@ -25,7 +25,7 @@ _BEHIND = ".,; "
 #: RFC 5321: octets of a local part, RFC 3696 (errata 1690): octets of an address.
 _MOST_LOCAL = 64
 _MOST = 254
-_SPACE, _DELETE, _LETTERS = 32, 127, 26
+_SPACE, _DELETE = 32, 127
 
 
 def read(cells: pl.Series) -> pl.Series:
@@ -52,11 +52,10 @@ def read(cells: pl.Series) -> pl.Series:
 
 def _is_plain_lower_case(cells: pl.Series) -> bool:
     """Whether no cell holds a blank, a capital letter or anything but ASCII: a look at all bytes at once."""
-    characters = buffers(cells)[3]
+    characters = column_bytes(cells).characters
     if not len(characters):
         return True
-    capital = (characters - np.uint8(ord("A"))) < _LETTERS
-    return bool(characters.min() > _SPACE and characters.max() < _DELETE and not capital.any())
+    return bool(characters.min() > _SPACE and characters.max() < _DELETE and not is_capital(characters).any())
 
 
 def _is_address(addresses: pl.Series) -> pl.Series:

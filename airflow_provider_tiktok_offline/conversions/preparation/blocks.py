@@ -27,6 +27,7 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import REJE
 from airflow_provider_tiktok_offline.conversions.rules.damaged_ids import IdColumn
 from airflow_provider_tiktok_offline.conversions.rules.row_rules import check_block
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import remembering
 from airflow_provider_tiktok_offline.errors import InputFileError
 
 
@@ -103,7 +104,8 @@ class BlockWorker:
         :raises InputFileError: a library gave up on it; its own message may hold a value, so it is not repeated.
         """
         try:
-            return self._check(block)
+            with remembering():
+                return self._check(block)
         except (pl.exceptions.PolarsError, pa.ArrowException) as error:
             kind = type(error).__name__
         raise InputFileError(

@@ -17,8 +17,11 @@ from airflow_provider_tiktok_offline.conversions.rules.amounts import number_for
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import Flags, Issue
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import NOT_SENT, Rulebook
 from airflow_provider_tiktok_offline.conversions.text import cleaning
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import column_bytes
 
 _LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
+#: Byte -> whether a placeholder begins with it.
+_MAY_BEGIN = np.isin(np.arange(256), [ord(letter) for word in PLACEHOLDERS for letter in (word[0], word[0].upper())])
 #: Columns whose faulty cells break a rule of their own.
 _WITH_OWN_RULES = frozenset(
     {*EMAIL_COLUMNS, *PHONE_COLUMNS, "transaction_category", "transaction_timestamp", "transaction_amount"}
@@ -47,7 +50,6 @@ class BlockCells:
         self.rows = parsed.frame.height
         self.found: list[Issue] = []
         self.values: dict[str, pl.Series] = {}
-        self.short: set[str] = set()
         #: Whether a value can have white space around it.
         self.trims = parsed.screens.edges or parsed.line_breaks
         self.nothing = np.zeros(self.rows, dtype=bool)
@@ -106,13 +108,6 @@ class BlockCells:
             result = frame.select(pl.when("good").then("own").when(~pl.col("there")).then("else")).to_series()
         return result
 
-    def columns_with_short_cells(self) -> set[str]:
-        """Columns in which a placeholder can stand at all."""
-        places = self.rulebook.header.places
-        short = pl.all().str.strip_chars() if self.trims else pl.all()
-        found = self.parsed.frame.select(short.str.len_bytes().is_between(1, _LONGEST_PLACEHOLDER).any())
-        return {name for name, place in places.items() if self.rows and found[str(place)][0]}
-
     def cells(self, name: str) -> pl.Series:
         """A programme column, trimmed, placeholders blanked."""
         constant = self.settings.constants.get(name)
@@ -134,7 +129,7 @@ class BlockCells:
             cells = self._without_odd_characters(name, cells)
         if name in EMAIL_COLUMNS or name in PHONE_COLUMNS:
             return cells
-        if name not in self.short or name in PATTERNED:
+        if name in PATTERNED:
             return cells
         return self.without_placeholders(name, cells)
 
@@ -159,7 +154,6 @@ class BlockCells:
 
     def _without_marks(self, name: str, cells: pl.Series) -> pl.Series:
         """Cells without what nobody sees and without a spreadsheet's marks, where these can mean nothing."""
-        before = cells
         if self.parsed.screens.unseen and name not in _FREE_TEXT:
             wrong, code_points = cleaning.unseen(cells)
             if code_points:
@@ -171,8 +165,6 @@ class BlockCells:
             if wrong.any():
                 self.add("spreadsheet_mark", name, wrong)
                 cells = cleaning.without_mark(cells)
-        if cells is not before:
-            self.short.add(name)
         return cells
 
     def _joined(self, name: str) -> pl.Series:
@@ -183,16 +175,18 @@ class BlockCells:
 
     def without_placeholders(self, name: str, cells: pl.Series) -> pl.Series:
         """The cells, blank where a placeholder stands; in a name it is noted and kept."""
-        suspicious = cells.str.starts_with("n") | cells.str.starts_with("N") | cells.str.starts_with("-")
-        if not suspicious.any():
+        column = column_bytes(cells)
+        rows = np.flatnonzero((column.lengths - 1).view(np.uint64) < _LONGEST_PLACEHOLDER)
+        if not len(rows):
             return cells
-        rows = (suspicious & (cells.str.len_bytes() <= _LONGEST_PLACEHOLDER)).arg_true()
-        short = cells.gather(rows)
-        blanked = rows.filter(short.str.to_lowercase().is_in(PLACEHOLDERS))
+        rows = rows[_MAY_BEGIN[column.firsts(rows)]]
+        if not len(rows):
+            return cells
+        blanked = rows[cells.gather(rows).str.to_lowercase().is_in(PLACEHOLDERS).to_numpy()]
         if not len(blanked):
             return cells
         wrong = self.nothing.copy()
-        wrong[blanked.to_numpy()] = True
+        wrong[blanked] = True
         if name in ("first_name", "last_name"):
             self.add("placeholder_name", name, wrong)
             return cells

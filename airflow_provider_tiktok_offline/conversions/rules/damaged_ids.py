@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import column_bytes
 
 Lines = npt.NDArray[np.int64]
 
@@ -72,7 +72,8 @@ class IdColumn:
 
 def with_exponent(cells: pl.Series) -> pl.Series | None:
     """Which ids are numbers with an exponent; None if none is."""
-    if not (buffers(cells)[3] == _PLUS).any():
+    column = column_bytes(cells)
+    if column.are_words or not column.holds(_PLUS):
         return None
     found = cells.str.contains(_EXPONENT)
     return found if found.any() else None
@@ -85,14 +86,14 @@ def look_at(cells: pl.Series, lines: Lines) -> IdColumn:
     :param lines: the rows' line numbers.
     """
     column = IdColumn()
-    _, _, ends, characters = buffers(cells)
-    if ((characters == _POINT) | (characters == _COMMA)).any():
+    known = column_bytes(cells)
+    if not known.are_words and (known.holds(_POINT) or known.holds(_COMMA)):
         pointed = cells.str.contains(_POINTED)
         column.pointed = lines[pointed.to_numpy()]
         column.plain = bool((~pointed & (cells != "")).any())
     else:
-        column.plain = len(characters) > 0
-    lengths = np.diff(ends)
+        column.plain = len(known.characters) > 0
+    lengths = known.lengths
     if len(lengths) and int(lengths.max()) > _KEPT_DIGITS:
         rows = np.flatnonzero(lengths > _KEPT_DIGITS)
         long = cells.gather(rows)

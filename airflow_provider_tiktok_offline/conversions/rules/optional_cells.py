@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from string import ascii_letters, ascii_uppercase, digits
 from zoneinfo import available_timezones
 
 import numpy as np
@@ -13,10 +12,11 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.rules.amounts import canonical_text
 from airflow_provider_tiktok_offline.conversions.rules.number_format import NumberFormat, read_numbers, rounded
-from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import column_bytes, is_capital, is_digit
 
 _MOST_STORE_CODE = 64
 _MOST_DECIMALS = 6
+_LESS, _GREATER, _SLASH, _POINT = b"<>/."
 #: Column and the rule that its pattern stands for.
 PATTERN_RULES = (
     ("state", "state_format"),
@@ -36,12 +36,6 @@ _PATTERNS = {
 }
 
 
-def _bytes_of(characters: str) -> npt.NDArray[np.bool_]:
-    allowed = np.zeros(256, dtype=bool)
-    allowed[list(characters.encode())] = True
-    return allowed
-
-
 def _lengths(*allowed: int) -> npt.NDArray[np.bool_]:
     """Whether a cell of so many bytes may be; the last entry stands for all longer ones."""
     fits = np.zeros(11, dtype=bool)
@@ -49,14 +43,11 @@ def _lengths(*allowed: int) -> npt.NDArray[np.bool_]:
     return fits
 
 
-_OF_IDS = _bytes_of(ascii_letters + digits + "_-")
-#: Column -> the bytes and lengths of cells that surely fit its pattern; without lengths any will do.
-_SIMPLE: dict[str, tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_] | None]] = {
-    "state": (_bytes_of(ascii_uppercase), _lengths(0, 2)),
-    "zip": (_bytes_of(digits), _lengths(0, 5, 9)),
-    "order_id": (_OF_IDS, None),
-    "product_id": (_OF_IDS, None),
-    "quantity": (_bytes_of(digits), _lengths(*range(10))),
+#: Column -> the kind of bytes and the lengths of cells that surely fit its pattern.
+_SIMPLE = {
+    "state": (is_capital, _lengths(0, 2)),
+    "zip": (is_digit, _lengths(0, 5, 9)),
+    "quantity": (is_digit, _lengths(*range(10))),
 }
 
 
@@ -75,14 +66,15 @@ def breaks_pattern(cells: pl.Series, name: str) -> pl.Series:
 
 def _all_simple(cells: pl.Series, name: str) -> bool:
     """Whether a look at all bytes at once shows that every cell is as its column asks."""
-    simple = _SIMPLE.get(name)
-    if simple is None:
+    column = column_bytes(cells)
+    if name in ("order_id", "product_id"):
+        return column.are_words
+    if name not in _SIMPLE:
         return False
-    allowed, lengths = simple
-    _, _, ends, characters = buffers(cells)
-    if not allowed[characters].all():
+    is_allowed, lengths = _SIMPLE[name]
+    if not is_allowed(column.characters).all():
         return False
-    return lengths is None or bool(lengths[np.minimum(np.diff(ends), len(lengths) - 1)].all())
+    return bool(lengths[np.minimum(column.lengths, len(lengths) - 1)].all())
 
 
 def plain_numbers(cells: pl.Series, odd: pl.Series, written: NumberFormat) -> pl.Series:
@@ -102,15 +94,14 @@ def blank_where(cells: pl.Series, wrong: pl.Series) -> pl.Series:
     return pl.select(pl.when(~wrong).then(cells).otherwise(pl.lit("")).alias(cells.name)).to_series()
 
 
-def store_code_faults(cells: pl.Series, *, markup: bool) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
-    """The rules that store codes break, with the rows.
-
-    :param markup: whether a ``<``, ``>`` or ``://`` can occur at all.
-    """
-    if (cells.str.len_bytes() > _MOST_STORE_CODE).any():
+def store_code_faults(cells: pl.Series) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+    """The rules that store codes break, with the rows."""
+    column = column_bytes(cells)
+    if column.lengths.max(initial=0) > _MOST_STORE_CODE:
         yield "store_code_length", (cells.str.len_chars() > _MOST_STORE_CODE).to_numpy()
-    if markup:
+    if column.are_words:
+        return
+    if column.holds(_LESS) or column.holds(_GREATER):
         yield "store_code_characters", cells.str.contains("[<>]").to_numpy()
+    if column.holds(_SLASH) or column.holds(_POINT):
         yield "store_code_url", cells.str.contains(r"(?i)://|^www\.").to_numpy()
-    elif (cells.str.starts_with("w") | cells.str.starts_with("W")).any():
-        yield "store_code_url", cells.str.contains(r"(?i)^www\.").to_numpy()

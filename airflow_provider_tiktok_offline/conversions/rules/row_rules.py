@@ -60,7 +60,6 @@ class _BlockCheck(BlockCells):
     """One block on its way through the rules."""
 
     def result(self) -> CheckedBlock:
-        self.short = self.columns_with_short_cells()
         for name in self.rulebook.columns:
             self.values[name] = self.cells(name)
         filtered, no_consent = self._filtered(), self._without_consent()
@@ -71,7 +70,7 @@ class _BlockCheck(BlockCells):
         currencies = self.by_row("currency", "currency", frozenset(CURRENCIES))
         units, amount_known = self._amount(currencies)
         self._others()
-        withheld = self._withheld(emails, phones)
+        withheld = self._withheld(phones)
         identifiers = self._row_identifiers(emails, phones)
         opted_out = self._opted_out(identifiers)
         self._instruction_row(events, time_known, amount_known)
@@ -290,13 +289,10 @@ class _BlockCheck(BlockCells):
             for name in self.rulebook.columns:
                 self.add("needs_quotes", name, values[name].str.contains(marks))
 
-    def _withheld(
-        self, emails: list[tuple[str, pl.DataFrame]], phones: list[tuple[str, pl.DataFrame]]
-    ) -> dict[str, Flags]:
+    def _withheld(self, phones: list[tuple[str, pl.DataFrame]]) -> dict[str, Flags]:
         """Rows whose text holds an identifier, by column; they are noted."""
         found: dict[str, Flags] = {}
-        read = [[(self.values[name], reading) for name, reading in group] for group in (emails, phones)]
-        screen = TextScreen(self.parsed.screens, *read)
+        screen = TextScreen([reading for _, reading in phones])
         for name in screened_columns(self.settings, self.rulebook.header.places):
             wrong = screen.find(self.values[name])
             if wrong is not None:
@@ -331,7 +327,7 @@ class _BlockCheck(BlockCells):
         if self.settings.stores:
             self.add("store_unknown", "store_code", (cells != "") & ~cells.is_in(list(self.settings.stores)))
         wrong = self.nothing
-        for rule, broken in cell_rules.store_code_faults(cells, markup=self.parsed.screens.markup):
+        for rule, broken in cell_rules.store_code_faults(cells):
             self.add(rule, "store_code", broken)
             wrong = wrong | broken
         return cell_rules.blank_where(cells, pl.Series(wrong)) if wrong.any() else cells

@@ -1,6 +1,6 @@
 """Identifiers in columns that are none: an e-mail address or a phone as an order's id would leave in plain text.
 
-Almost no cell holds one. A look at the block's bytes rules most of it out; only what is left is looked at by column.
+Almost no cell holds one. A look at all bytes of a column rules most of it out; only what is left is looked at by cell.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.columns import COLUMNS
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
-from airflow_provider_tiktok_offline.conversions.file.parsing import Screens
 from airflow_provider_tiktok_offline.conversions.text.buffers import only_digits
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import column_bytes
 
 #: Text column -> the field of an event that carries it.
 _SENT_AS = {
@@ -30,6 +30,7 @@ _PHONE = r"\+[ (]{0,2}[0-9](?:[ ().\-/\x{a0}]{0,2}[0-9]){7}"
 #: A phone is known by so many of its last digits.
 _TAIL = 8
 _LOOKED_FOR = 2
+_PLUS, _AT = b"+@"
 _DIGITS = r"^[0-9]{8,18}$"
 
 
@@ -44,30 +45,21 @@ def screened_columns(settings: ConversionSettings, places: Mapping[str, int]) ->
 class TextScreen:
     """What can be found in the text columns of one block.
 
-    :param screens: what a look at its bytes showed.
-    :param emails, phones: the cells of identifier columns with what was read in them.
+    :param phones: what was read in the phone columns.
     """
 
-    def __init__(
-        self,
-        screens: Screens,
-        emails: Sequence[tuple[pl.Series, pl.DataFrame]],
-        phones: Sequence[tuple[pl.Series, pl.DataFrame]],
-    ) -> None:
-        addresses = sum(len(reading) - reading["normal"].null_count() for _, reading in emails)
-        self._emails = screens.ats > addresses
-        self._plus = screens.pluses > 0 and screens.pluses > sum(
-            int(cells.str.starts_with("+").sum()) for cells, _ in phones
-        )
-        self._phones = [reading["normal"] for _, reading in phones if reading["normal"].null_count() < len(reading)]
+    def __init__(self, phones: Sequence[pl.DataFrame]) -> None:
+        self._phones = [reading["normal"] for reading in phones if reading["normal"].null_count() < len(reading)]
 
     def find(self, cells: pl.Series) -> pl.Series | None:
         """Which cells hold an e-mail address, a phone with ``+``, or one of the row's own phones; None if none does."""
         found = pl.repeat(False, len(cells), eager=True)
-        if self._emails:
-            found = found | cells.str.contains(_EMAIL)
-        if self._plus:
-            found = found | cells.str.contains(_PHONE)
+        column = column_bytes(cells)
+        if not column.are_words:
+            if column.holds(_AT):
+                found = found | cells.str.contains(_EMAIL)
+            if column.holds(_PLUS):
+                found = found | cells.str.contains(_PHONE)
         if self._phones:
             rows = self._own_phones(cells)
             found = found.scatter(rows, True) if len(rows) else found
@@ -75,10 +67,13 @@ class TextScreen:
 
     def _own_phones(self, cells: pl.Series) -> np.ndarray:
         """The rows whose cell holds the last digits of one of the row's phones."""
-        long = cells.str.len_bytes() >= _TAIL
-        if not long.any():
+        column = column_bytes(cells)
+        if column.lengths.max(initial=0) < _TAIL:
             return np.empty(0, dtype=np.int64)
-        rows = long.arg_true()
+        long = np.flatnonzero(column.digits >= _TAIL)
+        if not len(long):
+            return np.empty(0, dtype=np.int64)
+        rows = pl.Series(long)
         texts = cells.gather(rows)
         plain = texts.str.contains(_DIGITS)
         numbers = rows.filter(plain), texts.filter(plain)

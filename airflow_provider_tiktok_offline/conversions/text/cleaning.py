@@ -6,7 +6,7 @@ import re
 
 import polars as pl
 
-from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import column_bytes
 
 #: Zero-width and bidirectional marks, soft hyphens, byte order marks, control characters.
 _INVISIBLE = r"[\p{Cf}\p{Cc}]"
@@ -70,13 +70,16 @@ def cleaned(cells: pl.Series) -> pl.Series:
 
 def may_be_unclean(cells: pl.Series) -> bool:
     """Whether a byte occurs that only unclean cells or other scripts have: a look at all bytes at once."""
-    _, _, ends, characters = buffers(cells)
-    if not len(characters):
+    column = column_bytes(cells)
+    if column.are_words:
         return False
+    ends, characters = column.ends, column.characters
     if characters.max() > _LAST_ASCII or characters.min() < _SPACE:
         return True
-    if ((characters == _APOSTROPHE) | (characters == _EQUALS)).any():
+    if column.holds(_APOSTROPHE) or column.holds(_EQUALS):
         return True
+    if not column.holds(_SPACE):
+        return False
     first, last = ends[:-1][ends[:-1] < ends[1:]], ends[1:][ends[:-1] < ends[1:]] - 1
     return bool((characters[first] == _SPACE).any() or (characters[last] == _SPACE).any())
 

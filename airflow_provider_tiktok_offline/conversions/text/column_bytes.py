@@ -1,0 +1,116 @@
+"""Columns of text as the bytes they are, made once a block, and what a look at all of them at once shows."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
+
+Bytes = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+
+_LETTERS, _DIGITS = 26, 10
+_HYPHEN, _UNDERSCORE, _FIRST_DIGIT, _FIRST_CAPITAL, _FIRST_LETTER = b"-_0Aa"
+#: The bit by which a small letter differs from its capital.
+_SMALL = np.uint8(0x20)
+
+
+class ColumnBytes:
+    """The bytes of a column.
+
+    :param cells: texts; a null is as blank as an empty one.
+
+    Attributes:
+        cells: the column.
+        ends: where each text ends, and the first begins: one more than there are rows.
+        characters: the bytes of all texts, one behind the other.
+    """
+
+    def __init__(self, cells: pl.Series) -> None:
+        self.cells = cells
+        _, _, self.ends, self.characters = buffers(cells)
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """How many bytes each text has."""
+        return np.diff(self.ends)
+
+    @cached_property
+    def digits(self) -> NDArray[np.int64]:
+        """How many ASCII digits each text has."""
+        counted = np.zeros(len(self.characters) + 1, dtype=np.int64)
+        np.cumsum(is_digit(self.characters), out=counted[1:])
+        return np.diff(counted[self.ends])
+
+    @cached_property
+    def are_words(self) -> bool:
+        """Whether there are only ASCII letters, digits, hyphens and underscores."""
+        characters = self.characters
+        fits = is_letter(characters)
+        fits |= is_digit(characters)
+        fits |= characters == _HYPHEN
+        fits |= characters == _UNDERSCORE
+        return bool(fits.all())
+
+    def holds(self, character: int) -> bool:
+        """Whether a byte occurs."""
+        return bool((self.characters == character).any())
+
+    def firsts(self, rows: NDArray[np.int64]) -> Bytes:
+        """The first byte of some texts, none of them blank."""
+        return self.characters[self.ends[rows]]
+
+
+def is_digit(characters: Bytes) -> Flags:
+    """Which bytes are ASCII digits."""
+    found: Flags = (characters - np.uint8(_FIRST_DIGIT)) < _DIGITS
+    return found
+
+
+def is_letter(characters: Bytes) -> Flags:
+    """Which bytes are ASCII letters."""
+    found: Flags = ((characters | _SMALL) - np.uint8(_FIRST_LETTER)) < _LETTERS
+    return found
+
+
+def is_capital(characters: Bytes) -> Flags:
+    """Which bytes are ASCII capitals."""
+    found: Flags = (characters - np.uint8(_FIRST_CAPITAL)) < _LETTERS
+    return found
+
+
+class _Remembered(threading.local):
+    """Columns by the identity of their Python object, which each keeps alive; None outside of a block."""
+
+    columns: dict[int, ColumnBytes] | None = None
+
+
+_remembered = _Remembered()
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Within it, the bytes of a column that is asked for again are not made again; in this thread."""
+    before, _remembered.columns = _remembered.columns, {}
+    try:
+        yield
+    finally:
+        _remembered.columns = before
+
+
+def column_bytes(cells: pl.Series) -> ColumnBytes:
+    """The bytes of a column."""
+    known = _remembered.columns
+    if known is None:
+        return ColumnBytes(cells)
+    found = known.get(id(cells))
+    if found is None:
+        found = known[id(cells)] = ColumnBytes(cells)
+    return found
