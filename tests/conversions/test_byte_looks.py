@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import re
 
+import numpy as np
 import polars as pl
 import pytest
 
 from airflow_provider_tiktok_offline.conversions.identifiers import emails
 from airflow_provider_tiktok_offline.conversions.rules.optional_cells import breaks_pattern
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn, column_bytes, remembering
 from airflow_provider_tiktok_offline.conversions.text.digests import from_hex, sha256
 
 
@@ -52,3 +54,17 @@ def test_addresses_are_read_alike_beside_others_and_alone() -> None:
     together = emails.read(pl.Series(cells)).to_list()
     assert together == [emails.read(pl.Series([cell])).to_list()[0] for cell in cells]
     assert together[:4] == [together[0]] * 4
+
+
+def test_a_look_at_a_column_is_a_look_at_its_cells() -> None:
+    """Words, digits, and few different texts with what they mean."""
+    cells = pl.Series(["a-1", "", "B_22", "a-1", "0"])
+    with remembering():
+        column = column_bytes(cells)
+        assert column_bytes(cells) is column
+    assert column_bytes(cells) is not column
+    assert (column.are_words, column.digits.tolist()) == (True, [1, 0, 2, 1, 1])
+    assert not any(column_bytes(pl.Series([*cells, odd])).are_words for odd in ("a b", "a.b", "\u00e9", "@", "[", "/"))
+    coded = CodedColumn.of(cells)
+    assert coded.replaced({"a-1": "x", "": "y"}).to_list() == ["x", "y", None, "x", None]
+    assert coded.counted(np.array([True, True, False, True, False])) == {"a-1": 2, "": 1}

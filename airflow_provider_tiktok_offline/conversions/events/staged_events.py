@@ -64,8 +64,7 @@ class Identities:
             else blank.new_from_index(0, self.height)
             for name in sorted(names)
         }
-        event = canonical_event(pl.col("event"))
-        columns["event"] = self._pick(checked.values["event"]).to_frame("event").select(event).to_series()
+        columns["event"] = self._pick(checked.values["canonical_event"])
         self._frame = pl.DataFrame(columns)
         self.with_order = (self._frame["order_id"] != "").to_numpy()
 

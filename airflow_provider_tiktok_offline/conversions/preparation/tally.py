@@ -306,9 +306,7 @@ def tally_block(
         everything = bool(valid.all())
         times = checked.sent_epoch if everything else checked.sent_epoch[valid]
         tally.first_time, tally.last_time = int(times.min()), int(times.max())
-        categories = checked.values["transaction_category"]
-        categories = categories if everything else categories.filter(pl.Series(valid))
-        tally.categories.update(dict(categories.value_counts().iter_rows()))
+        tally.categories.update(checked.categories.counted(valid))
         _count_phones(tally, checked, valid)
         _count_identifiers(tally, checked, valid)
         _count_hours(tally, times)

@@ -14,12 +14,23 @@ import numpy.typing as npt
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import FileFormat
+from airflow_provider_tiktok_offline.conversions.rules.number_format import Decimal as DecimalMark
 from airflow_provider_tiktok_offline.conversions.rules.number_format import NumberFormat, read_numbers, rounded
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import ColumnBytes, column_bytes
+from airflow_provider_tiktok_offline.conversions.text.words import WORD, WordShape, eight_digits, words_at
 
 #: An amount is kept as a whole number of these.
 UNITS = 1_000_000
 _HUNDREDTH = UNITS // 100
-_TWO_DECIMALS = {".": r"^[0-9]{1,9}\.[0-9]{2}$", ",": r"^[0-9]{1,9},[0-9]{2}$"}
+#: The usual amount: one to nine digits, the mark, two digits.
+_SHORTEST, _LONGEST = 4, 12
+_LAST_WORD = {".": WordShape("ddddd.dd"), ",": WordShape("ddddd,dd")}
+_DIGITS = WordShape("dddddddd")
+_BEFORE_MARK, _BEHIND_MARK = np.uint64(0x000000FFFFFFFFFF), np.uint64(0xFFFF000000000000)
+#: What stands before the last word counts so many hundredths.
+_BEYOND_WORD = 10_000_000
+#: Bytes of a text that lie in a word at whose end it ends -> those bytes.
+_OF_LENGTH = np.array([(2**64 - 1) ^ ((1 << 8 * (WORD - count)) - 1) for count in range(WORD + 1)], dtype=np.uint64)
 #: Decimals of a currency that is not known.
 _USUAL_DECIMALS = 2
 #: More decimals than an amount keeps.
@@ -67,18 +78,12 @@ def read_amounts(
         or by row. Then three decimals that may be a thousands group are ambiguous, and the noise of floating-point
         sums is rounded off. None to take the digits as they stand, at most six.
     """
-    mark = written.decimal
-    usual = cells.str.contains(_TWO_DECIMALS[mark])
-    pointed = cells if mark == "." else cells.str.replace(",", ".", literal=True)
-    hundredths = (pointed.cast(pl.Float64, strict=False) * 100).round()
-    if usual.all():
-        units = hundredths.cast(pl.Int64).to_numpy() * _HUNDREDTH
+    known, hundredths = _two_decimals_read(column_bytes(cells), written.decimal)
+    units = hundredths * _HUNDREDTH
+    if known.all():
         nothing = np.zeros(len(cells), dtype=bool)
-        return Amounts(units, ~nothing, np.full(len(cells), 2, dtype=np.int64), nothing, nothing)
-    known = usual.to_numpy().copy()
+        return Amounts(units, known, np.full(len(cells), 2, dtype=np.int64), nothing, nothing)
     rows = np.flatnonzero(~known)
-    units = np.where(known, hundredths.fill_nan(0).fill_null(0).clip(-1e12, 1e12).cast(pl.Int64).to_numpy(), 0)
-    units = units * _HUNDREDTH
     decimals = np.where(known, 2, 0)
     numbers = read_numbers(cells.gather(rows), written)
     ambiguous, noisy = np.zeros((2, len(cells)), dtype=bool)
@@ -97,6 +102,26 @@ def read_amounts(
     units[~known] = 0
     decimals[rows] = numbers.decimals
     return Amounts(units, known, decimals, ambiguous, noisy)
+
+
+def _two_decimals_read(column: ColumnBytes, mark: DecimalMark) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Which cells are one to nine digits, the mark and two digits, as almost all are, and their hundredths, else 0."""
+    lengths = column.lengths
+    fits = (lengths >= _SHORTEST) & (lengths <= _LONGEST)
+    padded = np.concatenate([np.zeros(2 * WORD, dtype=np.uint8), column.characters])
+    ends = column.ends[1:] + WORD
+    last = _LAST_WORD[mark]
+    digits = last.digits(words_at(padded, ends))
+    digits &= _OF_LENGTH[np.minimum(lengths, WORD)]
+    fits &= last.fits(digits)
+    before_mark, behind_mark = digits & _BEFORE_MARK, digits & _BEHIND_MARK
+    hundredths = eight_digits((before_mark << np.uint64(8)) | behind_mark)
+    if lengths.max(initial=0) > WORD:
+        digits = _DIGITS.digits(words_at(padded, ends - WORD))
+        digits &= _OF_LENGTH[np.clip(lengths - WORD, 0, WORD)]
+        fits &= _DIGITS.fits(digits)
+        hundredths += eight_digits(digits) * _BEYOND_WORD
+    return fits, np.where(fits, hundredths, 0)
 
 
 def canonical(units: pl.Expr) -> pl.Expr:

@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.conversions.rules.amounts import number_for
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import Flags, Issue
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import NOT_SENT, Rulebook
 from airflow_provider_tiktok_offline.conversions.text import cleaning
-from airflow_provider_tiktok_offline.conversions.text.column_bytes import column_bytes
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn, column_bytes
 
 _LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
 #: Byte -> whether a placeholder begins with it.
@@ -57,6 +57,7 @@ class BlockCells:
         self.anonymous = self.nothing
         self.numbers = number_format(self.settings.format)
         self.phone_regions: pl.Series | str | None = None
+        self.categories = CodedColumn.empty()
 
     def add(
         self,

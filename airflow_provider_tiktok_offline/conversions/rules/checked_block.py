@@ -12,6 +12,7 @@ from airflow_provider_tiktok_offline.conversions.contract.catalogue import EXCLU
 from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identifiers import RowIdentifiers
 from airflow_provider_tiktok_offline.conversions.rules.damaged_ids import IdColumn
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn
 
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
@@ -43,7 +44,8 @@ class CheckedBlock:
     Attributes:
         lines: line number of each row.
         values: what a row holds once read: text by programme column (``""`` where blank or dropped), ``event``,
-            ``currency``, and for each identifier column its normal form and its passed-through digest.
+            ``canonical_event`` (as the event id has it), ``currency``, and for each identifier column its normal form
+            and its passed-through digest.
         epoch: the transaction's time, before it is clamped to as_of.
         sent_epoch: the time to send.
         units: the amount in millionths.
@@ -56,6 +58,7 @@ class CheckedBlock:
             one to send has found; None where there are none.
         identifiers: every reading of the rows' identifiers; None without a suppression list.
         withheld: column -> rows whose value holds an identifier: it enters the event id, and nothing else.
+        categories: the categories of all rows.
         ids: what the columns of ids show of the rows that are not excluded, by the file's name of the column.
     """
 
@@ -74,3 +77,4 @@ class CheckedBlock:
     identifiers: RowIdentifiers | None = None
     withheld: dict[str, Flags] = field(default_factory=dict)
     ids: dict[str, IdColumn] = field(default_factory=dict)
+    categories: CodedColumn = field(default_factory=CodedColumn.empty)

@@ -47,6 +47,7 @@ from airflow_provider_tiktok_offline.conversions.rules.nearest_format import nea
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
 from airflow_provider_tiktok_offline.conversions.rules.text_screen import TextScreen, screened_columns
 from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn
 
 _DAY = 86_400
 
@@ -76,6 +77,7 @@ class _BlockCheck(BlockCells):
         self._instruction_row(events, time_known, amount_known)
         reasons = self._exclusions(filtered, no_consent | opted_out.rows, units, amount_known, epoch, time_known)
         self.values["event"] = events.fill_null("")
+        self.values["canonical_event"] = self.categories.replaced(self.rulebook.canonical_events).fill_null("")
         self.values["currency"] = (
             currencies
             if isinstance(currencies, pl.Series)
@@ -103,6 +105,7 @@ class _BlockCheck(BlockCells):
             identifiers if self.rulebook.suppression is not None else None,
             withheld,
             self._ids(reasons < 0),
+            self.categories,
         )
 
     def _kept(self, excluded: Flags) -> list[Issue]:
@@ -177,7 +180,8 @@ class _BlockCheck(BlockCells):
 
     def _category(self) -> pl.Series:
         cells = self.values["transaction_category"]
-        events = cells.replace_strict(self.rulebook.events, default=None, return_dtype=pl.String)
+        self.categories = CodedColumn.of(cells)
+        events = self.categories.replaced(self.rulebook.events)
         if events.null_count():
             blank = cells == ""
             self.add("category_missing", "transaction_category", blank)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES, severity_of
 from airflow_provider_tiktok_offline.conversions.contract.columns import (
+    CANONICAL_EVENT,
     COLUMNS,
     LIVERAMP_CATEGORIES,
     PROGRAMME_COLUMNS,
@@ -50,6 +51,7 @@ class Rulebook:
             name for name in PROGRAMME_COLUMNS if name in {*header.places, *settings.constants, *settings.format.joined}
         ]
         self.events = _events(settings)
+        self.canonical_events = {name: CANONICAL_EVENT.get(event, event) for name, event in self.events.items()}
 
     def severity(self, rule: str, column: str | None = None) -> Severity:
         """What breaking a rule costs; in columns that are never sent to TikTok a note at most."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import time
-from typing import Literal
+from functools import cache
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,15 @@ from airflow_provider_tiktok_offline.conversions.rules.timestamp_formats import 
     read_offsets,
 )
 from airflow_provider_tiktok_offline.conversions.rules.timestamp_notation import parse_format
-from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import column_bytes
+from airflow_provider_tiktok_offline.conversions.text.words import (
+    WORD,
+    Words,
+    WordShape,
+    pair_at,
+    pairs,
+    words_in,
+)
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -58,7 +67,10 @@ _MONTHS = {
     )
     for spelling in ({name, name[:3]} | ({"sept"} if number == 9 else set()))
 }  # fmt: skip
-_MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int64)
+#: Months of a year in a table: 0 and 13 stand for what is none.
+_MONTHS_A_YEAR = 14
+_MONTH_DAYS = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 0], dtype=np.int64)
+_YEARS = 10_000
 
 
 @dataclass(slots=True)
@@ -101,11 +113,10 @@ def read_timestamps(
         _read_fixed(cells, fields, offset)
     if not fields.read.all():
         _read_patterns(cells, fields, offset)
-    leap = (fields.year % 4 == 0) & ((fields.year % 100 != 0) | (fields.year % 400 == 0))
-    month = np.clip(fields.month, 0, 12)
-    longest = _MONTH_DAYS[month] + (leap & (month == 2))
+    calendar = _calendar()
+    months = fields.year * _MONTHS_A_YEAR + np.clip(fields.month, 0, _MONTHS_A_YEAR - 1)
     exists = (
-        (fields.month >= 1) & (fields.month <= 12) & (fields.day >= 1) & (fields.day <= longest)
+        (fields.day >= 1) & (fields.day <= calendar.longest[months])
         & (fields.hour <= 23) & (fields.minute <= 59) & (fields.second <= 59) & ~fields.wrong
     )  # fmt: skip
     known = fields.read & exists
@@ -113,10 +124,11 @@ def read_timestamps(
     if fields.date_only.any():
         at = date_only_time.hour * 3600 + date_only_time.minute * 60 + date_only_time.second
         clock = np.where(fields.date_only, at, clock)
-    epoch = _days(fields.year, month, fields.day) * _DAY + clock + fields.shift
+    epoch = (calendar.before[months] + fields.day) * _DAY + clock + fields.shift
     # Two days less than what a datetime holds: an offset or a time zone may lead out of it.
     known &= (epoch >= _FIRST) & (epoch <= _LAST)
-    epoch[~known] = 0
+    if not known.all():
+        epoch[~known] = 0
     times = Times(epoch, known, fields.date_only & known)
     _find(times, fields)
     _localise(times, fields.local & known, zones)
@@ -136,20 +148,26 @@ def _find(times: Times, fields: ClockFields) -> None:
     times.findings = {rule: rows for rule, rows in found.items() if rows.any()}
 
 
-def _days(year: Numbers, month: Numbers, day: Numbers) -> Numbers:
-    """Days since 1970-01-01 in the Gregorian calendar."""
-    early = month <= 2
-    year = year - early
-    century = year // 400
-    of_century = year - century * 400
-    of_year = (153 * np.where(early, month + 9, month - 3) + 2) // 5 + day - 1
-    days: Numbers = century * 146_097 + of_century * 365 + of_century // 4 - of_century // 100 + of_year - 719_468
-    return days
+class _Calendar(NamedTuple):
+    """By year and month, 14 a year: how many days the month has, and how many lie from 1970-01-01 to its first."""
+
+    longest: Numbers
+    before: Numbers
+
+
+@cache
+def _calendar() -> _Calendar:
+    """The Gregorian calendar of the years 0 to 9999."""
+    year, month = np.divmod(np.arange(_YEARS * _MONTHS_A_YEAR, dtype=np.int64), _MONTHS_A_YEAR)
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    longest = _MONTH_DAYS[month] + (leap & (month == 2))
+    firsts = np.cumsum(longest) - longest
+    return _Calendar(longest, firsts - firsts[1970 * _MONTHS_A_YEAR] - 1)
 
 
 def _read_fixed(cells: pl.Series, fields: ClockFields, offset: str) -> None:
-    _, _, starts, characters = buffers(cells)
-    lengths = np.diff(starts)
+    column = column_bytes(cells)
+    starts, characters, lengths = column.ends, column.characters, column.lengths
     if not len(lengths):
         return
     shortest, longest = int(lengths.min()), int(lengths.max())
@@ -159,70 +177,82 @@ def _read_fixed(cells: pl.Series, fields: ClockFields, offset: str) -> None:
             continue
         if shortest == longest:
             rows: slice | Numbers = slice(None)
-            block = characters[starts[0] : starts[-1]].reshape(-1, width).T
+            block = characters.reshape(-1, width)
         else:
             rows = np.flatnonzero((lengths == width) & ~fields.read)
             if not len(rows):
                 continue
-            block = characters[starts[:-1][rows][:, None] + np.arange(width)].T
-        _read_shape(np.ascontiguousarray(block), shape, rows, fields, offset)
+            block = characters[starts[:-1][rows][:, None] + np.arange(width)]
+        _read_shape(_Texts(block, shape), rows, fields, offset)
         if fields.read.all():
             return
 
 
-def _read_shape(
-    block: npt.NDArray[np.uint8], shape: str, rows: slice | Numbers, fields: ClockFields, offset: str
-) -> None:
-    digits = block - 48
-    fits = np.ones(block.shape[1], dtype=bool)
-    for place, kind in enumerate(shape):
-        if kind == "d":
-            fits &= digits[place] <= 9
-        elif kind == "s":
-            fits &= (block[place] == ord("+")) | (block[place] == ord("-"))
-        else:
-            fits &= block[place] == ord(kind)
+class _Texts:
+    """Texts of one width, eight bytes at a time.
+
+    :param block: one text a row.
+    :param shape: how they must be written.
+    """
+
+    def __init__(self, block: npt.NDArray[np.uint8], shape: str) -> None:
+        self.shape = shape
+        self.fits = np.ones(len(block), dtype=bool)
+        self.signs = block[:, shape.index("s")] if "s" in shape else None
+        if self.signs is not None:
+            self.fits &= (self.signs == ord("+")) | (self.signs == ord("-"))
+        self._pairs: dict[int, Words] = {}
+        width = len(shape)
+        for place in sorted({*range(0, width - WORD + 1, WORD - 1), width - WORD}):
+            word = WordShape(shape[place : place + WORD].replace("s", " "))
+            digits = word.digits(words_in(block, place))
+            self.fits &= word.fits(digits)
+            self._pairs[place] = pairs(digits)
+
+    def pair(self, place: int) -> Numbers:
+        """The number of two digits that begins at a place."""
+        word = next(first for first in self._pairs if first <= place <= first + WORD - 2)
+        return pair_at(self._pairs[word], place - word)
+
+
+def _read_shape(texts: _Texts, rows: slice | Numbers, fields: ClockFields, offset: str) -> None:
+    shape, fits = texts.shape, texts.fits
     fits &= ~fields.read[rows]
     if not fits.any():
         return
-
-    def number(first: int, last: int) -> Numbers:
-        value: Numbers = digits[first].astype(np.int64)
-        for place in range(first + 1, last):
-            value = value * 10 + digits[place]
-        return value
+    everything = isinstance(rows, slice) and bool(fits.all())
+    places = np.flatnonzero(fits) if isinstance(rows, slice) else rows[fits]
 
     def fill(target: npt.NDArray[np.generic], value: npt.NDArray[np.generic] | bool) -> None:
-        if isinstance(rows, slice) and fits.all():
+        if everything:
             target[:] = value
         else:
-            places = np.flatnonzero(fits) if isinstance(rows, slice) else rows[fits]
             target[places] = value if isinstance(value, bool) else value[fits]
 
     american = shape[2] == "/"
-    year, month, day = ((6, 10), (0, 2), (3, 5)) if american else ((0, 4), (5, 7), (8, 10))
-    fill(fields.year, number(*year))
-    fill(fields.month, number(*month))
-    fill(fields.day, number(*day))
+    year, month, day = (6, 0, 3) if american else (0, 5, 8)
+    fill(fields.year, texts.pair(year) * 100 + texts.pair(year + 2))
+    fill(fields.month, texts.pair(month))
+    fill(fields.day, texts.pair(day))
     if len(shape) == 10:
         fill(fields.date_only, True)
     else:
-        fill(fields.hour, number(11, 13))
-        fill(fields.minute, number(14, 16))
-        fill(fields.second, number(17, 19))
+        fill(fields.hour, texts.pair(11))
+        fill(fields.minute, texts.pair(14))
+        fill(fields.second, texts.pair(17))
     tail = shape[19:]
     if not tail:
         fill(fields.local, True)
     elif tail == "Z-dddd":
-        hours, minutes = number(21, 23), number(23, 25)
+        hours, minutes = texts.pair(21), texts.pair(23)
         shift = hours * 3600 + minutes * 60
         fill(fields.digits, shift != 0)
         fill(fields.wrong, (hours > 18) | (minutes > 59))
         if offset == "apply":
             fill(fields.shift, shift)
-    elif tail.startswith("s"):
-        hours, minutes = number(20, 22), number(len(shape) - 2, len(shape))
-        sign = np.where(block[19] == ord("-"), 1, -1)
+    elif texts.signs is not None:
+        hours, minutes = texts.pair(20), texts.pair(len(shape) - 2)
+        sign = np.where(texts.signs == ord("-"), 1, -1)
         fill(fields.wrong, (hours > 18) | (minutes > 59))
         fill(fields.shift, sign * (hours * 3600 + minutes * 60))
     if shape in ("dddd-dd-ddTdd:dd:ddZ", "dddd-dd-ddTdd:dd:ddsdd:dd"):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -84,6 +85,40 @@ def is_capital(characters: Bytes) -> Flags:
     """Which bytes are ASCII capitals."""
     found: Flags = (characters - np.uint8(_FIRST_CAPITAL)) < _LETTERS
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class CodedColumn:
+    """A column of few different texts.
+
+    Attributes:
+        texts: each of them once.
+        codes: for each row the place of its text.
+    """
+
+    texts: list[str]
+    codes: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, cells: pl.Series) -> CodedColumn:
+        """A column without null."""
+        array = cells.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
+        return cls(array.dictionary.to_pylist(), array.indices.to_numpy())
+
+    @classmethod
+    def empty(cls) -> CodedColumn:
+        """A column without rows."""
+        return cls([], np.empty(0, dtype=np.int32))
+
+    def replaced(self, meanings: Mapping[str, str]) -> pl.Series:
+        """What each text means; null where it means nothing."""
+        found = pl.Series([meanings.get(text) for text in self.texts], dtype=pl.String)
+        return found.gather(self.codes)
+
+    def counted(self, rows: Flags) -> dict[str, int]:
+        """How often each text stands in some rows."""
+        codes = self.codes if rows.all() else self.codes[rows]
+        return {text: rows for text, rows in zip(self.texts, np.bincount(codes).tolist(), strict=False) if rows}
 
 
 class _Remembered(threading.local):

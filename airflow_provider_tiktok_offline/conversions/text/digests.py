@@ -18,9 +18,16 @@ _PAIRS = 1 << 16
 
 def sha256(text: pl.Expr) -> pl.Expr:
     """The SHA-256 of each text as 32 bytes; null where it is null, empty or a bare ``+``."""
-    something = pl.when((text.str.len_bytes() > 1) | ((text != "") & (text != "+"))).then(text)
-    hexed = cast(pl.Expr, something.chash.sha2_256())  # type: ignore[attr-defined]
+    hexed = cast(pl.Expr, text.map_batches(_something, is_elementwise=True).chash.sha2_256())  # type: ignore[attr-defined]
     return from_hex(hexed)
+
+
+def _something(text: pl.Series) -> pl.Series:
+    """The texts, null where nothing is to be hashed."""
+    shortest = text.str.len_bytes().min()
+    if shortest is None or cast(int, shortest) > 1:
+        return text
+    return pl.select(pl.when((text != "") & (text != "+")).then(text).alias(text.name)).to_series()
 
 
 def from_hex(text: pl.Expr) -> pl.Expr:

@@ -22,7 +22,9 @@ from airflow_provider_tiktok_offline.conversions.identifiers.phones.cell_text im
     ZERO_IN_BRACKETS,
 )
 from airflow_provider_tiktok_offline.conversions.text.buffers import only_digits
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import column_bytes
 
+_PLUS = ord("+")
 #: Digits with the punctuation that numbers usually have: neither an extension nor anything else can be in them.
 _TIDY = r"^[(\[ ]*\+?[0-9 ().\-/\[\]]*$"
 
@@ -53,14 +55,18 @@ class WrittenColumn:
 def plain_digits(cells: pl.Series) -> tuple[NDArray[np.bool_], WrittenColumn]:
     """Which cells are nothing but digits, with or without ``+``, and what stands in those."""
     numbers = cells.cast(pl.Int64, strict=False)
-    plus = cells.str.starts_with("+")
-    digits = cells.str.len_bytes().cast(pl.Int64) - plus
-    is_plain = ((numbers > 0) & digits.is_between(LEAST_DIGITS, MOST_DIGITS)).fill_null(False)
+    column = column_bytes(cells)
+    digits = column.lengths
+    plus = np.zeros(len(cells), dtype=np.bool_)
+    if column.holds(_PLUS):
+        plus = cells.str.starts_with("+").fill_null(False).to_numpy()
+        digits = digits - plus
+    is_plain = (digits >= LEAST_DIGITS) & (digits <= MOST_DIGITS)
+    is_plain &= (numbers > 0).fill_null(False).to_numpy()
     if not is_plain.all():
-        numbers, plus, digits = numbers.filter(is_plain), plus.filter(is_plain), digits.filter(is_plain)
+        numbers, plus, digits = numbers.filter(pl.Series(is_plain)), plus[is_plain], digits[is_plain]
     nothing = np.zeros(len(numbers), dtype=np.bool_)
-    written = WrittenColumn(numbers.to_numpy(), digits.to_numpy(), plus.to_numpy(), nothing, nothing)
-    return is_plain.to_numpy(), written
+    return is_plain, WrittenColumn(numbers.to_numpy(), digits, plus, nothing, nothing)
 
 
 def tidy(cells: pl.Series) -> tuple[NDArray[np.bool_], WrittenColumn]:

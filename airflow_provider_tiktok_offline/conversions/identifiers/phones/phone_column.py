@@ -23,6 +23,7 @@ from airflow_provider_tiktok_offline.conversions.identifiers.phones.digit_patter
 from airflow_provider_tiktok_offline.conversions.identifiers.phones.number_kinds import POWERS, Whole
 from airflow_provider_tiktok_offline.conversions.identifiers.phones.offers import SENDABLE, VALID, Best, Every
 from airflow_provider_tiktok_offline.conversions.identifiers.phones.readings import Digits, offer_readings
+from airflow_provider_tiktok_offline.conversions.text.digit_texts import behind_plus
 
 Rows = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -179,7 +180,10 @@ def _put(
             taker = _one_by_one(group, phone_digits)
         doubts = taker.doubts()
         sent = np.where(taker.ranks < SENDABLE, taker.numbers, 0)
-        numbers[group.at] = sent
+        if len(group.at) == len(rows):
+            numbers = sent
+        else:
+            numbers[group.at] = sent
         for rule, doubtful in doubts.items():
             normalized.put("doubt", of_rows[doubtful], rule)
         if group.region is None and not group.plus:
@@ -194,16 +198,11 @@ def _put(
 
 
 def _as_text(numbers: Whole, written: WrittenColumn, texts: pl.Series | None) -> pl.Series:
-    """Numbers in E.164 form; the cells are used again where they are that already, or only lack the country code."""
-    if texts is not None and len(numbers) == len(texts):
-        width, plus = int(written.digits[0]), bool(written.plus[0])
-        added = int(numbers[0] - written.numbers[0])
-        if (numbers - written.numbers == added).all() and (written.plus == plus).all():
-            if added == 0 and (numbers >= POWERS[written.digits - 1]).all():
-                return texts if plus else "+" + texts
-            if added > 0 and added % 10**width == 0 and not plus and (written.digits == width).all():
-                return f"+{added // 10**width}" + texts
-    return "+" + pl.Series(numbers).cast(pl.String)
+    """Numbers in E.164 form; the cells are used again where they are that already."""
+    if texts is None or len(numbers) != len(texts) or not written.plus.all():
+        return behind_plus(numbers)
+    as_written = (numbers == written.numbers).all() and (numbers >= POWERS[written.digits - 1]).all()
+    return texts if as_written else behind_plus(numbers)
 
 
 def _one_by_one(group: _Group, phone_digits: PhoneDigits) -> Best:
