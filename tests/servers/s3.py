@@ -19,6 +19,7 @@ import httpx
 import moto.server  # noqa: F401
 
 from airflow_provider_tiktok_offline.connections import Connection
+from tests.servers.s3_process import WATCH
 
 _READY_SECONDS = 60.0
 
@@ -77,6 +78,15 @@ class S3Server:
         """From now on let in nobody, since it knows no user, or everybody again."""
         calls = "0" if refused else "inf"
         httpx.post(f"{self.endpoint}/moto-api/reset-auth", content=calls, trust_env=False).raise_for_status()
+
+    def requests(self, *, delay: float | None = None) -> list[str]:
+        """The requests since the last call, each as method, path and query.
+
+        :param delay: seconds that each request to come waits for, as on a long line.
+        """
+        content = "" if delay is None else str(delay)
+        answer = httpx.post(f"{self.endpoint}{WATCH}", content=content, trust_env=False)
+        return [str(request) for request in answer.raise_for_status().json()]
 
     def client(self) -> Any:
         """boto3's client of this server."""

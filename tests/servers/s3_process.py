@@ -1,5 +1,7 @@
 """``python -m tests.servers.s3_process PORT [SWITCH] [--tls PORT CERTIFICATE KEY]``: moto's S3 server.
 
+At :data:`WATCH` it tells which requests it was sent since it was last asked, and takes a delay for those to come.
+
 While the file SWITCH exists it refuses writes. As on S3 itself, of two conditional writes at once one is refused: moto
 looks, and then writes, in threads. Buckets with a name of :data:`ODD` answer as other stores do. With ``--tls`` it also
 answers on another port, with that certificate.
@@ -8,7 +10,9 @@ answers on another port, with that certificate.
 from __future__ import annotations
 
 import argparse
+import json
 import threading
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from io import BytesIO
@@ -19,6 +23,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import run_simple
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+#: Where the server tells of the requests it was sent. No bucket has such a name.
+WATCH = "/-/requests"
 
 _REFUSAL = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -51,6 +58,29 @@ def one_by_one(application: Application) -> Application:
         environ["wsgi.input"] = BytesIO(_body(environ))
         with lock:
             return application(environ, start_response)
+
+    return answer
+
+
+def watched(application: Application) -> Application:
+    """The application, with a list of its requests and a delay before each."""
+    lock = threading.Lock()
+    seen: list[str] = []
+    delay = 0.0
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        nonlocal delay
+        if environ["PATH_INFO"] == WATCH:
+            with lock:
+                delay = float(_body(environ) or delay)
+                content = json.dumps(seen).encode()
+                seen.clear()
+            start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(content)))])
+            return [content]
+        with lock:
+            seen.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}?{environ['QUERY_STRING']}")
+        time.sleep(delay)
+        return application(environ, start_response)
 
     return answer
 
@@ -94,7 +124,7 @@ def main() -> None:
     parser.add_argument("switch", type=Path, nargs="?")
     parser.add_argument("--tls", nargs=3)
     args = parser.parse_args()
-    application = odd(one_by_one(DomainDispatcherApplication(create_backend_app)))
+    application = watched(odd(one_by_one(DomainDispatcherApplication(create_backend_app))))
     if args.switch is not None:
         application = refusing(application, args.switch)
     if args.tls is not None:
