@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from airflow_provider_tiktok_offline.clock import Clock
-from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerMissingError
+from airflow_provider_tiktok_offline.errors import DeliveryHeldError, LedgerDamagedError, LedgerMissingError
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.lease_clock import LeaseClock
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
@@ -117,6 +117,20 @@ class DeliveryState:
         return {key: value.isoformat() if isinstance(value, date) else value for key, value in asdict(self).items()}
 
 
+class Beat(NamedTuple):
+    """A heartbeat.
+
+    Attributes:
+        holder: whose; None after the delivery was given up.
+        monotonic: by the stop watch, before it was written.
+        at: by the wall clock.
+    """
+
+    holder: str | None
+    monotonic: float
+    at: datetime
+
+
 class Deliveries:
     """The deliveries under one ``state_uri``.
 
@@ -128,6 +142,7 @@ class Deliveries:
         self._clock = clock
         self._lease = timedelta(seconds=lease_seconds)
         self._lease_clock = LeaseClock(objects, clock)
+        self._beats: dict[str, Beat] = {}
 
     @property
     def lease(self) -> timedelta:
@@ -156,6 +171,21 @@ class Deliveries:
             if state is not None:
                 return state
 
+        return self._take(delivery_id, holder, file)
+
+    def resume(self, delivery_id: str, holder: str) -> DeliveryState:
+        """Come back to a delivery as :meth:`enter` does, with what is known of its file.
+
+        :raises LedgerMissingError: if there is no such delivery.
+        :raises DeliveryHeldError: while another holder is alive.
+        """
+        try:
+            return self._take(delivery_id, holder, None)
+        except LedgerDamagedError:
+            self.get(delivery_id)
+            raise
+
+    def _take(self, delivery_id: str, holder: str, file: DeliveredFile | None) -> DeliveryState:
         def take(document: documents.Document) -> documents.Document | None:
             state = self._state(document, delivery_id)
             if state.status == "closed":
@@ -168,14 +198,20 @@ class Deliveries:
                     todo="Wait for it to end, or for its heartbeat to expire; the step is tried again.",
                     retry_after=(state.lease_until - now).total_seconds() if state.lease_until else None,
                 )
-            taken = replace(
-                state, status="open", holder=holder, lease_until=now + self._lease, uri=file.uri,
-                file_name=file.file_name, route=file.route, shared=file.shared, updated_at=now,
-                content=file.content or state.content, day=file.day or state.day,
-            )  # fmt: skip
+            taken = replace(state, status="open", holder=holder, lease_until=now + self._lease, updated_at=now)
+            if file is not None:
+                taken = replace(
+                    taken, uri=file.uri, file_name=file.file_name, route=file.route, shared=file.shared,
+                    content=file.content or state.content, day=file.day or state.day,
+                )  # fmt: skip
             return {**document, **taken.to_dict()}
 
         return self._change(delivery_id, take)
+
+    def last_beat(self, state: DeliveryState) -> Beat | None:
+        """When this process last wrote that its run holds the delivery; None if it has not."""
+        beat = self._beats.get(state.id)
+        return beat if beat is not None and beat.holder == state.holder else None
 
     def heartbeat(self, state: DeliveryState) -> DeliveryState:
         """Say that the holder is alive.
@@ -332,8 +368,12 @@ class Deliveries:
     def _change(
         self, delivery_id: str, edit: Callable[[documents.Document], documents.Document | None]
     ) -> DeliveryState:
-        document, _ = documents.change(self._objects, _path(delivery_id), self._clock, edit)
-        return self._state(document, delivery_id)
+        beat = self._clock.monotonic(), self._clock.now()
+        document, changed = documents.change(self._objects, _path(delivery_id), self._clock, edit)
+        state = self._state(document, delivery_id)
+        if changed:
+            self._beats[delivery_id] = Beat(state.holder, *beat)
+        return state
 
     def _state(self, document: documents.Document, delivery_id: str) -> DeliveryState:
         return documents.typed(document, DeliveryState, f"{self._objects.uri}/{_path(delivery_id)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -23,9 +23,11 @@ from airflow_provider_tiktok_offline.ledger.plan import (
     plan_rounds,
     read_plan,
     receipts_folder,
+    receipts_round,
     sender_path,
 )
 from airflow_provider_tiktok_offline.ledger.planner import Planner, batches
+from airflow_provider_tiktok_offline.ledger.receipt_history import any_accepted
 from airflow_provider_tiktok_offline.ledger.receipts import AttemptRules, PartReceipts
 from airflow_provider_tiktok_offline.ledger.senders import Sender
 from airflow_provider_tiktok_offline.ledger.settlement import Settlement, Settler
@@ -187,6 +189,7 @@ class Ledger:
         now: datetime,
         lookback: timedelta | None,
         retry_refused: bool = False,
+        judged: Callable[[int, pl.Series], None] | None = None,
     ) -> Plan:
         """Make the delivery's plan, or return the one that is under way.
 
@@ -195,6 +198,8 @@ class Ledger:
 
         :param parts: index of each prepared part and its frame, in order: ``event_key``, ``content``, ``event_time``,
             and ``event_id`` where the part is to be known again by its :meth:`fingerprint`.
+        :param judged: called with each part's index and the verdicts of its events. What it was told counts if the
+            plan is new (:attr:`.Plan.is_new`).
         :raises LedgerBusyError: if other writers came first each time.
         """
         live = self._live_plan(delivery_id)
@@ -206,12 +211,15 @@ class Ledger:
         epoch = None
         for batch in batches(parts, _BATCH_EVENTS):
             events = self._keyed(pl.concat([frame.select("event_key", "content", "event_time") for _, frame in batch]))
-            judged, epoch = self._planner.claim(events, draft, rules, route=route, epoch=epoch)
-            judged = pl.concat([events, judged], how="horizontal")
+            found, epoch = self._planner.claim(events, draft, rules, route=route, epoch=epoch)
+            found = pl.concat([events, found], how="horizontal")
             start = 0
             for index, frame in batch:
+                of_part = found.slice(start, frame.height)
                 fingerprint = self.fingerprint(frame["event_id"]) if "event_id" in frame.columns else None
-                draft.add(index, judged.slice(start, frame.height), fingerprint)
+                draft.add(index, of_part, fingerprint)
+                if judged is not None:
+                    judged(index, of_part["verdict"])
                 start += frame.height
         return draft.close(epoch=epoch or "", route=route)
 
@@ -230,12 +238,12 @@ class Ledger:
         rounds = plan_rounds(self.objects, self.root, delivery_id)
         return read_plan(self.objects, self.root, delivery_id, rounds[-1] if rounds else 0)
 
-    def receipts(self, delivery_id: str, part_index: int, holder: str) -> PartReceipts:
-        """The receipts of one part of the newest plan, to be used as a context manager.
+    def receipts(self, delivery_id: str, part_index: int, holder: str, *, plan: Plan | None = None) -> PartReceipts:
+        """The receipts of one part of a plan, to be used as a context manager.
 
-        :raises LedgerBusyError: if another delivery took the claims over.
+        :param plan: None for the newest.
         """
-        plan = self.plan(delivery_id)
+        plan = plan or self.plan(delivery_id)
         rules = AttemptRules(
             fence=lambda: self.claims.fence(delivery_id, plan.epoch),
             in_doubt=plan.in_doubt(part_index),
@@ -244,6 +252,10 @@ class Ledger:
         )
         folder = receipts_folder(self.root, plan, part_index)
         return PartReceipts(self.objects, folder, holder, self.clock, rules)
+
+    def any_accepted(self, plan: Plan) -> bool:
+        """Whether TikTok has taken some event of the plan's delivery."""
+        return bool(plan.counts["accepted"]) or any_accepted(self.objects, receipts_round(self.root, plan))
 
     def settle(self, delivery_id: str) -> Settlement:
         """Fold the delivery's receipts into the keys table, and give up the claim once all events have an answer.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -37,6 +37,7 @@ class Plan:
         events: part index -> events to send.
         fingerprints: part index -> :func:`.event_keys.fingerprint` of the events that the part held, where it was
             taken.
+        is_new: it was made by this very call, not by an earlier one or another try.
     """
 
     delivery_id: str
@@ -49,6 +50,9 @@ class Plan:
     fingerprints: dict[int, str]
     _files: dict[int, str]
     _objects: ObjectStore
+    is_new: bool = False
+    #: The part that was read last: each is asked for its verdicts, then for its doubts and what is sent of it.
+    _last: list[tuple[int, pl.DataFrame]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def to_send(self) -> int:
@@ -70,6 +74,14 @@ class Plan:
 
     def verdicts(self, index: int) -> pl.DataFrame:
         """Every event of a prepared part with its verdict, in the part's order: :data:`PLAN_COLUMNS`."""
+        for last, frame in self._last:
+            if last == index:
+                return frame
+        frame = self._read(index)
+        self._last[:] = [(index, frame)]
+        return frame
+
+    def _read(self, index: int) -> pl.DataFrame:
         path = self._files[index]
         try:
             with self._objects.open_read(path) as stream:
@@ -170,7 +182,8 @@ class PlanDraft:
                 "fingerprints": {str(index): text for index, text in self._fingerprints.items()},
             },
         )
-        return read_plan(self.objects, self.root, self.delivery_id, self.round)
+        plan = read_plan(self.objects, self.root, self.delivery_id, self.round)
+        return replace(plan, is_new=plan._files == self._files)
 
 
 def read_plan(objects: ObjectStore, root: str, delivery_id: str, round_: int) -> Plan:

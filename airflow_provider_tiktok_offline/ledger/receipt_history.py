@@ -96,6 +96,15 @@ def read_receipts(objects: ObjectStore, paths: Iterable[str]) -> list[Receipt]:
         return [receipt for receipt in readers.map(read, paths) if receipt is not None]
 
 
+def any_accepted(objects: ObjectStore, folder: str) -> bool:
+    """Whether some receipt below a folder says that events were accepted; the newest of a part are read first."""
+    for path in sorted(objects.list(folder), key=sequence, reverse=True):
+        stored = objects.get(path)
+        if stored is not None and read_receipt_header(stored[0], f"{objects.uri}/{path}").kind == "accepted":
+            return True
+    return False
+
+
 def outcomes_of(receipts: Iterable[Receipt], in_doubt: pl.DataFrame) -> pl.DataFrame:
     """What receipts of a part say of each event: :data:`.OUTCOMES`; nothing of events they don't name.
 

@@ -22,7 +22,6 @@ from airflow_provider_tiktok_offline.ledger.event_states import RETRY_WINDOW, ma
 from airflow_provider_tiktok_offline.ledger.receipt_history import (
     Kind,
     read_outcomes,
-    read_receipt_header,
     sequence,
 )
 from airflow_provider_tiktok_offline.ledger.senders import Sender
@@ -83,7 +82,8 @@ class PartReceipts:
         self._lock = threading.RLock()
         self._pending: list[_Answer] = []
         self._oldest_pending = 0.0
-        self._next = 1 + max((sequence(path) for path in objects.list(folder)), default=-1)
+        #: The number of the next receipt; None until the folder was listed.
+        self._next: int | None = None
         self._stopped = threading.Event()
         self._flusher: threading.Thread | None = None
         self._failure: BaseException | None = None
@@ -94,7 +94,7 @@ class PartReceipts:
         To be called before :meth:`settled` is asked what is left to send.
         """
         self._rules.sender.take()
-        self._next = 1 + max((sequence(path) for path in self._objects.list(self._folder)), default=-1)
+        self._next = None
 
     def may_leave(self) -> None:
         """Check just before a request leaves that no later try sends the part. Cheap.
@@ -168,19 +168,11 @@ class PartReceipts:
     def settled(self) -> pl.DataFrame:
         """What is known of each event of the part: :data:`.OUTCOMES`, ``accepted``, ``refused`` or ``in_doubt``."""
         read_at = self._clock.now()
-        outcomes = read_outcomes(self._objects, self._objects.list(self._folder), self._rules.in_doubt)
+        outcomes = read_outcomes(self._objects, self._list(), self._rules.in_doubt)
         self._doubts = _Doubts(
             read_at, outcomes.filter(pl.col("outcome") == "in_doubt").select("event_key", "first_attempt_at")
         )
         return outcomes
-
-    def any_accepted(self) -> bool:
-        """Whether TikTok has taken some event of the part."""
-        return any(
-            read_receipt_header(stored[0], f"{self._objects.uri}/{path}").kind == "accepted"
-            for path in self._objects.list(self._folder)
-            if (stored := self._objects.get(path)) is not None
-        )
 
     def close(self) -> None:
         """Flush, and end the flushing in the background."""
@@ -237,5 +229,16 @@ class PartReceipts:
         content = key_files.pack(
             keys, {**header, "kind": kind, "at": self._clock.now().isoformat(), "holder": self._holder}
         )
-        self._objects.create(f"{self._folder}/{self._next:08d}-{secrets.token_hex(4)}", content)
-        self._next += 1
+        if self._next is None:
+            self._list()
+        number = self._next or 0
+        self._objects.create(f"{self._folder}/{number:08d}-{secrets.token_hex(4)}", content)
+        self._next = number + 1
+
+    def _list(self) -> list[str]:
+        """The part's receipts; a new one comes behind them."""
+        with self._lock:
+            paths = self._objects.list(self._folder)
+            if self._next is None:
+                self._next = 1 + max((sequence(path) for path in paths), default=-1)
+            return paths

@@ -113,8 +113,6 @@ class Settler:
             with suppress(CommitConflict):
                 while (folded := self._fold_once(plan, app_id, answers)) is None:
                     pass
-                # The last commit may be that of a process that died before it advanced the witness.
-                self._table.advance(folded.snapshot)
                 return folded
         raise AssertionError("attempts() ends by raising")
 
@@ -144,24 +142,27 @@ class Settler:
         )
 
     def _fold_once(self, plan: Plan, app_id: str, answers: dict[int, PartTally]) -> Folded | None:
-        """Commit what is not folded yet; what is folded once there is nothing left to fold."""
+        """Commit what is not folded yet; what is folded once there is nothing left to fold, None if there is."""
         snapshot = self._table.snapshot()
         done = snapshot.transaction(app_id)
         folded = self._intent(plan, done) if done >= 0 else {str(part): [] for part in plan.parts}
         present = self._present(plan)
         if present == folded:
+            # The last commit may be that of a process that died before it advanced the witness.
+            self._table.advance(snapshot)
             return Folded(snapshot, present, answers)
         intent = self._begin(plan, done + 1, present)
         failures: list[TikTokOfflineError] = []
         rows = self._changed_rows(plan, _Fold(folded, intent, answers), snapshot, failures)
         try:
-            self._table.append(rows, snapshot, app_id=app_id, transaction=done + 1)
+            newest = self._table.append(rows, snapshot, app_id=app_id, transaction=done + 1)
         except TikTokOfflineError:
             # The writer reads the rows as a stream and wraps what happens in it.
             if failures:
                 raise failures[0] from None
             raise
-        return None
+        # Receipts may have come since.
+        return Folded(newest, intent, answers) if self._present(plan) == intent else None
 
     def _present(self, plan: Plan) -> ReceiptNames:
         """The receipts that are there now."""
@@ -174,7 +175,8 @@ class Settler:
 
     def _begin(self, plan: Plan, number: int, present: ReceiptNames) -> ReceiptNames:
         """Fix what settlement ``number`` folds; the first list for a number wins."""
-        documents.create(self._objects, self._intent_path(plan, number), {"receipts": present})
+        if documents.create(self._objects, self._intent_path(plan, number), {"receipts": present}):
+            return present
         return self._intent(plan, number)
 
     def _intent(self, plan: Plan, number: int) -> ReceiptNames:

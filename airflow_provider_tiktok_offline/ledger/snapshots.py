@@ -47,18 +47,33 @@ class Snapshot:
     files: tuple[DataFile, ...]
     rows: int
     _table: DeltaTable = field(repr=False, compare=False)
+    _transactions: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def transaction(self, app_id: str) -> int:
-        """The highest version of an application's transaction, -1 for none."""
-        version = self._table.transaction_version(app_id)
-        return -1 if version is None else version
+        """The highest version of an application's transaction, -1 for none.
+
+        :raises RuntimeError: if it is asked for the first time after the table object has moved on.
+        """
+        if app_id not in self._transactions:
+            if self._table.version() != self.version:
+                raise RuntimeError("a transaction is asked for of a version that is no longer loaded")
+            version = self._table.transaction_version(app_id)
+            self._transactions[app_id] = -1 if version is None else version
+        return self._transactions[app_id]
+
+    def committable(self, app_id: str) -> DeltaTable | None:
+        """The table to commit the next version through, None if it has moved on. What the snapshot says stays.
+
+        :param app_id: whose transaction is committed.
+        """
+        if self._table.version() != self.version:
+            return None
+        self.transaction(app_id)
+        return self._table
 
 
 def snapshot_of(table: DeltaTable) -> Snapshot:
-    """The version that a table object stands at.
-
-    :param table: nothing may be committed through it afterwards: a commit moves the object on.
-    """
+    """The version that a table object stands at."""
     actions = pl.DataFrame(table.get_add_actions(flatten=True))
     if actions.is_empty():
         return Snapshot(table.version(), (), 0, table)

@@ -66,6 +66,8 @@ class WitnessedTable:
         self._witness = f"{path}.witness.json"
         self._clock = clock
         self._where = f"{objects.uri}/{path}"
+        #: What was loaded last, and with which options.
+        self._loaded: tuple[DeltaTable, dict[str, str]] | None = None
 
     def create(self, schema: pl.Schema) -> None:
         """Make the empty table and its witness; a creation that broke off is completed."""
@@ -104,7 +106,7 @@ class WitnessedTable:
         :raises LedgerDamagedError: if anything of it is missing or cut off.
         """
         witness = self._read_witness()
-        newest = snapshot_of(self._load())
+        newest = snapshot_of(self._newest())
         fault = self._fault(newest, witness)
         if fault is not None and (again := self._read_witness()) != witness:
             fault = self._fault(newest, again)  # maintenance trimmed the log in between
@@ -118,19 +120,21 @@ class WitnessedTable:
 
     def append(
         self, rows: pl.DataFrame | pa.RecordBatchReader, snapshot: Snapshot, *, app_id: str, transaction: int
-    ) -> None:
+    ) -> Snapshot:
         """Commit rows as the version after the snapshot's, or not at all.
 
         :param app_id: names the writer's transactions; :meth:`.Snapshot.transaction` finds the last one.
+        :returns: the table with the rows.
         :raises CommitConflict: if another writer came first.
         """
         from deltalake import CommitProperties, Transaction, write_deltalake
 
-        table = self._load()
-        if table.version() != snapshot.version:
-            raise CommitConflict
+        loaded, self._loaded = self._loaded, None
         try:
             with self._faults():
+                table = snapshot.committable(app_id)
+                if table is None:
+                    raise CommitConflict
                 write_deltalake(
                     table,
                     rows,
@@ -148,16 +152,19 @@ class WitnessedTable:
                 raise
         else:
             newest = snapshot_of(table)
+            self._loaded = loaded
         self.advance(newest)
+        return newest
 
     def advance(self, newest: Snapshot, *, log_from: int | None = None) -> None:
         """Bring the witness up to a version."""
-        known = self._read_witness().sums
-        missing = [file for file in newest.files if file.name not in known] if self._keys else []
-        made = self._sums(missing)
+        made: dict[str, int] = {}
 
         def edit(document: documents.Document) -> documents.Document | None:
             before = documents.typed(document, Witness, f"{self._objects.uri}/{self._witness}")
+            if self._keys:
+                known = before.sums.keys() | made.keys()
+                made.update(self._sums([file for file in newest.files if file.name not in known]))
             after = dict(document)
             if newest.version > before.version:
                 after.update(version=newest.version, rows=newest.rows)
@@ -293,6 +300,20 @@ class WitnessedTable:
                     action(table)
                 break
         self.advance(snapshot_of(self._load()))
+
+    def _newest(self) -> DeltaTable:
+        """The table at its newest version; one that was loaded before reads the newer entries of the log alone."""
+        loaded, self._loaded = self._loaded, None
+        options = self._objects.storage_options
+        if loaded is not None and loaded[1] == options:
+            with suppress(CommitConflict, TikTokOfflineError):
+                with self._faults():
+                    loaded[0].update_incremental()
+                self._loaded = loaded
+                return loaded[0]
+        table = self._load()
+        self._loaded = table, options
+        return table
 
     def _load(self) -> DeltaTable:
         from deltalake import DeltaTable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol
@@ -137,6 +137,10 @@ class ObjectStore(ABC):
     def delete_all(self, prefix: str) -> int:
         """Remove everything below the folder ``prefix``; how many objects that were."""
         paths = self.list(prefix)
+        self.delete_each(paths)
+        return len(paths)
+
+    def delete_each(self, paths: Sequence[str]) -> None:
+        """Remove objects, in any order; none there is no error."""
         for path in paths:
             self.delete(path)
-        return len(paths)

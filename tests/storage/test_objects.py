@@ -162,6 +162,15 @@ def test_list_names_what_is_below_a_folder(objects: ObjectStore) -> None:
     assert objects.list("") == ["a/1", "a/b/2", "ab/3", "c"]
 
 
+def test_several_objects_are_removed_together(objects: ObjectStore) -> None:
+    """What is named goes, whether it was there or not; nothing else does."""
+    for name in ("kept/1", "parts/1", "parts/2", "parts/3"):
+        objects.put(name, b"x")
+    objects.delete_each([])
+    objects.delete_each(["parts/2", "parts/never", "parts/1", "parts/3"])
+    assert objects.list("") == ["kept/1"]
+
+
 def test_delete_is_repeatable(objects: ObjectStore) -> None:
     """Deleting what is gone is no error."""
     objects.put("a", b"x")

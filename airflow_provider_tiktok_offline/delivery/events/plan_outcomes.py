@@ -116,7 +116,7 @@ def _answered(ctx: DeliveryContext, plan: Plan, part: int) -> pl.DataFrame:
 
     from airflow_provider_tiktok_offline.ledger.event_states import SENT_VERDICTS
 
-    with ctx.ledger.receipts(plan.delivery_id, part, ctx.holder) as receipts:
+    with ctx.ledger.receipts(plan.delivery_id, part, ctx.holder, plan=plan) as receipts:
         settled = receipts.settled().select("event_key", "outcome")
     planned = pl.col("verdict").is_in(SENT_VERDICTS)
     verdict = pl.col("verdict").replace(_UNCONFIRMED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import file_columns
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
+    from airflow_provider_tiktok_offline.ledger.plan import Plan
 
 #: The ledger's verdicts as outcomes of a dry run.
 _IN_WORDS = {
@@ -77,19 +79,52 @@ def _plan(ctx: DeliveryContext, delivery_id: str, events: Events, retry_refused:
     ledger = ctx.ledger
     ledger.use_route(ctx.config.route)
     ledger.keep_identity(_file_identity(ctx, delivery_id), actor=ctx.holder)
+    tally = _Tally(ledger, events)
     plan = ledger.dedupe(
         delivery_id,
-        ((index, _keyed(ledger, events.read(index))) for index in range(len(events.parts))),
+        tally.parts(),
         route=ctx.config.route,
         now=ctx.clock.now(),
         lookback=ctx.lookback,
         retry_refused=retry_refused,
+        judged=tally.judged,
     )
+    counts = tally.counts if plan.is_new else _counted(plan, events)
+    return DedupeResult(delivery_id=delivery_id, events=counts.events, values=counts.values, parts=plan.parts)
+
+
+class _Tally:
+    """Parts of a delivery for planning, each read once; what they are worth is kept until they are judged.
+
+    Attributes:
+        counts: of the parts that were judged.
+    """
+
+    def __init__(self, ledger: Ledger, events: Events) -> None:
+        self.counts = OutcomeCounts()
+        self._ledger = ledger
+        self._events = events
+        self._amounts: dict[int, pl.DataFrame] = {}
+
+    def parts(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """What is compared with the ledger."""
+        for index in range(len(self._events.parts)):
+            frame = self._events.read_amounts(index)
+            self._amounts[index] = with_amounts(frame).select("value", "currency")
+            yield index, _keyed(self._ledger, frame)
+
+    def judged(self, index: int, verdicts: pl.Series) -> None:
+        """Count a part."""
+        self.counts.add(self._amounts.pop(index).with_columns(outcome=verdicts))
+
+
+def _counted(plan: Plan, events: Events) -> OutcomeCounts:
+    """The events and values of a plan that was made before."""
     counts = OutcomeCounts()
     for index in range(len(events.parts)):
         verdict = plan.verdicts(index)["verdict"].alias("outcome")
-        counts.add(with_amounts(events.read(index)).select("value", "currency", verdict))
-    return DedupeResult(delivery_id=delivery_id, events=counts.events, values=counts.values, parts=plan.parts)
+        counts.add(with_amounts(events.read_amounts(index)).select("value", "currency", verdict))
+    return counts
 
 
 def _file_identity(ctx: DeliveryContext, delivery_id: str) -> IdentitySettings:
@@ -117,7 +152,7 @@ def _would_plan(ctx: DeliveryContext, delivery_id: str, events: Events) -> Dedup
     ledger = ledger_or_none(ctx)
     counts = OutcomeCounts()
     for index in range(len(events.parts)):
-        frame = events.read(index)
+        frame = events.read_amounts(index)
         verdict = ledger_verdicts(ctx, ledger, frame).replace(_IN_WORDS).alias("outcome")
         counts.add(with_amounts(frame).select("value", "currency", verdict))
     # A test run sends a few events of the first part; a dry run none.

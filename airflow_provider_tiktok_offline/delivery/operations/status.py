@@ -208,7 +208,7 @@ def _with_answers(ctx: DeliveryContext, status: DeliveryStatus) -> DeliveryStatu
         plan = ctx.ledger.plan(status.delivery_id)
         frames = []
         for part in sorted(plan.events):
-            with ctx.ledger.receipts(status.delivery_id, part, ctx.holder) as receipts:
+            with ctx.ledger.receipts(status.delivery_id, part, ctx.holder, plan=plan) as receipts:
                 frames.append(receipts.settled().select("outcome", "code", "first_attempt_at"))
     except TikTokOfflineError:
         return status

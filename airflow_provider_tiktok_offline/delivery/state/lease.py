@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import LedgerError, StorageUnavailableError
+from airflow_provider_tiktok_offline.ledger.deliveries import Beat
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+
+#: A heartbeat is not repeated for so many seconds.
+_JUST_NOW_SECONDS = 5.0
 
 
 class Lease:
@@ -31,11 +35,18 @@ class Lease:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._lost: LedgerError | None = None
-        self._renewed: tuple[float, datetime] | None = None
+        self._renewed: Beat | None = None
         self._thread = threading.Thread(target=self._beat, name="delivery-heartbeat", daemon=True)
 
     def __enter__(self) -> Lease:
-        self._renew()
+        beat = self._ctx.deliveries.last_beat(self._state)
+        if beat is None or self._passed(beat, _JUST_NOW_SECONDS):
+            self._renew()
+        else:
+            # The step has just entered the delivery: that was a heartbeat.
+            self._renewed = beat
+            if self._fence is not None:
+                self._fence()
         self._thread.start()
         return self
 
@@ -62,10 +73,12 @@ class Lease:
         """Whether the last heartbeat is so old that somebody may think this run is dead."""
         if self._renewed is None:
             return True
-        seconds = self._ctx.config.ledger.lease_seconds / 2
-        monotonic, now = self._renewed
+        return self._passed(self._renewed, self._ctx.config.ledger.lease_seconds / 2)
+
+    def _passed(self, beat: Beat, seconds: float) -> bool:
+        """Whether a heartbeat was so long ago."""
         # The stop watch stands still while a machine sleeps; the wall clock may be set back.
-        return self._ctx.clock.monotonic() - monotonic > seconds or self._ctx.clock.now() - now > timedelta(
+        return self._ctx.clock.monotonic() - beat.monotonic > seconds or self._ctx.clock.now() - beat.at > timedelta(
             seconds=seconds
         )
 
@@ -74,7 +87,7 @@ class Lease:
         self._ctx.deliveries.heartbeat(self._state)
         if late and self._fence is not None:
             self._fence()
-        self._renewed = self._ctx.clock.monotonic(), self._ctx.clock.now()
+        self._renewed = Beat(self._state.holder, self._ctx.clock.monotonic(), self._ctx.clock.now())
 
     def _beat(self) -> None:
         while not self._stop.wait(self._ctx.config.ledger.heartbeat_seconds):

@@ -99,10 +99,7 @@ def resume(ctx: DeliveryContext, delivery_id: str) -> DeliveryState:
     :raises LedgerMissingError: if there is no such delivery.
     :raises DeliveryHeldError: while another run works on it.
     """
-    state = ctx.deliveries.get(delivery_id)
-    if state.status == "closed":
-        return state
-    return ctx.deliveries.enter(delivery_id, ctx.holder, state.file, as_of=state.as_of)
+    return ctx.deliveries.resume(delivery_id, ctx.holder)
 
 
 def note_step(ctx: DeliveryContext, state: DeliveryState, result: StepResult) -> None:

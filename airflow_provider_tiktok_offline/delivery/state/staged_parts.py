@@ -107,8 +107,10 @@ class StagedParts:
         """
         folders = self.folders() - {keep}
         paths = self._objects.list(f"{self._folder}/")
-        for path in sorted(paths, key=lambda path: not path.endswith(f"/{PARTS_MANIFEST}")):
-            self._objects.delete(path)
+        manifest = f"{self._folder}/{PARTS_MANIFEST}"
+        if manifest in paths:
+            self._objects.delete(manifest)
+        self._objects.delete_each([path for path in paths if path != manifest])
         for folder in folders:
             delete_folder(self._objects, folder)
         return bool(paths)
@@ -117,5 +119,7 @@ class StagedParts:
 def delete_folder(objects: ObjectStore, folder: str) -> None:
     """Delete a folder of parts, the note in it last: what a killed sweep leaves is found again."""
     paths = objects.list(f"{folder}/")
-    for path in sorted(paths, key=lambda path: path.endswith(f"/{STAGED_BY}")):
-        objects.delete(path)
+    note = f"{folder}/{STAGED_BY}"
+    objects.delete_each([path for path in paths if path != note])
+    if note in paths:
+        objects.delete(note)

@@ -18,6 +18,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError, LedgerDamagedErr
 if TYPE_CHECKING:
     import polars as pl
 
+    from airflow_provider_tiktok_offline.ledger.plan import Plan
     from airflow_provider_tiktok_offline.ledger.receipts import PartReceipts
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
     from airflow_provider_tiktok_offline.tiktok.results import UploadResult
@@ -39,15 +40,14 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
     """
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
-    closed = ctx.deliveries.find(delivery_id)
-    if closed is not None and closed.status == "closed":
-        return UploadPartResult(delivery_id=delivery_id, part=part, closed=True)
     if ctx.config.mode == "dry_run":
-        raise ConfigError(
-            "nothing is uploaded in a dry run.",
-            where=ctx.config.name,
-            todo="Set mode: live when the numbers look right.",
-        )
+        closed = ctx.deliveries.find(delivery_id)
+        if closed is None or closed.status != "closed":
+            raise ConfigError(
+                "nothing is uploaded in a dry run.",
+                where=ctx.config.name,
+                todo="Set mode: live when the numbers look right.",
+            )
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         return UploadPartResult(delivery_id=delivery_id, part=part, closed=True)
@@ -62,12 +62,15 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
             tested = _part_result(delivery_id, part, sent)
             note_step(ctx, state, tested)
             return tested
-        receipts = ctx.ledger.receipts(delivery_id, part, ctx.holder)
+        plan = ctx.ledger.plan(delivery_id)
+        receipts = ctx.ledger.receipts(delivery_id, part, ctx.holder, plan=plan)
         with receipts, Lease(ctx, state, fence=receipts.fence) as lease:
             receipts.take_over()
             settled = receipts.settled()
-            todo = _outstanding(ctx, delivery_id, part, frame, settled)
-            sent = _send(ctx, client, todo, receipts, lease, accepted_before=_accepted_before(ctx, delivery_id))
+            todo = _outstanding(ctx, plan, part, frame, settled)
+            # Then a refused batch is not the settings' fault.
+            accepted_before = (settled["outcome"] == "accepted").any() or ctx.ledger.any_accepted(plan)
+            sent = _send(ctx, client, todo, receipts, lease, accepted_before=accepted_before)
     if sent.unconfirmed:
         raise OutcomeUnknownError(
             f"no definite answer for {sent.unconfirmed} of {todo.height} events ({sent.accepted} accepted).",
@@ -89,7 +92,7 @@ def _part_result(delivery_id: str, part: int, sent: UploadResult, *, settled: in
 
 
 def _outstanding(
-    ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFrame, settled: pl.DataFrame
+    ctx: DeliveryContext, plan: Plan, part: int, frame: pl.DataFrame, settled: pl.DataFrame
 ) -> pl.DataFrame:
     """The planned events of a part that may be sent now, in the part's order, with their event keys.
 
@@ -104,19 +107,18 @@ def _outstanding(
     in_doubt = pl.col("outcome") == "in_doubt"
     stale = in_doubt & ~may_be_retried(now, ctx.ledger.retry_window)
     over = settled.filter(~in_doubt | stale).select("event_key")
-    unsent = _planned(ctx, delivery_id, part, frame).join(over, on="event_key", how="anti", maintain_order="left")
+    unsent = _planned(ctx, plan, part, frame).join(over, on="event_key", how="anti", maintain_order="left")
     if unsent.is_empty():
         return unsent
-    write_opted_out(ctx, delivery_id, part, unsent.filter("opted_out")["event_key"])
+    write_opted_out(ctx, plan.delivery_id, part, unsent.filter("opted_out")["event_key"])
     return unsent.filter(~pl.col("opted_out") & (pl.col("event_time") >= ctx.oldest_event_time(now)))
 
 
-def _planned(ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFrame) -> pl.DataFrame:
+def _planned(ctx: DeliveryContext, plan: Plan, part: int, frame: pl.DataFrame) -> pl.DataFrame:
     """The planned events of a part, in its order, with their event keys.
 
     If the part is unchanged since planning, its rows are chosen by number; else each event's key is computed.
     """
-    plan = ctx.ledger.plan(delivery_id)
     planned = plan.part(part)
     if is_unchanged(ctx, plan, part, frame):
         chosen = frame if planned.height == frame.height else frame[planned["row"]]
@@ -126,22 +128,10 @@ def _planned(ctx: DeliveryContext, delivery_id: str, part: int, frame: pl.DataFr
     if chosen.height != planned.height:
         raise LedgerDamagedError(
             f"the plan names {planned.height} events of part {part}, and {chosen.height} of them are staged.",
-            where=f"delivery {delivery_id}",
+            where=f"delivery {plan.delivery_id}",
             todo="The staged parts are not those the plan was made from: run normalize_hash with the settings of then.",
         )
     return chosen
-
-
-def _accepted_before(ctx: DeliveryContext, delivery_id: str) -> bool:
-    """Whether TikTok has accepted an event of any part: then a refused batch is not the settings' fault."""
-    plan = ctx.ledger.plan(delivery_id)
-    if plan.counts["accepted"]:
-        return True
-    for part in plan.parts:
-        with ctx.ledger.receipts(delivery_id, part, ctx.holder) as receipts:
-            if receipts.any_accepted():
-                return True
-    return False
 
 
 def open_client(ctx: DeliveryContext) -> TikTokClient:
