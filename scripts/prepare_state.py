@@ -14,7 +14,6 @@ from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.connections import Connections
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
-from airflow_provider_tiktok_offline.storage.backends.s3_files import s3_client
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 
@@ -40,6 +39,8 @@ def make_bucket(uri: str, connections: Connections) -> None:
     place = parse(uri)
     if place.scheme != "s3":
         return
+    from airflow_provider_tiktok_offline.storage.backends.s3_files import s3_client
+
     client = s3_client(None if place.conn_id is None else connections.get(place.conn_id))
     if place.bucket not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
         client.create_bucket(Bucket=place.bucket)

@@ -1,4 +1,4 @@
-"""The services of docker-compose.yaml as processes on loopback: the same commands, the same environment.
+"""The services of a compose file as processes on loopback: the same commands, the same environment.
 
 Each service has a machine of its own, as far as a process can: its own home, working, temporary and Airflow directory
 and its own copy of the DAGs folder. What the services share is what they reach over the network.
@@ -19,7 +19,7 @@ import psutil
 from airflow_provider_tiktok_offline.cli.environment_connections import EnvironmentConnections
 from scripts.make_env import fresh_environment
 from scripts.smoke import Airflow, Inbox
-from tests.deployment.compose import ROOT, Service, read_services
+from tests.deployment.compose import COMPOSE_FILE, ROOT, Service, read_services
 from tests.deployment.postgres import Postgres, postgres
 from tests.deployment.processes import Process, free_port, listens
 from tests.deployment.redis_server import Redis, redis
@@ -80,6 +80,11 @@ class Deployment:
     machines: dict[str, Process] = field(default_factory=dict)
 
     @property
+    def workers(self) -> tuple[str, ...]:
+        """Of Celery; none where the scheduler runs the tasks itself."""
+        return WORKERS if "worker" in self.services else ()
+
+    @property
     def connections(self) -> EnvironmentConnections:
         """What the services look up under ``AIRFLOW_CONN_*``."""
         return EnvironmentConnections(environ=self.environment)
@@ -103,7 +108,7 @@ class Deployment:
             raise RuntimeError(f"the set-up failed: {setup.tail()}")
         for service in ("api-server", "scheduler", "dag-processor", "triggerer"):
             self._machine(service, service, dags).start(**(extra or {}).get(service, {}))
-        for worker in WORKERS:
+        for worker in self.workers:
             self._machine(worker, "worker", dags).start(**(extra or {}).get(worker, {}))
         self.wait_until_whole()
 
@@ -118,7 +123,7 @@ class Deployment:
 
     def worker_of(self, pid: int) -> str | None:
         """The worker that a process belongs to."""
-        return next((name for name in WORKERS if pid in self.machines[name].pids()), None)
+        return next((name for name in self.workers if pid in self.machines[name].pids()), None)
 
     def refuse_writes(self) -> None:
         """From now on the object store answers writes with 503 SlowDown."""
@@ -138,7 +143,7 @@ class Deployment:
             return False
         parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
         return all(health[part]["status"] == "healthy" for part in parts) and all(
-            b"ready." in self.machines[worker].log.read_bytes() for worker in WORKERS
+            b"ready." in self.machines[worker].log.read_bytes() for worker in self.workers
         )
 
     def _machine(self, name: str, service: str, dags: Path) -> Process:
@@ -174,11 +179,12 @@ class Deployment:
 
 
 @contextmanager
-def deployment(folder: Path, *, sink: bool = False) -> Iterator[Deployment]:
+def deployment(folder: Path, *, sink: bool = False, file: Path = COMPOSE_FILE) -> Iterator[Deployment]:
     """Start everything but Airflow, whose services :meth:`Deployment.start` starts; stop all of it at the end.
 
     :param folder: empty.
     :param sink: the simulator takes events without looking at them, for benchmarks.
+    :param file: the compose file. Redis and the object store run beside one that has none, and nobody asks them.
     :raises ProgramMissingError: if a system package is missing.
     """
     secrets = fresh_environment()
@@ -188,10 +194,10 @@ def deployment(folder: Path, *, sink: bool = False) -> Iterator[Deployment]:
             "SFTP_HOST_KEY": server.host_key,
             "SFTP_CLIENT_PRIVATE_KEY": server.client_key.read_text().replace("\n", "\\n"),
         }
-        services = read_services(secrets)
+        services = read_services(secrets, file)
         database = stack.enter_context(postgres(secrets["POSTGRES_PASSWORD"]))
         (folder / "redis").mkdir()
-        broker = stack.enter_context(redis(services["redis"].command, folder / "redis"))
+        broker = stack.enter_context(redis(read_services(secrets)["redis"].command, folder / "redis"))
         api = stack.enter_context(simulator(sink=sink))
         switch = folder / "refuse-writes"
         store = stack.enter_context(_object_store(secrets, switch))
@@ -202,11 +208,13 @@ def deployment(folder: Path, *, sink: bool = False) -> Iterator[Deployment]:
             "//api-server:8080/": f"//127.0.0.1:{web}/",
             "http://object-store:9000": store.endpoint,
             "http://simulator:8082": api.url,
+            "/opt/airflow/state": str(folder / "state"),
             '"host": "sftp", "port": 2222, "login": "retailer"': (
                 f'"host": "127.0.0.1", "port": {server.port}, "login": "{server.user}"'
             ),
         }
-        environment = {name: _replaced(value, addresses) for name, value in services["worker"].environment.items()}
+        runs_tasks = services.get("worker", services["scheduler"])
+        environment = {name: _replaced(value, addresses) for name, value in runs_tasks.environment.items()}
         running = Deployment(
             folder=folder,
             secrets=secrets,

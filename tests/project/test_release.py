@@ -17,7 +17,12 @@ ROOT = Path(__file__).parents[2]
 def test_the_version_stands_in_one_place() -> None:
     """Metadata and images follow the package's own."""
     assert version("airflow-provider-tiktok-offline") == __version__
-    images = re.findall(r"image: airflow-provider-tiktok-offline\S*:(\S+)", (ROOT / "docker-compose.yaml").read_text())
+    files = sorted(ROOT.glob("docker-compose*.yaml"))
+    images = [
+        image
+        for file in files
+        for image in re.findall(r"image: airflow-provider-tiktok-offline\S*:(\S+)", file.read_text())
+    ]
     assert set(images) == {__version__}
 
 
