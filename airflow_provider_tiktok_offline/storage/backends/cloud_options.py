@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
-from airflow_provider_tiktok_offline.storage.backends.plain_http import refuse_plain_http
+from airflow_provider_tiktok_offline.storage.backends.plain_http import refuse_machine_http, refuse_plain_http
 from airflow_provider_tiktok_offline.storage.backends.s3_access import SessionCredentials, s3_access
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _REQUEST, _CONNECT = timedelta(seconds=60), timedelta(seconds=15)
 #: How long one call may try before the step fails and is tried again by Airflow.
 _RETRY: RetryConfig = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
+#: Where the environment names another server than Amazon's; files are read from there, too.
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 #: Where the object store libraries go by themselves.
 _AMAZON = re.compile(r"https://s3[.-]?[a-z0-9-]*\.amazonaws\.com")
 
@@ -92,7 +95,8 @@ def s3_options(bucket: str, connection: Connection | None) -> CloudOptions:
     config: dict[str, str] = {}
     credentials = None
     elsewhere = access.setting("role_arn") or access.setting("profile_name")
-    if access.keys.keys() >= {"access_key_id", "secret_access_key"} and region and not elsewhere:
+    named = next((url for name in _ENDPOINTS if (url := os.environ.get(name))), None) if endpoint is None else None
+    if access.keys.keys() >= {"access_key_id", "secret_access_key"} and region and not elsewhere and named is None:
         # Everything is said: boto3 need not be asked.
         config = dict(access.keys)
     elif elsewhere or find_spec("boto3") is not None:
@@ -101,6 +105,10 @@ def s3_options(bucket: str, connection: Connection | None) -> CloudOptions:
         meta = access.client(session).meta
         region = meta.region_name
         endpoint = None if _AMAZON.fullmatch(meta.endpoint_url) else meta.endpoint_url
+    else:
+        config, endpoint = dict(access.keys), endpoint or named
+        if named is not None:
+            refuse_machine_http(named, connection, access.where)
     config |= {name: value for name, value in (("region", region), ("endpoint", endpoint)) if value}
     plain_http = str(endpoint or "").startswith("http://")
     table = {f"aws_{key}": str(value) for key, value in config.items()}

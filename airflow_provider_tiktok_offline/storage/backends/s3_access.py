@@ -8,7 +8,7 @@ login, password                                 access key id and secret (or ``a
 ``aws_session_token``                           of temporary credentials
 ``region_name``                                 the bucket's region
 ``endpoint_url`` (also in service_config.s3)    another server than Amazon's; https, but for loopback
-``allow_http``                                  ``true`` takes an ``endpoint_url`` without TLS
+``allow_http``                                  ``true`` takes an endpoint without TLS
 ``role_arn``, ``assume_role_kwargs``            a role to assume, renewed before it expires
 ``profile_name``                                a profile of the machine's AWS configuration
 ``verify``                                      the file of the authorities to trust, or ``false``: any certificate
@@ -16,13 +16,14 @@ login, password                                 access key id and secret (or ``a
 ==============================================  =================================================================
 
 What the connection leaves open, and everything where there is none, comes from AWS's usual places: ``AWS_`` variables,
-``~/.aws``, the container's or the machine's role.
+``~/.aws``, the container's or the machine's role. An endpoint without TLS there needs ``allow_http``, or the variable
+``AWS_ALLOW_HTTP``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,7 @@ from airflow_provider_tiktok_offline.errors import (
     TikTokOfflineError,
 )
 from airflow_provider_tiktok_offline.storage.backends.cloud_faults import CODES, CloudFault
-from airflow_provider_tiktok_offline.storage.backends.plain_http import refuse_plain_http
+from airflow_provider_tiktok_offline.storage.backends.plain_http import refuse_machine_http, refuse_plain_http
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -107,10 +108,36 @@ class S3Access:
                 profile_name=self.setting("profile_name"),
             )
             if self.setting("role_arn"):
-                return _assuming(session, str(self.setting("role_arn")), dict(self.setting("assume_role_kwargs") or {}))
+                return self._assuming(session)
         except (BotoCoreError, ValueError) as error:
             raise _configuration(error, self.where) from None
         return session
+
+    def _assuming(self, session: S3Session) -> S3Session:
+        """A session of the role, whose credentials renew themselves: an upload may take longer than an hour."""
+        import boto3
+        from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+        from botocore.exceptions import NoCredentialsError
+        from botocore.session import get_session
+
+        core, source = session._session, session.get_credentials()
+
+        def sts(*args: object, **options: object) -> S3Client:
+            client = core.create_client(*args, **options)
+            refuse_machine_http(client.meta.endpoint_url, self.connection, self.where)
+            return client
+
+        more = dict(self.setting("assume_role_kwargs") or {})
+        fetcher = AssumeRoleCredentialFetcher(sts, source, str(self.setting("role_arn")), extra_args=more)
+
+        def fetch() -> dict[str, object]:
+            if source is None:
+                raise NoCredentialsError
+            return dict(fetcher.fetch_credentials())
+
+        inner = get_session()
+        inner._credentials = DeferredRefreshableCredentials(fetch, "assume-role")
+        return boto3.session.Session(botocore_session=inner, region_name=session.region_name)
 
     def client(self, session: S3Session, **options: object) -> S3Client:
         """boto3's client of that session.
@@ -122,9 +149,12 @@ class S3Access:
         if self.verify is not None:
             options["verify"] = self.verify
         try:
-            return session.client("s3", endpoint_url=self.endpoint, **options)
+            client = session.client("s3", endpoint_url=self.endpoint, **options)
         except (BotoCoreError, ValueError) as error:
             raise _configuration(error, self.where) from None
+        if self.endpoint is None:
+            refuse_machine_http(client.meta.endpoint_url, self.connection, self.where)
+        return client
 
 
 def s3_access(connection: Connection | None) -> S3Access:
@@ -262,24 +292,3 @@ def _configuration(error: Exception, where: str) -> ConfigError:
         where=where,
         todo="Look at endpoint_url, region_name, the AWS_ variables and ~/.aws.",
     )
-
-
-def _assuming(session: S3Session, role_arn: str, kwargs: Mapping[str, object]) -> S3Session:
-    """A session of the role, whose credentials renew themselves: an upload may take longer than an hour."""
-    import boto3
-    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-    from botocore.exceptions import NoCredentialsError
-    from botocore.session import get_session
-
-    core = session._session
-    source = session.get_credentials()
-    fetcher = AssumeRoleCredentialFetcher(core.create_client, source, role_arn, extra_args=dict(kwargs))
-
-    def fetch() -> dict[str, object]:
-        if source is None:
-            raise NoCredentialsError
-        return dict(fetcher.fetch_credentials())
-
-    inner = get_session()
-    inner._credentials = DeferredRefreshableCredentials(fetch, "assume-role")
-    return boto3.session.Session(botocore_session=inner, region_name=session.region_name)
