@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
@@ -44,7 +44,8 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     ``already_delivered`` true and no files, so that what follows has nothing to do.
 
     A server that doesn't answer is asked again at the next poke; a wrong password or host key fails at once. With
-    ``missing_file: skip`` the task is skipped instead of failed when the time is over.
+    ``missing_file: skip`` the task is skipped instead of failed when the time is over and the server says that there is
+    no file; a server that does not answer then fails it.
 
     On a day on which no file is due the sensor looks once, and is skipped if there is nothing. If the server does not
     answer, it is asked for an hour; then the task fails, since a file that has come may lie there.
@@ -242,7 +243,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         """What the task comes to when the time is over."""
         why = self._none_will_come(context)
         if why is None:
-            self._missing(late, context)
+            return self._missing(late, context)
         try:
             with task_errors():
                 result = self._look_once(context)
@@ -255,12 +256,28 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             raise late
         return self._found(result)
 
-    def _missing(self, late: AirflowSensorTimeout, context: Context) -> NoReturn:
-        self._tell_stale(context)
+    def _missing(self, late: AirflowSensorTimeout, context: Context) -> object:
+        """Fail, or skip if the server says that there is no file; one that has come at the last moment is taken."""
+        from airflow_provider_tiktok_offline.delivery.source.find_file import find
+
         source = self.advertiser_config().source
-        if source.missing_file == "skip":
-            raise AirflowSkipException(f"No complete file appeared ({source.path}); missing_file says skip.") from None
-        raise late
+        if source.missing_file == "fail":
+            self._tell_stale(context)
+            raise late
+        day = self._day(context)
+        try:
+            with task_errors():
+                look = find(self.delivery_context(context), day, previous=self._pending or ())
+        except TikTokOfflineError as error:
+            self._tell_stale(context)
+            raise AirflowFailException(
+                f"The time for the file of {day} is over, but the server does not answer, so nobody knows whether it "
+                f"is missing (missing_file: skip). Clear this task once it answers. {error}"
+            ) from None
+        if look.ready:
+            return self._found(look.to_dict())
+        self._tell_stale(context)
+        raise AirflowSkipException(f"No complete file appeared ({source.path}); missing_file says skip.")
 
     def _closed(self, context: Context) -> bool:
         """Whether no file is due on this day, and none was handed over."""

@@ -134,3 +134,17 @@ def test_a_calendar_file_says_which_days_are_closed(inbox: Inbox) -> None:
     path.write_text("BEGIN:VCALENDAR\nBEGIN:VEVENT\n")
     with pytest.raises(AirflowFailException, match=r"closed.ics \(entry shop, key source.closed_dates\): .* cut off"):
         sense(inbox, **changes)
+
+
+def test_a_server_that_is_down_is_no_missing_file(inbox: Inbox, add_connection: Callable[[Connection], None]) -> None:
+    """A day is skipped if the server says that there is no file, not if it says nothing."""
+    add_connection(inbox.server.connection("sftp_shop", port=1))
+    with pytest.raises(AirflowFailException, match="server does not answer, so nobody knows whether it is missing"):
+        sense(inbox, timeout=0.1, poke_interval=0.05, missing_file="skip")
+    sensor = ConversionFileSensor(task_id="wait", settings=inbox.settings(missing_file="skip"), deferrable=True)
+    with pytest.raises(AirflowFailException, match="server does not answer, so nobody knows whether it is missing"):
+        over(sensor)
+    # Once it answers again, a file that came meanwhile is taken.
+    add_connection(inbox.server.connection("sftp_shop"))
+    inbox.put(NAME)
+    assert len(over(sensor)["files"]) == 1
