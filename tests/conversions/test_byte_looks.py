@@ -68,3 +68,12 @@ def test_a_look_at_a_column_is_a_look_at_its_cells() -> None:
     coded = CodedColumn.of(cells)
     assert coded.replaced({"a-1": "x", "": "y"}).to_list() == ["x", "y", None, "x", None]
     assert coded.counted(np.array([True, True, False, True, False])) == {"a-1": 2, "": 1}
+
+
+@pytest.mark.parametrize("different", [1, 9, 300, 5_000])
+def test_texts_are_coded_however_many_there_are(different: int) -> None:
+    cells = pl.Series([f"category {number % different}" for number in range(6_000)])
+    coded = CodedColumn.of(cells)
+    assert [coded.texts[code] for code in coded.codes] == cells.to_list()
+    assert len(coded.texts) == len(set(coded.texts)) == different
+    assert sum(coded.counted(np.ones(6_000, dtype=bool)).values()) == 6_000

@@ -17,6 +17,7 @@ import pyarrow.csv as pa_csv
 
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Flags, Positions, Scan
 from airflow_provider_tiktok_offline.conversions.file.reader import Block
+from airflow_provider_tiktok_offline.conversions.text.buffers import frame_of
 from airflow_provider_tiktok_offline.conversions.text.cleaning import with_quoted_formulas
 
 _TAB, _NEW_LINE, _RETURN, _SUBSTITUTE, _SPACE, _QUOTE = 9, 10, 13, 26, 32, 34
@@ -71,6 +72,7 @@ class Parsed:
         quoted: whether a quote occurs.
         without_row: how many lines hold no row: blank ones, delimiters or white space alone, a lone 0x1A.
         line_breaks: whether a value holds a line break.
+        arrays: the columns as the parser made them; none where it made none.
     """
 
     frame: pl.DataFrame
@@ -80,6 +82,7 @@ class Parsed:
     quoted: bool = False
     without_row: int = 0
     line_breaks: bool = False
+    arrays: tuple[pa.StringArray, ...] = ()
 
 
 def screen(block: Block, delimiter: bytes) -> Screens:
@@ -139,13 +142,13 @@ def parse(block: Block, columns: int, delimiter: bytes, row_characters: int, *, 
     simple = not (block.quoted or screens.control or stray_returns)
     if simple and not _has_long_line(block.data, row_characters):
         try:
-            frame = _read(block.data, columns, delimiter, ascii_only=screens.ascii)
+            frame, arrays = _read(block.data, columns, delimiter, ascii_only=screens.ascii)
         except pa.ArrowInvalid:
             pass
         else:
             if frame.height == block.count and not _has_blank_row(frame, edges=screens.edges):
                 lines = np.arange(block.first_line, block.first_line + block.count, dtype=np.int64)
-                return Parsed(frame, lines, screens=screens)
+                return Parsed(frame, lines, screens=screens, arrays=arrays)
     return _OddBlock(block, columns, delimiter, screens, lenient=lenient).parse(row_characters)
 
 
@@ -161,22 +164,23 @@ def _has_long_line(data: bytes, most: int) -> bool:
 
 def _has_blank_row(frame: pl.DataFrame, *, edges: bool) -> bool:
     """Whether a row has no value at all: the parser makes one of an empty line, or of delimiters alone."""
-    blank = pl.repeat(True, frame.height, eager=True)
+    rows = np.arange(frame.height)
     for cells in frame.iter_columns():
-        blank = blank & ((cells.str.strip_chars() if edges else cells) == "")
-        if not blank.any():
+        some = cells if len(rows) == len(cells) else cells.gather(rows)
+        rows = rows[((some.str.strip_chars() if edges else some) == "").to_numpy()]
+        if not len(rows):
             return False
-    return bool(blank.any())
+    return bool(len(rows))
 
 
 def _read(
     data: bytes, columns: int, delimiter: bytes, *, ascii_only: bool, quoted: bool = False, line_breaks: bool = False
-) -> pl.DataFrame:
+) -> tuple[pl.DataFrame, tuple[pa.StringArray, ...]]:
     names = [str(index) for index in range(columns)]
     if not data:
-        return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
+        return pl.DataFrame(schema=dict.fromkeys(names, pl.String)), ()
     if columns == 1:
-        return _read_single(data)
+        return _read_single(data), ()
     table = pa_csv.read_csv(
         pa.BufferReader(data),
         read_options=pa_csv.ReadOptions(column_names=names, use_threads=False, block_size=len(data)),
@@ -190,10 +194,7 @@ def _read(
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=not ascii_only
         ),
     )
-    frame = pl.from_arrow(table)
-    if not isinstance(frame, pl.DataFrame):
-        raise TypeError("a table became no frame")
-    return frame
+    return frame_of(table), tuple(column.chunk(0) for column in table.columns if column.num_chunks == 1)
 
 
 def _read_single(data: bytes) -> pl.DataFrame:
@@ -240,7 +241,7 @@ class _OddBlock:
             self._set_aside("encoding", wrong_bytes)
         self._set_aside("row_length", self._too_long(row_characters))
         replaced = bool((wrong_bytes & self.keep).any())
-        frame = _read(
+        frame, arrays = _read(
             self._text(replaced),
             self.columns,
             self.delimiter,
@@ -261,6 +262,7 @@ class _OddBlock:
             self.block.quoted,
             without_row=int(empty.sum()),
             line_breaks=bool(self.block.spans),
+            arrays=arrays,
         )
 
     def _set_aside(self, rule: str, wrong: Flags) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,9 +65,11 @@ class Currencies:
         self._codes: dict[str | None, int] = {}
         self._lock = threading.Lock()
 
-    def codes(self, currencies: pl.Series) -> npt.NDArray[np.int32]:
-        """The number of each row's currency."""
-        names = currencies.unique().to_list()
+    def codes(self, currencies: pl.Series, names: Sequence[str | None]) -> npt.NDArray[np.int32]:
+        """The number of each row's currency.
+
+        :param names: every currency that stands in a row.
+        """
         for name in names:
             self._code(name)
         if len(names) == 1:
@@ -198,7 +201,8 @@ class BlockWorker:
                 half[returned] = mix(half[returned] ^ np.uint64(1))
         keys.units[:], keys.line[:] = checked.units[picked], checked.lines[picked]
         currency = checked.values["currency"]
-        keys.currency[:] = self.currencies.codes(currency if rows is None else currency.gather(rows))
+        currency = currency if rows is None else currency.gather(rows)
+        keys.currency[:] = self.currencies.codes(currency, checked.currencies)
         return keys
 
 

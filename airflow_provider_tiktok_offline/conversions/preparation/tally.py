@@ -382,9 +382,8 @@ def _sums(checked: CheckedBlock, rows: npt.NDArray[np.bool_] | None) -> dict[str
     """The amounts of some rows by currency, in millionths."""
     units = checked.units if rows is None else checked.units[rows]
     currency = checked.values["currency"]
-    if rows is not None:
-        currency = currency.filter(pl.Series(rows))
-    names = currency.unique().to_list()
+    currency = currency if rows is None else currency.filter(pl.Series(rows))
+    names = checked.currencies if rows is None or len(checked.currencies) == 1 else currency.unique().to_list()
     if len(names) == 1:
         return {names[0] or NO_CURRENCY: sum_units(units)}
     return {

@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.conversions.rules.amounts import number_for
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import Flags, Issue
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import NOT_SENT, Rulebook
 from airflow_provider_tiktok_offline.conversions.text import cleaning
-from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn, column_bytes
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn, column_bytes, remember
 
 _LONGEST_PLACEHOLDER = max(map(len, PLACEHOLDERS))
 #: Byte -> whether a placeholder begins with it.
@@ -58,6 +58,7 @@ class BlockCells:
         self.numbers = number_format(self.settings.format)
         self.phone_regions: pl.Series | str | None = None
         self.categories = CodedColumn.empty()
+        self.currencies: tuple[str | None, ...] = ()
 
     def add(
         self,
@@ -109,6 +110,14 @@ class BlockCells:
             result = frame.select(pl.when("good").then("own").when(~pl.col("there")).then("else")).to_series()
         return result
 
+    def keep_currencies(self, currencies: pl.Series | str | None) -> None:
+        """Keep each row's currency, and which there are: one for all, or by row."""
+        if isinstance(currencies, pl.Series):
+            self.values["currency"], self.currencies = currencies, tuple(currencies.unique().to_list())
+        else:
+            self.values["currency"] = pl.Series([currencies], dtype=pl.String).new_from_index(0, self.rows)
+            self.currencies = (currencies,)
+
     def cells(self, name: str) -> pl.Series:
         """A programme column, trimmed, placeholders blanked."""
         constant = self.settings.constants.get(name)
@@ -116,7 +125,10 @@ class BlockCells:
             return self._joined(name)
         if name not in self.rulebook.header.places:
             return pl.Series(name, [constant], dtype=pl.String).new_from_index(0, self.rows)
-        cells = self.parsed.frame[str(self.rulebook.header.places[name])]
+        place = self.rulebook.header.places[name]
+        cells = self.parsed.frame[str(place)]
+        if self.parsed.arrays:
+            remember(cells, self.parsed.arrays[place])
         if self.trims:
             trimmed = cells.str.strip_chars()
             changed = trimmed != cells

@@ -59,6 +59,7 @@ class CheckedBlock:
         identifiers: every reading of the rows' identifiers; None without a suppression list.
         withheld: column -> rows whose value holds an identifier: it enters the event id, and nothing else.
         categories: the categories of all rows.
+        currencies: the currencies of all rows, each once; None where a row has none.
         ids: what the columns of ids show of the rows that are not excluded, by the file's name of the column.
     """
 
@@ -78,3 +79,4 @@ class CheckedBlock:
     withheld: dict[str, Flags] = field(default_factory=dict)
     ids: dict[str, IdColumn] = field(default_factory=dict)
     categories: CodedColumn = field(default_factory=CodedColumn.empty)
+    currencies: tuple[str | None, ...] = ()

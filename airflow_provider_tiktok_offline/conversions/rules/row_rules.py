@@ -78,11 +78,7 @@ class _BlockCheck(BlockCells):
         reasons = self._exclusions(filtered, no_consent | opted_out.rows, units, amount_known, epoch, time_known)
         self.values["event"] = events.fill_null("")
         self.values["canonical_event"] = self.categories.replaced(self.rulebook.canonical_events).fill_null("")
-        self.values["currency"] = (
-            currencies
-            if isinstance(currencies, pl.Series)
-            else pl.Series([currencies], dtype=pl.String).new_from_index(0, self.rows)
-        )
+        self.keep_currencies(currencies)
         classes = np.where(reasons >= 0, EXCLUDED, VALID).astype(np.uint8)
         issues = self._kept(reasons >= 0)
         for issue in reversed(issues):
@@ -106,6 +102,7 @@ class _BlockCheck(BlockCells):
             withheld,
             self._ids(reasons < 0),
             self.categories,
+            self.currencies,
         )
 
     def _kept(self, excluded: Flags) -> list[Issue]:

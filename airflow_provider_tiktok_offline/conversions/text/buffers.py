@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 import pyarrow as pa
@@ -33,4 +35,36 @@ def only_digits(text: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
     counted = np.concatenate([np.zeros(1, np.int64), np.cumsum(is_digit, dtype=np.int64)])[ends]
     kept = characters[is_digit]
     array = pa.LargeStringArray.from_buffers(rows, pa.py_buffer(counted), pa.py_buffer(kept))
-    return pl.Series(text.name, array, dtype=pl.String), np.diff(counted)
+    return series(text.name, array), np.diff(counted)
+
+
+@dataclass(frozen=True, slots=True)
+class _ExportedArray:
+    """An array by Arrow's C interface alone: Polars imports ``pyarrow.compute`` for Arrow's own objects."""
+
+    array: pa.Array
+
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]:
+        exported: tuple[object, object] = self.array.__arrow_c_array__(requested_schema)
+        return exported
+
+
+@dataclass(frozen=True, slots=True)
+class _ExportedTable:
+    """The same of a table."""
+
+    table: pa.Table
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        exported: object = self.table.__arrow_c_stream__(requested_schema)
+        return exported
+
+
+def series(name: str, array: pa.Array) -> pl.Series:
+    """An Arrow array as a column."""
+    return pl.Series(name, _ExportedArray(array))
+
+
+def frame_of(table: pa.Table) -> pl.DataFrame:
+    """An Arrow table as a frame."""
+    return pl.DataFrame(_ExportedTable(table))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
@@ -21,12 +23,17 @@ _LETTERS, _DIGITS = 26, 10
 _HYPHEN, _UNDERSCORE, _FIRST_DIGIT, _FIRST_CAPITAL, _FIRST_LETTER = b"-_0Aa"
 #: The bit by which a small letter differs from its capital.
 _SMALL = np.uint8(0x20)
+#: Few different texts are told apart by so many bits of a hash under a secret of this process.
+_BUCKET_BITS = 12
+_BUCKETS = 1 << _BUCKET_BITS
+_SEED = secrets.randbits(63)
 
 
 class ColumnBytes:
     """The bytes of a column.
 
     :param cells: texts; a null is as blank as an empty one.
+    :param array: the same as Arrow has them, where that is known.
 
     Attributes:
         cells: the column.
@@ -34,9 +41,15 @@ class ColumnBytes:
         characters: the bytes of all texts, one behind the other.
     """
 
-    def __init__(self, cells: pl.Series) -> None:
+    def __init__(self, cells: pl.Series, array: pa.StringArray | None = None) -> None:
         self.cells = cells
-        _, _, self.ends, self.characters = buffers(cells)
+        if array is None:
+            _, _, self.ends, self.characters = buffers(cells)
+            return
+        _, offsets, characters = array.buffers()
+        ends = np.frombuffer(offsets, dtype=np.int32)[array.offset : array.offset + len(array) + 1]
+        self.ends = (ends - ends[0]).astype(np.int64)
+        self.characters = np.frombuffer(characters or b"", dtype=np.uint8)[ends[0] : ends[-1]]
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
@@ -44,9 +57,9 @@ class ColumnBytes:
         return np.diff(self.ends)
 
     @cached_property
-    def digits(self) -> NDArray[np.int64]:
+    def digits(self) -> NDArray[np.int32]:
         """How many ASCII digits each text has."""
-        counted = np.zeros(len(self.characters) + 1, dtype=np.int64)
+        counted = np.zeros(len(self.characters) + 1, dtype=np.int32)
         np.cumsum(is_digit(self.characters), out=counted[1:])
         return np.diff(counted[self.ends])
 
@@ -102,8 +115,19 @@ class CodedColumn:
     @classmethod
     def of(cls, cells: pl.Series) -> CodedColumn:
         """A column without null."""
-        array = cells.to_arrow(compat_level=pl.CompatLevel.oldest()).dictionary_encode()
-        return cls(array.dictionary.to_pylist(), array.indices.to_numpy())
+        hashes = cells.hash(_SEED).to_numpy()
+        for shift in range(_BUCKET_BITS, 64, _BUCKET_BITS):
+            buckets = (hashes >> np.uint64(64 - shift)) & np.uint64(_BUCKETS - 1)
+            rows = np.full(_BUCKETS, -1, dtype=np.int32)
+            rows[buckets] = np.arange(len(cells), dtype=np.int32)
+            if (hashes[rows[buckets]] == hashes).all():
+                used = np.flatnonzero(rows >= 0)
+                places = np.zeros(_BUCKETS, dtype=np.int32)
+                places[used] = np.arange(len(used), dtype=np.int32)
+                return cls(cells.gather(rows[used]).to_list(), places[buckets])
+        texts = cells.unique().to_list()
+        codes = cells.replace_strict(texts, range(len(texts)), return_dtype=pl.Int32)
+        return cls(texts, codes.to_numpy())
 
     @classmethod
     def empty(cls) -> CodedColumn:
@@ -138,6 +162,12 @@ def remembering() -> Iterator[None]:
         yield
     finally:
         _remembered.columns = before
+
+
+def remember(cells: pl.Series, array: pa.StringArray) -> None:
+    """Take the bytes of a column from Arrow when they are asked for; its rows are those of the array, none null."""
+    if _remembered.columns is not None and len(cells):
+        _remembered.columns[id(cells)] = ColumnBytes(cells, array)
 
 
 def column_bytes(cells: pl.Series) -> ColumnBytes:

@@ -10,7 +10,7 @@ import polars_hash  # noqa: F401  (registers the ``chash`` namespace)
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
+from airflow_provider_tiktok_offline.conversions.text.buffers import buffers, series
 
 #: Pairs of hex characters that are decoded at a time, so that what is worked out of them stays in the cache.
 _PAIRS = 1 << 16
@@ -47,7 +47,7 @@ def _from_hex(text: pl.Series) -> pl.Series:
     array = pa.LargeBinaryArray.from_buffers(
         pa.large_binary(), rows, [validity, pa.py_buffer(ends >> 1), pa.py_buffer(decoded)]
     )
-    return pl.Series(text.name, array, dtype=pl.Binary)
+    return series(text.name, array)
 
 
 def _decoded(pairs: NDArray[np.uint16]) -> NDArray[np.uint8]:

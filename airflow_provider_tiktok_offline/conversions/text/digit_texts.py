@@ -9,6 +9,8 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from airflow_provider_tiktok_offline.conversions.text.buffers import series
+
 _PLUS = ord("+")
 _FOUR = 10_000
 #: Digits that are written at a time, in four steps of four.
@@ -44,7 +46,7 @@ def behind_plus(numbers: NDArray[np.int64]) -> pl.Series:
         characters = characters[np.arange(_MOST) >= (_MOST - widths)[:, None]]
         ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(widths)])
     array = pa.LargeStringArray.from_buffers(len(numbers), pa.py_buffer(ends), pa.py_buffer(characters))
-    return pl.Series(array, dtype=pl.String)
+    return series("", array)
 
 
 def _width(numbers: NDArray[np.int64] | np.int64) -> NDArray[np.int64]:
