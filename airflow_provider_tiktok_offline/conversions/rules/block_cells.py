@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
@@ -84,7 +84,7 @@ class BlockCells:
             cells = cleaning.without_unseen(cells)
         return cleaning.without_mark(cells) if self.parsed.screens.marks else cells
 
-    def by_row(self, setting: str, rule: str, known: frozenset[str]) -> pl.Series | str | None:
+    def by_row(self, setting: str, rule: str, known: Callable[[], frozenset[str]]) -> pl.Series | str | None:
         """Currency, phone region or time zone: one for all, or by row where a store or a column says so."""
         default: str | None = getattr(self.settings, setting)
         column = self.settings.extensions.get(setting)
@@ -101,7 +101,7 @@ class BlockCells:
             own = self.other(column)
             own = own if setting == "time_zone" else own.str.to_uppercase()
             there = own != ""
-            good = own.is_in(list(known))
+            good = own.is_in(list(known()))
             wrong = there & ~good
             severity = self.rulebook.severity(rule)
             if wrong.any() and severity != "off":

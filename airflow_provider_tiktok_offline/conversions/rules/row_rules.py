@@ -66,9 +66,9 @@ class _BlockCheck(BlockCells):
         filtered, no_consent = self._filtered(), self._without_consent()
         emails, phones = self._identifiers()
         events = self._category()
-        zones = self.by_row("time_zone", "time_zone", cell_rules.time_zones())
+        zones = self.by_row("time_zone", "time_zone", cell_rules.time_zones)
         epoch, sent, time_known = self._timestamp(zones)
-        currencies = self.by_row("currency", "currency", frozenset(CURRENCIES))
+        currencies = self.by_row("currency", "currency", lambda: frozenset(CURRENCIES))
         units, amount_known = self._amount(currencies)
         self._others()
         withheld = self._withheld(phones)
@@ -133,7 +133,7 @@ class _BlockCheck(BlockCells):
         phones = []
         phone_columns = [name for name in self.rulebook.columns if name in PHONE_COLUMNS]
         if phone_columns:
-            self.phone_regions = regions = self.by_row("phone_region", "region", REGIONS)
+            self.phone_regions = regions = self.by_row("phone_region", "region", lambda: REGIONS)
             for name in phone_columns:
                 read = read_phones(self.values[name], regions, self.settings.phone_digits)
                 phones.append((name, read.struct.unnest()))
