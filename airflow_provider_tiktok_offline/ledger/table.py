@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
@@ -18,6 +19,7 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError, TikTokOfflineError
+from airflow_provider_tiktok_offline.ledger.key_probe import KeyProbe, sum_of
 from airflow_provider_tiktok_offline.ledger.snapshots import DataFile, Snapshot, snapshot_of
 from airflow_provider_tiktok_offline.ledger.table_faults import CommitConflict, table_faults
 from airflow_provider_tiktok_offline.storage import documents
@@ -33,6 +35,9 @@ _CHECKPOINT = re.compile(r"_delta_log/(\d{20})\.checkpoint")
 _CHECKPOINT_INTERVAL = "20"
 #: Files whose whole rows are read at once, which bounds memory.
 _AT_ONCE = 4
+#: Files whose keys are read side by side, and keys of each that are in memory.
+_FILES_AT_ONCE, _KEYS_AT_ONCE = 4, 1_000_000
+_WRAP = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,18 +199,11 @@ class WitnessedTable:
         First only keys are read, to see which files hold any; few do, and of those the rest is read.
         """
         wanted = keys.lazy()
-        marked = wanted.select("event_key").unique().with_columns(hit=pl.lit(1, dtype=pl.UInt32))
+        probe = KeyProbe(keys["event_key"])
+        looked = self._look(files, probe)
         # The sums are made on the way, of the keys that are read anyway.
-        looked = (
-            self.scan(files, ["event_key", "file"])
-            .with_columns(sum=_sum_of("event_key"))
-            .join(marked, on="event_key", how="left")
-            .group_by("file")
-            .agg(pl.col("sum").sum(), pl.col("hit").sum())
-        )
-        found = {path.rpartition("/")[2]: (total, hits) for path, total, hits in self.collect(looked).iter_rows()}
-        self._check_sums({name: total for name, (total, _) in found.items()})
-        holding = [file for file in files if found.get(file.name, (0, 0))[1]]
+        self._check_sums({name: total for name, (total, _) in looked.items()})
+        holding = [file for file in files if looked[file.name][1]]
         rows = [
             self.collect(self.scan(holding[start : start + _AT_ONCE], columns).join(wanted, on="event_key", how="semi"))
             for start in range(0, len(holding), _AT_ONCE)
@@ -271,10 +269,24 @@ class WitnessedTable:
 
     def _sums(self, files: Sequence[DataFile]) -> dict[str, int]:
         """Name of each file -> sum over its keys."""
-        if not files or self._keys is None:
-            return {}
-        sums = self.scan(files, [self._keys, "file"]).group_by("file").agg(_sum_of(self._keys).sum())
-        return {path.rpartition("/")[2]: total for path, total in self.collect(sums).iter_rows()}
+        return {} if self._keys is None else {name: total for name, (total, _) in self._look(files, None).items()}
+
+    def _look(self, files: Sequence[DataFile], probe: KeyProbe | None) -> dict[str, tuple[int, bool]]:
+        """Name of each file -> sum over its keys, and whether it may hold one of the probe's."""
+
+        def look(file: DataFile) -> tuple[int, bool]:
+            total, holds = 0, False
+            for start in range(0, max(file.rows, 1), _KEYS_AT_ONCE):
+                keys = self.scan([file], ["event_key"]).slice(start, _KEYS_AT_ONCE).collect()["event_key"]
+                total += sum_of(keys)
+                holds = holds or (probe is not None and probe.may_hold(keys))
+            return total & _WRAP, holds
+
+        try:
+            with self._faults(), ThreadPoolExecutor(_FILES_AT_ONCE) as readers:
+                return dict(zip((file.name for file in files), readers.map(look, files), strict=True))
+        except ValueError:
+            raise self._changed("one of its files") from None
 
     def _check_sums(self, found: Mapping[str, int]) -> None:
         """Compare the sums of files with the witness.
@@ -284,11 +296,14 @@ class WitnessedTable:
         known = self._read_witness().sums if self._keys else {}
         for name, total in found.items():
             if known.get(name, total) != total:
-                raise LedgerDamagedError(
-                    f"the keys in the table's file {name} are not those that were committed",
-                    where=self._where,
-                    todo="Nothing was sent. Restore the file, or rebuild the ledger (docs/operations.md).",
-                )
+                raise self._changed(f"the file {name}")
+
+    def _changed(self, what: str) -> LedgerDamagedError:
+        return LedgerDamagedError(
+            f"the keys in {what} of the table are not those that were committed",
+            where=self._where,
+            todo="Nothing was sent. Restore the file, or rebuild the ledger (docs/operations.md).",
+        )
 
     def _commit(self, action: Callable[[DeltaTable], object]) -> None:
         """Commit a change of files that leaves the rows as they are, or drops old ones."""
@@ -357,14 +372,6 @@ class WitnessedTable:
 def _versions(pattern: re.Pattern[str], paths: Iterable[str]) -> list[int]:
     """The versions in the names of log entries or checkpoints."""
     return [int(match.group(1)) for path in paths if (match := pattern.search(path))]
-
-
-def _sum_of(column: str) -> pl.Expr:
-    """A number of each 16-byte key, to be summed up in wrapping arithmetic: one changed bit changes the sum."""
-    low, high = (
-        pl.col(column).bin.slice(start, 8).bin.reinterpret(dtype=pl.UInt64, endianness="little") for start in (0, 8)
-    )
-    return low + high * 3
 
 
 def _writer_properties() -> WriterProperties:
