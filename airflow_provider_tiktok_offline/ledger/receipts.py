@@ -134,7 +134,7 @@ class PartReceipts:
 
         :raises LedgerBusyError: if another delivery took the claims over, or a later try the part.
         """
-        self._rules.sender.ask()
+        self._rules.sender.check()
         self._rules.fence()
 
     def accepted(self, keys: pl.Series, request_id: str | None) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _READ_BUFFER = 1 << 20
 #: An object of at most so many bytes is read with one request, into memory: a part of a plan or of prepared events.
 _READ_WHOLE = 64 << 20
+#: An object of at most so many bytes is written with one request.
+_WRITE_WHOLE = 32 << 20
 
 
 class CloudObjects(ObjectStore):
@@ -174,7 +176,7 @@ class CloudObjects(ObjectStore):
         import obstore
 
         # A writer that is never closed leaves nothing behind but parts, which the bucket's lifecycle rule removes.
-        writer = _RawWriter(self, obstore.open_writer(self._store, path), path)
+        writer = _RawWriter(self, obstore.open_writer(self._store, path, buffer_size=_WRITE_WHOLE), path)
         buffer = io.BufferedWriter(writer, _READ_BUFFER)
         try:
             yield cast(BinaryIO, buffer)
