@@ -50,7 +50,7 @@ class UploadConfig(Strict):
     Attributes:
         batch_events: events in a request.
         batch_bytes: bytes in a request, at most.
-        requests_per_second: the most requests that one task sends in a second.
+        requests_per_second: the most requests that one delivery sends in a second, all its upload tasks together.
         in_flight: the most requests of one task at the same time.
         timeout_seconds: how long a request waits for its answer.
         max_attempts: tries of one batch within one task.
@@ -60,7 +60,7 @@ class UploadConfig(Strict):
 
     batch_events: Annotated[int, Field(ge=1, le=1000)] = 1000
     batch_bytes: Annotated[int, Field(ge=10_000, le=100_000_000)] = 4_000_000
-    requests_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 20
+    requests_per_second: Annotated[float, Field(gt=0, le=1_000_000)] = 200
     in_flight: Annotated[int, Field(ge=1, le=64)] = 4
     timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 30
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 6

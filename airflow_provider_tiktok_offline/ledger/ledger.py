@@ -21,6 +21,7 @@ from airflow_provider_tiktok_offline.ledger.plan import (
     Plan,
     PlanDraft,
     plan_rounds,
+    rate_path,
     read_plan,
     receipts_folder,
     receipts_round,
@@ -252,6 +253,10 @@ class Ledger:
         )
         folder = receipts_folder(self.root, plan, part_index)
         return PartReceipts(self.objects, folder, holder, self.clock, rules)
+
+    def rate_path(self, plan: Plan) -> str:
+        """Where the tasks that send a plan share their rate."""
+        return rate_path(self.root, plan)
 
     def any_accepted(self, plan: Plan) -> bool:
         """Whether TikTok has taken some event of the plan's delivery."""

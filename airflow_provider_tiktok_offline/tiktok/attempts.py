@@ -22,6 +22,7 @@ from airflow_provider_tiktok_offline.tiktok.retries import RetryLimits, retrying
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.send_buffer import Batch
+    from airflow_provider_tiktok_offline.tiktok.shared_rate import SharedRate
 
 _LONGEST_WAIT_SECONDS = 60.0
 #: A longer ``Retry-After`` is not waited for inside the task.
@@ -49,12 +50,20 @@ class Attempts:
     """Sends batches under one rate limit and one circuit breaker, from as many threads as call it.
 
     :param may_leave: called just before each request leaves; an error that it raises stops the upload.
+    :param shared: the rate of the whole delivery, where other tasks send parts of it.
     """
 
-    def __init__(self, client: TikTokClient, limits: UploadLimits, may_leave: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        client: TikTokClient,
+        limits: UploadLimits,
+        may_leave: Callable[[], None] | None = None,
+        shared: SharedRate | None = None,
+    ) -> None:
         self._client = client
         self._retry_limits = RetryLimits(limits.max_attempts, _LONGEST_WAIT_SECONDS, _LONGEST_RETRY_AFTER_SECONDS)
         self._may_leave = may_leave
+        self._shared = shared
         self._stopping = threading.Event()
         self._rate = RateLimit(limits.requests_per_second, client.clock, self._stopping)
         # Open when everything in flight has used up its tries and nothing was answered between.
@@ -78,6 +87,8 @@ class Attempts:
         def once() -> Answer:
             nonlocal requests, in_doubt, error
             self._rate.wait_for_turn()
+            if self._shared is not None:
+                self._shared.wait_for_turn(self._rate.sleep)
             if self._may_leave is not None:
                 self._may_leave()
             requests += 1

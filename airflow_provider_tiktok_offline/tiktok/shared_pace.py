@@ -43,6 +43,49 @@ class _Turns:
     free_from: float
 
 
+class SharedTurns:
+    """From when on the next turn is free, kept in a document that all tasks change by compare-and-swap.
+
+    :param objects: opens the state; called when it is needed first.
+    :param path: the document's.
+    :param latest_seconds: no clock is so far ahead; a later turn is that of a machine with a wrong one.
+    """
+
+    def __init__(self, objects: Callable[[], ObjectStore], path: str, clock: Clock, latest_seconds: float) -> None:
+        self._open = objects
+        self._path = path
+        self._clock = clock
+        self._latest = latest_seconds
+
+    def now(self) -> float:
+        """The time, in seconds since 1970."""
+        return self._clock.now().timestamp()
+
+    def reserve(self, free_after: Callable[[float, float], float]) -> float | None:
+        """Move on from when a turn is free; returns from when it was free before, None if the state can't be reached.
+
+        :param free_after: takes from when on it is free and the time, returns from when on it is free afterwards.
+        """
+        try:
+            objects = self._open()
+            for _ in documents.attempts(self._clock, f"{objects.uri}/{self._path}"):
+                now = self.now()
+                stored = documents.read(objects, self._path)
+                before = now
+                if stored is not None:
+                    free = documents.typed(stored[0], _Turns, self._path).free_from
+                    before = max(now, free) if free < now + self._latest else now
+                after: Mapping[str, object] = {"free_from": free_after(before, now)}
+                if stored is None:
+                    if documents.create(objects, self._path, after):
+                        return before
+                elif documents.swap(objects, self._path, after, stored[1]):
+                    return before
+        except TikTokOfflineError as error:
+            log.info("The pace of calls can't be shared, so it is this process's own: %s", error)
+        return None
+
+
 class SharedPace:
     """The pace of one app's management calls over all tasks.
 
@@ -54,8 +97,8 @@ class SharedPace:
     """
 
     def __init__(self, objects: Callable[[], ObjectStore], app: str, clock: Clock, own: ManagementPace) -> None:
-        self._open = objects
-        self._path = f"pace/{hashlib.sha256(app.encode()).hexdigest()[:16]}.json"
+        path = f"pace/{hashlib.sha256(app.encode()).hexdigest()[:16]}.json"
+        self._shared = SharedTurns(objects, path, clock, _LATEST_SECONDS)
         self._clock = clock
         self._own = own
         self._lock = threading.Lock()
@@ -68,49 +111,22 @@ class SharedPace:
         if turn is None:
             self._own.wait_for_turn()
             return
-        self._clock.sleep(max(0.0, turn - self._now()))
+        self._clock.sleep(max(0.0, turn - self._shared.now()))
 
     def close(self, seconds: float) -> None:
         """Let no task call for so many seconds: TikTok has suspended the app."""
         with self._lock:
             self._turns.clear()
-            self._reserve(lambda free, now: max(free, now + seconds))
-
-    def _now(self) -> float:
-        return self._clock.now().timestamp()
+            self._shared.reserve(lambda free, now: max(free, now + seconds))
 
     def _next_turn(self) -> float | None:
         """A reserved turn, in seconds since 1970; None if the state can't be reached."""
-        oldest = self._now() - _TURN_LASTS_SECONDS
+        oldest = self._shared.now() - _TURN_LASTS_SECONDS
         while self._turns and self._turns[0] < oldest:
             self._turns.popleft()
         if not self._turns:
-            first = self._reserve(lambda free, now: max(free, now) + _AT_ONCE / CALLS_PER_SECOND)
+            first = self._shared.reserve(lambda free, now: max(free, now) + _AT_ONCE / CALLS_PER_SECOND)
             if first is None:
                 return None
             self._turns.extend(first + number / CALLS_PER_SECOND for number in range(_AT_ONCE))
         return self._turns.popleft()
-
-    def _reserve(self, free_after: Callable[[float, float], float]) -> float | None:
-        """Move on from when a turn is free; returns from when it was free before.
-
-        :param free_after: takes from when on it is free and the time, returns from when on it is free afterwards.
-        """
-        try:
-            objects = self._open()
-            for _ in documents.attempts(self._clock, f"{objects.uri}/{self._path}"):
-                now = self._now()
-                stored = documents.read(objects, self._path)
-                before = now
-                if stored is not None:
-                    free = documents.typed(stored[0], _Turns, self._path).free_from
-                    before = max(now, free) if free < now + _LATEST_SECONDS else now
-                after: Mapping[str, object] = {"free_from": free_after(before, now)}
-                if stored is None:
-                    if documents.create(objects, self._path, after):
-                        return before
-                elif documents.swap(objects, self._path, after, stored[1]):
-                    return before
-        except TikTokOfflineError as error:
-            log.info("The pace of calls can't be shared, so it is this process's own: %s", error)
-        return None

@@ -36,6 +36,7 @@ from airflow_provider_tiktok_offline.tiktok.receipt_sink import NoReceipts, Rece
 from airflow_provider_tiktok_offline.tiktok.requests import Envelope
 from airflow_provider_tiktok_offline.tiktok.results import Refusal, UploadResult
 from airflow_provider_tiktok_offline.tiktok.send_buffer import Batch, Items, SendBuffer, send_buffers
+from airflow_provider_tiktok_offline.tiktok.shared_rate import SharedRate
 
 #: Receipts are flushed when the oldest is this old, so that a kill loses less than 5 seconds of them.
 _FLUSH_SECONDS = 4.0
@@ -58,6 +59,7 @@ class SendOptions:
         progress: called with the events that are done and all events.
         accepted_before: TikTok has accepted an event of this delivery before, so a refused first batch does not mean
             that the configuration is wrong.
+        shared: the rate of the whole delivery, where other tasks send parts of it.
         stopping: once it is set no further batch leaves, and the upload ends with :class:`~..errors.StoppedError`.
     """
 
@@ -66,6 +68,7 @@ class SendOptions:
     may_leave: Callable[[], None] | None = None
     progress: Callable[[int, int], None] | None = None
     accepted_before: bool = False
+    shared: SharedRate | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
@@ -123,7 +126,7 @@ class Upload:
         self._progress = options.progress
         self._any_accepted = options.accepted_before
         self._stopping = options.stopping
-        self._attempts = Attempts(client, limits, options.may_leave)
+        self._attempts = Attempts(client, limits, options.may_leave, options.shared)
         self._batch_events = limits.batch_events
         self._batches_at_once = min(
             _LARGEST_ATTEMPT, max(2 * limits.in_flight, math.ceil(_ATTEMPT_SECONDS * limits.requests_per_second))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.plan_outcomes import is_unchanged
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
     from airflow_provider_tiktok_offline.tiktok.results import UploadResult
     from airflow_provider_tiktok_offline.tiktok.send_buffer import Items
+    from airflow_provider_tiktok_offline.tiktok.shared_rate import SharedRate
+    from airflow_provider_tiktok_offline.tiktok.upload import SendOptions
 
 #: Batches whose bodies are in memory at once.
-WINDOW_BATCHES = 25
+WINDOW_BATCHES = 50
 
 
 def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResult:
@@ -39,6 +42,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
     :raises OptOutListError: if the list of people who opted out can't be used.
     """
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
+    from airflow_provider_tiktok_offline.tiktok.upload import send
 
     if ctx.config.mode == "dry_run":
         closed = ctx.deliveries.find(delivery_id)
@@ -70,7 +74,10 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
             todo = _outstanding(ctx, plan, part, frame, settled)
             # Then a refused batch is not the settings' fault.
             accepted_before = (settled["outcome"] == "accepted").any() or ctx.ledger.any_accepted(plan)
-            sent = _send(ctx, client, todo, receipts, lease, accepted_before=accepted_before)
+            options = replace(
+                _options(ctx, receipts, lease), accepted_before=accepted_before, shared=_shared_rate(ctx, plan)
+            )
+            sent = send(_windows(ctx, todo), todo.height, client, receipts, options)
     if sent.unconfirmed:
         raise OutcomeUnknownError(
             f"no definite answer for {sent.unconfirmed} of {todo.height} events ({sent.accepted} accepted).",
@@ -172,31 +179,32 @@ def _windows(ctx: DeliveryContext, frame: pl.DataFrame) -> Iterator[Items]:
         yield Items(to_json(window, before=","), window["event_key"])
 
 
-def _send(
-    ctx: DeliveryContext,
-    client: TikTokClient,
-    events: pl.DataFrame,
-    receipts: PartReceipts,
-    lease: Lease,
-    *,
-    accepted_before: bool,
-) -> UploadResult:
+def _options(ctx: DeliveryContext, receipts: PartReceipts, lease: Lease) -> SendOptions:
     from airflow_provider_tiktok_offline.tiktok.requests import Envelope
-    from airflow_provider_tiktok_offline.tiktok.upload import SendOptions, send
+    from airflow_provider_tiktok_offline.tiktok.upload import SendOptions
 
     def may_leave() -> None:
         lease.check()
         receipts.may_leave()
 
-    options = SendOptions(
+    return SendOptions(
         Envelope(ctx.config.event_set_id),
         ctx.config.upload,
         may_leave=may_leave,
         stopping=ctx.stopping,
         progress=lambda done, total: ctx.progress("upload", done, total),
-        accepted_before=accepted_before,
     )
-    return send(_windows(ctx, events), events.height, client, receipts, options)
+
+
+def _shared_rate(ctx: DeliveryContext, plan: Plan) -> SharedRate | None:
+    """The rate that all tasks of a plan share; None where there is one task, whose own rate it is."""
+    from airflow_provider_tiktok_offline.tiktok.shared_pace import SharedTurns
+    from airflow_provider_tiktok_offline.tiktok.shared_rate import SharedRate, latest_turn
+
+    if len(plan.parts) < 2:
+        return None
+    turns = SharedTurns(lambda: ctx.objects, ctx.ledger.rate_path(plan), ctx.clock, latest_turn(len(plan.parts)))
+    return SharedRate(turns, ctx.config.upload.requests_per_second)
 
 
 def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.DataFrame) -> UploadResult:
