@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -20,6 +21,8 @@ from airflow_provider_tiktok_offline.config.fields import (
     TimeZone,
     misfit,
 )
+from airflow_provider_tiktok_offline.config.presets import optional_columns
+from airflow_provider_tiktok_offline.conversions.contract.settings import FileFormat
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
@@ -125,6 +128,24 @@ class FormatConfig(Strict):
         if self.thousands is not None and self.thousands == (self.decimal or "."):
             raise misfit("thousands", f"is the decimal mark too ({self.thousands}): set `decimal`")
         return self
+
+    def file_format(self, joined: Mapping[str, tuple[str, ...]]) -> FileFormat:
+        """The part of it that decides how the file is read.
+
+        :param joined: programme column -> the file's columns that it is made of.
+        """
+        return FileFormat(
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            skip_lines=self.skip_lines,
+            footer_lines=self.footer_lines,
+            decimal=self.decimal,
+            thousands=self.thousands,
+            strip_symbols=self.currency_symbols == "strip",
+            timestamp_formats=self.timestamp_formats,
+            optional=frozenset() if self.preset is None else optional_columns(self.preset),
+            joined=joined,
+        )
 
 
 class StoreConfig(Strict):

@@ -42,7 +42,7 @@ from airflow_provider_tiktok_offline.config.file_sections import (
     StoreConfig,
     SuppressionConfig,
 )
-from airflow_provider_tiktok_offline.config.presets import optional_columns, with_preset
+from airflow_provider_tiktok_offline.config.presets import with_preset
 from airflow_provider_tiktok_offline.config.privacy_warnings import privacy_warnings
 from airflow_provider_tiktok_offline.config.secret_values import secret_keys
 from airflow_provider_tiktok_offline.config.sections import (
@@ -55,6 +55,7 @@ from airflow_provider_tiktok_offline.config.sections import (
 )
 from airflow_provider_tiktok_offline.config.task_placement import PlacedTask, TaskConfig
 from airflow_provider_tiktok_offline.config.task_timeouts import DEFAULT_HOURS, TaskHours, TaskKind
+from airflow_provider_tiktok_offline.config.waiting import check_waiting
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.columns import PROGRAMME_COLUMNS
 from airflow_provider_tiktok_offline.conversions.contract.settings import (
@@ -62,7 +63,6 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import (
     OPTIONAL_SEND_FIELDS,
     Consent,
     ConversionSettings,
-    FileFormat,
     Limits,
     Severity,
     Store,
@@ -145,6 +145,9 @@ class AdvertiserConfig(Strict):
         returns: what a line with a negative amount does under ``basket: order``: it is left out, so that the value of
             its order is gross and the report says so, or it is taken off that value (``net``). An order of which
             nothing is left is not sent. Only the lines of one file are looked at.
+        send_after_days: for how many days a file's events wait before they are sent, on the route ``tiktok`` in live
+            mode. Returns of the same orders that come in files meanwhile, and those of the file itself, are taken off
+            them; an event of which nothing is left is not sent. At most ``lookback_days`` less 3.
         event_identity: the columns that identify a transaction with an order_id. A change on a live event set would
             send every transaction again, and is therefore refused.
         send_fields: the fields that an event may hold.
@@ -227,6 +230,7 @@ class AdvertiserConfig(Strict):
     amount: Literal["line", "order"] = "line"
     basket: Literal["row", "order"] = "row"
     returns: Literal["leave_out", "net"] = "leave_out"
+    send_after_days: Annotated[int, Field(ge=0, le=365)] = 0
     event_identity: tuple[Column, ...] = ("store_code", "order_id", "product_id")
     send_fields: tuple[str, ...] = tuple(sorted(DEFAULT_SEND_FIELDS))
     where: dict[str, list[str]] = Field(default_factory=dict)
@@ -275,6 +279,10 @@ class AdvertiserConfig(Strict):
             raise misfit(
                 "returns", "is net, which needs basket: order and amount: line: returns are taken off an order"
             )
+        check_waiting(
+            self.send_after_days, route=self.route, lookback_days=self.lookback_days, basket=self.basket,
+            amount=self.amount,
+        )  # fmt: skip
         unknown = set(self.send_fields) - DEFAULT_SEND_FIELDS - OPTIONAL_SEND_FIELDS
         if unknown:
             known = ", ".join(sorted(DEFAULT_SEND_FIELDS | OPTIONAL_SEND_FIELDS))
@@ -325,21 +333,6 @@ class AdvertiserConfig(Strict):
             remarks.append("phone_region: none is set, so only phones written with their country code are understood")
         return remarks
 
-    def _file_format(self) -> FileFormat:
-        written = self.format
-        return FileFormat(
-            delimiter=written.delimiter,
-            encoding=written.encoding,
-            skip_lines=written.skip_lines,
-            footer_lines=written.footer_lines,
-            decimal=written.decimal,
-            thousands=written.thousands,
-            strip_symbols=written.currency_symbols == "strip",
-            timestamp_formats=written.timestamp_formats,
-            optional=frozenset() if written.preset is None else optional_columns(written.preset),
-            joined={name: tuple(parts) for name, parts in self.columns.items() if not isinstance(parts, str)},
-        )
-
     def conversion_settings(self) -> ConversionSettings:
         """The part that decides what a row becomes."""
         extensions: dict[str, str] = {
@@ -354,7 +347,9 @@ class AdvertiserConfig(Strict):
                 code: Store(currency=s.currency, phone_region=s.phone_region, time_zone=s.time_zone)
                 for code, s in self.stores.items()
             },
-            format=self._file_format(),
+            format=self.format.file_format(
+                {name: tuple(parts) for name, parts in self.columns.items() if not isinstance(parts, str)}
+            ),
             currency=self.currency,
             phone_region=self.phone_region,
             phone_digits=self.phone_digits,
@@ -368,6 +363,7 @@ class AdvertiserConfig(Strict):
             amount=self.amount,
             basket=self.basket,
             returns=self.returns,
+            send_after_days=self.send_after_days,
             event_identity=self.event_identity,
             send_fields=frozenset(self.send_fields) | {"event", "event_time", "event_id"},
             where={column: frozenset(values) for column, values in self.where.items()},

@@ -71,7 +71,7 @@ def asks_a_person(config: AdvertiserConfig) -> bool:
 
 def asks_beside(config: AdvertiserConfig) -> bool:
     """Whether the run's other files do not wait for it."""
-    return asks_a_person(config) and config.source.files != "one"
+    return asks_a_person(config) and (config.source.files != "one" or bool(config.send_after_days))
 
 
 def report_dag_options(config: AdvertiserConfig, reports: ReportsConfig) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
     events: tuple[str, ...] = () if config.notifications is None else config.notifications.events
     gate = [GateBreachedNotifier(settings=config)] if "gate" in events else []
     # Where a run may have several files, a task that holds back some of them succeeds.
-    one_held_back = [] if config.source.files == "one" else gate
+    one_held_back = [] if config.source.files == "one" and not config.send_after_days else gate
     confirmation = (
         [LiveRampConfirmationNotifier(settings=config)] if config.liveramp and config.liveramp.confirm_to else []
     )

@@ -13,7 +13,12 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_tiktok_offline.errors import OutcomeUnknownError, TikTokOfflineError
+from airflow_provider_tiktok_offline.errors import (
+    FileChangedError,
+    FileMissingError,
+    OutcomeUnknownError,
+    TikTokOfflineError,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -63,7 +68,7 @@ def deliver_to_tiktok(
     from airflow_provider_tiktok_offline.delivery.steps.prepare_file import prepare_file
 
     opened = _opened(ctx, lambda: prepare_file(ctx, stamp, as_of=as_of, day=day).validated, retry_refused)
-    return _send(ctx, opened, retry_refused, on_unknown)
+    return _send(ctx, opened.delivery_id, retry_refused, on_unknown)
 
 
 def follow_file(ctx: DeliveryContext, delivery_id: str, step: str, *, again: bool, day: date | None = None) -> str:
@@ -114,7 +119,52 @@ def send_prepared(
     from airflow_provider_tiktok_offline.delivery.steps.take_prepared import take_prepared
 
     opened = _opened(ctx, lambda: take_prepared(ctx, directory, day=day), retry_refused)
-    return _send(ctx, opened, retry_refused, on_unknown)
+    return _send(ctx, opened.delivery_id, retry_refused, on_unknown)
+
+
+def take_up(ctx: DeliveryContext, delivery_id: str) -> None:
+    """Take a delivery that has waited into this run, with its events staged as they were.
+
+    :raises FileMissingError, FileChangedError: if its staged events are gone and can't be made again; no later run
+        tries it any more.
+    """
+    from airflow_provider_tiktok_offline.delivery.state.runs import note_delivery
+    from airflow_provider_tiktok_offline.delivery.state.waiting import stop_waiting
+    from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
+
+    note_delivery(ctx, delivery_id)
+    try:
+        normalize_hash(ctx, delivery_id)
+    except (FileMissingError, FileChangedError):
+        stop_waiting(ctx, delivery_id)
+        raise
+
+
+def deliver_due(
+    ctx: DeliveryContext, *, on_unknown: Callable[[OutcomeUnknownError], None] | None = None
+) -> list[DeliverySummary]:
+    """Send what has waited for returns (``send_after_days``) and is due, oldest first. It needs no new file.
+
+    An error of one delivery is raised once the others are done.
+
+    :param on_unknown: as for :func:`deliver_to_tiktok`.
+    :returns: the summary of each; none if nothing is due.
+    :raises UnsettledError: if anything is left to do.
+    """
+    from airflow_provider_tiktok_offline.delivery.state.waiting import due_deliveries
+
+    summaries = []
+    failures: list[TikTokOfflineError] = []
+    for delivery_id in due_deliveries(ctx):
+        try:
+            with _settled_on_error(ctx, delivery_id):
+                take_up(ctx, delivery_id)
+            summaries.append(_send(ctx, delivery_id, False, on_unknown))
+        except TikTokOfflineError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return summaries
 
 
 def deliver_to_liveramp(
@@ -156,24 +206,24 @@ def _opened(ctx: DeliveryContext, open_delivery: Callable[[], ValidateResult], r
 
 def _send(
     ctx: DeliveryContext,
-    opened: ValidateResult,
+    delivery_id: str,
     retry_refused: bool,
     on_unknown: Callable[[OutcomeUnknownError], None] | None,
 ) -> DeliverySummary:
-    """The steps of the tiktok route that follow on staged events."""
+    """The steps of the tiktok route that follow on staged events; of a closed delivery each is a no-op."""
     from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
     from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
     from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 
-    with _settled_on_error(ctx, opened.delivery_id):
-        if not opened.closed:
-            for part in dedupe(ctx, opened.delivery_id, retry_refused=retry_refused).parts:
+    with _settled_on_error(ctx, delivery_id):
+        if ctx.deliveries.get(delivery_id).status != "closed":
+            for part in dedupe(ctx, delivery_id, retry_refused=retry_refused).parts:
                 try:
-                    upload(ctx, opened.delivery_id, part)
+                    upload(ctx, delivery_id, part)
                 except OutcomeUnknownError as error:
                     if on_unknown is not None:
                         on_unknown(error)
-    return summarize(ctx, opened.delivery_id)
+    return summarize(ctx, delivery_id)
 
 
 @contextmanager

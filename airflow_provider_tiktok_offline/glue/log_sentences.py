@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import OUTCOMES
-from airflow_provider_tiktok_offline.conversions.report.report import number_of, percent
+from airflow_provider_tiktok_offline.conversions.report.report import money, number_of, percent
 from airflow_provider_tiktok_offline.plain_text import one_line
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         DedupeResult,
         DeliverResult,
         NormalizeHashResult,
+        ReturnsResult,
         UploadPartResult,
         ValidateResult,
     )
@@ -83,7 +84,7 @@ def found(result: Mapping[str, object], now: datetime) -> Iterator[str]:
     """
     files = result["files"]
     if result["already_delivered"]:
-        yield f"The file of {result['day']} was delivered before. There is nothing to do."
+        yield f"The file of {result['day']} was delivered before, or waits to be sent. There is nothing to do."
     for stamp in files if isinstance(files, list | tuple) else ():
         words = [f"Found {file_name(str(stamp['uri']))} for {result['day']}"]
         if isinstance(stamp.get("size"), int):
@@ -152,6 +153,12 @@ def staged(result: NormalizeHashResult, took: object) -> str:
 
 def planned(result: DedupeResult, took: object) -> str:
     """What the ledger says of a delivery's events."""
+    if result.waits_until is not None:
+        waiting = number_of(sum(result.events.values()), "event")
+        return (
+            f"{waiting} of delivery {result.delivery_id} wait until {result.waits_until} (send_after_days): nothing is"
+            " sent before. Returns that come in until then are taken off."
+        )
     compared = number_of(sum(result.events.values()), "event")
     send = f"{number_of(len(result.parts), 'part')} to send" if result.parts else "nothing to send"
     said = events(result.events) or "none is new"
@@ -185,7 +192,20 @@ def summarized(summary: DeliverySummary) -> str:
     if summary.already_closed:
         return f"{name} was closed before; nothing was sent again. Of {rows}: {said}. Report: {summary.report_uri}"
     state = f"waits ({summary.waiting})" if summary.waiting else "is done"
-    return f"{name} {state}. Of {rows}: {said}. Report: {summary.report_uri}"
+    return f"{name} {state}. Of {rows}: {said}.{_netted(summary.returns)} Report: {summary.report_uri}"
+
+
+def _netted(returns: ReturnsResult | None) -> str:
+    """What the returns did that came in while a delivery waited."""
+    if returns is None:
+        return ""
+    words = []
+    if returns.reduced:
+        words.append(f" {number_of(returns.reduced, 'event')} with {money(returns.taken_off)} less, for returns.")
+    if returns.unmet:
+        lines = number_of(returns.unmet, "returned line")
+        words.append(f" {lines} ({money(returns.unmet_value)}) met no sale that waited.")
+    return "".join(words)
 
 
 def events(counts: Mapping[str, int]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +17,9 @@ from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 Status = Literal["open", "closed", "failed", "reopened"]
 
+#: The step of a delivery whose events wait, and the one that ends its waiting.
+WAIT_STEP = "wait"
+_PLANNED_STEP = "dedupe"
 #: States that are fetched at once.
 _AT_ONCE = 16
 
@@ -95,17 +98,17 @@ class DeliveryState:
     @property
     def file(self) -> DeliveredFile:
         """The file, and for whom and by which way it is delivered."""
-        return DeliveredFile(
-            advertiser=self.advertiser,
-            route=self.route,
-            digest=self.digest,
-            uri=self.uri,
-            file_name=self.file_name,
-            size=self.size,
-            shared=self.shared,
-            content=self.content,
-            day=self.day,
-        )
+        return DeliveredFile(**{one.name: getattr(self, one.name) for one in fields(DeliveredFile)})
+
+    @property
+    def waits(self) -> bool:
+        """Whether its events wait for returns, or are due and not planned yet."""
+        return self.status != "closed" and WAIT_STEP in self.steps and _PLANNED_STEP not in self.steps
+
+    @property
+    def handled(self) -> bool:
+        """Whether its file is delivered, or is by itself as time goes on."""
+        return self.status == "closed" or self.waits
 
     @property
     def counts(self) -> bool:
@@ -279,11 +282,11 @@ class Deliveries:
         return [path.rpartition("/")[2] for path in self._objects.list(f"digests/{digest.lower()}")]
 
     def delivered_content(self, advertiser: str, content: str) -> list[DeliveryState]:
-        """The advertiser's closed live deliveries of files with the same data rows, oldest first.
+        """The advertiser's live deliveries, closed or waiting, of files with the same data rows, oldest first.
 
         :param content: SHA-256 of the data rows, hex.
         """
-        return [state for state in self._listed(_contents(advertiser, content)) if state.status == "closed"]
+        return [state for state in self._listed(_contents(advertiser, content)) if state.handled]
 
     def _listed(self, folder: str) -> list[DeliveryState]:
         ids = [path.rpartition("/")[2] for path in self._objects.list(folder)]

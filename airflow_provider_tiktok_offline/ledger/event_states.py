@@ -19,7 +19,8 @@ UNTRIED_VERDICTS = ("new", "own")
 SENT_VERDICTS = (*UNTRIED_VERDICTS, "in_doubt")
 #: All verdicts.
 VERDICTS = (
-    "accepted", "refused", "already_sent", "changed_after_sent", "expired", "held", "in_doubt_old", *SENT_VERDICTS,
+    "accepted", "refused", "already_sent", "changed_after_sent", "returned", "expired", "held", "in_doubt_old",
+    *SENT_VERDICTS,
 )  # fmt: skip
 
 #: What is known of an event: ``accepted``, ``refused`` or ``in_doubt``; one row an event.

@@ -198,7 +198,8 @@ class Ledger:
         what was held before.
 
         :param parts: index of each prepared part and its frame, in order: ``event_key``, ``content``, ``event_time``,
-            and ``event_id`` where the part is to be known again by its :meth:`fingerprint`.
+            ``event_id`` where the part is to be known again by its :meth:`fingerprint`, and ``returned`` in each part
+            or in none: whether nothing is left of the event's value.
         :param judged: called with each part's index and the verdicts of its events. What it was told counts if the
             plan is new (:attr:`.Plan.is_new`).
         :raises LedgerBusyError: if other writers came first each time.
@@ -211,7 +212,7 @@ class Ledger:
         draft = PlanDraft(self.objects, self.root, delivery_id, next_round)
         epoch = None
         for batch in batches(parts, _BATCH_EVENTS):
-            events = self._keyed(pl.concat([frame.select("event_key", "content", "event_time") for _, frame in batch]))
+            events = self._keyed(pl.concat([frame.drop("event_id", strict=False) for _, frame in batch]))
             found, epoch = self._planner.claim(events, draft, rules, route=route, epoch=epoch)
             found = pl.concat([events, found], how="horizontal")
             start = 0
@@ -301,7 +302,7 @@ class Ledger:
         return sorted(ids)
 
     def _keyed(self, frame: pl.DataFrame) -> pl.DataFrame:
-        return frame.select("event_key", "event_time").with_columns(content=self.contents(frame))
+        return frame.drop("event_id", strict=False).with_columns(content=self.contents(frame))
 
     def _live_plan(self, delivery_id: str) -> Plan | None:
         """The plan that is under way, or None."""

@@ -50,7 +50,8 @@ class ClaimedKeys:
 def verdicts(events: pl.DataFrame, known: pl.DataFrame, claimed: ClaimedKeys, rules: VerdictRules) -> pl.DataFrame:
     """``verdict`` and ``first_attempt_at`` of every event, in the frame's order.
 
-    :param events: ``event_key``, ``content`` (keyed), ``event_time`` (epoch seconds).
+    :param events: ``event_key``, ``content`` (keyed), ``event_time`` (epoch seconds), and ``returned`` where some may
+        have been returned as a whole before they were sent.
     :param known: the newest row of each event that the ledger knows.
     """
     outcome = pl.col("outcome")
@@ -78,6 +79,8 @@ def verdicts(events: pl.DataFrame, known: pl.DataFrame, claimed: ClaimedKeys, ru
         .then(pl.lit("already_sent"))
         .when(_among(claimed.held))
         .then(pl.lit("held"))
+        .when(pl.col("returned") if "returned" in events.columns else pl.lit(False))
+        .then(pl.lit("returned"))
         .when((outcome == "in_doubt") & (doubt_is_old | too_old))
         .then(pl.lit("in_doubt_old"))
         .when(too_old)

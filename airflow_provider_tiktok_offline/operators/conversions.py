@@ -142,6 +142,9 @@ class NormalizeHashOperator(DeliveriesOperator):
 class DedupeOperator(DeliveryOperator):
     """Ask the ledger which events are new, claim them, and write the delivery's plan.
 
+    With ``send_after_days`` a file's events wait: it has no parts until it is due, and the first run on that day or
+    after it takes them up here, beside its own file, and sends and closes them.
+
     Returns the parts that hold something to send, as ``[{"delivery_id": ..., "part": 0, "name": ...}, ...]``: map
     :class:`~airflow_provider_tiktok_offline.operators.tiktok.TikTokUploadOperator` over it. The counts are
     the XCom ``counts``.
@@ -177,14 +180,22 @@ class DedupeOperator(DeliveryOperator):
 
     def execute(self, context: Context) -> list[PlannedPart]:
         from airflow_provider_tiktok_offline.delivery.events.guards import leave_to_a_person
-        from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+        from airflow_provider_tiktok_offline.delivery.sequences import take_up
+        from airflow_provider_tiktok_offline.delivery.state.waiting import due_deliveries
 
         with self.step("dedupe", context) as ctx:
-            results = []
+            results: list[DedupeResult] = []
             parts: list[PlannedPart] = []
             set_aside: list[str] = []
+
+            def plan(delivery_id: str) -> None:
+                result = self._planned(ctx, delivery_id)
+                results.append(result)
+                parts.extend(_named_parts(ctx.deliveries.get(delivery_id), result))
+
             with file_by_file(ctx, "dedupe", context) as one_file:
-                for given in delivery_ids(self.deliveries):
+                own = delivery_ids(self.deliveries)
+                for given in own:
                     with one_file(ctx.deliveries.get(given).uri):
                         delivery_id = follow_file(ctx, context, "dedupe", given)
                         if delivery_id is None:
@@ -195,15 +206,24 @@ class DedupeOperator(DeliveryOperator):
                             )
                             set_aside.append(delivery_id)
                             continue
-                        watch = log_sentences.Stopwatch(ctx.clock)
-                        result = dedupe(ctx, delivery_id)
-                        self.say(ctx, delivery_id, log_sentences.planned(result, watch), closed=result.closed)
-                        results.append(result)
-                        parts += _named_parts(ctx.deliveries.get(delivery_id), result)
+                        plan(delivery_id)
+                # Behind the run's own files, whose returns count.
+                for waited in () if self.set_aside else due_deliveries(ctx, besides=own):
+                    with one_file(ctx.deliveries.get(waited).uri):
+                        take_up(ctx, waited)
+                        plan(waited)
         context["ti"].xcom_push(key="counts", value=[result.to_dict() for result in results])
         if self.asks:
             context["ti"].xcom_push(key=SET_ASIDE, value=set_aside)
         return parts
+
+    def _planned(self, ctx: DeliveryContext, delivery_id: str) -> DedupeResult:
+        from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+
+        watch = log_sentences.Stopwatch(ctx.clock)
+        result = dedupe(ctx, delivery_id)
+        self.say(ctx, delivery_id, log_sentences.planned(result, watch), closed=result.closed)
+        return result
 
 
 def _named_parts(state: DeliveryState, planned: DedupeResult) -> Iterator[PlannedPart]:

@@ -20,7 +20,7 @@ from airflow_provider_tiktok_offline.plugin.judgement import STATES, Verdict, ju
 
 #: Keys that hold sums of money, anywhere in a document.
 _MONEY = frozenset({"values", "value", "attributed_value", "spend"})
-_EVENTS = ("accepted", "refused", "unconfirmed", "already_sent", "would_send", "not_sent", "held", "expired")
+_EVENTS = ("accepted", "refused", "unconfirmed", "already_sent", "would_send", "not_sent", "held", "waiting", "expired")
 _SETTINGS = ("advertiser_id", "event_set_id", "route", "mode", "time_zone", "currency", "gate", "retry_hours")
 
 Row = dict[str, Any]
@@ -66,7 +66,7 @@ def row(dag: DagFacts, verdict: Verdict, now: datetime) -> Row:
         "rows": delivery.get("rows") or {},
         "rejected_share": delivery.get("rejected_share"),
         "events": {name: events[name] for name in _EVENTS if name in events},
-        "new": None if not events else sum(events.get(n, 0) for n in _EVENTS[:3] + _EVENTS[4:7]),
+        "new": None if not events else sum(events.get(n, 0) for n in _EVENTS[:3] + _EVENTS[4:8]),
         "values": (delivery.get("values") or {}).get("accepted"),
         "usual_rows": status.get("usual_rows"),
         "difference": _difference(delivery, status),

@@ -56,7 +56,7 @@ def funnel(delivery: Document) -> list[dict[str, Any]]:
     counted = bool(events)
     received = events.get("accepted", 0)
     sent = received + events.get("refused", 0) + events.get("unconfirmed", 0)
-    new = sent + sum(events.get(name, 0) for name in ("not_sent", "held", "would_send"))
+    new = sent + sum(events.get(name, 0) for name in ("not_sent", "held", "would_send", "waiting"))
     steps = [
         Step("rows", "rows in the file", rows.get("total")),
         Step("valid", "valid", rows.get("valid"), tuple(_refused_rows(delivery))),
@@ -65,7 +65,7 @@ def funnel(delivery: Document) -> list[dict[str, Any]]:
             "sent",
             ("written to the feed file" if liveramp else "sent") if live else "would be sent",
             (sent if live else new) if counted else None,
-            tuple(_of(events, "held", "not_sent")),
+            tuple(_of(events, "waiting", "held", "not_sent")),
         ),
     ]
     if live:
@@ -100,7 +100,7 @@ def _known(delivery: Document) -> list[Reason]:
     total = delivery.get("events_total")
     merged = rows.get("valid", 0) - total if isinstance(total, int) and rows else 0
     together = [Reason("basket", "lines of one order, sent as one event", merged)] if merged > 0 else []
-    return [*together, *_of(events, "already_sent", "changed_after_sent", "suppressed", "expired")]
+    return [*together, *_of(events, "already_sent", "changed_after_sent", "suppressed", "returned", "expired")]
 
 
 def _of(events: Mapping[str, int], *names: str) -> list[Reason]:

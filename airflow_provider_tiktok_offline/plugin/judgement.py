@@ -48,7 +48,7 @@ STATES: Mapping[str, State] = {
             ("waiting", "waiting"),
             ("running", "running"),
             ("new", "not run yet"),
-            ("queued", "waits for the next feed file"),
+            ("queued", "waits to be sent"),
             ("paused", "paused"),
             ("dry_run", "dry run, nothing sent"),
             ("delivered", "delivered"),

@@ -37,6 +37,7 @@ _SETTINGS = (
     ("consent, suppression", "people who do not agree", "their rows are left out, outside the gate"),
     ("basket: order", "an order is one event", "a rejected row holds back its whole order: `order_incomplete`"),
     ("returns: net", "`basket: order`: a negative amount is taken off its order", "nothing; an order of which nothing is left is left out as `return` or `zero`"),
+    ("send_after_days", "a file's events wait for returns in later files", "nothing; an event of which nothing is left is `returned`, and a sale that becomes too old meanwhile is warned of: `timestamp_expires`"),
     ("lookback_days, send_from", "how old a sale may be", "older: an error, or left out"),
     ("event_map, categories", "which words are sales", "another word costs its row: `category_unknown`"),
     ("max_rejected_ratio", "the gate", "a larger share of rejected rows stops the file"),

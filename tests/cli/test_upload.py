@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import signal
+from datetime import UTC, datetime
 
 import pytest
 
@@ -68,6 +69,46 @@ def test_people_who_opted_out_since_it_was_prepared_are_left_out(
     summary = json.loads(cli("upload", "prepared", *shop, "--json").stdout)
     assert summary["events"] == {"suppressed": 30}
     assert tiktok.control.summary().events_received == 0
+
+
+def _wait(cli: Cli, days: int) -> None:
+    file = cli.home / "advertisers.yaml"
+    content = json.loads(file.read_text())
+    content["advertisers"][0]["send_after_days"] = days
+    file.write_text(json.dumps(content))
+
+
+def test_what_has_waited_is_sent_once_it_is_due(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:
+    """Beside the next file, or without one; until then command and listing say until when it waits."""
+    _wait(cli, 3)
+    today = f"{datetime.now(UTC):%Y-%m-%d}T00:00:00Z-0000"
+    for name, first in (("sales.csv", rows(3)), ("more.csv", rows(4, line_2=f"{MAIL},Purchase,{today},9.00,,o-9"))):
+        (cli.home / name).write_text(first.replace("2026-11-21T10:00:00Z-0000", today))
+    said = cli.done("upload", "sales.csv", *shop)
+    assert "Nothing was sent: the events wait until 20" in said
+    assert "events waiting" in said
+    assert "waits until 20" in cli.done("ledger", "files", *shop[:4])
+    assert "Nothing is due" in cli.done("upload", "--due", *shop)
+    assert json.loads(cli.done("upload", "--due", *shop, "--json")) == {"due": []}
+    assert tiktok.control.summary().requests == 0
+    _wait(cli, 0)
+    summary = json.loads(cli.done("upload", "more.csv", *shop, "--json"))
+    # The new file, which waits for nothing any more, has two orders of the other.
+    assert (summary["events"], summary["due"][0]["events"]) == ({"accepted": 4}, {"accepted": 1, "already_sent": 2})
+    assert cli.error("upload", *shop) == cli.error("upload", "sales.csv", "--due", *shop)
+
+
+def test_a_directory_prepared_without_returns_is_refused_where_they_are_needed(
+    cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]
+) -> None:
+    """A return in it would be lost; prepared with the setting, it is staged with them."""
+    cli.done("prepare", "sales.csv", *shop[:4], "--output", "prepared", "--as-of", AS_OF)
+    _wait(cli, 3)
+    assert "without the returns that send_after_days" in cli.error("upload", "prepared", *shop)
+    (cli.home / "sales.csv").write_text(rows(2, line_3=f"{MAIL},Purchase,2026-11-21T11:00:00Z-0000,-0.50,,o-1"))
+    cli.done("prepare", "sales.csv", *shop[:4], "--output", "again", "--as-of", AS_OF)
+    cli.done("upload", "again", *shop)
+    assert [item["properties"]["value"] for item in tiktok.items().values()] == [1]
 
 
 def test_a_dry_run_sends_nothing_and_can_be_repeated(cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...]) -> None:

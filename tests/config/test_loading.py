@@ -118,6 +118,13 @@ def test_a_name_comes_from_no_variable(tmp_path: Path, written: str) -> None:
         ("    severities: {no_such_rule: off}", "'no_such_rule' is no rule; docs/file-format.md lists them"),
         ("    lookback_days: 90", "key ledger.retention_days: must be at least lookback_days + 2 = 92"),
         ("    returns: net", "key returns: is net, which needs basket: order and amount: line"),
+        ("    send_after_days: 26", "key send_after_days: must be at most lookback_days less 3 = 25"),
+        ("    lookback_days: 2\n    send_after_days: 1", "must be at most lookback_days less 3 = 0"),
+        (
+            "    send_after_days: 3\n    route: liveramp\n    liveramp: {destination: /feed}",
+            "key send_after_days: is set, and route is liveramp",
+        ),
+        ("    send_after_days: 3\n    amount: order", "key send_after_days: can't take returns off rows that share"),
         ("    send_from: 2026-11-22", "key send_from: needs an offset"),
         ("    route: liveramp", "key liveramp: is missing"),
         ("    send_fields: [emails]", "key send_fields: has the unknown emails"),

@@ -77,7 +77,8 @@ class AirflowWorld:
             yaml.safe_dump(
                 {
                     "advertisers": [
-                        self.settings(f"{name}_shop") for name in ("corner", "told", "fed", "measured", "guarded")
+                        self.settings(f"{name}_shop")
+                        for name in ("corner", "told", "fed", "measured", "guarded", "patient")
                     ]
                 }
             )
@@ -103,6 +104,7 @@ class AirflowWorld:
             },
             "guarded_shop": {"guards": {"max_events": 30}},
             "measured_shop": {"partitioned_asset": True},
+            "patient_shop": {"send_after_days": 3},
             "fed_shop": {
                 "route": "liveramp",
                 "event_set_id": "7000000000000000202",

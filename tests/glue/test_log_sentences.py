@@ -56,7 +56,7 @@ def test_what_a_sensor_found() -> None:
     ]
     again = {"day": "2026-11-21", "already_delivered": True, "files": []}
     assert list(log_sentences.found(again, NOW)) == [
-        "The file of 2026-11-21 was delivered before. There is nothing to do."
+        "The file of 2026-11-21 was delivered before, or waits to be sent. There is nothing to do."
     ]
 
 

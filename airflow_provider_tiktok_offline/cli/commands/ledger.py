@@ -85,16 +85,19 @@ def files(config: ConfigPath, advertiser: Advertiser = None, as_json: Json = Fal
     from rich.table import Table
 
     from airflow_provider_tiktok_offline.delivery.state.delivery_summary import mode_of
+    from airflow_provider_tiktok_offline.delivery.state.waiting import due_day
 
     context = delivery_context(advertiser_config(config, advertiser))
     modes = [(state, mode_of(context, state)) for state in context.deliveries.list(context.config.name)]
+    due = {state.id: due_day(context, state) for state, _ in modes if state.waits}
     if as_json:
-        print_json([{**state.to_dict(), "mode": mode} for state, mode in modes])
+        print_json([{**state.to_dict(), "mode": mode, "waits_until": due.get(state.id)} for state, mode in modes])
         return
     table = Table("delivery", "mode", "status", "file", "bytes", "opened", "holder", box=None)
     for state, mode in modes:
         opened = f"{state.opened_at:%Y-%m-%d %H:%M}"
-        table.add_row(state.id, mode, state.status, state.file_name, f"{state.size:,}", opened, state.holder or "")
+        status = f"waits until {due[state.id]}" if state.id in due else state.status
+        table.add_row(state.id, mode, status, state.file_name, f"{state.size:,}", opened, state.holder or "")
     output().print(table)
 
 

@@ -45,6 +45,13 @@ OUTCOMES: Mapping[str, Outcome] = {
         "Nothing can be changed at TikTok: correct the export so that an order keeps its amount.",
     ),
     "refused": Outcome("refused", "Was refused, and is not sent again by itself.", True, "rejected"),
+    "returned": Outcome(
+        "returned before they were sent",
+        "Everything of it came back while its file waited; not sent.",
+        True,
+        "excluded",
+        "Nothing.",
+    ),
     "expired": Outcome(
         "lost: too old",
         "Became older than the lookback while waiting.",
@@ -58,6 +65,13 @@ OUTCOMES: Mapping[str, Outcome] = {
         True,
         "excluded",
         "Nothing.",
+    ),
+    "waiting": Outcome(
+        "waiting for returns",
+        "Is sent on the day on which its file is due (`send_after_days`), less what is returned until then.",
+        False,
+        "excluded",
+        "Nothing: the first run on that day or after it sends them.",
     ),
     "held": Outcome(
         "claimed by another delivery",

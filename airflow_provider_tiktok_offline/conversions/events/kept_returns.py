@@ -15,10 +15,19 @@ import polars as pl
 from airflow_provider_tiktok_offline.conversions.events.event_id import content_numbers, id_bytes
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import EXCLUDED, REASONS, CheckedBlock
 
-#: The object beside staged parts.
-RETURNS = "returns.parquet"
-#: Its columns: the event id's 16 bytes, the fingerprint of time and amount, and the amount in millionths.
-KEPT = pl.Schema({"digest": pl.Binary(), "content": pl.UInt64(), "units": pl.Int64(), "currency": pl.String()})
+#: What is kept of one: the event id's 16 bytes, the fingerprint of time and amount, the amount in millionths, its
+#: currency, and the file's line. A line whose category is not known is kept under each event that it may be of.
+KEPT = pl.Schema(
+    {
+        "digest": pl.Binary(),
+        "content": pl.UInt64(),
+        "units": pl.Int64(),
+        "currency": pl.String(),
+        "line": pl.Int64(),
+    }
+)
+#: What makes two of them one.
+_SAME = ("digest", "content", "units", "currency")
 
 
 def returned_lines(checked: CheckedBlock) -> npt.NDArray[np.int64]:
@@ -41,15 +50,16 @@ def kept_returns(checked: CheckedBlock, rows: npt.NDArray[np.int64], texts: pl.D
             "content": content_numbers(checked.epoch[picked], checked.units[picked]),
             "units": checked.units[picked],
             "currency": checked.values["currency"].gather(picked),
+            "line": checked.lines[picked],
         },
         schema=KEPT,
     )
 
 
 def each_once(returns: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Returned lines of several frames, each once, in an order that depends on nothing but them."""
-    names = ["digest", "content", "units", "currency"]
-    return pl.concat([KEPT.to_frame(), *returns]).unique(names).sort(names)
+    """Returned lines of several frames, each once and with its first line, in an order that depends on them alone."""
+    lines = pl.concat(returns)
+    return lines.sort(*_SAME, "line").unique(_SAME, keep="first", maintain_order=True)
 
 
 class Netting:

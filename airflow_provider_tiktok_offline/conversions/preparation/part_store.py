@@ -8,6 +8,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+#: The object of the returned lines that are kept, beside the parts.
+RETURNS = "returns.parquet"
+
 
 class PartStore(Protocol):
     """Named objects of one preparation."""

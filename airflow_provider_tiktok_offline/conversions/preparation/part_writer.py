@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -13,8 +14,8 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import Conver
 from airflow_provider_tiktok_offline.conversions.events.baskets import Baskets
 from airflow_provider_tiktok_offline.conversions.events.duplicates import Repeats
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
-from airflow_provider_tiktok_offline.conversions.events.kept_returns import RETURNS, each_once
-from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
+from airflow_provider_tiktok_offline.conversions.events.kept_returns import KEPT, each_once
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import RETURNS, PartStore
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 
 MANIFEST_VERSION = 1
@@ -137,8 +138,9 @@ class PartWriter:
         """Write the returned lines, each once, however often the file repeats it."""
         if not self._settings.send_after_days:
             return
-        with self._output.open_write(RETURNS) as stream:
-            each_once(self._returns).write_parquet(stream)
+        content = io.BytesIO()
+        each_once([KEPT.to_frame(), *self._returns]).write_parquet(content)
+        self._output.put(RETURNS, content.getvalue())
 
     def manifest(self, report: Report) -> Manifest:
         """What ``manifest.json`` holds."""

@@ -100,6 +100,11 @@ class PreparedEvents:
         return PreparedEvents(self._store, self.manifest, netting)
 
     @property
+    def keeps_returns(self) -> bool:
+        """Whether the file's returned lines are kept beside its events."""
+        return "returns" in self.manifest
+
+    @property
     def returns(self) -> pl.DataFrame:
         """The returned lines that were kept of the file: :data:`.kept_returns.KEPT`; none if none are kept."""
         name = self.manifest.get("returns")
@@ -128,6 +133,15 @@ class PreparedEvents:
             columns = [name for name in pl.read_parquet_schema(stream) if name in _COUNTED]
             stream.seek(0)
             return self._events(index, pl.read_parquet(stream, columns=columns))
+
+    def read_sales(self, index: int) -> pl.DataFrame:
+        """``digest``, ``units`` and ``currency`` of the events of a part, before anything is taken off."""
+        part = self.manifest["parts"][index]
+        with staged_faults(part["name"]), self._store.open_read(part["name"]) as stream:
+            staged = pl.read_parquet(stream, columns=["line", "digest", "units", "currency"])
+        if part["leave_out"] is not None:
+            staged = staged.join(self._frame(part["leave_out"]).filter("row"), on="line", how="anti")
+        return staged.drop("line")
 
     def _events(self, index: int, staged: pl.DataFrame) -> pl.DataFrame:
         part = self.manifest["parts"][index]

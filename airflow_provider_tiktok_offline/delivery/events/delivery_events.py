@@ -17,6 +17,8 @@ from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedPa
 if TYPE_CHECKING:
     import polars as pl
 
+    from airflow_provider_tiktok_offline.conversions.events.kept_returns import Netting
+
 SIDECAR = "verdicts.parquet"
 _COPY_BYTES = 1024 * 1024
 
@@ -87,14 +89,17 @@ class VerdictEvents:
         return self.read(index)
 
 
-def open_events(ctx: DeliveryContext, delivery_id: str) -> Events:
-    """A delivery's events, as the advertiser's route stages them: prepared events, or the sidecar's valid rows."""
+def open_events(ctx: DeliveryContext, delivery_id: str, netting: Netting | None = None) -> Events:
+    """A delivery's events, as the advertiser's route stages them: prepared events, or the sidecar's valid rows.
+
+    :param netting: what is taken off prepared events.
+    """
     store = StagedParts(ctx.staging, delivery_id)
     if ctx.config.route == "liveramp":
         return VerdictEvents(store)
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
-    return PreparedEvents.open(store)
+    return PreparedEvents.open(store).with_netting(netting)
 
 
 def stage_verdicts(ctx: DeliveryContext, delivery_id: str, path: Path) -> None:

@@ -17,6 +17,7 @@ from airflow_provider_tiktok_offline.delivery.events.guard_limits import (
 )
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.runs import (
+    deliveries_of_run,
     deliveries_set_aside,
     note_step,
     resume,
@@ -182,7 +183,7 @@ def _handled_for(ctx: DeliveryContext, state: DeliveryState) -> list[str]:
         if other is None or other.shared:
             continue
         first = other.status == "open" and (other.opened_at, other.id) < (state.opened_at, state.id)
-        if other.status == "closed" or DedupeResult.of(other) is not None or first:
+        if other.handled or DedupeResult.of(other) is not None or first:
             handled.append(name)
     return handled
 
@@ -193,9 +194,14 @@ def _sizes(ctx: DeliveryContext, state: DeliveryState) -> list[int]:
     They stay the same while a person is asked: no file counts that the same run delivers meanwhile.
     """
     since = state.as_of - timedelta(days=SIZE_DAYS)
-    closed = [
+    handled = [
         other
         for other in ctx.deliveries.list(ctx.config.name)
-        if other.counts and other.id != state.id and other.status == "closed" and since <= other.as_of <= state.as_of
+        if other.counts and other.id != state.id and since <= other.as_of <= state.as_of and other.handled
     ]
-    return [other.size for other in closed if (by := ClosedBy.of(other)) is None or by.run != ctx.holder]
+    waiting = deliveries_of_run(ctx) if any(other.waits for other in handled) else ()
+    return [
+        other.size
+        for other in handled
+        if other.id not in waiting and ((by := ClosedBy.of(other)) is None or by.run != ctx.holder)
+    ]

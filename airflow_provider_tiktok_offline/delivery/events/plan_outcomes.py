@@ -20,6 +20,7 @@ from airflow_provider_tiktok_offline.plain_text import plain_logger
 if TYPE_CHECKING:
     import polars as pl
 
+    from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.ledger.plan import Plan
     from airflow_provider_tiktok_offline.ledger.settlement import Settlement
 
@@ -29,13 +30,13 @@ log = plain_logger(__name__)
 _UNCONFIRMED = {"in_doubt_old": "unconfirmed", "in_doubt": "unconfirmed"}
 
 
-def outcomes(ctx: DeliveryContext, delivery_id: str, settlement: Settlement) -> OutcomeCounts:
+def outcomes(ctx: DeliveryContext, state: DeliveryState, settlement: Settlement) -> OutcomeCounts:
     """How each event of the delivery's plan stands.
 
     :param settlement: of that plan, just made.
     """
-    plan = ctx.ledger.plan(delivery_id)
-    events = _staged_events(ctx, delivery_id)
+    plan = ctx.ledger.plan(state.id)
+    events = _staged_events(ctx, state)
     counts = OutcomeCounts()
     for part in sorted(plan.events):
         definite = _definite(ctx, plan, part, events, settlement)
@@ -96,13 +97,15 @@ def is_unchanged(ctx: DeliveryContext, plan: Plan, part: int, frame: pl.DataFram
     return part in plan.fingerprints and ctx.ledger.fingerprint(frame["event_id"]) == plan.fingerprints[part]
 
 
-def _staged_events(ctx: DeliveryContext, delivery_id: str) -> Events | None:
+def _staged_events(ctx: DeliveryContext, state: DeliveryState) -> Events | None:
     """The delivery's staged events; None if they are gone.
 
     :raises TikTokOfflineError: if the store can't be read now, and may be later.
     """
+    from airflow_provider_tiktok_offline.delivery.events.netting import netting_of
+
     try:
-        return open_events(ctx, delivery_id)
+        return open_events(ctx, state.id, netting_of(ctx, state))
     except TikTokOfflineError as error:
         if error.retryable:
             raise

@@ -12,7 +12,8 @@ from airflow_provider_tiktok_offline.delivery.state.context import DeliveryConte
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.outcome_counts import OutcomeCounts, with_amounts
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step
-from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult
+from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, WaitResult
+from airflow_provider_tiktok_offline.delivery.state.waiting import begin_waiting, due_day
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
 
 if TYPE_CHECKING:
@@ -46,6 +47,23 @@ def plan_events(
     result = _plan(ctx, state.id, events, retry_refused) if ctx.live else _would_plan(ctx, state.id, events)
     note_step(ctx, state, result)
     return result
+
+
+def hold_for_returns(ctx: DeliveryContext, state: DeliveryState, events: Events) -> DedupeResult:
+    """Let a delivery's events wait until they are due: nothing is claimed, and no plan is made.
+
+    :returns: how many wait, and until when.
+    """
+    import polars as pl
+
+    counts = OutcomeCounts()
+    for index in range(len(events.parts)):
+        amounts = with_amounts(events.read_amounts(index)).select("value", "currency")
+        counts.add(amounts.with_columns(outcome=pl.lit("waiting")))
+    begin_waiting(ctx, state.id)
+    until = due_day(ctx, state).isoformat()
+    note_step(ctx, state, WaitResult(delivery_id=state.id, events=counts.events, values=counts.values, until=until))
+    return DedupeResult(delivery_id=state.id, events=counts.events, values=counts.values, waits_until=until)
 
 
 def plan_again(ctx: DeliveryContext, state: DeliveryState) -> DeliveryState:
@@ -163,4 +181,5 @@ def _would_plan(ctx: DeliveryContext, delivery_id: str, events: Events) -> Dedup
 
 
 def _keyed(ledger: Ledger, frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.select(ledger.keys(frame["event_id"]).alias("event_key"), "event_id", "content", "event_time")
+    names = [name for name in ("event_id", "content", "event_time", "returned") if name in frame.columns]
+    return frame.select(ledger.keys(frame["event_id"]).alias("event_key"), *names)

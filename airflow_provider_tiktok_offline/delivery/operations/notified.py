@@ -54,7 +54,7 @@ def stopped_by_breach(ctx: DeliveryContext) -> bool:
     if not all(one.by_breach for one in held_back(ctx)):
         return False
     states = [ctx.deliveries.find(one) for one in deliveries_of_run(ctx)]
-    unfinished = [one for one in states if one is not None and one.status != "closed"]
+    unfinished = [one for one in states if one is not None and not one.handled]
     return bool(unfinished) and all(_stopped(ValidateResult.of(one), Breached.of(one)) for one in unfinished)
 
 

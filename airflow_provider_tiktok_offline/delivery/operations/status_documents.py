@@ -33,7 +33,16 @@ _MOST_DELIVERIES = 5
 #: A day's state in one letter: the worst of its deliveries.
 _LETTERS = {"failed": "f", "open": "o", "waiting": "w", "closed": "c"}
 #: Events by outcome, as columns of the history.
-_COLUMNS = ("accepted", "refused", "unconfirmed", "already_sent", "changed_after_sent", "expired", "would_send")
+_COLUMNS = (
+    "accepted",
+    "refused",
+    "unconfirmed",
+    "already_sent",
+    "changed_after_sent",
+    "returned",
+    "expired",
+    "would_send",
+)
 
 
 def settings_document(config: AdvertiserConfig) -> dict[str, object]:

@@ -60,7 +60,8 @@ class DeliveryStatus:
         mode, route: how it went.
         run: who worked on it last: ``dag_id/run_id``, or ``cli/host/user``.
         at: when this was noted, ISO 8601, UTC.
-        state: ``open`` while a run works on it, ``failed``, ``waiting`` for the next feed file, or ``closed``.
+        state: ``open`` while a run works on it, ``failed``, ``waiting`` for the next feed file or for returns, or
+            ``closed``.
         reason: what keeps it from being closed, in words.
         rows: ``total``, ``valid``, ``rejected``, ``duplicate``, ``excluded``; empty before it was validated.
         excluded: excluded rows by reason.

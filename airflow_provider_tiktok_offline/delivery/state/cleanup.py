@@ -8,7 +8,9 @@ from datetime import date, timedelta
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts, delete_folder
+from airflow_provider_tiktok_offline.delivery.state.step_results import WaitResult
 from airflow_provider_tiktok_offline.delivery.state.unbound_parts import passes
+from airflow_provider_tiktok_offline.delivery.state.waiting import kept_deliveries, kept_until
 from airflow_provider_tiktok_offline.storage import documents
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -35,13 +37,15 @@ def sweep(ctx: DeliveryContext) -> Swept:
 def sweep_staging(ctx: DeliveryContext) -> int:
     """Remove staged parts of deliveries that are closed, or untouched for ``ledger.staging_hours``.
 
+    A delivery that waits for returns is left alone until so long after it was due.
+
     Parts hold digests of customers' e-mails and phones. They are removed when their delivery closes; those of an
     abandoned run are removed here, and the file is read again if they are needed. Called before each
     file is staged, so it needs no maintenance task.
 
     :returns: of how many deliveries.
     """
-    oldest = ctx.clock.now() - timedelta(hours=ctx.config.ledger.staging_hours)
+    now = ctx.clock.now()
     folders = sorted({path.partition("/")[0] for path in ctx.staging.list("")})
     swept = 0
     for delivery_id in folders:
@@ -49,11 +53,14 @@ def sweep_staging(ctx: DeliveryContext) -> int:
         # Staging may be shared: other advertisers' folders are left alone.
         if state is None or state.advertiser != ctx.config.name:
             continue
-        if state.status == "closed" or state.updated_at < oldest:
+        if state.status == "closed" and WaitResult.of(state) is not None and delivery_id in kept_deliveries(ctx):
+            continue  # its returns, until no older delivery waits for them
+        if state.status == "closed" or kept_until(ctx, state) < now:
             swept += StagedParts(ctx.staging, delivery_id).clear()
     for folder, note in passes(ctx, folders):
         state = None if note.delivery is None else ctx.deliveries.find(note.delivery)
-        if (note.at if state is None else state.updated_at) < oldest or (state and state.status == "closed"):
+        until = note.at + timedelta(hours=ctx.config.ledger.staging_hours) if state is None else kept_until(ctx, state)
+        if until < now or (state and state.status == "closed"):
             delete_folder(ctx.staging, folder)
     return swept
 

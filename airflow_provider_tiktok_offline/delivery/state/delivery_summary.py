@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from airflow_provider_tiktok_offline.delivery.state.step_results import StepResult, Values, read_as
+from airflow_provider_tiktok_offline.delivery.state.step_results import ReturnsResult, StepResult, Values, read_as
 from airflow_provider_tiktok_offline.storage import documents
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ class DeliverySummary(StepResult):
         drift: what the file has less of than usual, in words.
         already_closed: the delivery was closed before.
         run: who closed it, or tried to last: ``dag_id/run_id``, or ``cli/host/user``; empty in older summaries.
-        waiting: why its rows wait for the next feed file; empty if they do not.
+        waiting: why its rows wait for the next feed file, or until when its events wait for returns; empty if they do
+            not.
+        returns: what the returns did that came in while its events waited; None without ``send_after_days``.
         open: what keeps it from being closed; empty if nothing.
     """
 
@@ -79,6 +81,7 @@ class DeliverySummary(StepResult):
     already_closed: bool = False
     run: str = ""
     waiting: str = ""
+    returns: ReturnsResult | None = None
     open: str = ""
 
 

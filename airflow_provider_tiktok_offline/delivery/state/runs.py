@@ -58,8 +58,8 @@ def _ids(ctx: DeliveryContext, prefix: str) -> list[str]:
 
 
 def is_planned(ctx: DeliveryContext, state: DeliveryState) -> bool:
-    """Whether the delivery has a plan: it is then finished from the parts that it was planned on."""
-    return ctx.live and DedupeResult.of(state) is not None
+    """Whether the delivery has a plan, or waits for one: it is then finished from the parts that it was planned on."""
+    return ctx.live and (DedupeResult.of(state) is not None or state.waits)
 
 
 def delivery_of_same_file(ctx: DeliveryContext, delivery_id: str) -> str:

@@ -74,7 +74,7 @@ def remember_repeat(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime, 
 
 
 def already_delivered(ctx: DeliveryContext, stamp: FileStamp, *, or_repeated: bool = False) -> bool:
-    """Whether exactly this file (same place, size, time and version) belongs to a closed delivery.
+    """Whether exactly this file (same place, size, time and version) belongs to a delivery that is closed, or waits.
 
     :param or_repeated: whether a file counts too that was found to hold the rows of another day's closed delivery.
     """
@@ -87,7 +87,7 @@ def already_delivered(ctx: DeliveryContext, stamp: FileStamp, *, or_repeated: bo
     if delivery_id is None or not ctx.live:
         return False
     state = ctx.deliveries.find(delivery_id)
-    return state is not None and state.status == "closed"
+    return state is not None and state.handled
 
 
 def remember_day(ctx: DeliveryContext, day: date, stamps: Sequence[FileStamp]) -> None:

@@ -89,8 +89,9 @@ class StagedParts:
         """The objects that the manifest names; None if there is none, or it is damaged."""
         manifest = self.find(PARTS_MANIFEST)
         try:
-            parts = [] if manifest is None else json.loads(manifest)["parts"]
-            names = [name for part in parts for name in (part["name"], part["leave_out"]) if name is not None]
+            listed = {"parts": []} if manifest is None else json.loads(manifest)
+            names = [name for part in listed["parts"] for name in (part["name"], part["leave_out"]) if name is not None]
+            names += [listed["returns"]] if "returns" in listed else []
         except (ValueError, TypeError, KeyError):
             return None
         return None if manifest is None or not all(isinstance(name, str) for name in names) else names
@@ -100,13 +101,14 @@ class StagedParts:
         if folder in self.folders():
             self._objects.delete(f"{self._folder}/{PARTS_MANIFEST}")
 
-    def clear(self, *, keep: str | None = None) -> bool:
+    def clear(self, *, keep: str | None = None, keep_object: str | None = None) -> bool:
         """Delete everything staged for this delivery, the manifest first; whether there was anything.
 
         :param keep: a folder of parts that stays: the delivery is about to get these.
+        :param keep_object: the name of an object of the delivery's own that stays.
         """
         folders = self.folders() - {keep}
-        paths = self._objects.list(f"{self._folder}/")
+        paths = [path for path in self._objects.list(f"{self._folder}/") if path != f"{self._folder}/{keep_object}"]
         manifest = f"{self._folder}/{PARTS_MANIFEST}"
         if manifest in paths:
             self._objects.delete(manifest)

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from airflow_provider_tiktok_offline.conversions.report.report import NO_CURRENCY
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError, LedgerVersionError
+from airflow_provider_tiktok_offline.ledger.deliveries import WAIT_STEP
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
@@ -141,6 +142,7 @@ class DedupeResult(StepResult):
         events: events by the ledger's verdict; ``would_send`` instead of ``new`` outside live mode.
         values: verdict -> currency -> sum.
         parts: numbers of the parts that have something to send; of a closed delivery those that had.
+        waits_until: the day on which the events are sent, as 2026-11-25, if they wait for returns and no plan is made.
     """
 
     STEP: ClassVar[str] = "dedupe"
@@ -150,6 +152,46 @@ class DedupeResult(StepResult):
     events: Mapping[str, int] = field(default_factory=dict)
     values: Values = field(default_factory=dict)
     parts: tuple[int, ...] = ()
+    waits_until: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitResult(StepResult):
+    """What waits for returns (``send_after_days``).
+
+    Attributes:
+        delivery_id: the delivery.
+        events, values: its events and their values, as ``waiting``.
+        until: the day on which they are due, as 2026-11-25, by the settings of then.
+    """
+
+    STEP: ClassVar[str] = WAIT_STEP
+
+    delivery_id: str
+    events: Mapping[str, int]
+    values: Values
+    until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReturnsResult(StepResult):
+    """What the returns that came in while a delivery waited did.
+
+    Attributes:
+        delivery_id: the delivery.
+        reduced: events that are sent with less than their file says.
+        taken_off: how much less, by currency.
+        unmet: returned lines of the delivery's own file that met no sale that waited.
+        unmet_value: what they are worth, by currency.
+    """
+
+    STEP: ClassVar[str] = "returns"
+
+    delivery_id: str
+    reduced: int = 0
+    taken_off: Sums = field(default_factory=dict)
+    unmet: int = 0
+    unmet_value: Sums = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

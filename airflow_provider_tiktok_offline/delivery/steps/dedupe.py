@@ -5,16 +5,20 @@ from __future__ import annotations
 from airflow_provider_tiktok_offline.delivery.events.delivery_events import open_events
 from airflow_provider_tiktok_offline.delivery.events.feed_recovery import recover_feed_files
 from airflow_provider_tiktok_offline.delivery.events.guards import check_guards
-from airflow_provider_tiktok_offline.delivery.events.planning import plan_events
+from airflow_provider_tiktok_offline.delivery.events.planning import hold_for_returns, plan_events
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.runs import resume
 from airflow_provider_tiktok_offline.delivery.state.second_witness import check_second_witness
-from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult
+from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, WaitResult
+from airflow_provider_tiktok_offline.delivery.state.waiting import waits_until
 
 
 def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = False) -> DedupeResult:
     """Claim the events that nobody has sent yet and fix them in the delivery's plan.
+
+    With ``send_after_days`` the events of a delivery that is not due yet wait: nothing is claimed or planned. Once it
+    is due, the returns that came in meanwhile are taken off them first.
 
     A plan that is under way is returned as it is, so this step can run again at any time. Once every event of it has
     an answer, the next call plans what another delivery held before. Dry runs and test runs read the ledger
@@ -27,6 +31,8 @@ def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = Fals
     :raises LedgerDamagedError: if the ledger is not what was last committed.
     :raises LedgerMissingError: in live mode, if the event set's ledger was never made.
     """
+    from airflow_provider_tiktok_offline.delivery.events.netting import net_returns, netting_of
+
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         planned = DedupeResult.of(state)
@@ -36,5 +42,14 @@ def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = Fals
     check_second_witness(ctx)
     events = open_events(ctx, delivery_id)
     with Lease(ctx, state):
-        check_guards(ctx, state, events)
+        if WaitResult.of(state) is None:
+            check_guards(ctx, state, events)
+        if DedupeResult.of(state) is None and ctx.live:
+            if waits_until(ctx, state) is not None:
+                return hold_for_returns(ctx, state, events)
+            netting = net_returns(ctx, state) if state.waits or ctx.config.send_after_days else None
+        else:
+            netting = netting_of(ctx, state)
+        if netting is not None:
+            events = open_events(ctx, delivery_id, netting)
         return plan_events(ctx, state, events, retry_refused=retry_refused)

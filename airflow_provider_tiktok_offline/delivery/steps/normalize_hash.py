@@ -65,7 +65,8 @@ def normalize_hash(ctx: DeliveryContext, delivery_id: str) -> NormalizeHashResul
 
 
 def _same_settings(ctx: DeliveryContext, parts: StagedParts) -> bool:
-    """Whether the parts were staged with the settings and the recipe of now."""
+    """Whether the parts were staged with the settings and the recipe of now, and with the returns that are wanted."""
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
-    return PreparedEvents.open(parts).made_by(ctx.config.conversion_settings())
+    events = PreparedEvents.open(parts)
+    return events.made_by(ctx.config.conversion_settings()) and events.keeps_returns >= bool(ctx.config.send_after_days)

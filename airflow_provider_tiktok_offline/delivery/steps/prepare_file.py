@@ -105,6 +105,7 @@ def _kept_report(ctx: DeliveryContext, check: FileCheck, known: DeliveryState, a
     if (
         made_of != (known.digest, known.as_of)
         or not prepared.made_by(ctx.config.conversion_settings())
+        or prepared.keeps_returns < bool(ctx.config.send_after_days)
         or not was_staged_under(ctx, parts, check.suppression)
     ):
         return None

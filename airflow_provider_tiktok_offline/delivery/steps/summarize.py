@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import SETTLED
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import RETURNS
 from airflow_provider_tiktok_offline.conversions.report.report import number_of
 from airflow_provider_tiktok_offline.delivery.events.day_history import FIGURES, figures_of
 from airflow_provider_tiktok_offline.delivery.events.plan_outcomes import outcomes
@@ -32,9 +33,12 @@ from airflow_provider_tiktok_offline.delivery.state.step_results import (
     DedupeResult,
     DeliverResult,
     NormalizeHashResult,
+    ReturnsResult,
     StepResult,
     ValidateResult,
+    WaitResult,
 )
+from airflow_provider_tiktok_offline.delivery.state.waiting import forget_closed, waits_until
 from airflow_provider_tiktok_offline.errors import EventsHeldError, TikTokOfflineError, UnsettledError
 from airflow_provider_tiktok_offline.plain_text import plain_logger
 
@@ -136,7 +140,9 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
     retain_source(ctx, state)
     by = ClosedBy(run=ctx.holder, at=ctx.clock.now().isoformat())
     ctx.deliveries.save(state, status="closed", steps={by.STEP: by.to_document()})
-    StagedParts(ctx.staging, delivery_id).clear()
+    StagedParts(ctx.staging, delivery_id).clear(keep_object=RETURNS if WaitResult.of(state) is not None else None)
+    if WaitResult.of(state) is not None or ctx.config.send_after_days:
+        forget_closed(ctx)
     forget_opted_out(ctx, delivery_id)
     return summary
 
@@ -157,11 +163,18 @@ def _summary(
         rows=_rows(state, report),
         report_uri=ctx.uri(f"{ctx.folder(state.id)}/report.html"),
         drift=() if report is None else report.drift,
+        returns=ReturnsResult.of(state),
     )
     summary = _with_events(ctx, state, summary, settlement)
     delivered = DeliverResult.of(state)
-    waiting = "" if delivered is None else _WAITING.get(delivered.outcome, "")
+    waiting = _until(ctx, state) if delivered is None else _WAITING.get(delivered.outcome, "")
     return replace(summary, waiting=waiting, open="" if waiting else _open_ends(state, summary))
+
+
+def _until(ctx: DeliveryContext, state: DeliveryState) -> str:
+    """Until when the delivery waits for returns; empty if it does not."""
+    day = waits_until(ctx, state) if state.waits else None
+    return "" if day is None else f"until {day}, for returns (send_after_days)"
 
 
 def _rows(state: DeliveryState, report: Report | None) -> RowCounts:
@@ -196,11 +209,14 @@ def _with_events(
     """The summary with counts and values of events by outcome, from the plan and the receipts."""
     planned = DedupeResult.of(state)
     total = _events_total(state)
+    held = WaitResult.of(state) if state.waits else None
+    if held is not None:
+        return replace(summary, events_total=total, events=held.events, values=held.values)
     if planned is None or total is None:
         return replace(summary, events_total=total)
     if settlement is None:
         return replace(summary, events_total=total, events=planned.events, values=planned.values)
-    counts = outcomes(ctx, state.id, settlement)
+    counts = outcomes(ctx, state, settlement)
     return replace(summary, events_total=total, events=counts.events, values=counts.values)
 
 

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import RETURNS, DirectoryParts
 from airflow_provider_tiktok_offline.delivery.events.coverage import with_coverage
 from airflow_provider_tiktok_offline.delivery.events.validation import check_gate, keep_report, validate_result
 from airflow_provider_tiktok_offline.delivery.source.repeated_file import file_day_of, refuse_repeated
@@ -20,7 +21,6 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.ledger.deliveries import DeliveredFile
 
 if TYPE_CHECKING:
-    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
 
@@ -36,7 +36,6 @@ def take_prepared(ctx: DeliveryContext, directory: Path, *, day: date | None = N
     :raises GateExceededError: if too large a share of the file's rows was rejected.
     :raises DeliveryHeldError: if another run works on the same file.
     """
-    from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
     source = DirectoryParts(directory)
@@ -45,6 +44,12 @@ def take_prepared(ctx: DeliveryContext, directory: Path, *, day: date | None = N
     if not prepared.made_by(ctx.config.conversion_settings()):
         raise ConfigError(
             f"was prepared with other settings than those of {ctx.config.name}, or by another version of the package.",
+            where=str(directory),
+            todo="Prepare the file again with this configuration.",
+        )
+    if ctx.config.send_after_days and not prepared.keeps_returns:
+        raise ConfigError(
+            f"was prepared without the returns that send_after_days of {ctx.config.name} needs.",
             where=str(directory),
             todo="Prepare the file again with this configuration.",
         )
@@ -94,5 +99,7 @@ def _copy(source: DirectoryParts, parts: StagedParts, prepared: PreparedEvents) 
             if name is not None:
                 with source.open_read(name) as stream, parts.open_write(name) as target:
                     shutil.copyfileobj(stream, target, 1 << 20)
+    if prepared.keeps_returns:
+        parts.put(RETURNS, source.get(RETURNS))
     parts.put("report.json", source.get("report.json"))
     parts.put(PARTS_MANIFEST, source.get(PARTS_MANIFEST))

@@ -42,6 +42,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
     :raises OptOutListError: if the list of people who opted out can't be used.
     """
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
+    from airflow_provider_tiktok_offline.delivery.events.netting import netting_of
     from airflow_provider_tiktok_offline.tiktok.upload import send
 
     if ctx.config.mode == "dry_run":
@@ -56,7 +57,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
     if state.status == "closed":
         return UploadPartResult(delivery_id=delivery_id, part=part, closed=True)
     parts = StagedParts(ctx.staging, delivery_id)
-    frame = PreparedEvents.open(parts).read(part)
+    frame = PreparedEvents.open(parts).with_netting(netting_of(ctx, state)).read(part)
     people = later_opt_outs(ctx, parts)
     frame = frame.with_columns(opted_out(people, frame))
     with open_client(ctx) as client:
