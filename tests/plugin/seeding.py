@@ -284,6 +284,8 @@ def rows(number: int, now: datetime, days: int) -> Rows:
     status = status_of(number, now.date(), days)
     yesterday = now.date() - timedelta(days=1)
     _add_run(made, number, status, yesterday, now, tasks=statuses(number, status, yesterday, now, newest=True))
+    if scene == "running":
+        _add_earlier_try(made, "validate")
     # Each earlier run leaves as much; only its own delivery is looked at.
     alike = statuses(number, status, yesterday, now, newest=False)
     by_day = {one.day: plain(asdict(one)) for one in status.deliveries}
@@ -337,6 +339,17 @@ def _add_run(
             )  # fmt: skip
 
 
+def _add_earlier_try(made: Rows, task_id: str) -> None:
+    """A try that failed before the task's last one: Airflow 3.4 keeps it with its XComs, beside the current one."""
+    kept = {"working_set": None, "archived_reason": "retry"}
+    error = {"type": "SourceUnreachableError", "what": "of an earlier try", "where": "", "todo": "", "retryable": True}
+    for task in [one for one in made.tables["task_instance"] if one["task_id"] == task_id]:
+        made.add("task_instance", **{**task, **kept, "id": uuid.uuid4(), "state": "failed", "try_number": 0})
+    for xcom in [one for one in made.tables["xcom"] if one["task_id"] == task_id]:
+        earlier = {**xcom["value"], "ok": False, "error": error}
+        made.add("xcom", **{**xcom, **kept, "value": earlier, "timestamp": xcom["timestamp"] - timedelta(minutes=5)})
+
+
 def seed(number: int, days: int, *, first: int = 0) -> None:
     """Put the rows of so many advertisers into the database that Airflow is set up for."""
     for made in _chunks(number, days, first):
@@ -381,15 +394,27 @@ def xcom_table() -> Any:
 
 
 def _as_this_airflow_has_them(tables: Mapping[str, list[dict[str, Any]]], task_instance: Any) -> None:
-    """The ids that this Airflow has: text before 3.2; an XCom belongs to a task instance from 3.4 on, not to a run."""
+    """The ids that this Airflow has: text before 3.2; an XCom belongs to a task instance from 3.4 on, not to a run.
+
+    Before 3.4 a task has one row and the XComs of its last try.
+    """
+    if "working_set" not in task_instance.__table__.c:
+        for name, found in tables.items():
+            tables[name] = [row for row in found if not row.get("archived_reason")]
     ids: dict[tuple[Any, ...], Any] = {}
     for task in tables.get("task_instance", []):
         if task_instance.__table__.c.id.type.python_type is str:
             task["id"] = str(task["id"])
-        task["region_index"] = task["map_index"]
-        ids[task["dag_id"], task["run_id"], task["task_id"], task["map_index"]] = task["id"]
+        # The first row of an insertion decides for all which columns are written.
+        task |= {"region_index": task["map_index"], "working_set": task.get("working_set", True)}
+        task.setdefault("archived_reason", None)
+        ids[_try_of(task)] = task["id"]
     for xcom in tables.get("xcom", []):
-        xcom["task_instance_id"] = ids[xcom["dag_id"], xcom["run_id"], xcom["task_id"], xcom["map_index"]]
+        xcom["task_instance_id"] = ids[_try_of(xcom)]
+
+
+def _try_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (*(row[name] for name in ("dag_id", "run_id", "task_id", "map_index")), row.get("archived_reason"))
 
 
 def doctor_findings(number: int) -> dict[str, object]:
