@@ -21,6 +21,7 @@ TESTS = (
     "tests/delivery",
     "tests/config",
     "tests/glue",
+    "tests/plugin",
     "tests/integration/test_daily_dag.py",
     "tests/integration/test_example_dags.py",
     "tests/cli/test_demo.py",

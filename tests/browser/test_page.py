@@ -48,9 +48,13 @@ def _serious(page: Any) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1500, 390])
 def test_axe_finds_nothing_serious(chromium: Any, airflow: str, scheme: str, width: int) -> None:
-    """Overview, a failed advertiser and one by LiveRamp, in both themes, wide and on a phone; nothing overflows."""
+    """Overview, three advertisers and the help, in both themes, wide and on a phone; nothing overflows."""
     with a_page(chromium, airflow, scheme=scheme, width=width) as page:
-        for query in ("", *(f"?advertiser={dag_id_of(SCENES.index(scene))}" for scene in ("failed", "liveramp"))):
+        for query in (
+            "",
+            *(f"?advertiser={dag_id_of(SCENES.index(scene))}" for scene in ("failed", "approval", "liveramp")),
+            "?help=not-attributed",
+        ):
             show(page, airflow, query)
             assert _serious(page) == []
             assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
@@ -60,7 +64,11 @@ def test_the_overview_shows_the_worst_first_and_broken_entries_above(chromium: A
     """Word, sign, reason and the next action, as a person reads them."""
     with a_page(chromium, airflow) as page:
         show(page, airflow)
-        assert "broken_shop" in page.locator(".to-alert").first.inner_text()
+        faults = page.locator(".to-alert").first
+        assert "broken_shop" in faults.inner_text()
+        assert faults.locator("li:visible").count() == 3
+        faults.get_by_text("2 more").click()
+        assert faults.locator("li:visible").count() == 5
         first = page.locator(".to-overview tbody tr").first.inner_text()
         assert display_name_of(0) in first
         assert name_of(0) in first
@@ -152,6 +160,19 @@ def test_a_share_has_the_digits_of_the_reports(chromium: Any, airflow: str) -> N
             f"(shares) => import('{PARTS}').then((parts) => shares.map((share) => parts.percent(share)))", list(SHARES)
         )
         assert dict(zip(SHARES, written, strict=True)) == SHARES
+
+
+def test_sums_and_drift_stand_beside_the_funnel(chromium: Any, airflow: str) -> None:
+    """What was sent is what was accepted, refused and not answered; a file with less than usual says of what."""
+    with a_page(chromium, airflow) as page:
+        show(page, airflow, f"?advertiser={dag_id_of(SCENES.index('unsettled'))}")
+        heads = page.locator(".to-sums thead th").all_inner_texts()
+        assert heads[:5] == ["Last", "sent", "accepted", "refused", "attributed"]
+        for line in page.locator(".to-sums tbody tr").all():
+            sent, accepted, refused = (int(one.replace(",", "")) for one in line.locator("td").all_inner_texts()[:3])
+            assert sent == accepted + refused
+        show(page, airflow, f"?advertiser={dag_id_of(SCENES.index('gate'))}")
+        assert "! Less than usual: 71 % fewer rows than usual for a Friday." in page.locator(".to-page").inner_text()
 
 
 def test_a_change_says_whether_it_is_of_the_whole_event_set(chromium: Any, airflow: str) -> None:

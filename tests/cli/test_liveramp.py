@@ -93,6 +93,21 @@ def test_what_was_delivered_is_left_out_of_a_written_file(cli: Cli, feed: Path) 
     assert len(file.read_text().splitlines()) == 11
 
 
+def test_connects_list_of_files_is_compared_with_what_was_delivered(cli: Cli, feed: Path) -> None:
+    """Only this advertiser's names are kept; a file that is not in the list is named, and the command fails."""
+    cli.done("liveramp", "deliver", "sales.csv", *ENTRY)
+    (file,) = feed.iterdir()
+    export = cli.home / "files.csv"
+    export.write_text(f"File Name,File Status\n{file.name},Imported\nsomebody_else.csv,Imported\n")
+    told = cli.done("liveramp", "files", "files.csv", *ENTRY)
+    assert f"{file.name}  30 rows delivered  File Name {file.name}, File Status Imported" in told
+    assert "somebody_else" not in told
+    export.write_text("File Name,File Status\nsomebody_else.csv,Imported\n")
+    result = cli("liveramp", "files", "files.csv", *ENTRY)
+    assert result.returncode == 1
+    assert "NOT IN THE EXPORT" in result.stdout
+
+
 def test_a_dry_run_delivers_nothing(cli: Cli, feed: Path) -> None:
     """It says how many rows there would be."""
     told = json.loads(cli.done("liveramp", "deliver", "sales.csv", *ENTRY, "--dry-run", "--json"))

@@ -225,7 +225,10 @@ def statuses(
             checked = ("success", told("validate", open_one), "default_pool")
             return {"wait_for_file": wait, "validate": checked, "approve": ("deferred", asked, "default_pool")}
         case "gate":
-            worse = _changed(status, state="open", rejected_share=0.214, events={}, events_total=None, values={})
+            worse = _changed(
+                status, state="open", rejected_share=0.214, events={}, events_total=None, values={},
+                drift=("71 % fewer rows than usual for a Friday",),
+            )  # fmt: skip
             failed = told(
                 "validate", worse, type="GateExceededError", retryable=False, where="sales.csv",
                 what="21.4 % of the rows are rejected, more than max_rejected_ratio 5.00 % allows; nothing was sent.",
@@ -393,7 +396,7 @@ def xcom_table() -> Any:
     return getattr(xcom, "XComModelV2", None) or xcom.XComModel
 
 
-def _as_this_airflow_has_them(tables: Mapping[str, list[dict[str, Any]]], task_instance: Any) -> None:
+def _as_this_airflow_has_them(tables: dict[str, list[dict[str, Any]]], task_instance: Any) -> None:
     """The ids that this Airflow has: text before 3.2; an XCom belongs to a task instance from 3.4 on, not to a run.
 
     Before 3.4 a task has one row and the XComs of its last try.

@@ -81,6 +81,7 @@ function Deliveries({ deliveries, dagId, local }) {
       one.file.split("/").pop(), one.at && `, noted ${moment(one.at, local)}`, one.mode !== "live" && `, mode ${one.mode}: nothing was sent`,
       one.rows?.total !== undefined && h(Fragment, null, ", ", h("a", { href: reportAddress(dagId, one.delivery_id) }, "open its report")),
       one.run_id && h(Fragment, null, ", ", h(Link, { to: runAddress(dagId, one.run_id, one.task_id) }, "open its task"))),
+    one.drift?.length > 0 && h("p", { className: "to-alert to-orange to-break" }, `! Less than usual: ${one.drift.join("; ")}.`),
     one.funnel && h(Steps, { steps: one.funnel }))));
 }
 

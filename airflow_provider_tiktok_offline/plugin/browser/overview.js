@@ -5,6 +5,8 @@ import {
 } from "./parts.js";
 
 const PAGE = 50;
+/** Of broken entries; the others are opened, so that the table is not pushed away. */
+const MOST_FAULTS = 3;
 
 export function Overview({ local, setLocal, wanted, change }) {
   const [typed, setTyped] = useState(wanted.search);
@@ -39,8 +41,12 @@ function Broken({ entries }) {
   if (!entries.length) return null;
   return h(Box, { className: "to-alert to-red", role: "alert" },
     h("strong", null, "✕ Broken entries have no DAG and deliver nothing. Correct the configuration:"),
-    h("ul", { className: "to-break" }, entries.map((entry) => h("li", { key: entry }, entry))));
+    h(Faults, { entries: entries.slice(0, MOST_FAULTS) }),
+    entries.length > MOST_FAULTS && h("details", null,
+      h("summary", null, `${count(entries.length - MOST_FAULTS)} more`), h(Faults, { entries: entries.slice(MOST_FAULTS) })));
 }
+
+const Faults = ({ entries }) => h("ul", { className: "to-break" }, entries.map((entry) => h("li", { key: entry }, entry)));
 
 function Incidents({ titles, local }) {
   if (!titles.length) return null;

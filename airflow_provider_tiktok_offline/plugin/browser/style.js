@@ -21,12 +21,13 @@ const STYLE = `
 .to-choice[aria-pressed="true"] { background: ${colour("fg")}; color: ${colour("bg")}; border-color: ${colour("fg")}; }
 .to-state { display: inline-flex; gap: 6px; align-items: center; border: 1px solid; border-radius: 999px; padding: 1px 10px; font-weight: 600; font-size: 13px; white-space: nowrap; }
 .to-alert { border: 1px solid; border-radius: 8px; padding: 10px 14px; margin-bottom: 12px; }
-.to-alert ul { margin: 4px 0 0 18px; list-style: disc; }
+.to-alert summary { cursor: pointer; } .to-alert ul { margin: 4px 0 0 18px; list-style: disc; }
 .to-wait { display: flex; gap: 8px; align-items: center; padding: 40px 0; }
 .to-card { border: 1px solid ${colour("border")}; border-radius: 10px; padding: 14px 16px; background: ${colour("bg-panel")}; min-width: 0; }
 .to-table { width: 100%; border-collapse: collapse; }
 .to-table th { text-align: left; font-size: 12.5px; font-weight: 600; color: ${colour("fg-muted")}; padding: 6px 12px 6px 0; border-bottom: 1px solid ${colour("border")}; vertical-align: bottom; }
 .to-table td { padding: 10px 12px 10px 0; border-bottom: 1px solid ${colour("border")}; vertical-align: top; }
+.to-table td.to-break { min-width: 120px; }
 .to-table .to-right { text-align: right; }
 .to-table tbody th { padding: 10px 12px 10px 0; vertical-align: top; white-space: nowrap; }
 .to-sums tbody th { padding: 6px 12px 6px 0; } .to-sums th:not(:first-child), .to-sums td { text-align: right; padding: 6px 0 6px 12px; white-space: nowrap; }
