@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import StorageUnavailableError
 from airflow_provider_tiktok_offline.storage.backends import bounded_calls, cloud_options
+from airflow_provider_tiktok_offline.storage.backends.cloud_options import s3_options
 from airflow_provider_tiktok_offline.storage.backends.s3_files import S3Files, _ReadStream, open_s3
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from tests.servers.dripping import drip, raw_server
@@ -79,3 +82,22 @@ def test_the_state_in_a_slow_bucket(greeting: bytes, text: bytes, monkeypatch: p
         if not greeting:
             with given_up_in_time():
                 objects.create("a.json", b"{}")
+
+
+@pytest.mark.parametrize(
+    ("greeting", "text"), [(b"", b""), (b"", b"H"), (_BODY, b"x")], ids=["silence", "headers", "body"]
+)
+def test_a_table_in_a_slow_bucket(greeting: bytes, text: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request of deltalake and of Polars has its time; how often they ask again is their own."""
+    monkeypatch.setattr(cloud_options, "_REQUEST", timedelta(seconds=0.3))
+    with raw_server(drip(text), greeting=greeting) as url:
+        options = s3_options("b", connection(url)).storage_options
+        once = {**options, "max_retries": "0", "retry_timeout": "1s"}
+        for read in (
+            lambda: DeltaTable("s3://b/table", storage_options=once),
+            lambda: pl.read_parquet("s3://b/a.parquet", storage_options={**options, "max_retries": 0}),
+        ):
+            begun = time.monotonic()
+            with pytest.raises(OSError, match=r"(?i)time|non-partial"):
+                read()
+            assert time.monotonic() - begun < 8

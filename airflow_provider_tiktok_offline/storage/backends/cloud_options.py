@@ -81,7 +81,13 @@ class CloudOptions:
     def storage_options(self) -> dict[str, str]:
         """What ``deltalake`` and Polars take, with the credentials of this moment."""
         now = {} if self.credentials is None else self.credentials.keys()
-        return {**self.table_options, **{f"aws_{name}": value for name, value in now.items()}}
+        return {**_table_times(), **self.table_options, **{f"aws_{name}": value for name, value in now.items()}}
+
+
+def _table_times() -> dict[str, str]:
+    """Of one request, for ``deltalake`` and Polars, whose own retries end within three minutes."""
+    times = {"timeout": _REQUEST, "connect_timeout": _CONNECT}
+    return {name: f"{time / timedelta(milliseconds=1):.0f}ms" for name, time in times.items()}
 
 
 def s3_options(bucket: str, connection: Connection | None) -> CloudOptions:
