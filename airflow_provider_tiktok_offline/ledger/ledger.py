@@ -52,11 +52,13 @@ class LedgerOptions:
         deliveries: the deliveries under the same ``state_uri``; None for those with the usual lease.
         retry_window: how long after its first attempt an event in doubt may be sent again.
         rebuilding: open a ledger whose rebuild is under way; only the rebuild may.
+        planned: open it to send what was planned by it: the table, which the plan was made by, is not looked at again.
     """
 
     deliveries: Deliveries | None = None
     retry_window: timedelta = RETRY_WINDOW
     rebuilding: bool = False
+    planned: bool = False
 
 
 class Ledger:
@@ -134,8 +136,9 @@ class Ledger:
         identity_record.check_identity(meta, identity)
         used = meta_document.read_secret(place, meta, secret)
         ledger = cls(place, meta, used, options.deliveries or Deliveries(objects, clock), options.retry_window)
-        ledger.table.snapshot()
-        ledger.claims.read()
+        if not options.planned:
+            ledger.table.snapshot()
+            ledger.claims.read()
         return ledger
 
     @property
@@ -204,12 +207,12 @@ class Ledger:
             plan is new (:attr:`.Plan.is_new`).
         :raises LedgerBusyError: if other writers came first each time.
         """
-        live = self._live_plan(delivery_id)
+        rounds = plan_rounds(self.objects, self.root, delivery_id)
+        live = self._live_plan(delivery_id, rounds)
         if live is not None:
             return live
         rules = self._rules(delivery_id, now, lookback, retry_refused=retry_refused)
-        next_round = 1 + max(plan_rounds(self.objects, self.root, delivery_id), default=-1)
-        draft = PlanDraft(self.objects, self.root, delivery_id, next_round)
+        draft = PlanDraft(self.objects, self.root, delivery_id, 1 + max(rounds, default=-1))
         epoch = None
         for batch in batches(parts, _BATCH_EVENTS):
             events = self._keyed(pl.concat([frame.drop("event_id", strict=False) for _, frame in batch]))
@@ -304,9 +307,8 @@ class Ledger:
     def _keyed(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame.drop("event_id", strict=False).with_columns(content=self.contents(frame))
 
-    def _live_plan(self, delivery_id: str) -> Plan | None:
+    def _live_plan(self, delivery_id: str, rounds: list[int]) -> Plan | None:
         """The plan that is under way, or None."""
-        rounds = plan_rounds(self.objects, self.root, delivery_id)
         claim = self.claims.read().claims.get(delivery_id)
         if rounds and claim is not None and not claim.broken and claim.round == rounds[-1]:
             return read_plan(self.objects, self.root, delivery_id, rounds[-1])

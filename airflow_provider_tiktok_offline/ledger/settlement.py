@@ -43,6 +43,7 @@ class Settlement:
         request_ids: TikTok's ids of the answered requests.
         standing: part -> how each of its events stands (:data:`.part_answers.STANDING`), in the part's order; for
             the parts that have something to send.
+        plan: the plan itself, where it was just settled.
     """
 
     delivery_id: str
@@ -55,6 +56,7 @@ class Settlement:
     verdicts: dict[str, int] = field(default_factory=dict)
     request_ids: tuple[str, ...] = ()
     standing: dict[int, pl.Series] = field(default_factory=dict, compare=False, repr=False)
+    plan: Plan | None = field(default=None, compare=False, repr=False)
 
     @property
     def finished(self) -> bool:
@@ -138,6 +140,7 @@ class Settler:
             verdicts=plan.counts,
             request_ids=tuple(request_ids),
             standing=standing,
+            plan=plan,
             **counts,
         )
 

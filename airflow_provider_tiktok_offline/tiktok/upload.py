@@ -42,7 +42,7 @@ from airflow_provider_tiktok_offline.tiktok.shared_rate import SharedRate
 _FLUSH_SECONDS = 4.0
 #: Attempts recorded at once cover about so many seconds of requests, within these bounds of batches.
 _ATTEMPT_SECONDS = 2.0
-_LARGEST_ATTEMPT = 64
+_LARGEST_ATTEMPT = 100
 #: How often the calling thread looks whether to stop, while no answer comes.
 _LOOK_SECONDS = 0.25
 

@@ -35,7 +35,7 @@ def outcomes(ctx: DeliveryContext, state: DeliveryState, settlement: Settlement)
 
     :param settlement: of that plan, just made.
     """
-    plan = ctx.ledger.plan(state.id)
+    plan = settlement.plan or ctx.ledger.plan(state.id)
     events = _staged_events(ctx, state)
     counts = OutcomeCounts()
     for part in sorted(plan.events):

@@ -92,6 +92,14 @@ class DeliveryContext:
 
         :raises LedgerMissingError: if it was never made.
         """
+        return self._open_ledger(planned=False)
+
+    def use_planned_ledger(self) -> None:
+        """Open the ledger to send what was planned by it, which takes half the requests; one that is open stays so."""
+        if "ledger" not in self.__dict__:
+            self.ledger = self._open_ledger(planned=True)
+
+    def _open_ledger(self, *, planned: bool) -> Ledger:
         from airflow_provider_tiktok_offline.ledger.ledger import Ledger, LedgerOptions
 
         return Ledger.open(
@@ -101,7 +109,9 @@ class DeliveryContext:
             clock=self.clock,
             secret=self.ledger_secret,
             options=LedgerOptions(
-                deliveries=self.deliveries, retry_window=timedelta(hours=self.config.upload.retry_hours)
+                deliveries=self.deliveries,
+                retry_window=timedelta(hours=self.config.upload.retry_hours),
+                planned=planned,
             ),
         )
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.upload import SendOptions
 
 #: Batches whose bodies are in memory at once.
-WINDOW_BATCHES = 50
+WINDOW_BATCHES = 100
 
 
 def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResult:
@@ -56,6 +56,8 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
     state = resume(ctx, delivery_id)
     if state.status == "closed":
         return UploadPartResult(delivery_id=delivery_id, part=part, closed=True)
+    if ctx.live:
+        ctx.use_planned_ledger()
     parts = StagedParts(ctx.staging, delivery_id)
     frame = PreparedEvents.open(parts).with_netting(netting_of(ctx, state)).read(part)
     people = later_opt_outs(ctx, parts)
