@@ -36,7 +36,10 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": name, "external-doc-url": url, "tags": ["service"]} for name, url in _DOCS.items()
         ],
         "operators": [
-            _modules(_FILES, *(f"operators.{name}" for name in ("conversions", "approval", "summary", "maintenance"))),
+            _modules(
+                _FILES,
+                *(f"operators.{name}" for name in ("conversions", "prepare", "approval", "summary", "maintenance")),
+            ),
             _modules(_TIKTOK, "operators.tiktok", "operators.reports"),
             _modules(_LIVERAMP, "operators.liveramp"),
         ],

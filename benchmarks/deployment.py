@@ -1,5 +1,7 @@
 """From a file's arrival to its last event accepted, on the services of docker-compose.yaml started natively.
 
+Both chains of tasks take turns: the factory's, whose ``prepare`` reads the file once, and the one with explicit steps.
+
 ``python -m benchmarks.deployment [ROWS ...]`` (10,000 and 1,000,000, three runs of each; ``--small``: one of 1,000):
 the run waits, deferred, for the file; the clock starts when the file has its name on the SFTP server and ends when the
 simulator, which looks at nothing, has taken the last event. Everything runs on this machine: PostgreSQL, Redis, the
@@ -28,8 +30,35 @@ from tests.servers.simulator import ADVERTISER_ID, EVENT_SET_ID
 from tests.servers.waiting import wait_until
 
 _NAME = "corner_shop"
-_DAG = f"tiktok_offline__{_NAME}"
-_TASKS = ("wait_for_file", "validate", "normalize_hash", "dedupe", "upload", "summary")
+#: DAG -> its tasks, in order.
+_CHAINS = {
+    f"tiktok_offline__{_NAME}": ("wait_for_file", "prepare", "upload", "summary"),
+    "explicit_steps": ("wait_for_file", "validate", "normalize_hash", "dedupe", "upload", "summary"),
+}
+#: The explicit steps of tiktok_offline_daily.py, for an entry whose runs are started by hand.
+_EXPLICIT = f"""
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG
+
+from airflow_provider_tiktok_offline.operators.conversions import (
+    DedupeOperator,
+    NormalizeHashOperator,
+    ValidateConversionFileOperator,
+)
+from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
+from airflow_provider_tiktok_offline.operators.tiktok import TikTokUploadOperator
+from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
+
+own = {{"config": "advertisers.yaml", "advertiser": "{_NAME}"}}
+with DAG("explicit_steps", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), params={{"file_day": None}}):
+    found = ConversionFileSensor(task_id="wait_for_file", deferrable=True, **own)
+    validate = ValidateConversionFileOperator(task_id="validate", files=found.output, **own)
+    hashed = NormalizeHashOperator(task_id="normalize_hash", deliveries=validate.output, **own)
+    dedupe = DedupeOperator(task_id="dedupe", deliveries=hashed.output, **own)
+    upload = TikTokUploadOperator.partial(task_id="upload", **own).expand(part=dedupe.output)
+    upload >> DeliverySummaryOperator(task_id="summary", **own)
+"""
 _POKE_SECONDS = 5
 
 
@@ -66,8 +95,9 @@ class Run:
 
 
 def write_dags(running: Deployment, folder: Path) -> None:
-    """One advertiser with the default settings, whose runs are started by hand."""
+    """One advertiser with the default settings, whose runs are started by hand; a DAG of each chain."""
     folder.mkdir()
+    (folder / "explicit.py").write_text(_EXPLICIT)
     (folder / "factory.py").write_text((ROOT / "dags" / "tiktok_offline_factory.py").read_text())
     entry: dict[str, Any] = {
         "name": _NAME,
@@ -88,14 +118,16 @@ def write_dags(running: Deployment, folder: Path) -> None:
     (folder / "advertisers.yaml").write_text(yaml.safe_dump({"advertisers": [entry]}))
 
 
-def deliver(running: Deployment, number: int, rows: int, local: Path) -> Run:
+def deliver(running: Deployment, dag_id: str, number: int, rows: int, local: Path) -> Run:
     """Start a run, let it wait, let its file arrive, and time what follows."""
     airflow = running.airflow
     write_sample(local, rows, as_of=datetime.now(UTC), seed=number, form=SampleForm(identifiers="both"))
     day = (datetime.now(UTC) - timedelta(days=number + 1)).date()
     before = running.api.control.summary().events_received
-    run_id = airflow.trigger(_DAG, file_day=day)
-    wait_until(lambda: _states(airflow, run_id).get("wait_for_file") == "deferred", "the run waits", seconds=300)
+    run_id = airflow.trigger(dag_id, file_day=day)
+    wait_until(
+        lambda: _states(airflow, dag_id, run_id).get("wait_for_file") == "deferred", "the run waits", seconds=300
+    )
     hidden = running.server.data / ".part"
     hidden.write_bytes(local.read_bytes())
     hidden.rename(running.server.data / f"sales_{day:%Y%m%d}.csv")
@@ -108,20 +140,22 @@ def deliver(running: Deployment, number: int, rows: int, local: Path) -> Run:
         every=0.05,
     )
     accepted = time.monotonic() - started
-    wait_until(lambda: airflow.run_state(_DAG, run_id) in ("success", "failed"), "the run ends", seconds=600, every=0.5)
-    if airflow.run_state(_DAG, run_id) != "success":
-        raise RuntimeError(f"the run failed: {_states(airflow, run_id)}")
-    steps = tuple(_steps(airflow.tasks(_DAG, run_id), arrived))
+    wait_until(
+        lambda: airflow.run_state(dag_id, run_id) in ("success", "failed"), "the run ends", seconds=600, every=0.5
+    )
+    if airflow.run_state(dag_id, run_id) != "success":
+        raise RuntimeError(f"the run failed: {_states(airflow, dag_id, run_id)}")
+    steps = tuple(_steps(_CHAINS[dag_id], airflow.tasks(dag_id, run_id), arrived))
     return Run(rows, accepted, steps[-1].begun + steps[-1].ran, steps)
 
 
-def _states(airflow: Airflow, run_id: str) -> dict[str, str]:
-    return {task["task_id"]: task["state"] for task in airflow.tasks(_DAG, run_id)}
+def _states(airflow: Airflow, dag_id: str, run_id: str) -> dict[str, str]:
+    return {task["task_id"]: task["state"] for task in airflow.tasks(dag_id, run_id)}
 
 
-def _steps(tasks: list[dict[str, Any]], arrived: datetime) -> Iterator[Step]:
+def _steps(order: tuple[str, ...], tasks: list[dict[str, Any]], arrived: datetime) -> Iterator[Step]:
     before = 0.0
-    for task_id in _TASKS:
+    for task_id in order:
         instances = [task for task in tasks if task["task_id"] == task_id]
         begin = min(datetime.fromisoformat(task["start_date"]) for task in instances)
         end = max(datetime.fromisoformat(task["end_date"]) for task in instances)
@@ -136,9 +170,11 @@ def table(runs: list[Run]) -> str:
     """Medians of the runs of one size, as lines of a table."""
     middle = statistics.median
     lines = [f"| {runs[0].rows:,} rows, medians of {len(runs)} | waited, s | ran, s |", "|---|---|---|"]
-    for place, task_id in enumerate(_TASKS):
+    for place, task_id in enumerate(step.task_id for step in runs[0].steps):
         waited, ran = (middle(getattr(run.steps[place], name) for run in runs) for name in ("waited", "ran"))
         lines.append(f"| `{task_id}` | {waited:.1f} | {ran:.1f} |")
+    waited = middle(sum(step.waited for step in run.steps) for run in runs)
+    lines.append(f"| all tasks, waited | {waited:.1f} | |")
     lines.append(f"| arrival to last event accepted | | **{middle(run.accepted for run in runs):.1f}** |")
     lines.append(f"| arrival to the run's end | | {middle(run.ended for run in runs):.1f} |")
     return "\n".join(lines)
@@ -156,19 +192,23 @@ def main() -> None:
             write_dags(running, folder / "dags")
             running.start(folder / "dags")
             wait_until(lambda: _known(running), "the DAG is known", seconds=120)
-            running.airflow.unpause(_DAG)
-            deliver(running, 0, 1000, folder / "sample.csv")  # the workers' first task is slower
             number = 0
+            for dag_id in _CHAINS:
+                running.airflow.unpause(dag_id)
+                deliver(running, dag_id, number, 1000, folder / "sample.csv")  # the workers' first task is slower
+                number += 1
             for rows in sizes:
-                runs = []
+                runs: dict[str, list[Run]] = {dag_id: [] for dag_id in _CHAINS}
                 for _ in range(1 if small else 3):
-                    number += 1
-                    runs.append(deliver(running, number, rows, folder / "sample.csv"))
-                print(table(runs), flush=True)
+                    for dag_id, done in runs.items():
+                        done.append(deliver(running, dag_id, number, rows, folder / "sample.csv"))
+                        number += 1
+                for dag_id, done in runs.items():
+                    print(f"{dag_id}\n\n{table(done)}\n", flush=True)
 
 
 def _known(running: Deployment) -> bool:
-    return any(dag["dag_id"] == _DAG for dag in running.airflow.get("/dags?limit=100")["dags"])
+    return _CHAINS.keys() <= {dag["dag_id"] for dag in running.airflow.get("/dags?limit=100")["dags"]}
 
 
 if __name__ == "__main__":

@@ -8,11 +8,7 @@ from pathlib import Path
 from airflow.sdk import DAG, Asset, AssetWatcher
 
 from airflow_provider_tiktok_offline.config import load_config
-from airflow_provider_tiktok_offline.operators.conversions import (
-    DedupeOperator,
-    NormalizeHashOperator,
-    ValidateConversionFileOperator,
-)
+from airflow_provider_tiktok_offline.operators.prepare import TikTokOfflinePrepareOperator
 from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
 from airflow_provider_tiktok_offline.operators.tiktok import TikTokUploadOperator
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
@@ -46,8 +42,8 @@ with DAG(
 ) as dag:
     # Takes over what the watcher has found; a run started by hand looks for itself.
     found = ConversionFileSensor(task_id="wait_for_file", settings=SETTINGS)
-    validate = ValidateConversionFileOperator(task_id="validate", settings=SETTINGS, files=found.output)
-    normalize_hash = NormalizeHashOperator(task_id="normalize_hash", settings=SETTINGS, deliveries=validate.output)
-    dedupe = DedupeOperator(task_id="dedupe", settings=SETTINGS, deliveries=normalize_hash.output)
-    upload = TikTokUploadOperator.partial(task_id="upload", settings=SETTINGS).expand(part=dedupe.output)
+    # [START howto_prepare]
+    prepare = TikTokOfflinePrepareOperator(task_id="prepare", settings=SETTINGS, files=found.output)
+    upload = TikTokUploadOperator.partial(task_id="upload", settings=SETTINGS).expand(part=prepare.output)
+    # [END howto_prepare]
     upload >> DeliverySummaryOperator(task_id="summary", settings=SETTINGS)

@@ -161,6 +161,12 @@ _HOW_TO = (
         "Fails if more rows are rejected than `max_rejected_ratio` allows; the task links the report.",
     ),
     (
+        "Check, hash and plan a file in one read",
+        "howto_prepare",
+        "tiktok_offline_on_arrival",
+        "As `validate`, `normalize_hash` and `dedupe` in one task; the factory's DAGs do it so.",
+    ),
+    (
         "Send events to TikTok",
         "howto_tiktok_upload",
         "tiktok_offline_daily",

@@ -8,14 +8,13 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-TaskKind: TypeAlias = Literal["validate", "normalize_hash", "dedupe", "upload", "deliver", "summary", "report"]
+TaskKind: TypeAlias = Literal["prepare", "dedupe", "upload", "deliver", "summary", "report"]
 TaskHours: TypeAlias = Annotated[float, Field(ge=0.01, le=168)]
 
 #: Many times what the largest file takes (docs/benchmarks.md); a task that runs longer hangs.
 DEFAULT_HOURS: Mapping[TaskKind, float] = MappingProxyType(
     {
-        "validate": 6,
-        "normalize_hash": 6,
+        "prepare": 6,
         "dedupe": 6,
         "upload": 12,
         "deliver": 12,

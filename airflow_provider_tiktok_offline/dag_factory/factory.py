@@ -26,26 +26,21 @@ from airflow_provider_tiktok_offline.dag_factory.deadlines import stale_deadline
 from airflow_provider_tiktok_offline.dag_factory.options import (
     PREFIX,
     REPORT_PREFIX,
-    asks_a_person,
     asks_beside,
     common_options,
     dag_options,
     own_options,
     report_dag_options,
     report_options,
+    steps_of,
     time_limit,
 )
 from airflow_provider_tiktok_offline.dag_factory.placement import placement
-from airflow_provider_tiktok_offline.delivery.sequences import STEPS
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.file_day import DAY_PARAM
-from airflow_provider_tiktok_offline.operators.conversions import (
-    SET_ASIDE,
-    DedupeOperator,
-    NormalizeHashOperator,
-    ValidateConversionFileOperator,
-)
+from airflow_provider_tiktok_offline.operators.conversions import SET_ASIDE, DedupeOperator
 from airflow_provider_tiktok_offline.operators.liveramp import LiveRampDeliveryOperator
+from airflow_provider_tiktok_offline.operators.prepare import DELIVERIES, TikTokOfflinePrepareOperator
 from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
 from airflow_provider_tiktok_offline.operators.tiktok import TikTokUploadOperator
 from airflow_provider_tiktok_offline.plain_text import plain_logger
@@ -140,28 +135,26 @@ def build_dag(config: AdvertiserConfig, path: str | None = None, *, place: str |
     )
     dag.add_task(wait)
     before: BaseOperator | MappedOperator = wait
-    deliveries = wait.output
-    asks, beside = asks_a_person(config), asks_beside(config)
-    for step in STEPS[config.route]:
+    beside = asks_beside(config)
+    steps = steps_of(config)
+    for step in steps:
         options = _options(config, step, own, common)
         match step:
-            case "validate":
-                before = ValidateConversionFileOperator(files=wait.output, **options)
-                deliveries = before.output
-            case "normalize_hash":
-                hashed = NormalizeHashOperator(deliveries=deliveries, **options)
-                before = (
-                    hashed if beside or not asks else _approval(hashed.output, _options(config, "approve", own, common))
+            case "prepare":
+                before = TikTokOfflinePrepareOperator(
+                    files=wait.output, plan="approve" not in steps, asks=beside, **options
                 )
-                deliveries = before.output
-            case "dedupe":
-                before = DedupeOperator(deliveries=deliveries, asks=beside, **options)
+                deliveries = XComArg(before, key=DELIVERIES)
                 if beside:
                     _add_approval(config, dag, XComArg(before, key=SET_ASIDE), own, common)
+            case "approve":
+                before = _approval(deliveries, options)
+            case "dedupe":
+                before = DedupeOperator(deliveries=before.output, **options)
             case "upload":
                 before = TikTokUploadOperator.partial(dag=dag, **options).expand(part=before.output)
             case "deliver":
-                before >> (before := LiveRampDeliveryOperator(deliveries=deliveries, **options))
+                before = LiveRampDeliveryOperator(deliveries=deliveries, **options)
             case "summary":
                 before >> DeliverySummaryOperator(**options)
     dag.params[DAY_PARAM] = _DAY
@@ -227,6 +220,7 @@ def _options(
 
 
 def _approval(deliveries: XComArg, options: dict[str, Any]) -> BaseOperator:
+    """The task that asks a person about deliveries that breach a guard."""
     # Human-in-the-loop operators are slow to import, and few advertisers ask for one.
     from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator
 
@@ -242,7 +236,7 @@ def _add_approval(
 ) -> None:
     """Add the tasks of the files that a person is asked about, beside those of the others.
 
-    :param deliveries: what ``dedupe`` has set aside.
+    :param deliveries: what ``prepare`` has set aside.
     """
 
     def options(step: str) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def dag_options(config: AdvertiserConfig) -> dict[str, Any]:
         "max_active_runs": config.max_active_runs,
         "tags": [*_TAGS, f"route:{config.route}", f"mode:{config.mode}", *config.tags],
         "dag_display_name": config.display_name or f"{config.name}: offline conversions",
-        "doc_md": delivery_doc(config.name, STEPS[config.route], beside=asks_beside(config)),
+        "doc_md": delivery_doc(config.name, steps_of(config), beside=asks_beside(config)),
         "owner_links": {} if config.owner_link is None else {config.owner: config.owner_link},
         **_deployment_options(),
     }
@@ -85,6 +85,13 @@ def report_dag_options(config: AdvertiserConfig, reports: ReportsConfig) -> dict
         "dag_display_name": f"{config.display_name or config.name}: TikTok's report",
         "doc_md": report_doc(config.name),
     }
+
+
+def steps_of(config: AdvertiserConfig) -> tuple[str, ...]:
+    """The DAG's tasks after the wait, in order, but for those beside. Behind an approval the plan is a task."""
+    first, *others = STEPS[config.route]
+    asks = asks_a_person(config) and not asks_beside(config)
+    return (first, *(("approve", "dedupe") if asks else ()), *others)
 
 
 def common_options(config: AdvertiserConfig, path: str | None) -> dict[str, Any]:
@@ -121,7 +128,7 @@ def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
             "on_stale_callback": StaleFeedNotifier(settings=config) if "stale" in events else None,
             "on_execute_callback": _unconfirmed(config),
         },
-        "validate": {
+        "prepare": {
             "on_failure_callback": gate,
             "on_success_callback": [*([DriftNotifier(settings=config)] if "drift" in events else []), *one_held_back],
         },

@@ -12,11 +12,10 @@ _TASKS = {
         "waits for the day's complete file",
         "no file came in time: have it exported, clear the task",
     ),
-    "validate": (
-        "checks every row and writes the report",
-        "open the task's report; correct the file, clear the task",
+    "prepare": (
+        "reads the file once: checks every row, writes the report, finds which events are new",
+        "its log says why: correct the file, mend the settings or the ledger, and clear the task",
     ),
-    "normalize_hash": ("hashes the valid rows into parts without plaintext", "clear the task"),
     "approve": ("asks a person about a breached guard", "it was rejected, and nothing was sent"),
     "dedupe": (
         "asks the ledger which events are new",

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary
     from airflow_provider_tiktok_offline.delivery.state.step_results import DeliverResult, ValidateResult
 
-#: Route -> its steps, in order. ``upload`` runs once for each part of the plan; ``summary`` runs whatever happened.
+#: Route -> its steps, in order. ``prepare`` reads the file and plans; ``upload`` runs once for each part of the plan;
+#: ``summary`` runs whatever happened.
 STEPS: Mapping[str, tuple[str, ...]] = {
-    "tiktok": ("validate", "normalize_hash", "dedupe", "upload", "summary"),
-    "liveramp": ("validate", "dedupe", "deliver", "summary"),
+    "tiktok": ("prepare", "upload", "summary"),
+    "liveramp": ("prepare", "deliver", "summary"),
 }
 
 

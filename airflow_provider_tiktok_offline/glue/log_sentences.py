@@ -120,15 +120,30 @@ def validated(result: ValidateResult, took: object) -> str:
 
     :param took: how long, in words.
     """
-    name = file_name(result.uri)
+    return f"Checked {file_name(result.uri)}, {_rows(result, took)}. Report: {result.report_uri}"
+
+
+def prepared(result: ValidateResult, staged: NormalizeHashResult | None, took: object) -> str:
+    """What one read of a file gave.
+
+    :param staged: its events; None where none are staged.
+    """
+    made = "" if staged is None else f"; staged as {_made(staged)}"
+    return f"Read {file_name(result.uri)}, {_rows(result, took)}{made}. Report: {result.report_uri}"
+
+
+def _rows(result: ValidateResult, took: object) -> str:
     classes = [
         f"{result.rows_valid:,} valid",
         f"{result.rows_rejected:,} rejected" + _share(result.rows_rejected, result.rows_total),
         f"{result.rows_duplicate:,} duplicate",
         f"{result.rows_excluded:,} excluded",
     ]
-    rows = number_of(result.rows_total, "row")
-    return f"Checked {name}, {rows} in {took}: {_listed(classes)}. Report: {result.report_uri}"
+    return f"{number_of(result.rows_total, 'row')} in {took}: {_listed(classes)}"
+
+
+def _made(result: NormalizeHashResult) -> str:
+    return f"{number_of(result.events, 'event')}, {number_of(result.parts, 'part')}"
 
 
 def delivered_already(state: DeliveryState, closed_by: ClosedBy | None) -> str:
@@ -147,8 +162,7 @@ def delivered_already(state: DeliveryState, closed_by: ClosedBy | None) -> str:
 
 def staged(result: NormalizeHashResult, took: object) -> str:
     """What normalizing and hashing gave."""
-    made = f"{number_of(result.events, 'event')}, {number_of(result.parts, 'part')}"
-    return f"Hashed the rows of delivery {result.delivery_id} into {made}, in {took}."
+    return f"Hashed the rows of delivery {result.delivery_id} into {_made(result)}, in {took}."
 
 
 def planned(result: DedupeResult, took: object) -> str:

@@ -28,7 +28,7 @@ HISTORY_KEY = "tiktok_offline_history"
 #: What doctor has found, among the XComs of its task.
 DOCTOR_KEY = "tiktok_offline_doctor"
 #: Steps that leave a status when they end.
-STEPS = frozenset({"validate", "upload", "summary", "report"})
+STEPS = frozenset({"prepare", "validate", "upload", "summary", "report"})
 #: Steps that hand the history on.
 _WITH_HISTORY = frozenset({"summary", "report"})
 
@@ -174,7 +174,7 @@ def _noted(step: str, ctx: DeliveryContext, context: Context) -> AdvertiserStatu
     from airflow_provider_tiktok_offline.delivery.state.advertiser_status import read_status
 
     match step:
-        case "validate" | "summary":
+        case "prepare" | "validate" | "summary":
             return note_run(ctx, _day(ctx.config, context))
         case "report":
             return read_status(ctx)

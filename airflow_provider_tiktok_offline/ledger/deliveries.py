@@ -265,7 +265,7 @@ class Deliveries:
             raise LedgerMissingError(
                 "there is no such delivery",
                 where=f"{self._objects.uri}/{_path(delivery_id)}",
-                todo="Run validate first.",
+                todo="Run prepare (or validate) first.",
             )
         return state
 

@@ -29,10 +29,9 @@ __all__ = ["ApproveDeliveryOperator"]
 class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
     """Pass at once if no guard is breached; else wait until somebody approves or rejects in Airflow.
 
-    Stands between ``normalize_hash`` and ``dedupe`` where ``guards.on_breach`` or ``drift`` is ``approve``. What is
-    approved is kept with the delivery, so that exactly these breaches pass; a rejection fails the task, and nothing is
-    sent. ``guards.approvers`` and ``guards.approval_hours`` say who may answer, and after which time the file counts as
-    rejected.
+    Stands before ``dedupe`` where ``guards.on_breach`` or ``drift`` is ``approve``. What is approved is kept with the
+    delivery, so that exactly these breaches pass; a rejection fails the task, and nothing is sent. ``guards.approvers``
+    and ``guards.approval_hours`` say who may answer, and after which time the file counts as rejected.
 
     Of several files those that breach a guard are asked about in one question, and a rejection holds back these alone.
     The others wait for the answer, and go on whatever it is; behind a ``DedupeOperator`` with ``asks``, which leaves

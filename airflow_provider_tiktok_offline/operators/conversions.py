@@ -79,15 +79,16 @@ class ValidateConversionFileOperator(DeliveryOperator):
             results: list[dict[str, object]] = []
             passed_over: list[str] = []
             release_all(ctx)
-            if _were_delivered(self.files):
-                results += [result.to_dict() for result in self._delivered_already(ctx)]
+            for delivered in delivered_already(ctx) if were_delivered(self.files) else ():
+                self.say(ctx, delivered.delivery_id, "", closed=True)
+                results.append(delivered.to_dict())
             with file_by_file(ctx, "validate", context) as one_file:
                 for file in stamps(self.files):
                     with one_file(file if isinstance(file, str) else str(file["uri"])):
                         watch = log_sentences.Stopwatch(ctx.clock)
                         stamp = stamp_of(ctx, file) if isinstance(file, str) else file
                         try:
-                            validated = validate(ctx, stamp, day=_day_of(self.files))
+                            validated = validate(ctx, stamp, day=day_of(self.files))
                         except SkippedFileError as error:
                             self.log.warning("%s", error)
                             passed_over.append(str(error))
@@ -99,17 +100,6 @@ class ValidateConversionFileOperator(DeliveryOperator):
         if passed_over and not results:
             raise AirflowSkipException(" ".join(passed_over))
         return {"deliveries": results}
-
-    def _delivered_already(self, ctx: DeliveryContext) -> Iterator[ValidateResult]:
-        """The deliveries that this run has closed before it was cleared: the tasks behind this one say so of each."""
-        from airflow_provider_tiktok_offline.delivery.state.runs import closed_deliveries_of_run
-        from airflow_provider_tiktok_offline.delivery.state.step_results import ValidateResult
-
-        for state in closed_deliveries_of_run(ctx):
-            validated = ValidateResult.of(state)
-            if validated is not None:
-                self.say(ctx, state.id, "", closed=True)
-                yield replace(validated, closed=True)
 
 
 class NormalizeHashOperator(DeliveriesOperator):
@@ -191,7 +181,7 @@ class DedupeOperator(DeliveryOperator):
             def plan(delivery_id: str) -> None:
                 result = self._planned(ctx, delivery_id)
                 results.append(result)
-                parts.extend(_named_parts(ctx.deliveries.get(delivery_id), result))
+                parts.extend(named_parts(ctx.deliveries.get(delivery_id), result))
 
             with file_by_file(ctx, "dedupe", context) as one_file:
                 own = delivery_ids(self.deliveries)
@@ -226,7 +216,7 @@ class DedupeOperator(DeliveryOperator):
         return result
 
 
-def _named_parts(state: DeliveryState, planned: DedupeResult) -> Iterator[PlannedPart]:
+def named_parts(state: DeliveryState, planned: DedupeResult) -> Iterator[PlannedPart]:
     """The parts of a plan that hold something to send, each with its name in the UI."""
     from airflow_provider_tiktok_offline.delivery.state.step_results import NormalizeHashResult
 
@@ -237,12 +227,23 @@ def _named_parts(state: DeliveryState, planned: DedupeResult) -> Iterator[Planne
         yield {"delivery_id": planned.delivery_id, "part": part, "name": name}
 
 
-def _were_delivered(given: object) -> bool:
+def were_delivered(given: object) -> bool:
     """Whether the sensor says that the day's files are delivered."""
     return isinstance(given, Mapping) and bool(given.get("already_delivered"))
 
 
-def _day_of(given: object) -> date | None:
+def delivered_already(ctx: DeliveryContext) -> Iterator[ValidateResult]:
+    """The deliveries that this run has closed before it was cleared: the tasks of the run say so of each."""
+    from airflow_provider_tiktok_offline.delivery.state.runs import closed_deliveries_of_run
+    from airflow_provider_tiktok_offline.delivery.state.step_results import ValidateResult
+
+    for state in closed_deliveries_of_run(ctx):
+        validated = ValidateResult.of(state)
+        if validated is not None:
+            yield replace(validated, closed=True)
+
+
+def day_of(given: object) -> date | None:
     """The day that the files are for, where a sensor found them."""
     day = given.get("day") if isinstance(given, Mapping) else None
     return date.fromisoformat(day) if isinstance(day, str) else None
@@ -264,5 +265,5 @@ def stamps(given: object) -> list[Mapping[str, object] | str]:
             return [stamp for item in given for stamp in stamps(item)]
     raise ConfigError(
         "files must be the sensor's result, stamps with uri, size and mtime, or URIs.",
-        where="ValidateConversionFileOperator",
+        where="files",
     )

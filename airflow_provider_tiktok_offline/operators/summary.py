@@ -101,7 +101,7 @@ class DeliverySummaryOperator(DeliveryOperator):
                 raise UnsettledError(
                     f"{number_of(len(held), 'file')} held back, the others are delivered: {held[0]}",
                     where=f"{context['dag_run'].dag_id}, {context['dag_run'].run_id}",
-                    todo="This log names them all. Correct them, then clear validate and what follows.",
+                    todo=f"This log names them all. Correct them, then clear {self._reading()} and what follows.",
                 )
         if not results:
             waits = not self.set_aside and deliveries_set_aside(ctx)
@@ -126,6 +126,11 @@ class DeliverySummaryOperator(DeliveryOperator):
         of_task = {task_id: set(_of_task(states, task_id)) & _FAILED for task_id in before}
         failed = {task_id: "failed" in found for task_id, found in of_task.items() if found}
         return dict(sorted(failed.items(), key=lambda task: not task[1]))
+
+    def _reading(self) -> str:
+        """The task before this one that reads the files."""
+        before = set(self._tasks_before())
+        return next((task for task in ("prepare", "validate") if task in before), "the task that read them")
 
     def _tasks_before(self) -> list[str]:
         """The tasks that this one depends on, each after those that it depends on itself."""

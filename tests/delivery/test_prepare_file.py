@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 from datetime import date, timedelta
@@ -26,6 +27,7 @@ from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import (
     DeliveryHeldError,
+    FileMissingError,
     GateExceededError,
     InputFileError,
     LedgerBusyError,
@@ -161,11 +163,16 @@ def test_a_file_that_is_not_delivered_leaves_nothing_staged(world: World, why: s
     assert ctx.staging.list("") == []
 
 
-def test_a_try_after_the_pass_does_not_read_the_file_again(world: World) -> None:
-    """As after a kill in the plan, in this run or in another one; the file may even be gone by then for the plan."""
+@pytest.mark.parametrize("gone", ["there", "gone", "checksum"])
+def test_a_try_after_the_pass_does_not_read_the_file_again(world: World, gone: str) -> None:
+    """As after a kill in the plan, in this run or in another one; the file may even be gone by then."""
     world.init_ledger()
     stamp = world.drop(rows(1, 2500))
+    if gone == "checksum":
+        stamp["checksum"] = f"sha512:{hashlib.sha512(Path(stamp['uri']).read_bytes()).hexdigest()}"
     first = prepare_file(world.context(), stamp)
+    if gone == "gone":
+        Path(stamp["uri"]).unlink()
     with counted_reads() as reads:
         assert prepare_file(world.context(), stamp) == first
         with pytest.raises(DeliveryHeldError):
@@ -177,7 +184,7 @@ def test_a_try_after_the_pass_does_not_read_the_file_again(world: World) -> None
     assert world.context().staging.list("") == []
 
 
-@pytest.mark.parametrize("changed", ["settings", "opt-outs", "part is gone", "as_of", "manifest"])
+@pytest.mark.parametrize("changed", ["settings", "opt-outs", "part is gone", "as_of", "manifest", "checksum"])
 def test_what_is_staged_of_yesterdays_settings_is_staged_again(world: World, changed: str) -> None:
     """A setting, the list of opt-outs or a moment that changed, a part or a manifest that was lost."""
     world.init_ledger()
@@ -195,6 +202,8 @@ def test_what_is_staged_of_yesterdays_settings_is_staged_again(world: World, cha
         case "part is gone":
             [part] = [path for path in ctx.staging.list("") if path.endswith(".parquet")]
             ctx.staging.delete(part)
+        case "checksum":
+            stamp["checksum"] = f"sha512:{hashlib.sha512(Path(stamp['uri']).read_bytes()).hexdigest()}"
         case "as_of":
             as_of = NOW - timedelta(minutes=1)
         case "manifest":
@@ -209,7 +218,7 @@ def test_what_is_staged_of_yesterdays_settings_is_staged_again(world: World, cha
     assert ctx.staging.list("") == []
 
 
-@pytest.mark.parametrize("again", ["same stamp", "new stamp"])
+@pytest.mark.parametrize("again", ["same stamp", "new stamp", "gone"])
 def test_a_plan_ends_from_the_parts_it_was_made_on(world: World, again: str) -> None:
     """Whatever the settings are by then; the report is today's."""
     world.init_ledger()
@@ -221,6 +230,8 @@ def test_a_plan_ends_from_the_parts_it_was_made_on(world: World, again: str) -> 
     if again == "new stamp":
         os.utime(stamp["uri"], (NOW.timestamp() - 1800,) * 2)
         stamp["mtime"] = (NOW - timedelta(minutes=30)).isoformat()
+    if again == "gone":
+        Path(stamp["uri"]).unlink()
     changed = world.context(currency="EUR")
     prepare_file(changed, stamp)
     assert staged(changed, delivery_id) == before
@@ -228,6 +239,19 @@ def test_a_plan_ends_from_the_parts_it_was_made_on(world: World, again: str) -> 
     assert len({path.partition("/")[0] for path in ctx.staging.list("")}) == 2
     assert finish(ctx, delivery_id) == {"accepted": 10}
     assert ctx.staging.list("") == []
+
+
+def test_a_file_that_is_gone_before_it_was_read_is_missing(world: World) -> None:
+    """And one whose events were staged with other settings: they can't be made again."""
+    world.init_ledger()
+    stamp = world.drop(rows(1, 10))
+    Path(stamp["uri"]).unlink()
+    with pytest.raises(FileMissingError):
+        prepare_file(world.context(), stamp)
+    prepare_file(world.context(), world.drop(rows(1, 10)))
+    Path(stamp["uri"]).unlink()
+    with pytest.raises(FileMissingError):
+        prepare_file(world.context(currency="EUR"), stamp)
 
 
 def test_the_explicit_steps_take_up_what_was_prepared(world: World) -> None:

@@ -88,7 +88,7 @@ class Disturber:
 
     def refuse_writes(self) -> None:
         """The object store answers every write with 503 SlowDown for a while."""
-        self._caught(self.chance.choice(["validate", "normalize_hash", "dedupe", "upload"]))
+        self._caught(self.chance.choice(["prepare", "upload"]))
         self.deployment.refuse_writes()
         time.sleep(self.chance.uniform(4, 12))
         self.deployment.take_writes()
@@ -108,7 +108,7 @@ class Disturber:
                 share /= 2
                 missed = True
             if missed or time.monotonic() > seen + _SOON:
-                self.start_another(task_id or "validate")
+                self.start_another(task_id or "prepare")
                 seen = time.monotonic()
             time.sleep(0.1)
         raise TimeoutError(f"no {task_id} was at work within {_PATIENCE} s\n" + "\n".join(self.story))
@@ -150,7 +150,7 @@ class Disturber:
 
 
 _DISTURBANCES: dict[str, Callable[[Disturber], None]] = {
-    "a worker dies during normalize_hash": lambda one: one.kill_worker_during("normalize_hash"),
+    "a worker dies during prepare": lambda one: one.kill_worker_during("prepare"),
     "a worker dies during upload": lambda one: one.kill_worker_during("upload"),
     "a worker dies during deliver": lambda one: one.kill_worker_during("deliver"),
     "Redis is gone for 20 s": Disturber.stop_redis,

@@ -28,7 +28,7 @@ from airflow_provider_tiktok_offline.dag_factory import (
 from airflow_provider_tiktok_offline.delivery.sequences import STEPS
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
-from airflow_provider_tiktok_offline.operators.conversions import ValidateConversionFileOperator
+from airflow_provider_tiktok_offline.operators.prepare import TikTokOfflinePrepareOperator
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
 from tests.servers.airflow_versions import DagBag, dag_bag
 
@@ -70,12 +70,12 @@ def _parse(tmp_path: Path) -> Parse:
 
 
 def test_one_dag_an_advertiser(parse: Parse) -> None:
-    """Each entry is a DAG of the six steps, whose last one always runs."""
+    """Each entry is a DAG of the wait and the route's steps, whose last one always runs."""
     bag, serialised, errors = parse(advertiser("corner_shop"), advertiser("garden_centre"))
     assert not errors
     assert set(serialised) == {"tiktok_offline__corner_shop", "tiktok_offline__garden_centre"}
     tasks = bag.dags["tiktok_offline__corner_shop"].task_dict
-    assert list(tasks) == ["wait_for_file", "validate", "normalize_hash", "dedupe", "upload", "summary"]
+    assert list(tasks) == ["wait_for_file", "prepare", "upload", "summary"]
     assert tasks["summary"].trigger_rule == "all_done"
     assert tasks["upload"].is_mapped
 
@@ -112,7 +112,7 @@ def test_settings_become_the_dags_own(parse: Parse) -> None:
     tasks = {task["__var"]["task_id"]: task["__var"] for task in dag["tasks"]}
     assert all(task.get("retries", 5) == 5 for task in tasks.values())
     assert tasks["upload"]["partial_kwargs"]["pool"] == "tiktok"
-    assert "pool" not in tasks["validate"]
+    assert "pool" not in tasks["prepare"]
 
 
 def test_what_a_dag_is_called_and_says(parse: Parse) -> None:
@@ -191,15 +191,15 @@ def test_a_relative_path_starts_at_the_dag_file(parse: Parse, tmp_path: Path, mo
     """Wherever the worker's process runs, and in whichever folder a bundle of DAGs lies there."""
     bag, _, _ = parse(advertiser("shop", lookback_days=7))
     monkeypatch.chdir("/")
-    validate = bag.dags["tiktok_offline__shop"].task_dict["validate"]
-    assert isinstance(validate, DeliveryTask)
-    assert validate.config_path() == str(tmp_path / "advertisers.yaml")
-    assert validate.advertiser_config().lookback_days == 7
+    prepare = bag.dags["tiktok_offline__shop"].task_dict["prepare"]
+    assert isinstance(prepare, DeliveryTask)
+    assert prepare.config_path() == str(tmp_path / "advertisers.yaml")
+    assert prepare.advertiser_config().lookback_days == 7
 
 
 def test_every_task_has_a_time_limit(parse: Parse) -> None:
     """Of its kind, from the entry or by default; a wait for a file or for a person has limits of its own."""
-    own = {"validate": 1, "report": 0.5}
+    own = {"prepare": 1, "report": 0.5}
     bag, _, errors = parse(
         advertiser("shop", reports={}, execution_timeout_hours=own),
         advertiser("fed", route="liveramp", liveramp={"destination": "/feed"}),
@@ -212,9 +212,9 @@ def test_every_task_has_a_time_limit(parse: Parse) -> None:
     }
     shop, fed = "tiktok_offline__shop", "tiktok_offline__fed"
     assert hours == {
-        (shop, "wait_for_file"): None, (shop, "validate"): 1, (shop, "normalize_hash"): 6, (shop, "dedupe"): 6,
+        (shop, "wait_for_file"): None, (shop, "prepare"): 1,
         (shop, "upload"): 12, (shop, "summary"): 6, ("tiktok_offline_report__shop", "report"): 0.5,
-        (fed, "wait_for_file"): None, (fed, "validate"): 6, (fed, "dedupe"): 6, (fed, "deliver"): 12,
+        (fed, "wait_for_file"): None, (fed, "prepare"): 6, (fed, "deliver"): 12,
         (fed, "summary"): 6,
     }  # fmt: skip
 
@@ -322,13 +322,19 @@ def test_example_dags_parse() -> None:
 
 
 def test_a_person_is_asked_where_the_guards_say_so(parse: Parse) -> None:
-    """on_breach: approve puts a human-in-the-loop task before the dedupe; others have none."""
+    """on_breach: approve puts a human-in-the-loop task before the plan, which is a task then; others have none."""
     bag, _, errors = parse(
         advertiser("corner_shop", guards={"max_events": 1000, "on_breach": "approve"}), advertiser("garden_centre")
     )
     assert not errors
     asked = bag.dags["tiktok_offline__corner_shop"]
-    assert asked.get_task("approve").downstream_task_ids == {"dedupe"}
+    order = ["wait_for_file", "prepare", "approve", "dedupe", "upload", "summary"]
+    assert [task.task_id for task in asked.topological_sort()] == order
+    prepare, plain = asked.get_task("prepare"), bag.dags["tiktok_offline__garden_centre"].get_task("prepare")
+    assert isinstance(prepare, TikTokOfflinePrepareOperator)
+    assert isinstance(plain, TikTokOfflinePrepareOperator)
+    assert (prepare.plan, plain.plan) == (False, True)
+    assert re.findall(r"^\| `(\w+)` \|", asked.doc_md or "", re.MULTILINE) == order
     assert not bag.dags["tiktok_offline__garden_centre"].has_task("approve")
 
 
@@ -342,9 +348,9 @@ def test_only_the_file_in_question_waits_for_the_answer(parse: Parse) -> None:
     )
     assert not errors
     dag = bag.dags["tiktok_offline__shops"]
-    others = ["wait_for_file", "validate", "normalize_hash", "dedupe", "upload", "summary"]
+    others = ["wait_for_file", "prepare", "upload", "summary"]
     asked = ["approve", "dedupe_approved", "upload_approved", "summary_approved"]
-    for chain in (others, ["dedupe", *asked]):
+    for chain in (others, ["prepare", *asked]):
         for before, after in pairwise(chain):
             assert after in dag.get_task(before).downstream_task_ids
     assert dag.get_task("summary").get_flat_relative_ids(upstream=True).isdisjoint(asked)
@@ -367,8 +373,7 @@ def test_notifications_become_callbacks(parse: Parse) -> None:
     )
     assert not errors
     tasks = {task["__var"]["task_id"]: task["__var"] for task in serialised["tiktok_offline__told"]["tasks"]}
-    assert tasks["validate"]["has_on_failure_callback"]
-    assert tasks["dedupe"]["has_on_failure_callback"]
+    assert tasks["prepare"]["has_on_failure_callback"]
     assert tasks["summary"]["has_on_success_callback"]
     assert "has_on_failure_callback" not in tasks["summary"]
     sensor = bag.dags["tiktok_offline__told"].get_task("wait_for_file")
@@ -397,8 +402,8 @@ def test_the_serialized_dag_holds_no_settings(parse: Parse) -> None:
         assert "settings" not in given
         assert given["advertiser"] == "shop"
         assert given["config"].endswith("advertisers.yaml")
-    operator = bag.dags["tiktok_offline__shop"].get_task("validate")
-    assert isinstance(operator, ValidateConversionFileOperator)
+    operator = bag.dags["tiktok_offline__shop"].get_task("prepare")
+    assert isinstance(operator, TikTokOfflinePrepareOperator)
     assert operator.advertiser_config().where == {"brand": ["brand-of-the-group"]}
 
 

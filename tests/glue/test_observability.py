@@ -61,7 +61,7 @@ def test_metrics_count_what_the_summary_says(airflow_world: AirflowWorld, run: A
     assert rows == {"total": [303], "valid": [300], "rejected": [1], "duplicate": [2]}
     assert counted(airflow_world, "events.accepted") == [300]
     assert counted(airflow_world, "deliveries") == [1]
-    for step in ("validate", "normalize_hash", "dedupe", "upload", "summary"):
+    for step in ("prepare", "upload", "summary"):
         assert airflow_world.metrics.about(f"airflow.tiktok_offline.{step}.duration,", TAGS, "|ms"), step
 
 
@@ -70,7 +70,7 @@ def test_the_status_of_each_step_says_what_the_metrics_say(airflow_world: Airflo
     left = {task: airflow_world.xcom(run.run_id, task, "tiktok_offline_status") for task in run.tasks}
     assert left["wait_for_file"]["expected"].endswith(f"/{NAME}_{DAY:%Y%m%d}.csv")
     assert left["wait_for_file"]["day"] == DAY.isoformat()
-    for task in ("validate", "summary"):
+    for task in ("prepare", "summary"):
         [delivery] = left[task]["deliveries"]
         assert delivery["rows"] == {"total": 303, "valid": 300, "rejected": 1, "duplicate": 2, "excluded": 0}
         assert delivery["day"] == DAY.isoformat()
@@ -130,13 +130,11 @@ def datasets(world: AirflowWorld, task_id: str) -> tuple[Mapping[str, Any], Mapp
 
 def test_lineage_leads_from_the_file_to_the_event_set(airflow_world: AirflowWorld, file: Path, run: AirflowRun) -> None:
     """OpenLineage is told of the file, the staged parts and the event set, with the rows that were written."""
-    inputs, outputs = datasets(airflow_world, "validate")
+    inputs, written = datasets(airflow_world, "prepare")
     assert f"file {file}" in inputs
-    assert all(name.endswith("/report.json") for name in outputs)
-    inputs, staged = datasets(airflow_world, "normalize_hash")
-    assert f"file {file}" in inputs
+    [staged] = [name for name in written if not name.endswith("/report.json")]
     inputs, outputs = datasets(airflow_world, "upload")
-    assert set(inputs) == set(staged)
+    assert set(inputs) == {staged}
     [reached] = outputs.values()
     assert reached["namespace"] == "tiktok"
     assert reached["name"].endswith(f"/event_sets/{EVENT_SET_ID}")
@@ -180,7 +178,7 @@ def test_a_cleared_run_says_that_it_was_delivered_already(
 ) -> None:
     """Every task names when and by which run; upload's mapped task stays, with its name; nothing is sent again."""
     received = airflow_world.api.times_received()
-    link = airflow_world.xcom(run.run_id, "validate", "_link_FileReportLink")
+    link = airflow_world.xcom(run.run_id, "prepare", "_link_FileReportLink")
     assert link
     before = len(airflow.log.read_text())
     again = airflow.clear(DAG_ID, run.run_id, "wait_for_file")
@@ -191,7 +189,7 @@ def test_a_cleared_run_says_that_it_was_delivered_already(
     words = f"{NAME}_{DAY:%Y%m%d}.csv was delivered already: on {datetime.now(UTC):%Y-%m-%d} at "
     assert log.count(words) >= len(run.tasks) - 1
     assert f" by {DAG_ID}/{run.run_id} (delivery " in log
-    assert airflow_world.xcom(run.run_id, "validate", "_link_FileReportLink") == link
+    assert airflow_world.xcom(run.run_id, "prepare", "_link_FileReportLink") == link
     assert airflow_world.api.times_received() == received
     with sqlite3.connect(airflow_world.airflow.database) as database:
         [[name]] = database.execute(

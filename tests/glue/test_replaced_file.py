@@ -12,19 +12,16 @@ pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow"), pytest.ma
 DAG_ID = "tiktok_offline__guarded_shop"
 
 
-@pytest.mark.parametrize(("number", "cleared"), [(1, "normalize_hash"), (2, "dedupe")])
-def test_clearing_a_later_task_takes_the_corrected_file(
-    airflow_world: AirflowWorld, airflow: AirflowRunner, number: int, cleared: str
-) -> None:
+def test_clearing_prepare_takes_the_corrected_file(airflow_world: AirflowWorld, airflow: AirflowRunner) -> None:
     """A guard has stopped the run before anything was planned."""
-    name = f"guarded_shop_202611{number:02}.csv"
-    airflow_world.write(name, 60, seed=80 + number)
-    day = f"2026-11-{number:02}"
+    name = "guarded_shop_20261101.csv"
+    airflow_world.write(name, 60, seed=81)
+    day = "2026-11-01"
     run = airflow.run(DAG_ID, logical_date=f"{day}T00:00:00+00:00", conf={"file_day": day})
-    assert (run.state, run.tasks["normalize_hash"], run.tasks["dedupe"]) == ("failed", "success", "failed")
+    assert (run.state, run.tasks["prepare"]) == ("failed", "failed")
     before = airflow_world.api.event_ids()
-    airflow_world.write(name, 20, seed=90 + number)
-    run = airflow.clear(DAG_ID, run.run_id, cleared)
+    airflow_world.write(name, 20, seed=91)
+    run = airflow.clear(DAG_ID, run.run_id, "prepare")
     assert run.state == "success", run.tasks
     sent = {event_id: times - before.get(event_id, 0) for event_id, times in airflow_world.api.event_ids().items()}
     assert sum(sent.values()) == 20

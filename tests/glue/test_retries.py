@@ -77,7 +77,7 @@ def test_a_delivery_that_another_run_held_is_taken_over_when_its_lease_is_over(
 def test_the_factorys_retries_outlast_a_lease(inbox: Inbox) -> None:
     """By default the last retry comes after the lease of a run that died, in Airflow's own reckoning."""
     config: AdvertiserConfig = inbox.settings()
-    task = build_dag(config).get_task("validate")
+    task = build_dag(config).get_task("prepare")
     # Airflow waits between once and twice this long.
     waits = [task.retry_delay.total_seconds() * 2**retry for retry in range(task.retries or 0)]
     assert sum(waits) > config.ledger.lease_seconds

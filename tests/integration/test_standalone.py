@@ -112,9 +112,7 @@ def test_each_tasks_log_says_what_happened(world: World) -> None:
     assert world.api.finished(*run) == "success"
     facts = {
         "wait_for_file": (f"No file yet for {day}: ", f"Found {file.name} for {day}, "),
-        "validate": (f"Checked {file.name}, ",),
-        "normalize_hash": ("Hashed the rows of delivery ",),
-        "dedupe": ("Compared ", " with the ledger in "),
+        "prepare": (f"Read {file.name}, ", " valid, ", "; staged as ", "Compared ", " with the ledger in "),
         "upload[0]": ("Sent part 1 of delivery ", "events received"),
         "summary": (f"{file.name} is done. Of ",),
     }
@@ -133,7 +131,7 @@ def test_a_breached_gate_is_one_error_in_the_log(world: World) -> None:
     file = world.shops.write(f"corner_{day:%Y%m%d}.csv", seed=64, bad_ratio=0.5)
     run = world.start("corner_shop", day.isoformat())
     assert world.api.finished(*run) == "failed"
-    errors = [sentence for level, sentence in world.api.log(*run, "validate") if level == "error"]
+    errors = [sentence for level, sentence in world.api.log(*run, "prepare") if level == "error"]
     assert len([sentence for sentence in errors if file.name in sentence and "nothing was sent" in sentence]) == 1
     said = [sentence for level, sentence in world.api.log(*run, "summary") if level == "error"]
     assert any("gate exceeded" in sentence for sentence in said), said

@@ -206,15 +206,15 @@ def statuses(
         return document | recent_document(one, day, ids)
 
     wait = ("success", expected, "default_pool")
-    validated = ("success", told("validate"), "default_pool")
+    validated = ("success", told("prepare"), "default_pool")
     closed = ("success", told("summary"), "default_pool")
     match scene:
         case "waiting" | "late":
             return {"wait_for_file": ("deferred", expected, "default_pool")}
         case "running":
-            return {"wait_for_file": wait, "validate": validated, "upload[0]": ("running", {}, "default_pool")}
+            return {"wait_for_file": wait, "prepare": validated, "upload[0]": ("running", {}, "default_pool")}
         case "pool":
-            return {"wait_for_file": wait, "validate": validated, "upload[0]": ("scheduled", {}, "tiktok_rate")}
+            return {"wait_for_file": wait, "prepare": validated, "upload[0]": ("scheduled", {}, "tiktok_rate")}
         case "approval":
             open_one = _changed(status, state="open", events={}, codes={}, values={"valid": {"SEK": "238041.00"}})
             asked = {
@@ -222,19 +222,19 @@ def statuses(
                 "breaches": ["5,724 events, more than max_events 5000"],
                 "until": (at + timedelta(hours=72)).isoformat(),
             }  # fmt: skip
-            checked = ("success", told("validate", open_one), "default_pool")
-            return {"wait_for_file": wait, "validate": checked, "approve": ("deferred", asked, "default_pool")}
+            checked = ("success", told("prepare", open_one), "default_pool")
+            return {"wait_for_file": wait, "prepare": checked, "approve": ("deferred", asked, "default_pool")}
         case "gate":
             worse = _changed(
                 status, state="open", rejected_share=0.214, events={}, events_total=None, values={},
                 drift=("71 % fewer rows than usual for a Friday",),
             )  # fmt: skip
             failed = told(
-                "validate", worse, type="GateExceededError", retryable=False, where="sales.csv",
+                "prepare", worse, type="GateExceededError", retryable=False, where="sales.csv",
                 what="21.4 % of the rows are rejected, more than max_rejected_ratio 5.00 % allows; nothing was sent.",
                 todo="The report names rule, column and lines.",
             )  # fmt: skip
-            return {"wait_for_file": wait, "validate": ("failed", failed, "default_pool")}
+            return {"wait_for_file": wait, "prepare": ("failed", failed, "default_pool")}
         case "failed":
             sent = status.deliveries[-1].events["accepted"] // 3
             rest = status.deliveries[-1].events["accepted"] - sent
@@ -245,7 +245,7 @@ def statuses(
                 todo="Get a new access token: tiktok-offline auth login.",
             )  # fmt: skip
             return {
-                "wait_for_file": wait, "validate": validated, "upload[0]": ("failed", failed, "default_pool"),
+                "wait_for_file": wait, "prepare": validated, "upload[0]": ("failed", failed, "default_pool"),
                 "upload[1]": ("success", told("upload", partly), "default_pool"),
             }  # fmt: skip
         case "unsettled":
@@ -259,11 +259,11 @@ def statuses(
                 "summary", open_one, type="UnsettledError", retryable=False, where=config.name,
                 what="the run is not settled: 140 events unconfirmed.", todo="Clear upload and what follows.",
             )  # fmt: skip
-            return {"wait_for_file": wait, "validate": validated, "summary": ("failed", failed, "default_pool")}
+            return {"wait_for_file": wait, "prepare": validated, "summary": ("failed", failed, "default_pool")}
         case "queued":
             waits = _changed(status, state="waiting", reason="another feed file went out today")
             return {"wait_for_file": wait, "summary": ("success", told("summary", waits), "default_pool")}
-    return {"wait_for_file": wait, "validate": validated, "summary": closed}
+    return {"wait_for_file": wait, "prepare": validated, "summary": closed}
 
 
 def _changed(status: AdvertiserStatus, **changes: Any) -> AdvertiserStatus:

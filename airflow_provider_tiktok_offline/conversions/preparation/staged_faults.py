@@ -16,7 +16,8 @@ def damaged(name: str) -> InputFileError:
     return InputFileError(
         f"the staged object {name} is damaged.",
         rule="staged_damaged",
-        todo="Nothing was sent of it. Restore it, or delete its folder and prepare the file again: clear validate and "
+        todo="Nothing was sent of it. Restore it, or delete its folder and prepare the file again: clear prepare (or "
+        "validate) and "
         "what follows.",
     )
 

@@ -50,7 +50,7 @@ def check_guards(ctx: DeliveryContext, state: DeliveryState, prepared: Events) -
         raise GuardError(
             f"nothing was sent: {'; '.join(breached)}.",
             where=state.uri,
-            todo="If that is right, raise the guard, or set drift: warn, in advertisers.yaml and clear dedupe.",
+            todo="If that is right, raise the guard, or set drift: warn, in advertisers.yaml and clear this task.",
         )
 
 

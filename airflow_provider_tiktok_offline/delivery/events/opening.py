@@ -60,9 +60,9 @@ def open_delivery(
             raise SkippedFileError(
                 "a header and no rows: a quiet day, nothing to send.", rule=error.rule, where=seen.uri
             ) from None
-        quarantine(ctx, seen)
+        if error.rule != "checksum":
+            quarantine(ctx, seen)
         raise
-    check.verify_checksum()
     refuse_repeated(ctx, report, day, where=seen.uri, seen=(seen, moment))
     state = _enter(ctx, check, report, as_of=moment, day=day)
     if as_of is None and state.as_of != moment and state.status != "closed":
@@ -95,7 +95,7 @@ def _enter(
     )
     note_delivery(ctx, delivery_id)
     leave_replaced(ctx, delivery_id, seen.uri)
-    source_registry.remember_digest(ctx, seen, as_of=as_of, digest=report.sha256)
+    source_registry.remember_digest(ctx, seen, as_of=as_of, digest=report.sha256, checksum=check.checksum)
     return state
 
 

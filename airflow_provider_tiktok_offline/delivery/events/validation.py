@@ -47,6 +47,8 @@ class FileCheck:
         folder: a temporary directory, gone when the check is over.
         stamp: the file as it stands now.
         step: whose progress is told.
+        checksum: the expected one; None where there is none.
+        gone: why the file can't be read, where it may be gone.
     """
 
     source: StoredFile | ChecksummedFile
@@ -55,24 +57,30 @@ class FileCheck:
     folder: Path
     stamp: FileStamp
     step: str
+    checksum: str | None
+    gone: FileMissingError | None
     _ctx: DeliveryContext
-
-    @property
-    def has_checksum(self) -> bool:
-        """Whether a checksum is expected, so that the file must be read to be known."""
-        return isinstance(self.source, ChecksummedFile)
 
     @property
     def _verdicts(self) -> Path | None:
         return self.folder / "verdicts" if self._ctx.config.route == "liveramp" else None
 
     def run(self, as_of: datetime, output: PartStore | None = None) -> Report:
-        """Read the file once and judge every row.
+        """Read the file once and judge every row; its bytes are compared with the expected checksum, if there is one.
 
         :param as_of: the moment against which ages are judged.
         :param output: gets the valid rows as parts of prepared events, with their manifest; None for verdicts alone.
-        :raises InputFileError: if the file can't be used at all.
+        :raises InputFileError: if the file can't be used at all, or its checksum is another one.
+        :raises FileMissingError: if it is gone.
         """
+        if self.gone is not None:
+            raise self.gone
+        report = self._read(as_of, output)
+        if isinstance(self.source, ChecksummedFile):
+            self.source.verify()
+        return report
+
+    def _read(self, as_of: datetime, output: PartStore | None) -> Report:
         from airflow_provider_tiktok_offline.conversions.preparation import prepare
 
         options = prepare.PassOptions(
@@ -94,14 +102,6 @@ class FileCheck:
                 options=options,
             )
 
-    def verify_checksum(self) -> None:
-        """Compare the bytes that were read with the expected checksum, if there is one.
-
-        :raises InputFileError: if they differ.
-        """
-        if isinstance(self.source, ChecksummedFile):
-            self.source.verify()
-
     def stage_verdicts(self, delivery_id: str) -> None:
         """Stage the verdicts of the last run where the route needs them."""
         if self._verdicts is not None:
@@ -113,7 +113,12 @@ class FileCheck:
 
 @contextmanager
 def open_check(
-    ctx: DeliveryContext, stamp: FileStamp, checksum: str | None = None, *, step: str = "validate"
+    ctx: DeliveryContext,
+    stamp: FileStamp,
+    checksum: str | None = None,
+    *,
+    step: str = "validate",
+    may_be_gone: bool = False,
 ) -> Iterator[FileCheck]:
     """Open a conversion file to check its rows.
 
@@ -122,6 +127,8 @@ def open_check(
 
     :param checksum: the expected one, as ``sha256:<hex>``; None for a file without a checksum file.
     :param step: whose progress is told.
+    :param may_be_gone: open the check of a file that is gone; its rows can't be read.
+    :raises FileMissingError: if the file is gone.
     :raises FileChangedError: if the file is not as its stamp says, and still changes or has a checksum of its own.
     """
     from airflow_provider_tiktok_offline.storage.files import open_files
@@ -130,7 +137,13 @@ def open_check(
         open_files(stamp.uri, ctx.connections) as files,
         tempfile.TemporaryDirectory(prefix="tiktok-offline-") as folder,
     ):
-        now = files.stat(stamp.uri)
+        now, gone = stamp, None
+        try:
+            now = files.stat(stamp.uri)
+        except FileMissingError as error:
+            gone = error
+            if not may_be_gone:
+                raise
         if (now.size, now.mtime) != (stamp.size, stamp.mtime):
             settled = ctx.clock.now() - now.mtime >= timedelta(seconds=ctx.config.source.settle_seconds)
             if settled and checksum is None:
@@ -151,6 +164,8 @@ def open_check(
             folder=Path(folder),
             stamp=stamp,
             step=step,
+            checksum=checksum,
+            gone=gone,
             _ctx=ctx,
         )
 

@@ -24,11 +24,13 @@ class _Intake:
     Attributes:
         as_of: the moment against which the file's rows are judged.
         digest: of its bytes, once they were read.
+        checksum: that they were compared with; None where there was none.
         repeats: the delivery of another day whose rows it holds.
     """
 
     as_of: documents.Moment
     digest: str | None = None
+    checksum: str | None = None
     repeats: str | None = None
 
 
@@ -57,15 +59,22 @@ def first_seen(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime | None
     return moment if noted is None else noted.as_of
 
 
-def remember_digest(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime, digest: str) -> None:
-    """Note which bytes the stamp stood for."""
-    ctx.objects.put(_path(ctx, stamp), json.dumps({"as_of": as_of.isoformat(), "digest": digest}).encode())
+def remember_digest(
+    ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime, digest: str, checksum: str | None = None
+) -> None:
+    """Note which bytes the stamp stood for, and which checksum they had, if one was expected."""
+    compared = {} if checksum is None else {"checksum": checksum}
+    document = {"as_of": as_of.isoformat(), "digest": digest, **compared}
+    ctx.objects.put(_path(ctx, stamp), json.dumps(document).encode())
 
 
-def known_digest(ctx: DeliveryContext, stamp: FileStamp) -> str | None:
-    """The digest of the bytes that the stamp stands for; None if they were never read to their end."""
+def known_digest(ctx: DeliveryContext, stamp: FileStamp, checksum: str | None) -> str | None:
+    """The digest of the bytes that the stamp stands for; None if they were never read to their end.
+
+    :param checksum: the expected one; the digest is known only if the bytes were compared with that very one.
+    """
     noted = documents.read_typed(ctx.objects, _path(ctx, stamp), _Intake)
-    return None if noted is None else noted.digest
+    return None if noted is None or noted.checksum != checksum else noted.digest
 
 
 def remember_repeat(ctx: DeliveryContext, stamp: FileStamp, *, as_of: datetime, delivery_id: str) -> None:

@@ -51,16 +51,19 @@ def prepare_file(
     """Read one conversion file, open its delivery and stage its events (on the liveramp route: its verdicts).
 
     Events are staged while the rows are judged, and become the delivery's when the file was read to its end; those of
-    a file that can't be used, or that exceeds the gate, are thrown away. A try that finds the file as it was, and its
-    events staged with the settings and the opt-outs of now, does not read it again.
+    a file that can't be used, or that exceeds the gate, are thrown away. A try that finds the file as it was, or gone,
+    and its events staged with the settings and the opt-outs of now, does not read it again.
 
     The parameters and errors of :func:`~airflow_provider_tiktok_offline.delivery.steps.validate.validate` mean the
     same here.
     """
     checksum = stamp.get("checksum")
     found = FileStamp.from_dict(dict(stamp))
-    with open_check(ctx, found, None if checksum is None else str(checksum), step="prepare") as check:
-        if ctx.config.route == "liveramp":
+    feeds = ctx.config.route == "liveramp"
+    with open_check(
+        ctx, found, None if checksum is None else str(checksum), step="prepare", may_be_gone=not feeds
+    ) as check:
+        if feeds:
             state, report = open_delivery(ctx, check, check.run, as_of=as_of, day=day)
             if not report.gate_exceeded:
                 stage_new_verdicts(ctx, check, state)
@@ -69,14 +72,14 @@ def prepare_file(
     if report.gate_exceeded and not _ends_from_its_parts(ctx, state):
         StagedParts(ctx.staging, state.id).clear()
     validated = judge(ctx, check.stamp, state, report)
-    return PreparedFile(validated, None if ctx.config.route == "liveramp" else _noted(ctx, state))
+    return PreparedFile(validated, None if feeds else _noted(ctx, state))
 
 
 def _staged(
     ctx: DeliveryContext, check: FileCheck, *, as_of: datetime | None, day: date | None
 ) -> tuple[DeliveryState, Report]:
     """Open the file's delivery with its events staged."""
-    known = _known(ctx, check.stamp)
+    known = _known(ctx, check)
     with nullcontext() if known is None or known.status == "closed" else Lease(ctx, known):
         kept = None if known is None else _kept_report(ctx, check, known, as_of)
         if kept is not None:
@@ -86,9 +89,9 @@ def _staged(
         return _read_into_parts(ctx, check, as_of=as_of, day=day)
 
 
-def _known(ctx: DeliveryContext, seen: FileStamp) -> DeliveryState | None:
+def _known(ctx: DeliveryContext, check: FileCheck) -> DeliveryState | None:
     """The delivery of a file that was read before, as it stands now, and is held by this run from now on."""
-    digest = source_registry.known_digest(ctx, seen)
+    digest = source_registry.known_digest(ctx, check.stamp, check.checksum)
     state = None if digest is None else ctx.deliveries.find(ctx.delivery_id(digest))
     return state if state is None or state.status == "closed" else resume(ctx, state.id)
 
@@ -98,16 +101,18 @@ def _kept_report(ctx: DeliveryContext, check: FileCheck, known: DeliveryState, a
     from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 
     parts = StagedParts(ctx.staging, known.id)
-    if known.status == "closed" or check.has_checksum or as_of not in (None, known.as_of) or not parts.whole():
+    if known.status == "closed" or as_of not in (None, known.as_of) or not parts.whole():
         return None
     prepared = PreparedEvents.open(parts)
     made_of = prepared.manifest["sha256"], datetime.fromisoformat(prepared.manifest["as_of"])
-    if (
-        made_of != (known.digest, known.as_of)
-        or not prepared.made_by(ctx.config.conversion_settings())
-        or prepared.keeps_returns < bool(ctx.config.send_after_days)
-        or not was_staged_under(ctx, parts, check.suppression)
-    ):
+    up_to_date = (
+        made_of == (known.digest, known.as_of)
+        and prepared.made_by(ctx.config.conversion_settings())
+        and prepared.keeps_returns >= bool(ctx.config.send_after_days)
+        and was_staged_under(ctx, parts, check.suppression)
+    )
+    # A plan is finished without its file too, if that is gone.
+    if not up_to_date and (check.gone is None or not is_planned(ctx, known)):
         return None
     return replace(prepared.report, max_rejected_ratio=ctx.config.max_rejected_ratio)
 

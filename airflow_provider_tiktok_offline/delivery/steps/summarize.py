@@ -98,7 +98,7 @@ def _raise_unsettled(
     if not still_open and not failures:
         return
     todo = (
-        "Run it again (in Airflow: clear the failed task, or dedupe if none failed, and what follows);"
+        "Run it again (in Airflow: clear the failed task, or prepare if none failed, and what follows);"
         " what was accepted is not sent again."
     )
     if any(summary.events.get("unconfirmed") for summary in still_open):
