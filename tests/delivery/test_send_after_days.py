@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_tiktok_offline.delivery.events.netting import netting_of
 from airflow_provider_tiktok_offline.delivery.operations.maintenance import make_ledger
+from airflow_provider_tiktok_offline.delivery.operations.reopen import reopen_delivery
 from airflow_provider_tiktok_offline.delivery.operations.status import refresh
 from airflow_provider_tiktok_offline.delivery.sequences import deliver_due, deliver_to_tiktok
 from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep_staging
@@ -29,6 +30,7 @@ from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedPa
 from airflow_provider_tiktok_offline.delivery.state.waiting import due_deliveries, kept_deliveries
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.errors import FileChangedError, FileMissingError, InputFileError
+from tests.delivery.opt_outs import OptOuts
 from tests.delivery.world import World, rows
 from tests.servers.dying import Life, live_out, mortal
 from tests.servers.simulator import RunningSimulator
@@ -234,6 +236,33 @@ def test_a_file_that_is_written_over_is_sent_as_it_was_staged(shop: Shop) -> Non
     [waited] = deliver_due(shop.context())
     assert waited.events == {"accepted": 2}
     assert set(shop.values()) == {"order-1", "order-2"}
+
+
+def test_who_opts_out_while_a_file_waits_is_left_out(world: World) -> None:
+    """The list of the day on which it is sent counts."""
+    opt_outs = OptOuts(world)
+    opt_outs.write("nobody@example.com")
+    shop = Shop(world, suppression={"uri": str(world.folder / "opt-outs.txt")})
+    shop.run(rows(1, 3))
+    shop.next_day(DAYS)
+    opt_outs.write("nobody@example.com", "shopper2@example.com")
+    [waited] = deliver_due(shop.context())
+    assert waited.events == {"accepted": 2, "suppressed": 1}
+    assert set(shop.values()) == {"order-1", "order-3"}
+
+
+def test_a_file_that_was_wrong_is_withdrawn_while_it_waits(shop: Shop) -> None:
+    """Nothing of it is sent, its returns count for nothing, and a corrected one goes its own way."""
+    shop.run(rows(1, 2))
+    shop.next_day()
+    [wrong] = shop.run([returned(1, "4.00"), *rows(10, 2, amount="99.00")])
+    reopen_delivery(shop.context("by/hand"), wrong.delivery_id, reason="cents were euros")
+    [right] = shop.run(rows(10, 2))
+    shop.next_day(DAYS)
+    first, second = deliver_due(shop.context())
+    assert [first.events, second.events] == [{"accepted": 2}] * 2
+    assert second.delivery_id == right.delivery_id
+    assert set(shop.values().values()) == {Decimal(10)}
 
 
 def test_a_delivery_whose_sending_broke_off_is_taken_up_by_the_runs_to_come(shop: Shop) -> None:

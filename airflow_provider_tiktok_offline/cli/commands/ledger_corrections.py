@@ -77,7 +77,10 @@ def reopen(
     reason: Reason,
     advertiser: Advertiser = None,
 ) -> None:
-    """Let a delivery go out again that the other side rejected: its transactions count as not sent."""
+    """Let a delivery go out again that the other side rejected: its transactions count as not sent.
+
+    A file that waits (`send_after_days`) is withdrawn: it is sent only if it is delivered again.
+    """
     from airflow_provider_tiktok_offline.delivery.operations.reopen import reopen_delivery
 
     with _live(config, advertiser) as context:
