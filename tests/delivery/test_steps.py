@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
-from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches
+from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches_to_ask
 from airflow_provider_tiktok_offline.delivery.source.find_file import find
 from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
@@ -242,7 +242,7 @@ def test_an_approved_breach_passes_and_another_does_not(world: World) -> None:
     ctx = world.context(guards={"max_events": 9, "on_breach": "approve"})
     delivery_id = validate(ctx, world.drop(rows(1, 10))).delivery_id
     normalize_hash(ctx, delivery_id)
-    approve(ctx, delivery_id, breaches(ctx, delivery_id))
+    approve(ctx, delivery_id, breaches_to_ask(ctx, delivery_id))
     with pytest.raises(GuardError, match="max_events 8"):
         dedupe(world.context(guards={"max_events": 8}), delivery_id)
     assert dedupe(ctx, delivery_id).events == {"new": 10}
