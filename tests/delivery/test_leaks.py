@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
@@ -18,6 +18,7 @@ import pytest
 from airflow_provider_tiktok_offline.conversions.contract.settings import DEFAULT_SEND_FIELDS, OPTIONAL_SEND_FIELDS
 from airflow_provider_tiktok_offline.delivery.operations import status
 from airflow_provider_tiktok_offline.delivery.operations.doctor import doctor
+from airflow_provider_tiktok_offline.delivery.operations.notices import Event, notice
 from airflow_provider_tiktok_offline.delivery.operations.status_documents import error_document, history_document
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.step_results import StepResult
@@ -130,6 +131,13 @@ def _with_progress(ctx: DeliveryContext, heard: Heard) -> DeliveryContext:
     return ctx
 
 
+def _messages(ctx: DeliveryContext, said: list[str]) -> list[str]:
+    """What mails, Slack and webhooks get, for each kind of message, with whatever was said before as the reason."""
+    notices = [notice(ctx, event, reason=reason) for event in get_args(Event) for reason in (None, *said[:20])]
+    assert len(notices) > 20
+    return [text for one in notices for text in (one.text, one.html, json.dumps(one.to_dict()))]
+
+
 def _check(heard: Heard, log: str, *folders: Path) -> None:
     places = [(f"said {place}", text) for place, text in enumerate(heard.texts)]
     places += [("log", log), ("environment", str(dict(os.environ)))]
@@ -172,10 +180,42 @@ def test_nothing_of_a_customer_is_left_on_the_direct_route(
     heard.texts += staged
     heard.texts += [str(finding) for finding in doctor(ctx)]
     heard.texts.append(json.dumps(history_document(status.refresh(ctx), date(2026, 11, 22))))
+    heard.texts += _messages(ctx, heard.texts)
     sent = world.simulator.items()
     assert len(sent) > 15
     heard.texts.append(json.dumps(sent))
     assert len(heard.texts) > 20
+    _check(heard, caplog.text, world.folder / "state", own_temporary_folder)
+
+
+_HEADER = ",".join(_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        _HEADER + _cells(1),
+        f"{_HEADER},{_cells(1)}",
+        _HEADER.replace("product_name", f"{NAME}@example.com"),
+        _HEADER.replace("product_name", f"+1212{NUMBER}").replace("city", NAME),
+        _cells(1),
+        f'"{_HEADER}\n{_cells(1)}',
+    ],
+    ids=["glued", "in one line", "an address", "a phone and a name", "no header", "an open quote"],
+)
+def test_no_header_says_what_a_customer_is(
+    world: World, own_temporary_folder: Path, caplog: pytest.LogCaptureFixture, header: str
+) -> None:
+    """Data that stands where names of columns belong: in errors, report, messages, logs and state."""
+    world.init_ledger()
+    heard, ctx = Heard(), world.context(max_rejected_ratio=0.9)
+    opened = heard.call(lambda: validate(ctx, world.drop(_ROWS[:5], header=header)))
+    if opened is not None:
+        heard.call(lambda: normalize_hash(ctx, opened.delivery_id))
+        heard.call(lambda: dedupe(ctx, opened.delivery_id))
+    heard.call(lambda: summarize_all(ctx))
+    assert heard.texts
+    heard.texts += _messages(ctx, heard.texts * 3)
     _check(heard, caplog.text, world.folder / "state", own_temporary_folder)
 
 
@@ -205,6 +245,7 @@ def test_nothing_of_a_customer_is_left_on_the_liveramp_route(
         heard.call(lambda: summarize_all(ctx))
         heard.texts += [str(finding) for finding in doctor(ctx)]
         heard.texts.append(json.dumps(history_document(status.refresh(ctx), date(2026, 11, 22))))
+        heard.texts += _messages(ctx, heard.texts)
         [lines] = office.delivered().values()
         heard.texts.append(server.log.read_text())
     identifiers = {COLUMNS.index("email_1"), COLUMNS.index("phone_1")}
