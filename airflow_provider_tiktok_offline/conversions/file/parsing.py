@@ -146,7 +146,8 @@ def parse(block: Block, columns: int, delimiter: bytes, row_characters: int, *, 
         except pa.ArrowInvalid:
             pass
         else:
-            if frame.height == block.count and not _has_blank_row(frame, edges=screens.edges):
+            may_be_blank = screens.edges or _may_have_blank_row(arrays)
+            if frame.height == block.count and not (may_be_blank and _has_blank_row(frame, edges=screens.edges)):
                 lines = np.arange(block.first_line, block.first_line + block.count, dtype=np.int64)
                 return Parsed(frame, lines, screens=screens, arrays=arrays)
     return _OddBlock(block, columns, delimiter, screens, lenient=lenient).parse(row_characters)
@@ -160,6 +161,15 @@ def _has_long_line(data: bytes, most: int) -> bool:
             return True
         start = end + 1
     return False
+
+
+def _may_have_blank_row(arrays: tuple[pa.StringArray, ...]) -> bool:
+    """Whether no column has a value in every row."""
+    for array in arrays:
+        ends = np.frombuffer(array.buffers()[1], dtype=np.int32)[array.offset : array.offset + len(array) + 1]
+        if (ends[1:] > ends[:-1]).all():
+            return False
+    return True
 
 
 def _has_blank_row(frame: pl.DataFrame, *, edges: bool) -> bool:

@@ -37,6 +37,7 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     CheckedBlock,
     Issue,
 )
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn
 
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 _WORDS = re.compile(r"[A-Za-z]{2,20}(?: [A-Za-z]{2,20}){0,2}")
@@ -313,9 +314,7 @@ def tally_block(
         if by_store:
             _sum_stores(tally, checked, valid)
         elif "store_code" in checked.values:
-            stores = checked.values["shop_id"]
-            stores = stores if everything else stores.filter(pl.Series(valid))
-            tally.stores.update(dict(stores.value_counts().iter_rows()))
+            tally.stores.update(CodedColumn.of(checked.values["shop_id"]).counted(valid))
     return tally
 
 
@@ -362,7 +361,7 @@ def _sum_stores(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_
 def _count_phones(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_]) -> None:
     """Count the numbers of valid rows, and those of them that lie in no range that is in use."""
     for _, column in checked.phones:
-        tally.phones["looked_at"] += int((column["normal"].is_not_null() & pl.Series(valid)).sum())
+        tally.phones["looked_at"] += int(np.count_nonzero(column["normal"].is_not_null().to_numpy() & valid))
         if column["doubt"].null_count() < len(column):
             not_valid = (column["doubt"] == "phone_not_valid").fill_null(False)
             tally.phones["not_valid"] += int((not_valid & pl.Series(valid)).sum())

@@ -115,19 +115,29 @@ class CodedColumn:
     @classmethod
     def of(cls, cells: pl.Series) -> CodedColumn:
         """A column without null."""
-        hashes = cells.hash(_SEED).to_numpy()
+        hashes, left = cells.hash(_SEED).to_numpy(), np.arange(len(cells), dtype=np.int32)
+        codes = np.empty(len(cells), dtype=np.int32)
+        texts: list[str] = []
         for shift in range(_BUCKET_BITS, 64, _BUCKET_BITS):
             buckets = (hashes >> np.uint64(64 - shift)) & np.uint64(_BUCKETS - 1)
             rows = np.full(_BUCKETS, -1, dtype=np.int32)
-            rows[buckets] = np.arange(len(cells), dtype=np.int32)
-            if (hashes[rows[buckets]] == hashes).all():
-                used = np.flatnonzero(rows >= 0)
-                places = np.zeros(_BUCKETS, dtype=np.int32)
-                places[used] = np.arange(len(used), dtype=np.int32)
-                return cls(cells.gather(rows[used]).to_list(), places[buckets])
-        texts = cells.unique().to_list()
-        codes = cells.replace_strict(texts, range(len(texts)), return_dtype=pl.Int32)
-        return cls(texts, codes.to_numpy())
+            rows[buckets] = np.arange(len(hashes), dtype=np.int32)
+            used = np.flatnonzero(rows >= 0)
+            places = np.zeros(_BUCKETS, dtype=np.int32)
+            places[used] = np.arange(len(texts), len(texts) + len(used), dtype=np.int32)
+            texts += cells.gather(left[rows[used]]).to_list()
+            # Of two texts in one bucket the other one waits for the next bits.
+            waits = hashes[rows[buckets]] != hashes
+            codes[left] = places[buckets]
+            if not waits.any():
+                return cls(texts, codes)
+            hashes, left = hashes[waits], left[waits]
+        rest = cells.gather(left)
+        others = rest.unique().to_list()
+        codes[left] = rest.replace_strict(
+            others, range(len(texts), len(texts) + len(others)), return_dtype=pl.Int32
+        ).to_numpy()
+        return cls(texts + others, codes)
 
     @classmethod
     def empty(cls) -> CodedColumn:
