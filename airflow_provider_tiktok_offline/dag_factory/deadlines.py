@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline.config.airflow_values import next_ticks
 from airflow_provider_tiktok_offline.config.stale_files import stale_at
+from airflow_provider_tiktok_offline.dag_factory.placement import Arguments
 from airflow_provider_tiktok_offline.notifications.delivery import StaleFeedNotifier
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _AFTER_THE_SENSOR = timedelta(minutes=15)
 _RUNS = 24
 
 
-def stale_deadline(config: AdvertiserConfig, place: str | None) -> dict[str, Any]:
+def stale_deadline(config: AdvertiserConfig, place: str | None) -> Arguments:
     """The argument ``deadline`` of a DAG: a while after ``no_file_by``, while the run has no file.
 
     :param place: the configuration's path, as the triggerer sees it; None for a DAG without one.

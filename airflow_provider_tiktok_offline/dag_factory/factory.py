@@ -16,7 +16,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import DAG, Param, XComArg, get_parsing_context
 
@@ -35,7 +35,7 @@ from airflow_provider_tiktok_offline.dag_factory.options import (
     steps_of,
     time_limit,
 )
-from airflow_provider_tiktok_offline.dag_factory.placement import placement
+from airflow_provider_tiktok_offline.dag_factory.placement import Arguments, placement
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.file_day import DAY_PARAM
 from airflow_provider_tiktok_offline.operators.conversions import SET_ASIDE, DedupeOperator
@@ -210,16 +210,14 @@ def _dags(config: AdvertiserConfig, path: str, wanted: str | None, place: str) -
         yield build_report_dag(config, path)
 
 
-def _options(
-    config: AdvertiserConfig, step: str, own: Mapping[str, dict[str, Any]], common: Mapping[str, Any]
-) -> dict[str, Any]:
+def _options(config: AdvertiserConfig, step: str, own: Mapping[str, Arguments], common: Arguments) -> Arguments:
     """The arguments of a step's task."""
     # A question has a time limit of its own.
     limit = {} if step == "approve" else time_limit(config, step)
     return {"task_id": step, **own.get(step, {}), **common, **limit, **placement(config, step)}
 
 
-def _approval(deliveries: XComArg, options: dict[str, Any]) -> BaseOperator:
+def _approval(deliveries: XComArg, options: Arguments) -> BaseOperator:
     """The task that asks a person about deliveries that breach a guard."""
     # Human-in-the-loop operators are slow to import, and few advertisers ask for one.
     from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator
@@ -231,15 +229,15 @@ def _add_approval(
     config: AdvertiserConfig,
     dag: DAG,
     deliveries: XComArg,
-    own: Mapping[str, dict[str, Any]],
-    common: Mapping[str, Any],
+    own: Mapping[str, Arguments],
+    common: Arguments,
 ) -> None:
     """Add the tasks of the files that a person is asked about, beside those of the others.
 
     :param deliveries: what ``prepare`` has set aside.
     """
 
-    def options(step: str) -> dict[str, Any]:
+    def options(step: str) -> Arguments:
         return {**_options(config, step, own, common), "task_id": f"{step}_approved"}
 
     asked = {**_options(config, "approve", own, common), "set_aside": True}

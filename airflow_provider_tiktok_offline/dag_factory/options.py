@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from zoneinfo import ZoneInfo
 
 from airflow import __version__ as airflow_version
@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import Asset, conf
 from airflow.sdk import timezone
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig, ReportsConfig
+from airflow_provider_tiktok_offline.dag_factory.placement import Arguments
 from airflow_provider_tiktok_offline.dag_factory.texts import delivery_doc, report_doc
 from airflow_provider_tiktok_offline.delivery.sequences import STEPS
 from airflow_provider_tiktok_offline.notifications.delivery import (
@@ -48,7 +49,7 @@ _LONGEST_RETRY_DELAY = timedelta(minutes=30)
 _timetable = cache(data_intervals)
 
 
-def dag_options(config: AdvertiserConfig) -> dict[str, Any]:
+def dag_options(config: AdvertiserConfig) -> Arguments:
     """The arguments of the DAG itself."""
     return {
         "description": f"Offline conversions of {config.name}, by way of {config.route}",
@@ -74,7 +75,7 @@ def asks_beside(config: AdvertiserConfig) -> bool:
     return asks_a_person(config) and (config.source.files != "one" or bool(config.send_after_days))
 
 
-def report_dag_options(config: AdvertiserConfig, reports: ReportsConfig) -> dict[str, Any]:
+def report_dag_options(config: AdvertiserConfig, reports: ReportsConfig) -> Arguments:
     """The arguments of the DAG that reads TikTok's report."""
     return {
         **dag_options(config),
@@ -94,7 +95,7 @@ def steps_of(config: AdvertiserConfig) -> tuple[str, ...]:
     return (first, *(("approve", "dedupe") if asks else ()), *others)
 
 
-def common_options(config: AdvertiserConfig, path: str | None) -> dict[str, Any]:
+def common_options(config: AdvertiserConfig, path: str | None) -> Arguments:
     """The arguments that every task has.
 
     With a path, the settings are read when a task runs: what Airflow stores of a DAG holds none of them, so that a new
@@ -114,7 +115,7 @@ def common_options(config: AdvertiserConfig, path: str | None) -> dict[str, Any]
     }
 
 
-def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
+def own_options(config: AdvertiserConfig) -> dict[str, Arguments]:
     """The arguments that only some tasks have, by task id."""
     events: tuple[str, ...] = () if config.notifications is None else config.notifications.events
     gate = [GateBreachedNotifier(settings=config)] if "gate" in events else []
@@ -150,7 +151,7 @@ def own_options(config: AdvertiserConfig) -> dict[str, dict[str, Any]]:
     }
 
 
-def report_options(config: AdvertiserConfig) -> dict[str, Any]:
+def report_options(config: AdvertiserConfig) -> Arguments:
     """The arguments of the report task that others do not have."""
     events: tuple[str, ...] = () if config.notifications is None else config.notifications.events
     notifiers = [TikTokReportNotifier(settings=config)] if "report" in events else []
@@ -167,7 +168,7 @@ def _unconfirmed(config: AdvertiserConfig) -> list[UnconfirmedNotifier]:
     return [UnconfirmedNotifier(settings=config)] if wanted and config.route == "tiktok" else []
 
 
-def time_limit(config: AdvertiserConfig, task: str) -> dict[str, Any]:
+def time_limit(config: AdvertiserConfig, task: str) -> Arguments:
     """After how long a task is ended and tried again: one that runs longer hangs."""
     return {"execution_timeout": config.execution_timeout(cast("TaskKind", task))}
 
@@ -179,7 +180,7 @@ def _asset(config: AdvertiserConfig) -> Asset:
 
 
 @cache
-def _deployment_options() -> dict[str, Any]:
+def _deployment_options() -> Arguments:
     """Airflow's own settings that it would look up for each DAG."""
     return {
         "disable_bundle_versioning": conf.getboolean("dag_processor", "disable_bundle_versioning"),

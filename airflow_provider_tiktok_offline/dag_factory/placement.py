@@ -10,14 +10,17 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
     from airflow_provider_tiktok_offline.config.task_placement import PlacedTask, ResourcesConfig
 
+#: Arguments by name, as an operator or a DAG takes them.
+Arguments = dict[str, Any]
 
-def placement(config: AdvertiserConfig, task: str) -> dict[str, Any]:
+
+def placement(config: AdvertiserConfig, task: str) -> Arguments:
     """Executor, queue and executor configuration of a task: its own, else those of ``all``.
 
     :raises ConfigError: if resources are asked for, and the Kubernetes client is not installed.
     """
     given = [one for one in (config.tasks.get(cast("PlacedTask", task)), config.tasks.get("all")) if one is not None]
-    arguments: dict[str, Any] = {}
+    arguments: Arguments = {}
     for name in ("executor", "queue"):
         values = [value for one in given if (value := getattr(one, name)) is not None]
         arguments |= {name: values[0]} if values else {}
