@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.delivery.events.day_history import FIGURES, DayFigures, earlier_days
 from airflow_provider_tiktok_offline.delivery.events.drift import compare
-from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches
+from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches_to_ask
 from airflow_provider_tiktok_offline.delivery.events.validation import read_report
 from airflow_provider_tiktok_offline.delivery.operations.status import note_run
 from airflow_provider_tiktok_offline.delivery.state.advertiser_status import read_status
@@ -162,9 +162,9 @@ def test_a_drifted_file_can_stop_the_run_or_ask(world: World, action: str) -> No
         dedupe(ctx, delivery_id)
     if action == "stop":
         with pytest.raises(GuardError, match="drift: warn"):
-            breaches(ctx, delivery_id)
+            breaches_to_ask(ctx, delivery_id)
         return
-    found = breaches(ctx, delivery_id)
+    found = breaches_to_ask(ctx, delivery_id)
     assert found[0] == "75 % fewer rows than usual"
     approve(ctx, delivery_id, found)
     assert dedupe(ctx, delivery_id).events["new"] == 10

@@ -373,9 +373,9 @@ def _steps(stamp: dict[str, Any]) -> list[Step]:
 @pytest.mark.parametrize(
     ("who", "mode", "every"),
     [
-        ("its retry", "live", 4),
-        ("another run", "live", 5),
-        ("its retry", "dry_run", 6),
+        ("its retry", "live", 9),
+        ("another run", "live", 11),
+        ("its retry", "dry_run", 13),
         *(
             pytest.param(who, mode, 1, marks=[pytest.mark.campaign, pytest.mark.timeout(900)])
             for who in ("its retry", "another run")

@@ -26,6 +26,9 @@ from tests.servers.sink import Sink
 from tests.servers.sshd import StaticConnections
 from tests.servers.statsd import Metrics
 
+#: Who is in the configuration, each as ``<name>_shop``.
+SHOPS = ("corner", "told", "fed", "measured", "guarded", "patient")
+
 
 @dataclass
 class AirflowWorld:
@@ -74,14 +77,7 @@ class AirflowWorld:
             ),
         }
         (self.airflow.dags / "advertisers.yaml").write_text(
-            yaml.safe_dump(
-                {
-                    "advertisers": [
-                        self.settings(f"{name}_shop")
-                        for name in ("corner", "told", "fed", "measured", "guarded", "patient")
-                    ]
-                }
-            )
+            yaml.safe_dump({"advertisers": [self.settings(f"{name}_shop") for name in SHOPS]})
         )
         for name in ("corner_shop", "fed_shop"):
             ctx = self.context(name=name)

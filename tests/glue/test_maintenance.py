@@ -20,7 +20,7 @@ from airflow_provider_tiktok_offline.operators.maintenance import DoctorOperator
 from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 from tests.delivery.conftest import running_simulator, world  # noqa: F401 - fixtures
 from tests.delivery.world import World, rows
-from tests.glue.airflow_world import AirflowWorld
+from tests.glue.airflow_world import SHOPS, AirflowWorld
 from tests.glue.conftest import Inbox, Run
 from tests.servers.airflow import AirflowRunner
 from tests.servers.airflow_versions import dag_bag
@@ -39,7 +39,7 @@ def test_the_example_dag_keeps_up_every_advertiser(airflow_world: AirflowWorld, 
     run = airflow.run("tiktok_offline_maintenance")
     assert run.state == "success", run.tasks
     assert run.tasks == dict.fromkeys(
-        (f"{task}[{number}]" for task in ("doctor", "maintenance") for number in range(5)), "success"
+        (f"{task}[{number}]" for task in ("doctor", "maintenance") for number in range(len(SHOPS))), "success"
     )
     assert not ctx.staging.list("")
 
