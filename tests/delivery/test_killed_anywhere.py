@@ -99,14 +99,14 @@ def _die_everywhere(
 
 def test_killed_while_it_uploads_its_retry_goes_on(running_simulator: RunningSimulator, tmp_path: Path) -> None:
     """Dead before a write of upload or summary: tried again, each event is taken once."""
-    _die_everywhere(running_simulator, tmp_path, tried_again=True, mortal_from=_UPLOAD, every=2)
+    _die_everywhere(running_simulator, tmp_path, tried_again=True, mortal_from=_UPLOAD, every=5)
 
 
 def test_killed_while_it_uploads_and_never_tried_again_the_next_run_goes_on(
     running_simulator: RunningSimulator, tmp_path: Path
 ) -> None:
     """Dead before a write of upload or summary, for good: tomorrow's file repeats the events, each is taken once."""
-    _die_everywhere(running_simulator, tmp_path, tried_again=False, mortal_from=_UPLOAD, every=3)
+    _die_everywhere(running_simulator, tmp_path, tried_again=False, mortal_from=_UPLOAD, every=7)
 
 
 @pytest.mark.campaign

@@ -131,7 +131,7 @@ def test_killed_while_it_delivers_to_a_bucket_its_retry_goes_on(
 ) -> None:
     """Dead before a write of deliver: tried again, the rows are delivered once, and the delivery is closed."""
     _die_everywhere(
-        lambda own: Bucket(own, server, s3_store), tmp_path, tried_again=True, mortal_from=_DELIVER, every=2
+        lambda own: Bucket(own, server, s3_store), tmp_path, tried_again=True, mortal_from=_DELIVER, every=5
     )
 
 
@@ -139,7 +139,7 @@ def test_killed_while_it_delivers_over_sftp_and_never_tried_again_the_next_run_g
     server: Sshd, tmp_path: Path
 ) -> None:
     """Dead before a write of deliver, for good: tomorrow's file repeats the rows, and they are delivered once."""
-    _die_everywhere(lambda own: Office(own, server), tmp_path, tried_again=False, mortal_from=_DELIVER, every=3)
+    _die_everywhere(lambda own: Office(own, server), tmp_path, tried_again=False, mortal_from=_DELIVER, every=7)
 
 
 @pytest.mark.campaign
