@@ -172,6 +172,20 @@ def test_a_fault_in_a_column_that_is_not_sent_costs_nothing() -> None:
     assert {issue.severity for issue in report.issues if issue.rule != "column_order"} <= {"note"}
 
 
+@pytest.mark.parametrize("where", [1, 5462, 8000])
+@pytest.mark.parametrize("quoted", [False, True])
+def test_a_row_that_begins_with_a_zero_byte_is_read(where: int, quoted: bool) -> None:
+    """In a large block pyarrow before 26 misses the first delimiter behind it."""
+    lines = [
+        b"%s,ann.%d@example.com,CompletePayment,2026-11-20T10:01:00Z-0000,52.49,6175553828"
+        % (b"\0TX" if number == where else b'"TX"' if quoted else b"TX", number)
+        for number in range(1, 9000)
+    ]
+    header = b"state,email_1,transaction_category,transaction_timestamp,transaction_amount,phone_1"
+    report = check(b"\n".join([header, *lines, b""]))
+    assert report.rows_valid == report.rows_total == 8999
+
+
 @pytest.mark.parametrize("line", ["", "   ", ",,,,,,,,,", " , , ,,,,,,, ", '"",,,,,,,,,""', "\x1a", "\t"])
 def test_a_line_without_a_row_is_none(line: str) -> None:
     """It is counted, never rejected, and never enters the gate; the lines behind it keep their numbers."""

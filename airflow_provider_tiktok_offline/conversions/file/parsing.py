@@ -251,14 +251,7 @@ class _OddBlock:
             self._set_aside("encoding", wrong_bytes)
         self._set_aside("row_length", self._too_long(row_characters))
         replaced = bool((wrong_bytes & self.keep).any())
-        frame, arrays = _read(
-            self._text(replaced),
-            self.columns,
-            self.delimiter,
-            ascii_only=self.screens.ascii,
-            quoted=self.block.quoted,
-            line_breaks=bool(self.block.spans),
-        )
+        frame, arrays = self._read(replaced)
         lines = first[self.keep] + self.block.first_line
         if frame.height != len(lines):
             raise RuntimeError(
@@ -281,10 +274,40 @@ class _OddBlock:
             self.faults[rule] = self.first[wrong] + self.block.first_line
             self.keep[wrong] = False
 
-    def _text(self, replaced: bool) -> bytes:
-        """The bytes of the records that are kept."""
-        kept = np.repeat(self.keep, self.lengths + 1)
-        data = self.block.data if self.keep.all() else self.scan.bytes[kept].tobytes()
+    def _read(self, replaced: bool) -> tuple[pl.DataFrame, tuple[pa.StringArray, ...]]:
+        """The records that are kept.
+
+        pyarrow before 26 misses the first delimiter of a row that begins with a zero byte, in a large block. So another
+        control character stands there while it reads.
+        """
+        begins_with_zero = self.keep & (self.lengths > 0) & (self.scan.bytes[self.starts] == 0)
+        whole = self.scan.bytes
+        if begins_with_zero.any():
+            whole = whole.copy()
+            whole[self.starts[begins_with_zero]] = 1
+        frame, arrays = _read(
+            self._text(whole, replaced),
+            self.columns,
+            self.delimiter,
+            ascii_only=self.screens.ascii,
+            quoted=self.block.quoted,
+            line_breaks=bool(self.block.spans),
+        )
+        if not begins_with_zero.any():
+            return frame, arrays
+        there = pl.Series(begins_with_zero[self.keep])
+        as_written = pl.lit("\0") + pl.col("0").str.slice(1)
+        return frame.with_columns(pl.when(there).then(as_written).otherwise("0").alias("0")), ()
+
+    def _text(self, whole: npt.NDArray[np.uint8], replaced: bool) -> bytes:
+        """The bytes of the records that are kept.
+
+        :param whole: the block's.
+        """
+        if self.keep.all():
+            data = self.block.data if whole is self.scan.bytes else whole.tobytes()
+        else:
+            data = whole[np.repeat(self.keep, self.lengths + 1)].tobytes()
         if replaced:
             data = data.decode("utf-8", "replace").encode()
         if self.lenient and self.screens.returns and self.screens.returns != data.count(b"\r\n"):
