@@ -61,7 +61,6 @@ MATRIX = (
     Line("3.2", "3.12", pins=("fastapi<0.137", "starlette<1")),
     Line("3.3", "3.12"),
     Line("3.3", "3.13"),
-    Line("3.3", "3.14"),
     Line("3.4", "3.13", prerelease="allow"),
     # Airflow 3.1.0 itself does not import beside today's structlog; its last patch does.
     Line("3.1.8", "3.11", "lowest-direct", ("apache-airflow-providers-common-compat==1.12.*", "pydantic==2.11.*")),
