@@ -128,6 +128,7 @@ def test_changes_are_the_advertisers_own_or_its_event_sets(world: World) -> None
     adopt_file(ctx, ctx.ledger, world.drop(rows(1, 3))["uri"], reason="go-live")
     world.clock.advance(timedelta(minutes=1))
     adopt_file(other, other.ledger, world.drop(rows(5, 3), name="theirs.csv")["uri"], reason="theirs")
+    world.clock.advance(timedelta(minutes=1))
     corrections.resolve(ctx.ledger, "sent", reason="the report shows them", actor="cli/alice")
     shown = [(change.what, change.text, change.whole_set) for change in note_run(ctx, DAY).changes]
     assert shown == [("adopt", "go-live", False), ("resolve", "the report shows them", True)]
