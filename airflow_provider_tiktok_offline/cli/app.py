@@ -9,16 +9,16 @@ import typer
 
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.cli.commands import (
+    attribution_report,
     auth,
     backtest,
     config,
+    conversion_files,
     doctor,
     event_sets,
-    files,
     ledger,
     liveramp,
     offboard,
-    report,
     sample,
     simulator,
     status,
@@ -58,7 +58,18 @@ def _main(
         os.environ[DEBUG_VARIABLE] = "1"
 
 
-for _module in (files, upload, sample, simulator, demo, doctor, status, offboard, report, backtest):
+for _module in (
+    conversion_files,
+    upload,
+    sample,
+    simulator,
+    demo,
+    doctor,
+    status,
+    offboard,
+    attribution_report,
+    backtest,
+):
     _module.register(app)
 for _name, _group in (
     ("config", config.app),

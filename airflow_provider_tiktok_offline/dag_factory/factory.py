@@ -22,8 +22,7 @@ from airflow.providers.common.compat.sdk import DAG, Param, XComArg, get_parsing
 
 from airflow_provider_tiktok_offline.config.current import current_entry
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, LoadedConfig, load_config
-from airflow_provider_tiktok_offline.dag_factory.deadlines import stale_deadline
-from airflow_provider_tiktok_offline.dag_factory.options import (
+from airflow_provider_tiktok_offline.dag_factory.dag_arguments import (
     PREFIX,
     REPORT_PREFIX,
     asks_beside,
@@ -35,6 +34,7 @@ from airflow_provider_tiktok_offline.dag_factory.options import (
     steps_of,
     time_limit,
 )
+from airflow_provider_tiktok_offline.dag_factory.deadline_alert import stale_deadline
 from airflow_provider_tiktok_offline.dag_factory.placement import Arguments, placement
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.file_day import DAY_PARAM

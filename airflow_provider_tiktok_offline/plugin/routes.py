@@ -23,7 +23,7 @@ from fastapi import Path as PathParameter
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_tiktok_offline.clock import system_clock
-from airflow_provider_tiktok_offline.plugin import airflow_facts, answers
+from airflow_provider_tiktok_offline.plugin import airflow_facts, page_json
 from airflow_provider_tiktok_offline.plugin.judgement import judge
 
 _PRIVATE = {"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff"}
@@ -97,7 +97,7 @@ def overview(
     with create_session() as session:
         facts = airflow_facts.read_facts(session, readable, now)
         broken = airflow_facts.read_broken_entries(session) if _may_see_broken(user) else []
-    rows = answers.rows(facts, now)
+    rows = page_json.rows(facts, now)
     counts = Counter(row["state"]["key"] for row in rows)
     found = [row for row in rows if wanted.state in (None, row["state"]["key"]) and _matches(row, wanted.search)]
     chosen = found[wanted.offset : wanted.offset + wanted.limit]
@@ -110,10 +110,10 @@ def overview(
             "offset": wanted.offset,
             "limit": wanted.limit,
             "counts": counts,
-            "states": answers.states(),
+            "states": page_json.states(),
             "broken": broken,
             "incidents": sorted({title for row in rows for title in row["incidents"]}),
-            "advertisers": [row if row["values_shown"] else answers.without_money(row) for row in chosen],
+            "advertisers": [row if row["values_shown"] else page_json.without_money(row) for row in chosen],
         }
     )
 
@@ -129,7 +129,7 @@ def advertiser(
             raise HTTPException(404, f"{dag_id} delivers no offline conversions.")
         history = airflow_facts.read_history(session, dag_id)
     [dag] = facts.dags
-    return _with_values(answers.advertiser(dag, judge(dag, facts.pools, now), history, now), dag_id, user, editable)
+    return _with_values(page_json.advertiser(dag, judge(dag, facts.pools, now), history, now), dag_id, user, editable)
 
 
 def day_of(
@@ -144,12 +144,12 @@ def day_of(
         if not airflow_facts.read_facts(session, readable, system_clock().now(), dag_id=dag_id).dags:
             raise HTTPException(404, f"{dag_id} delivers no offline conversions.")
         found = airflow_facts.read_day(session, dag_id, day)
-    return _with_values({"dag_id": dag_id, "day": day, "deliveries": answers.day(found)}, dag_id, user, editable)
+    return _with_values({"dag_id": dag_id, "day": day, "deliveries": page_json.day(found)}, dag_id, user, editable)
 
 
-def _with_values(content: answers.Row, dag_id: str, user: Any, editable: Any) -> Response:
+def _with_values(content: page_json.Row, dag_id: str, user: Any, editable: Any) -> Response:
     shown = _sees_values(user, dag_id, editable)
-    return _answer({**(content if shown else answers.without_money(content)), "values_shown": shown})
+    return _answer({**(content if shown else page_json.without_money(content)), "values_shown": shown})
 
 
 def _sees_values(user: Any, dag_id: str, editable: Any) -> bool:
@@ -169,12 +169,12 @@ def _may_see_broken(user: Any) -> bool:
     return bool(get_auth_manager().is_authorized_view(access_view=AccessView.IMPORT_ERRORS, user=user))
 
 
-def _matches(row: answers.Row, text: str) -> bool:
+def _matches(row: page_json.Row, text: str) -> bool:
     names = ("advertiser", "display_name", "dag_id", "advertiser_id")
     return text.lower() in " ".join(str(row[name] or "") for name in names).lower()
 
 
-def _answer(content: answers.Row) -> Response:
+def _answer(content: page_json.Row) -> Response:
     return JSONResponse(content, headers=_PRIVATE)
 
 

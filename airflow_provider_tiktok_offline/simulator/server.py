@@ -15,8 +15,8 @@ import uvicorn
 from airflow_provider_tiktok_offline.clock import Clock, system_clock
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
 from airflow_provider_tiktok_offline.simulator import defaults
-from airflow_provider_tiktok_offline.simulator.client import Control
 from airflow_provider_tiktok_offline.simulator.control import ControlRoutes
+from airflow_provider_tiktok_offline.simulator.control_client import Control
 from airflow_provider_tiktok_offline.simulator.gateway import Gateway, application
 from airflow_provider_tiktok_offline.simulator.store import Store
 

@@ -38,8 +38,8 @@ from airflow_provider_tiktok_offline.tiktok.answer_envelope import read_envelope
 from airflow_provider_tiktok_offline.tiktok.answer_schemas import read_as
 from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL, checked_url, proxy_for
 from airflow_provider_tiktok_offline.tiktok.codes import error_type, return_code
-from airflow_provider_tiktok_offline.tiktok.deadlines import Deadline, DeadlineNetwork
-from airflow_provider_tiktok_offline.tiktok.messages import TOP_LEVEL_FIELDS, field_path, names_permission
+from airflow_provider_tiktok_offline.tiktok.exchange_deadline import Deadline, DeadlineNetwork
+from airflow_provider_tiktok_offline.tiktok.message_fields import TOP_LEVEL_FIELDS, field_path, names_permission
 from airflow_provider_tiktok_offline.tiktok.pacing import AppPace, shared_pace
 
 _T = TypeVar("_T")

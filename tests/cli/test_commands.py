@@ -19,7 +19,7 @@ import typer.main
 from airflow_provider_tiktok_offline.cli.app import app
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.config.shared_event_sets import conflicts
-from airflow_provider_tiktok_offline.simulator.client import Control
+from airflow_provider_tiktok_offline.simulator.control_client import Control
 from tests.cli.conftest import Cli
 from tests.servers.simulator import RunningSimulator
 

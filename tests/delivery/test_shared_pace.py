@@ -14,8 +14,8 @@ from airflow_provider_tiktok_offline.delivery.operations.doctor import doctor
 from airflow_provider_tiktok_offline.delivery.steps.upload import open_client
 from airflow_provider_tiktok_offline.errors import StorageUnavailableError
 from airflow_provider_tiktok_offline.simulator.ads import NewAds
-from airflow_provider_tiktok_offline.simulator.client import Control
 from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
+from airflow_provider_tiktok_offline.simulator.control_client import Control
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore

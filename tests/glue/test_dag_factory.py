@@ -21,8 +21,8 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.dag_factory import (
     BrokenAdvertisersError,
     build_dags,
+    dag_arguments,
     factory,
-    options,
     raise_broken_advertisers,
 )
 from airflow_provider_tiktok_offline.delivery.sequences import STEPS
@@ -449,7 +449,7 @@ def test_what_nobody_foresaw_stays_one_advertisers_too(
     parse: Parse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each advertiser is built under its own guard; the library's words are not repeated."""
-    whole = options.dag_options
+    whole = dag_arguments.dag_options
 
     def refuse(config: AdvertiserConfig) -> dict[str, Any]:
         if config.name == "broken":

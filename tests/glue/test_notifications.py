@@ -17,7 +17,7 @@ from airflow import __version__ as airflow_version
 from packaging.version import Version
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
-from airflow_provider_tiktok_offline.dag_factory.deadlines import stale_deadline
+from airflow_provider_tiktok_offline.dag_factory.deadline_alert import stale_deadline
 from airflow_provider_tiktok_offline.delivery.operations.feed_files import accept_feed, make_sample
 from airflow_provider_tiktok_offline.errors import UnexpectedError
 from airflow_provider_tiktok_offline.notifications.delivery import DeliveryFailedNotifier, StaleFeedNotifier

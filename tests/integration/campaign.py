@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airflow_provider_tiktok_offline.simulator.client import Control
+from airflow_provider_tiktok_offline.simulator.control_client import Control
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from tests.integration.shop import ConversionFile, Ended, Shop, finish, write_file
 from tests.servers.simulator import ACCESS_TOKEN, RunningSimulator

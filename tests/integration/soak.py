@@ -32,8 +32,8 @@ from airflow_provider_tiktok_offline.delivery.state.context import DeliveryConte
 from airflow_provider_tiktok_offline.delivery.state.delivery_summary import read_summary
 from airflow_provider_tiktok_offline.ledger import inspection
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
-from airflow_provider_tiktok_offline.simulator.client import Control
 from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
+from airflow_provider_tiktok_offline.simulator.control_client import Control
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from tests.integration.shop import ConversionFile, Purchase, write_file
 from tests.liveramp.rows import COLUMNS, feed, row, text

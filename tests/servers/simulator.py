@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_tiktok_offline.simulator.client import Control
+from airflow_provider_tiktok_offline.simulator.control_client import Control
 from airflow_provider_tiktok_offline.simulator.defaults import (
     ACCESS_TOKEN,
     ADVERTISER_ID,

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from airflow_provider_tiktok_offline.errors import ConfigError, TikTokOfflineError
-from airflow_provider_tiktok_offline.simulator.client import Control
+from airflow_provider_tiktok_offline.simulator.control_client import Control
 from airflow_provider_tiktok_offline.simulator.defaults import ACCESS_TOKEN
 from airflow_provider_tiktok_offline.simulator.server import Simulator
 from tests.servers.simulator import simulator as simulator_process

@@ -16,7 +16,7 @@ from airflow_provider_tiktok_offline.errors import ApiError, OutcomeUnknownError
 from airflow_provider_tiktok_offline.tiktok.answer_envelope import read_envelope
 from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
 from airflow_provider_tiktok_offline.tiktok.event_sets import list_event_sets
-from airflow_provider_tiktok_offline.tiktok.messages import field_path
+from airflow_provider_tiktok_offline.tiktok.message_fields import field_path
 from tests.servers.dripping import drip, raw_server
 from tests.tiktok.scripted import Reply, code, in_turn, scripted
 

@@ -31,8 +31,8 @@ def demo(
     with ExitStack() as stack:
         place = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tiktok-offline-demo-")))
         place.mkdir(parents=True, exist_ok=True)
+        from airflow_provider_tiktok_offline.cli.demo.closing_words import tell
         from airflow_provider_tiktok_offline.cli.demo.stage import Stage
-        from airflow_provider_tiktok_offline.cli.demo.summary import tell
 
         stage = Stage(place.resolve(), rows, tell=stack.enter_context(_progress()))
         runs = stage.play()

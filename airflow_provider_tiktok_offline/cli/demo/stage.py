@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_tiktok_offline.cli.demo.children import ChildProcess, DemoError, run_to_end
-from airflow_provider_tiktok_offline.cli.demo.runs import MARK, TaskEnd
+from airflow_provider_tiktok_offline.cli.demo.dag_runs import MARK, TaskEnd
 from airflow_provider_tiktok_offline.clock import SystemClock, system_clock
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Stage:
             self._make_ledger()
             environment = {**os.environ, **self._airflow(), **self._connections(server)}
             self.tell("Making Airflow's database (SQLite)")
-            command = [sys.executable, "-m", f"{_PACKAGE}.cli.demo.runs", str(self.dags / f"{DAG_ID}.py")]
+            command = [sys.executable, "-m", f"{_PACKAGE}.cli.demo.dag_runs", str(self.dags / f"{DAG_ID}.py")]
             log = self.place / "airflow.log"
             airflow = stack.enter_context(ChildProcess("Airflow", command, log, mark=MARK, environment=environment))
             migrate = [sys.executable, "-m", "airflow", "db", "migrate"]
@@ -155,7 +155,7 @@ class Stage:
         return json.dumps({"logical_date": moment.isoformat(), "conf": {"file_day": self.day.isoformat()}})
 
     def _ended(self, title: str, answer: str) -> DemoRun:
-        from airflow_provider_tiktok_offline.simulator.client import Control
+        from airflow_provider_tiktok_offline.simulator.control_client import Control
 
         run = json.loads(answer.removeprefix(MARK))
         control = Control(self.api_url)
@@ -165,7 +165,7 @@ class Stage:
     def _read_back(self) -> dict[str, Event]:
         from decimal import Decimal
 
-        from airflow_provider_tiktok_offline.simulator.client import Control
+        from airflow_provider_tiktok_offline.simulator.control_client import Control
 
         held = {}
         for event in Control(self.api_url).events():

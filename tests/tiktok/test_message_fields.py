@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_tiktok_offline.tiktok.messages import field_path, names_permission
+from airflow_provider_tiktok_offline.tiktok.message_fields import field_path, names_permission
 
 
 @pytest.mark.parametrize(
