@@ -271,8 +271,6 @@ class AdvertiserConfig(Strict):
             raise misfit("test_event_code", "is missing: mode is test (Events Manager shows it under Test Events)")
         if self.route == "liveramp" and self.liveramp is None:
             raise misfit("liveramp", "is missing: route is liveramp and needs a section with a destination")
-        if self.route == "liveramp" and self.drift == "approve":
-            raise misfit("drift", "can't be approve: route is liveramp, whose runs ask nobody; use stop or warn")
         if self.route == "liveramp" and self.profile == "tiktok":
             raise misfit("profile", "must be liveramp: route is liveramp")
         if self.returns == "net" and (self.basket, self.amount) != ("order", "line"):

@@ -67,12 +67,17 @@ def dag_options(config: AdvertiserConfig) -> Arguments:
 
 def asks_a_person(config: AdvertiserConfig) -> bool:
     """Whether a file that breaches a guard waits for a person's approval."""
-    return config.route == "tiktok" and "approve" in (config.guards.on_breach, config.drift)
+    return "approve" in (config.guards.on_breach, config.drift)
 
 
 def asks_beside(config: AdvertiserConfig) -> bool:
-    """Whether the run's other files do not wait for it."""
-    return asks_a_person(config) and (config.source.files != "one" or bool(config.send_after_days))
+    """Whether the run's other files do not wait for it.
+
+    On the ``liveramp`` route they do: the files of a run become one feed file, and a second one may not go out before
+    the next day.
+    """
+    several = config.source.files != "one" or bool(config.send_after_days)
+    return several and config.route == "tiktok" and asks_a_person(config)
 
 
 def report_dag_options(config: AdvertiserConfig, reports: ReportsConfig) -> Arguments:

@@ -149,12 +149,14 @@ def build_dag(config: AdvertiserConfig, path: str | None = None, *, place: str |
                     _add_approval(config, dag, XComArg(before, key=SET_ASIDE), own, common)
             case "approve":
                 before = _approval(deliveries, options)
+                deliveries = before.output
             case "dedupe":
-                before = DedupeOperator(deliveries=before.output, **options)
+                before = DedupeOperator(deliveries=deliveries, **options)
             case "upload":
                 before = TikTokUploadOperator.partial(dag=dag, **options).expand(part=before.output)
             case "deliver":
-                before = LiveRampDeliveryOperator(deliveries=deliveries, **options)
+                planned, before = before, LiveRampDeliveryOperator(deliveries=deliveries, **options)
+                planned >> before
             case "summary":
                 before >> DeliverySummaryOperator(**options)
     dag.params[DAY_PARAM] = _DAY

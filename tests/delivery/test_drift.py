@@ -179,9 +179,3 @@ def test_without_history_it_is_said(world: World) -> None:
         assert report is not None
         assert report.drift_basis.startswith(basis)
         assert report.drift == ()
-
-
-def test_approval_is_for_a_route_that_asks(world: World) -> None:
-    """A run by way of LiveRamp has no task that asks a person."""
-    with pytest.raises(ValueError, match="can't be approve"):
-        world.config(route="liveramp", drift="approve", liveramp={"destination": "/feed"})

@@ -342,10 +342,7 @@ def test_only_the_file_in_question_waits_for_the_answer(parse: Parse) -> None:
     """Where a run may have several files, nothing that the others need is behind the question."""
     source = {"path": "/drop/*.csv", "files": "all"}
     guards = {"max_events": 1000, "on_breach": "approve"}
-    feed = {"route": "liveramp", "liveramp": {"destination": "sftp://liveramp@/uploads"}}
-    bag, _, errors = parse(
-        advertiser("shops", source=source, guards=guards), advertiser("feed", source=source, guards=guards, **feed)
-    )
+    bag, _, errors = parse(advertiser("shops", source=source, guards=guards))
     assert not errors
     dag = bag.dags["tiktok_offline__shops"]
     others = ["wait_for_file", "prepare", "upload", "summary"]
@@ -356,7 +353,27 @@ def test_only_the_file_in_question_waits_for_the_answer(parse: Parse) -> None:
     assert dag.get_task("summary").get_flat_relative_ids(upstream=True).isdisjoint(asked)
     assert set(dag.leaves) == {dag.get_task("summary"), dag.get_task("summary_approved")}
     assert all(f"`{task}`" in (dag.doc_md or "") for task in dag.task_ids)
-    assert not bag.dags["tiktok_offline__feed"].has_task("approve")
+
+
+@pytest.mark.parametrize("asks", [{"guards": {"max_events": 1000, "on_breach": "approve"}}, {"drift": "approve"}])
+@pytest.mark.parametrize("files", ["one", "all"])
+def test_a_feed_file_waits_for_the_answer(parse: Parse, asks: dict[str, Any], files: str) -> None:
+    """On the liveramp route too a person is asked before the plan. The run's files are one feed file, and all wait."""
+    feed = {"route": "liveramp", "liveramp": {"destination": "sftp://liveramp@/uploads"}}
+    source = {"path": "/drop/*.csv", "files": files}
+    bag, serialised, errors = parse(advertiser("feed", source=source, **feed, **asks))
+    assert not errors
+    dag = bag.dags["tiktok_offline__feed"]
+    order = ["wait_for_file", "prepare", "approve", "dedupe", "deliver", "summary"]
+    assert [task.task_id for task in dag.topological_sort()] == order
+    prepare = dag.get_task("prepare")
+    assert isinstance(prepare, TikTokOfflinePrepareOperator)
+    assert (prepare.plan, prepare.asks) == (False, False)
+    tasks = {task["__var"]["task_id"]: task["__var"] for task in serialised["tiktok_offline__feed"]["tasks"]}
+    assert "task_ids='approve'" in str(tasks["deliver"]["deliveries"]) or "'task_id': 'approve'" in str(
+        tasks["deliver"]["deliveries"]
+    )
+    assert re.findall(r"^\| `(\w+)` \|", dag.doc_md or "", re.MULTILINE) == order
 
 
 def test_collecting_garbage_goes_on_after_a_parse(parse: Parse) -> None:
