@@ -96,11 +96,14 @@ class TikTokOfflinePrepareOperator(DeliveryOperator):
             plans: list[DedupeResult] = []
             passed_over: list[str] = []
             set_aside: list[str] = []
-            release_all(ctx)
+            release_all(ctx, asks=self.asks)
             for validated in delivered_already(ctx) if were_delivered(self.files) else ():
                 self.say(ctx, validated.delivery_id, "", closed=True)
                 results.append(validated.to_dict())
-                plans += self._planned(ctx, validated.delivery_id)
+                if self.asks and leave_to_a_person(ctx, validated.delivery_id):
+                    set_aside.append(validated.delivery_id)
+                else:
+                    plans += self._planned(ctx, validated.delivery_id)
             with file_by_file(ctx, "prepare", context) as one_file:
                 for file in stamps(self.files):
                     with one_file(file if isinstance(file, str) else str(file["uri"])):

@@ -8,10 +8,21 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator
 from airflow_provider_tiktok_offline.operators.base import delivery_ids
 from airflow_provider_tiktok_offline.operators.prepare import TikTokOfflinePrepareOperator
 from tests.glue.conftest import Run
-from tests.glue.test_approval_of_several import GUARDS, LARGE, SMALL, Ti, closed, held, planned_behind
+from tests.glue.test_approval_of_several import (
+    GUARDS,
+    LARGE,
+    SMALL,
+    Ti,
+    answer,
+    asking,
+    closed,
+    held,
+    planned_behind,
+)
 from tests.glue.test_one_notification import Shop, shop_with_webhook, summary
 
 if TYPE_CHECKING:
@@ -111,3 +122,32 @@ def test_a_delivered_run_that_is_cleared_says_so(shop: Shop) -> None:
     assert delivery_ids(ti.xcoms["deliveries"]) == delivery_ids(first.xcoms["deliveries"])
     [again] = cast("dict[str, Any]", ti.xcoms["deliveries"])["deliveries"]
     assert again["closed"]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_cleared_run_keeps_an_approved_file_behind_its_approval(shop: Shop, listed: bool) -> None:
+    """Delivered, it stays with the tasks that sent it, whether the sensor still lists its file or not."""
+    settings, run = shop.settings(guards=GUARDS), Run()
+    files = [shop.file("sales_1.csv", SMALL), shop.file("sales_2.csv", LARGE)]
+    _, ti = prepare(settings, run, files, asks=True)
+    [small, large] = delivery_ids(ti.xcoms["deliveries"])
+    assert closed(settings, run) == [small]
+    asking(settings, run, [large]).execute_complete(run.context(), answer("Approve"))
+    assert planned_behind(settings, run, [large]) == [large]
+    assert closed(settings, run, set_aside=True) == [large]
+    found = {"files": files if listed else [], "day": FOUND["day"], "already_delivered": not listed}
+    task = TikTokOfflinePrepareOperator(task_id="prepare", files=found, asks=True, settings=settings)
+    for _ in range(2):
+        again = TaskInstance()
+        task.execute(cast("Context", {**run.context(), "ti": again}))
+        assert delivery_ids(again.xcoms["counts"]) == [small]
+        assert again.xcoms["set_aside"] == [large]
+        assert closed(settings, run) == [small]
+        approve = ApproveDeliveryOperator(task_id="approve", deliveries=[large], settings=settings, set_aside=True)
+        assert approve.execute(run.context()) == {"deliveries": [large]}
+        assert planned_behind(settings, run, [large]) == [large]
+        assert closed(settings, run, set_aside=True) == [large]
+    # Where nobody is asked any more, it is one of the others.
+    task = TikTokOfflinePrepareOperator(task_id="prepare", files=found, settings=shop.settings())
+    task.execute(cast("Context", {**run.context(), "ti": TaskInstance()}))
+    assert closed(settings, run) == sorted([small, large])

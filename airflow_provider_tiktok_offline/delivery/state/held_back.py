@@ -103,12 +103,18 @@ def release(ctx: DeliveryContext, uri: str) -> None:
     ctx.objects.delete(_path(ctx, uri))
 
 
-def release_all(ctx: DeliveryContext) -> None:
-    """Forget what was held back, or set aside: the run begins again with its files as they are now."""
+def release_all(ctx: DeliveryContext, *, asks: bool = True) -> None:
+    """Forget what was held back, or set aside: the run begins again with its files as they are now.
+
+    :param asks: whether the run still leaves files to a person. What was set aside and is closed by now then stays with
+        the tasks that have sent it.
+    """
     for aside in (False, True):
         ctx.objects.delete_all(_folder(ctx, share_key(ctx, set_aside=aside)))
     for delivery_id in deliveries_set_aside(ctx):
-        take_back(ctx, delivery_id)
+        state = ctx.deliveries.find(delivery_id) if asks else None
+        if state is None or state.status != "closed":
+            take_back(ctx, delivery_id)
 
 
 def held_back(ctx: DeliveryContext) -> list[HeldBack]:

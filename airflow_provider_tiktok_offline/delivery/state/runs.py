@@ -74,8 +74,9 @@ def delivery_of_same_file(ctx: DeliveryContext, delivery_id: str) -> str:
 
 
 def closed_deliveries_of_run(ctx: DeliveryContext) -> list[DeliveryState]:
-    """The deliveries this run has worked on that are closed, live ones first."""
-    states = [ctx.deliveries.find(delivery_id) for delivery_id in deliveries_of_run(ctx)]
+    """The deliveries this run has worked on that are closed, those set aside among them; live ones first."""
+    ids = {*deliveries_of_run(ctx), *deliveries_set_aside(ctx)}
+    states = [ctx.deliveries.find(delivery_id) for delivery_id in ids]
     closed = [state for state in states if state is not None and state.status == "closed"]
     return sorted(closed, key=lambda state: (not state.counts, state.id))
 
