@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Literal
@@ -15,6 +16,7 @@ from airflow_provider_tiktok_offline.tiktok.oauth import (
     READ_EVENT_SETS,
     READ_REPORTS,
     SCOPES,
+    SEND_EVENTS,
     WRITE_EVENT_SETS,
     Advertiser,
     App,
@@ -106,6 +108,25 @@ def check(
             "access token", "warning", "not looked at.", "Name an advertiser and event set, or the app's id and secret."
         )
     return CheckResult(tuple(checking.findings), tuple(checking.advertisers), checking.event_set)
+
+
+def grant_as_noted(scopes: Collection[int], found: Sequence[Finding]) -> Iterator[Finding]:
+    """What sign-in noted that was not granted: a call that only reads can't show that events may not be sent.
+
+    :param scopes: ids of the permissions that were granted; empty if that is not known.
+    :param found: what was found by calls; a permission that is named there is not named again.
+    """
+    named = " ".join(finding.text for finding in found)
+    lacking = [one for one in SCOPES if scopes and one not in scopes and f"({one})" not in named]
+    if lacking:
+        words = "; ".join(f"{SCOPES[one]} ({one})" for one in lacking)
+        yield Finding(
+            "scopes",
+            "failed" if SEND_EVENTS in lacking else "warning",
+            f"at sign-in the grant lacked the permission to {words}.",
+            "Start the grant again and confirm it with all permissions: tiktok-offline auth login. If the token was"
+            " replaced since, take scopes out of the connection's extra.",
+        )
 
 
 class _Checking:

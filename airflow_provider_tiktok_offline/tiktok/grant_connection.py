@@ -9,7 +9,7 @@ from typing import TypedDict
 from urllib.parse import quote, urlencode
 
 from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL
-from airflow_provider_tiktok_offline.tiktok.oauth import App
+from airflow_provider_tiktok_offline.tiktok.oauth import SCOPES_FIELD, App
 
 HIDDEN = "***"
 
@@ -30,12 +30,14 @@ class GrantConnection:
         conn_id: the connection's id.
         app: the developer app; None leaves it out.
         base_url: the API's address; left out if it is TikTok's production address.
+        scope: ids of the permissions that were granted, for doctor; left out if TikTok did not name them.
     """
 
     access_token: str = field(repr=False)
     conn_id: str = "tiktok_default"
     app: App | None = None
     base_url: str = PRODUCTION_URL
+    scope: tuple[int, ...] = ()
 
     def to_json(self, *, show_secrets: bool = False) -> str:
         """As ``AIRFLOW_CONN_<ID>`` and ``airflow connections add --conn-json`` accept it."""
@@ -67,9 +69,11 @@ class GrantConnection:
         }
         if self.base_url.rstrip("/") != PRODUCTION_URL:
             fields["host"] = self.base_url.rstrip("/")
+        extra: dict[str, str] = {}
         if self.app is not None:
-            fields["extra"] = {
-                "app_id": self.app.app_id,
-                "app_secret": self.app.secret if show_secrets else HIDDEN,
-            }
+            extra |= {"app_id": self.app.app_id, "app_secret": self.app.secret if show_secrets else HIDDEN}
+        if self.scope:
+            extra[SCOPES_FIELD] = " ".join(map(str, sorted(self.scope)))
+        if extra:
+            fields["extra"] = extra
         return fields

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -86,9 +86,18 @@ SCOPES: Mapping[int, str] = MappingProxyType(
 )
 
 
-def missing_scopes(grant: Grant) -> list[str]:
+#: Extra field of a connection: the ids of the permissions that were granted at sign-in.
+SCOPES_FIELD = "scopes"
+
+
+def missing_scopes(granted: Collection[int]) -> list[str]:
     """The permissions that a grant lacks, in words; empty if TikTok did not say what was granted."""
-    return [f"{label} ({scope})" for scope, label in SCOPES.items() if grant.scope and scope not in grant.scope]
+    return [f"{label} ({scope})" for scope, label in SCOPES.items() if granted and scope not in granted]
+
+
+def scopes_of(extra: Mapping[str, object]) -> frozenset[int]:
+    """The permissions that a connection's extra notes; empty if it notes none."""
+    return frozenset(int(one) for one in str(extra.get(SCOPES_FIELD, "")).split() if one.isdecimal())
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from airflow_provider_tiktok_offline.cli.grants import TokenStoreAt, keep
 from airflow_provider_tiktok_offline.simulator.defaults import ANALYST_TOKEN, EVENTS_TOKEN
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from airflow_provider_tiktok_offline.tiktok.grant_connection import GrantConnection
-from airflow_provider_tiktok_offline.tiktok.oauth import SEND_EVENTS, Grant
+from airflow_provider_tiktok_offline.tiktok.oauth import SCOPES, SEND_EVENTS, Grant, scopes_of
 from airflow_provider_tiktok_offline.tiktok.token_store import ObjectTokenStore
 from tests.cli.conftest import Cli
 from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, APP_ID, APP_SECRET, EVENT_SET_ID, RunningSimulator
@@ -106,6 +106,7 @@ def test_login_runs_the_whole_grant_in_a_browser(cli: Cli, tiktok: RunningSimula
     connection = json.loads(file.read_text())["tiktok_default"]
     file.unlink()
     assert connection["extra"]["app_secret"] == APP_SECRET
+    assert scopes_of(connection["extra"]) == set(SCOPES)
     assert not [secret for secret in (APP_SECRET, connection["password"]) if secret in output + errors]
 
 

@@ -7,10 +7,18 @@ from datetime import timedelta
 
 import pytest
 
+from airflow_provider_tiktok_offline.tiktok.grant_connection import GrantConnection
+from airflow_provider_tiktok_offline.tiktok.oauth import (
+    READ_EVENT_SETS,
+    READ_REPORTS,
+    SCOPES,
+    SEND_EVENTS,
+    WRITE_EVENT_SETS,
+)
 from tests.cli.conftest import Cli
 from tests.cli.sales import AS_OF, rows
 from tests.servers.moving import moved
-from tests.servers.simulator import RunningSimulator
+from tests.servers.simulator import ACCESS_TOKEN, RunningSimulator
 
 ENTRY = ("--config", "advertisers.yaml")
 
@@ -68,6 +76,26 @@ def test_what_is_wrong_is_said_in_one_line(
     assert result.returncode == 2
     assert said in result.stdout
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("granted", "status", "lacking"),
+    [
+        ({READ_EVENT_SETS, WRITE_EVENT_SETS, READ_REPORTS}, "failed", f"send events ({SEND_EVENTS})"),
+        ({SEND_EVENTS, READ_EVENT_SETS, WRITE_EVENT_SETS}, "warning", f"read reports ({READ_REPORTS})"),
+        (set(SCOPES), "", ""),
+        (set(), "", ""),
+    ],
+)
+def test_a_permission_that_was_not_granted_is_named(
+    cli: Cli, tiktok: RunningSimulator, shop: tuple[str, ...], granted: set[int], status: str, lacking: str
+) -> None:
+    """Also the one to send, which no call shows that only reads: sign-in has noted it in the connection."""
+    connection = GrantConnection(access_token=ACCESS_TOKEN, base_url=tiktok.url, scope=tuple(granted))
+    noted = {"TIKTOK_ACCESS_TOKEN": "", "AIRFLOW_CONN_TIKTOK_DEFAULT": connection.to_json(show_secrets=True)}
+    shown = " ".join(cli("doctor", *ENTRY, **noted).stdout.split())
+    assert (f"{status} scopes: at sign-in the grant lacked the permission to {lacking}." in shown) is bool(lacking)
+    assert ("at sign-in" in shown) is bool(lacking)
 
 
 def test_a_connection_that_takes_any_server_is_warned_of(

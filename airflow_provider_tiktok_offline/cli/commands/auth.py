@@ -88,9 +88,11 @@ def login(
         )
         grant = exchange(client, developer_app, code)
         base_url = client.base_url
-    connection = GrantConnection(access_token=grant.access_token, conn_id=conn_id, app=developer_app, base_url=base_url)
+    connection = GrantConnection(
+        access_token=grant.access_token, conn_id=conn_id, app=developer_app, base_url=base_url, scope=grant.scope
+    )
     keep(grant, connection, store, add=add, show_secrets=show_secrets)
-    if missing := missing_scopes(grant):
+    if missing := missing_scopes(grant.scope):
         messages().print(f"The grant lacks the permission to {'; '.join(missing)}.", style="yellow")
         messages().print("What needs it fails. Start again, and confirm it on TikTok's page.")
     with TikTokClient(grant.access_token, base_url=base_url) as client:

@@ -108,8 +108,8 @@ def _grant(ctx: DeliveryContext, *, prove_role: bool) -> Iterator[Finding]:
     if ctx.config.route != "tiktok":
         return
     from airflow_provider_tiktok_offline.delivery.steps.upload import open_client
-    from airflow_provider_tiktok_offline.tiktok.check import check
-    from airflow_provider_tiktok_offline.tiktok.oauth import App
+    from airflow_provider_tiktok_offline.tiktok.check import check, grant_as_noted
+    from airflow_provider_tiktok_offline.tiktok.oauth import App, scopes_of
 
     extra = ctx.connections.get(ctx.config.tiktok_conn_id).extra
     app = App(extra["app_id"], extra["app_secret"]) if {"app_id", "app_secret"} <= extra.keys() else None
@@ -123,6 +123,7 @@ def _grant(ctx: DeliveryContext, *, prove_role: bool) -> Iterator[Finding]:
             report_day=None if ctx.config.reports is None else ctx.clock.now().date(),
         )
     yield from result.findings
+    yield from grant_as_noted(scopes_of(extra), result.findings)
 
 
 def _source(ctx: DeliveryContext) -> Iterator[Finding]:
