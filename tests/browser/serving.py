@@ -35,7 +35,9 @@ _ADVERTISERS = """
 advertisers:
   - {name: corner_shop, advertiser_id: "7000000000000000101", event_set_id: "7000000000000000201", state_uri: /state,
      source: {path: "/in/sales_{{ ds_nodash }}.csv"}}
-  - {name: broken_shop, colour: red}
+  - {name: outlet_wien, advertiser_id: "7000000000000000102", event_set_id: "7000000000000000202", state_uri: /state,
+     source: {path: "/in/wien_{{ ds_nodash }}.csv"}, curency: EUR}
+  - {name: kiosk_graz, state_uri: /state}
 """
 
 
@@ -47,10 +49,11 @@ def empty_home(folder: Path) -> AirflowHome:
     return home
 
 
-def seeded_home(folder: Path, *, advertisers: int, days: int) -> AirflowHome:
-    """An Airflow with a DAG of its own, a broken entry, and invented advertisers in every state."""
+def seeded_home(folder: Path, *, advertisers: int, days: int, broken: int = 0) -> AirflowHome:
+    """An Airflow with a DAG of its own, two and more broken entries, and invented advertisers in every state."""
     home = empty_home(folder)
-    (home.dags / "advertisers.yaml").write_text(_ADVERTISERS)
+    more = "".join(f"  - {{name: broken_{number}}}\n" for number in range(broken))
+    (home.dags / "advertisers.yaml").write_text(_ADVERTISERS + more)
     (home.dags / "factory.py").write_text(_FACTORY)
     (home.dags / "broken.py").write_text(_BROKEN)
     for command in (["airflow", "dags", "reserialize"], ["tests.plugin.seeding", str(advertisers), str(days)]):

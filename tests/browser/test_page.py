@@ -28,7 +28,9 @@ def _chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="module", name="airflow")
 def _airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with api_server(seeded_home(tmp_path_factory.mktemp("browser") / "airflow", advertisers=40, days=30)) as url:
+    with api_server(
+        seeded_home(tmp_path_factory.mktemp("browser") / "airflow", advertisers=40, days=30, broken=3)
+    ) as url:
         yield url
 
 
@@ -65,8 +67,10 @@ def test_the_overview_shows_the_worst_first_and_broken_entries_above(chromium: A
     with a_page(chromium, airflow) as page:
         show(page, airflow)
         faults = page.locator(".to-alert").first
-        assert "broken_shop" in faults.inner_text()
-        assert faults.locator("li:visible").count() == 3
+        shown = faults.locator("li:visible").all_inner_texts()
+        assert shown[1] == "kiosk_graz, advertisers.yaml:7: advertiser_id, event_set_id, source: is missing"
+        assert shown[0].startswith("outlet_wien, advertisers.yaml:6: curency: unknown key")
+        assert len(shown) == 3
         faults.get_by_text("2 more").click()
         assert faults.locator("li:visible").count() == 5
         first = page.locator(".to-overview tbody tr").first.inner_text()

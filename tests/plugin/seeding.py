@@ -120,10 +120,14 @@ def status_of(number: int, today: date, days: int) -> AdvertiserStatus:
 
 
 def _doctor(number: int, today: date) -> DoctorStatus:
+    liveramp = config_of(number).route == "liveramp"
+    granted = () if liveramp else ("access token", "scopes", "role", "event set")
     fine = tuple(
         FindingStatus(subject=subject, status="ok", text="as it should be.")
-        for subject in ("connections", "access token", "scopes", "role", "event set", "source", "state", "ledger")
+        for subject in ("connections", *granted, "source", "state", "ledger")
     )
+    if liveramp:
+        return DoctorStatus(at=f"{today}T03:00:00+00:00", findings=fine)
     ads = FindingStatus(subject="ads", status="ok", text="14 of 14 active ads track this event set.")
     if number < len(SCENES) and SCENES[number] == "fault":
         ads = FindingStatus(
@@ -142,7 +146,8 @@ def _delivery(config: AdvertiserConfig, day: date, total: int, chance: random.Ra
     feed = (
         FeedFileStatus(
             name=f"{config.name}_{day:%Y%m%d}.csv", uri=f"sftp://liveramp/uploads/{config.name}_{day:%Y%m%d}.csv",
-            day=day.isoformat(), rows=accepted, bytes=accepted * 92, sha256="ab" * 32, outcome="delivered",
+            day=day.isoformat(), rows=accepted + refused, bytes=(accepted + refused) * 92,
+            sha256=f"{chance.getrandbits(256):064x}", outcome="delivered",
         )
         if config.route == "liveramp"
         else None
@@ -238,7 +243,10 @@ def statuses(
         case "failed":
             sent = status.deliveries[-1].events["accepted"] // 3
             rest = status.deliveries[-1].events["accepted"] - sent
-            partly = _changed(status, state="open", events={"accepted": sent, "not_sent": rest}, codes={})
+            value = {config.currency or "none": f"{sent * 41.37:.2f}"}
+            partly = _changed(
+                status, state="open", events={"accepted": sent, "not_sent": rest}, codes={}, values={"accepted": value}
+            )
             failed = told(
                 "upload", partly, type="CredentialsError", retryable=False, where="request 2026112906",
                 what="TikTok refused the access token (40105).",

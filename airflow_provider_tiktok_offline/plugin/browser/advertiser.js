@@ -43,8 +43,9 @@ function Facts({ data, local }) {
   const facts = [
     ["Ad account", data.advertiser_id], ["Event set", data.event_set_id],
     ["Route", data.route === "liveramp" ? "by LiveRamp" : "direct to TikTok"], ["Mode", data.mode?.replace("_", " ")],
-    ["Time zone of a file's day", data.time_zone], awaits ? ["Expects", data.expected] : ["Newest file", data.file],
+    ["Time zone of a file's day", data.time_zone],
     data.next_look ? ["Looks again", moment(data.next_look, local)] : ["Next run", moment(data.next_run, local)],
+    awaits ? ["Expects", data.expected] : ["Newest file", data.file],
   ];
   return h("section", { className: "to-card to-full", "aria-label": "Facts" },
     h("dl", { className: "to-facts" }, facts.map(([name, value]) => h("div", { key: name }, h("dt", null, name), h("dd", null, value ?? "–")))));
@@ -52,7 +53,7 @@ function Facts({ data, local }) {
 
 function Funnel({ data, local }) {
   const [day, setDay] = useState("");
-  return h(Card, { title: "From the file to TikTok", kind: "to-two-thirds" },
+  return h(Card, { title: `From the file to ${data.route === "liveramp" ? "LiveRamp" : "TikTok"}`, kind: "to-two-thirds" },
     h("label", { className: "to-small to-muted" }, "Day of the file ",
       h("input", { type: "date", value: day || data.day || "", max: new Date().toISOString().slice(0, 10), className: "to-choice", onChange: (event) => setDay(event.target.value) }),
       ` (${data.time_zone ?? "UTC"})`),

@@ -43,14 +43,14 @@ function Sums({ history, taken, word, shown }) {
   const sum = (list, days) => last(list ?? [], days).reduce((total, number) => total + Number(number ?? 0), 0);
   const values = (days) => Object.fromEntries(Object.entries(history.value ?? {}).map(([currency, list]) => [currency || "none", sum(list, days)]));
   const sent = ["accepted", "refused", "unconfirmed"].map((name) => history.events[name]).reduce((sums, list) => sums.map((sum, n) => sum + (list?.[n] ?? 0)), taken.map(() => 0));
-  const heads = ["Last", ...(word === "accepted" ? ["sent"] : []), word, "refused", "attributed", ...(shown ? [word === "uploaded" ? "value uploaded" : "value accepted", "value attributed", "spend", "offline return on ad spend"] : [])];
+  const heads = ["Last", ...(word === "accepted" ? ["sent", word, "refused"] : [word]), "attributed", ...(shown ? [word === "uploaded" ? "value uploaded" : "value accepted", "value attributed", "spend", "offline return on ad spend"] : [])];
   const paid = (list, days) => (list?.some((one) => one !== null) ? money({ [history.attribution_currency]: sum(list, days) }) : "–");
   return h("div", { className: "to-scroll" }, h("table", { className: "to-table to-small to-sums" },
     h("thead", null, h("tr", null, heads.map((head) => h("th", { key: head, scope: "col" }, head)))),
     h("tbody", null, spans.map((days) => h("tr", { key: days },
       h("th", { scope: "row" }, `${days} days`),
       word === "accepted" && h("td", { className: "to-num" }, count(sum(sent, days))),
-      h("td", { className: "to-num" }, count(sum(taken, days))), h("td", { className: "to-num" }, count(sum(history.events.refused, days))),
+      h("td", { className: "to-num" }, count(sum(taken, days))), word === "accepted" && h("td", { className: "to-num" }, count(sum(history.events.refused, days))),
       h("td", { className: "to-num" }, history.attributed?.some((one) => one !== null) ? count(sum(history.attributed, days)) : "–"),
       shown && h("td", { className: "to-num" }, money(values(days))), shown && h("td", { className: "to-num" }, paid(history.attributed_value, days)),
       shown && h("td", { className: "to-num" }, paid(history.spend, days)),

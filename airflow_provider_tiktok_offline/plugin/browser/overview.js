@@ -23,7 +23,7 @@ export function Overview({ local, setLocal, wanted, change }) {
     h("header", { className: "to-head" },
       h("div", { className: "to-grow" },
         h("h1", null, "Offline conversions"),
-        h("p", { className: "to-muted to-small" }, `${count(all)} advertisers, the worst first. As of ${moment(data.at, local)}; read again each minute.`)),
+        h("p", { className: "to-muted to-small" }, `${count(all)} advertisers, the worst first. As of `, h("span", { className: "to-num" }, moment(data.at, local)), "; read again each minute.")),
       h(TimeSwitch, { local, setLocal })),
     error && h(Problem, { error }),
     h(Broken, { entries: data.broken }),
@@ -39,14 +39,40 @@ export function Overview({ local, setLocal, wanted, change }) {
 
 function Broken({ entries }) {
   if (!entries.length) return null;
+  const found = byEntry(entries);
   return h(Box, { className: "to-alert to-red", role: "alert" },
     h("strong", null, "✕ Broken entries have no DAG and deliver nothing. Correct the configuration:"),
-    h(Faults, { entries: entries.slice(0, MOST_FAULTS) }),
-    entries.length > MOST_FAULTS && h("details", null,
-      h("summary", null, `${count(entries.length - MOST_FAULTS)} more`), h(Faults, { entries: entries.slice(MOST_FAULTS) })));
+    h(Faults, { found: found.slice(0, MOST_FAULTS) }),
+    found.length > MOST_FAULTS && h("details", null,
+      h("summary", null, `${count(found.length - MOST_FAULTS)} more`), h(Faults, { found: found.slice(MOST_FAULTS) })));
 }
 
-const Faults = ({ entries }) => h("ul", { className: "to-break" }, entries.map((entry) => h("li", { key: entry }, entry)));
+const Faults = ({ found }) => h("ul", { className: "to-break" }, found.map(({ key, path, place, name, faults }) =>
+  h("li", { key, title: path }, name && h("strong", null, name), name && place && ", ", place, place && ": ", faults)));
+
+/** How a fault of the configuration is written: file:line, entry, key: what is wrong. */
+const FAULT = /^(.+?\.ya?ml)(?::(\d+))?(?:, entry (.+?))?(?:, key (.+?))?: (.+)$/;
+
+/** One line an entry: its name, the file without the folder that all have in common, and what is wrong with which keys. */
+function byEntry(lines) {
+  const read = lines.map((line) => line.match(FAULT) ?? [line]);
+  const paths = read.filter((one) => one[1]).map((one) => one[1].split("/").slice(0, -1));
+  const differ = (paths[0] ?? []).findIndex((part, n) => paths.some((path) => path[n] !== part));
+  const common = differ < 0 ? Math.min(...paths.map((path) => path.length)) : differ;
+  const groups = new Map();
+  for (const one of read) groups.set(groupOf(one), [...(groups.get(groupOf(one)) ?? []), one]);
+  return [...groups].map(([key, found]) => {
+    const [whole, path, line, name] = found[0];
+    if (!path) return { key, faults: whole };
+    const place = path.split("/").slice(common).join("/") + (line ? `:${line}` : "");
+    const keys = {};
+    for (const [, , other, , wrong, what] of found) (keys[what] ??= []).push(`${wrong ?? ""}${wrong && other !== line ? ` (line ${other})` : ""}`);
+    const faults = Object.entries(keys).map(([what, of]) => [of.filter(Boolean).join(", "), what].filter(Boolean).join(": ")).join("; ");
+    return { key, path, place, name, faults };
+  });
+}
+
+const groupOf = ([whole, path, , name]) => (path ? `${path} ${name ?? ""}` : whole);
 
 function Incidents({ titles, local }) {
   if (!titles.length) return null;

@@ -49,7 +49,7 @@ const STYLE = `
 .to-facts dt { font-size: 12.5px; color: ${colour("fg-muted")}; } .to-facts dd { font-weight: 550; overflow-wrap: anywhere; }
 .to-step { border-top: 1px solid ${colour("border")}; padding: 9px 0; }
 .to-step:first-of-type { border-top: 0; }
-.to-step-line { display: grid; grid-template-columns: minmax(150px, 1.2fr) 96px 2fr; gap: 12px; align-items: center; }
+.to-step-line { display: grid; grid-template-columns: minmax(150px, 1.6fr) 96px 2fr; gap: 12px; align-items: center; }
 .to-step-bar { height: 12px; border-radius: 3px; background: ${colour("bg-emphasized")}; overflow: hidden; } .to-step-bar span { display: block; height: 100%; background: ${colour("blue-solid")}; }
 .to-step:last-of-type .to-step-bar span { background: ${colour("green-solid")}; }
 .to-step details { margin: 6px 0 0; } .to-step summary { cursor: pointer; font-size: 13px; color: ${colour("fg-muted")}; }
