@@ -14,7 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
-from airflow_provider_tiktok_offline.conversions.events.kept_returns import KEPT, Netting, each_once
+from airflow_provider_tiktok_offline.conversions.events.kept_returns import (
+    KEPT,
+    Netting,
+    as_kept,
+    each_once,
+    returns_for,
+    without,
+)
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from tests.conversions.files import SETTINGS, check, events, found
 from tests.conversions.test_returns import RETURNED, SALES, line, said
@@ -27,9 +34,10 @@ USD = 1_000_000
 
 
 def kept(prepared: PreparedEvents) -> dict[str, int]:
-    """Event id -> kept units, summed."""
+    """Event id -> kept units that were taken off nothing, summed."""
     frame = prepared.returns
     assert frame.schema == KEPT
+    frame = frame.filter(~pl.col("netted"))
     ids = ["v2-" + digest.hex() for digest in frame["digest"]]
     sums: Counter[str] = Counter()
     for event_id, units in zip(ids, frame["units"], strict=True):
@@ -60,10 +68,40 @@ def test_a_return_of_a_row_is_kept_under_the_id_of_that_row(tmp_path: Path) -> N
     assert sorted(kept(returned).values()) == [-30 * USD, -5 * USD]
 
 
-def test_what_is_netted_inside_the_file_is_not_kept(tmp_path: Path) -> None:
-    """Of an order that is worth less than nothing the file, what exceeds it is kept."""
-    prepared = events([*SALES, RETURNED, line("o3", "cap", "10.00"), line("o3", "tie", "-25.00")], tmp_path, NET)
+def test_what_is_netted_inside_the_file_is_kept_as_such(tmp_path: Path) -> None:
+    """With its order's other lines. Of an order that is worth less than nothing, what exceeds it is left."""
+    cancelled = [line("o4", "cap", "9.00"), line("o4", "cap", "-9.00")]
+    lines = [*SALES, RETURNED, line("o3", "cap", "10.00"), line("o3", "tie", "-25.00"), *cancelled]
+    prepared = events(lines, tmp_path, NET)
     assert sorted(kept(prepared).values()) == [-15 * USD]
+    netted = prepared.returns.filter("netted")["units"].to_list()
+    assert sorted(netted) == [-30 * USD, -9 * USD, 5 * USD, 9 * USD, 50 * USD]
+
+
+@pytest.mark.parametrize("how", [ORDERS, NET])
+def test_equal_returns_of_two_products_are_two(how: ConversionSettings, tmp_path: Path) -> None:
+    """Two products at one price; the same two in the next file are the same."""
+    rows = [RETURNED, line("o1", "sock", "-30.00"), *SALES[2:], RETURNED]
+    prepared = events(rows, tmp_path, how, block_bytes=150)
+    assert each_once([prepared.returns, prepared.returns])["units"].to_list() == [-30 * USD] * 2
+    assert without(prepared.returns, prepared.returns.head(1)).height == 1
+
+
+def test_returns_of_a_sale_are_known_by_its_lines(tmp_path: Path) -> None:
+    """In a file that holds the sale's lines among others, wherever; not in one with other lines of its order."""
+    sold = events([SALES[1], SALES[0]], tmp_path / "a", NET).read_sales(0)
+    again = events([line("o1", "tie", "7.00"), *SALES, RETURNED], tmp_path / "b", NET).returns
+    taken, elsewhere = returns_for(again, sold)
+    assert (taken["units"].to_list(), elsewhere.height) == ([-30 * USD], 0)
+    others = events([line("o1", "tie", "70.00"), *SALES[1:], RETURNED], tmp_path / "c", NET).returns
+    taken, elsewhere = returns_for(others, sold)
+    assert (taken.height, elsewhere["units"].to_list()) == (0, [-30 * USD])
+
+
+def test_what_was_kept_before_lines_were_told_apart_is_read(tmp_path: Path) -> None:
+    """None of it was netted."""
+    returns = events([RETURNED, *SALES], tmp_path, ORDERS).returns
+    assert as_kept(returns.drop("netted")).equals(returns)
 
 
 def test_the_same_return_twice_is_one(tmp_path: Path) -> None:

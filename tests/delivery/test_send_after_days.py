@@ -7,7 +7,6 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -19,63 +18,20 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_tiktok_offline.delivery.events.netting import netting_of
-from airflow_provider_tiktok_offline.delivery.operations.maintenance import make_ledger
 from airflow_provider_tiktok_offline.delivery.operations.reopen import reopen_delivery
 from airflow_provider_tiktok_offline.delivery.operations.status import refresh
 from airflow_provider_tiktok_offline.delivery.sequences import deliver_due, deliver_to_tiktok
 from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep_staging
-from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.waiting import due_deliveries, kept_deliveries
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.errors import FileChangedError, FileMissingError, InputFileError
 from tests.delivery.opt_outs import OptOuts
+from tests.delivery.waiting_shop import DAYS, Shop, ShopOfItems, item, returned
 from tests.delivery.world import World, rows
 from tests.servers.dying import Life, live_out, mortal
 from tests.servers.simulator import RunningSimulator
-
-DAYS = 3
-
-
-def returned(number: int, amount: str, *, at: str = "2026-11-21T12:00:00Z-0000", who: str = "") -> str:
-    """A line of an order that came back; tills seldom say who brought it."""
-    return f"{who},CompletePayment,{at},-{amount},,order-{number},store-1"
-
-
-class Shop:
-    """An advertiser that waits three days, and its runs."""
-
-    def __init__(self, world: World, **changes: Any) -> None:
-        self.world = world
-        self.changes = {"send_after_days": DAYS, **changes}
-        self.days = 0
-        make_ledger(self.context())
-
-    def context(self, holder: str | None = None) -> DeliveryContext:
-        """A run of today."""
-        return self.world.context(holder or f"daily/run-{self.days}", **self.changes)
-
-    def next_day(self, days: int = 1) -> None:
-        """Let days pass, for the simulator too."""
-        self.days += days
-        self.world.clock.advance(timedelta(days=days))
-        control = self.world.simulator.control
-        control.advance_clock(self.world.clock.now().timestamp() - control.summary().now)
-
-    def drop(self, lines: Sequence[str], name: str | None = None) -> dict[str, Any]:
-        """Today's file."""
-        return self.world.drop(lines, name=name or f"day-{self.days}.csv")
-
-    def run(self, lines: Sequence[str], ctx: DeliveryContext | None = None) -> list[DeliverySummary]:
-        """Today's run: the file's own delivery, then those that are due."""
-        ctx = ctx or self.context()
-        return [deliver_to_tiktok(ctx, self.drop(lines)), *deliver_due(ctx)]
-
-    def values(self) -> dict[str, Decimal]:
-        """order_id -> the value that arrived."""
-        found = [item["properties"] for item in self.world.simulator.items().values()]
-        return {str(one["order_id"]): Decimal(str(one["value"])) for one in found}
 
 
 @pytest.fixture
@@ -165,6 +121,52 @@ def test_an_export_that_repeats_earlier_days_nets_each_return_once(shop: Shop) -
     assert "order-1" not in shop.values()
     assert set(shop.world.simulator.event_ids().values()) == {1}
     assert {one.state for one in refresh(shop.context()).deliveries} == {"closed", "waiting"}
+
+
+@pytest.mark.parametrize(
+    ("later", "value"),
+    [
+        (["-4.00"], "6"),
+        (["-4.00", "-4.00"], "2"),
+        (["-10.00"], None),
+        (["-12.50"], None),
+        (["5.00", "-4.00"], "6"),
+    ],
+)
+def test_a_return_netted_in_a_file_that_repeats_a_sale_is_the_sales(
+    world: World, later: list[str], value: str | None
+) -> None:
+    """In part, twice, as a whole, more than there was, and beside a line that came too late."""
+    shop = ShopOfItems(world, basket="order", returns="net")
+    sold = [item(1, "10.00", "shoe"), item(2, "10.00", "shoe")]
+    [first] = shop.run(sold)
+    shop.next_day()
+    came = [item(1, amount, f"came-{n}", at="2026-11-21T12:00:00Z-0000") for n, amount in enumerate(later)]
+    shop.run([*sold, *came, item(10, "10.00", "hat")])
+    shop.next_day()
+    shop.run([*sold, *came, item(20, "10.00", "hat")])
+    shop.next_day()
+    [_, waited] = shop.run([*sold, *came, item(30, "10.00", "hat")])
+    assert waited.delivery_id == first.delivery_id
+    for _ in range(DAYS):
+        shop.next_day()
+        deliver_due(shop.context())
+    expected = {} if value is None else {"order-1": Decimal(value)}
+    assert shop.values() == {**expected, **{f"order-{number}": Decimal(10) for number in (2, 10, 20, 30)}}
+
+
+def test_a_return_that_was_taken_off_another_sale_of_its_order_is_not_taken_off_twice(world: World) -> None:
+    """The next file has further lines of the order, and their return; alone it comes once more."""
+    shop = ShopOfItems(world, basket="order", returns="net")
+    shop.run([item(1, "10.00", "shoe")])
+    shop.next_day()
+    back = item(1, "-30.00", "coat", at="2026-11-21T12:00:00Z-0000")
+    shop.run([item(1, "70.00", "coat", at="2026-11-21T11:00:00Z-0000"), back])
+    shop.next_day()
+    shop.run([back, item(20, "10.00", "hat")])
+    shop.next_day()
+    shop.run([item(30, "10.00", "hat")])
+    assert shop.values() == {"order-1": Decimal(10)}
 
 
 def test_what_is_due_is_sent_without_a_new_file(shop: Shop) -> None:
@@ -364,15 +366,16 @@ def _books(summaries: Sequence[DeliverySummary]) -> None:
         assert one.events_total == sum(one.events.values())
 
 
-_LINES = st.lists(st.tuples(st.integers(1, 6), st.integers(-9, 9).filter(bool)), min_size=0, max_size=8)
-
-
-@settings(
+_WHATEVER_IS_SOLD = settings(
     max_examples=6,
     phases=(Phase.explicit, Phase.generate),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+_LINES = st.lists(st.tuples(st.integers(1, 6), st.integers(-9, 9).filter(bool)), min_size=0, max_size=8)
+
+
+@_WHATEVER_IS_SOLD
 @given(
     files=st.lists(_LINES, min_size=2, max_size=5),
     how=st.sampled_from([{}, {"basket": "order"}, {"basket": "order", "returns": "net"}]),
@@ -382,10 +385,8 @@ def test_every_event_is_sent_waits_was_returned_or_sent_before(
 ) -> None:
     """Whatever is sold and returned in whichever file, the books of each day add up, and no order arrives twice."""
     with tempfile.TemporaryDirectory() as folder:
-        running_simulator.control.reset()
         world = World(Path(folder), running_simulator)
-        running_simulator.control.set_clock(world.clock.now().timestamp() - running_simulator.control.summary().now)
-        shop = Shop(world, max_rejected_ratio=1.0, **how)
+        shop = Shop.opened(running_simulator, world, max_rejected_ratio=1.0, **how)
         seen: dict[str, DeliverySummary] = {}
         for day, lines in enumerate(files):
             unique = rows(1000 + day, 1)
@@ -408,6 +409,45 @@ def test_every_event_is_sent_waits_was_returned_or_sent_before(
         assert value == sum(shop.values().values())
 
 
+@_WHATEVER_IS_SOLD
+@given(
+    days=st.lists(_LINES, min_size=2, max_size=5),
+    how=st.sampled_from([{"basket": "order"}, {"basket": "order", "returns": "net"}]),
+)
+def test_an_export_that_repeats_all_days_takes_each_return_off_once(
+    running_simulator: RunningSimulator, days: list[list[tuple[int, int]]], how: dict[str, Any]
+) -> None:
+    """An order is worth what its first file holds, less what came back until that file was due."""
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(Path(folder), running_simulator)
+        shop = ShopOfItems.opened(running_simulator, world, max_rejected_ratio=1.0, **how)
+        lines: list[str] = []
+        for day in range(len(days) + DAYS):
+            for n, (order, amount) in enumerate(days[day] if day < len(days) else []):
+                lines.append(item(order, f"{amount}.00", f"item-{day}-{n}"))
+            shop.run([*lines, item(1000 + day, "10.00", "hat")])
+            shop.next_day()
+        values = {order: value for order, value in shop.values().items() if not order.startswith("order-10")}
+        assert values == _worth(days, net="returns" in how)
+
+
+def _worth(days: list[list[tuple[int, int]]], *, net: bool) -> dict[str, Decimal]:
+    """What arrives of each order of an export that repeats all days."""
+    worth: dict[str, Decimal] = {}
+    for order in {order for lines in days for order, _ in lines}:
+        by_day = [[amount for own, amount in lines if own == order] for lines in days]
+        for day in range(len(days)):
+            until_then = [amount for lines in by_day[: day + 1] for amount in lines]
+            until_due = [amount for lines in by_day[: day + DAYS + 1] for amount in lines]
+            sold = sum(amount for amount in until_then if amount > 0)
+            returned_then = sum(amount for amount in until_then if amount < 0)
+            value = sold + sum(amount for amount in until_due if amount < 0)
+            if sold and value > 0 and (not net or sold + returned_then > 0):
+                worth[f"order-{order}"] = Decimal(value)
+                break
+    return worth
+
+
 @pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.campaign)])
 def test_killed_before_any_write_of_dedupe_its_retry_makes_the_same_plan(
     running_simulator: RunningSimulator, tmp_path: Path, every: int
@@ -419,10 +459,8 @@ def test_killed_before_any_write_of_dedupe_its_retry_makes_the_same_plan(
     for writes in range(1, 40, every):
         own = tmp_path / str(writes)
         own.mkdir()
-        running_simulator.control.reset()
         world = World(own, running_simulator)
-        running_simulator.control.set_clock(world.clock.now().timestamp() - running_simulator.control.summary().now)
-        shop = Shop(world)
+        shop = Shop.opened(running_simulator, world)
         [first] = shop.run([*rows(1, 4), returned(1, "2.00")])
         shop.next_day()
         shop.run([returned(2, "10.00"), *rows(10, 1)])

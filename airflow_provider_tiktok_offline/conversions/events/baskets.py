@@ -38,12 +38,16 @@ class Baskets:
         """Keep the rows of a part."""
         rows.write_parquet(self._path(number), compression="lz4", statistics=False)
 
-    def lines(self, wanted: np.ndarray) -> pl.DataFrame:
-        """Some of the rows that wait, by line, as returned lines are kept."""
+    def lines(self, wanted: np.ndarray, *, netted: bool) -> pl.DataFrame:
+        """Some of the rows that wait, by line, as returned lines are kept.
+
+        :param netted: whether they are of orders from which returns were taken off.
+        """
         held = pl.scan_parquet(sorted(self._directory.glob("[0-9]*.parquet"))) if wanted.size else None
         if held is None:
             return KEPT.to_frame()
-        return held.filter(pl.col("line").is_in(wanted.tolist())).select(KEPT.names()).collect()
+        lines = held.filter(pl.col("line").is_in(wanted.tolist()))
+        return lines.with_columns(netted=pl.lit(netted)).select(KEPT.names()).collect()
 
     def events(self, bounds: Sequence[tuple[int, int]], gone: np.ndarray, repeats: Repeats) -> Iterator[pl.DataFrame]:
         """Each part's events: its orders' first rows, with what all their rows hold.

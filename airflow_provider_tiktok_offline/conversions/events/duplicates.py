@@ -29,6 +29,7 @@ class Repeats:
         incomplete: rows of orders of which another row is rejected.
         returned: rows of orders whose returned lines are worth more than the others.
         cancelled: rows of orders whose returned lines are worth as much as the others.
+        netted: rows of orders from which returned lines were taken off, the cancelled ones among them.
         repeated_amounts: lines of orders whose rows all repeat one amount.
         at_stake: what those repetitions add up to, in millionths.
         later: rows of an order but its first sale.
@@ -41,6 +42,7 @@ class Repeats:
     incomplete: Keys
     returned: Keys
     cancelled: Keys
+    netted: Keys
     repeated_amounts: Numbers
     at_stake: int
     later: Keys
@@ -60,6 +62,7 @@ class _Found:
     incomplete: list[Keys] = field(default_factory=list)
     returned: list[Keys] = field(default_factory=list)
     cancelled: list[Keys] = field(default_factory=list)
+    netted: list[Keys] = field(default_factory=list)
     repeated: list[Numbers] = field(default_factory=list)
     at_stake: int = 0
     later: list[Keys] = field(default_factory=list)
@@ -123,6 +126,7 @@ class RepeatFinder:
             Keys.joined(found.incomplete).by_line(),
             Keys.joined(found.returned).by_line(),
             Keys.joined(found.cancelled).by_line(),
+            Keys.joined(found.netted).by_line(),
             np.sort(np.concatenate([no_lines, *found.repeated])),
             found.at_stake,
             later.take(order),
@@ -165,9 +169,11 @@ class RepeatFinder:
             found.incomplete.append(rows.take(incomplete))
             single &= ~incomplete
         if self._net:
-            for target, gone in zip((found.returned, found.cancelled), _without_value(rows, single), strict=True):
-                target.append(rows.take(gone))
-                single &= ~gone
+            returned, cancelled, netted = _with_returns(rows, single)
+            found.returned.append(rows.take(returned))
+            found.cancelled.append(rows.take(cancelled))
+            found.netted.append(rows.take(netted))
+            single &= ~(returned | cancelled)
         if self._amounts or self._orders:
             self._find_orders(rows, single & (rows.order != 0), found)
 
@@ -204,13 +210,13 @@ class RepeatFinder:
             kept.close()
 
 
-def _without_value(rows: Keys, looked_at: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], ...]:
-    """The rows of orders whose returned lines are worth more than the others, and as much."""
+def _with_returns(rows: Keys, looked_at: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], ...]:
+    """The rows of orders whose returned lines are worth more than the others; as much; at most as much."""
     nothing = np.zeros(len(rows), dtype=bool)
     candidates = looked_at & (rows.order != 0)
     candidates &= np.isin(rows.order, rows.order[candidates & (rows.units < 0)])
     if not candidates.any():
-        return nothing, nothing
+        return nothing, nothing, nothing
     places = np.flatnonzero(candidates)
     # In two parts, so that no sum leaves 64 bits.
     frame = pl.DataFrame({"order": rows.order[places], "units": rows.units[places]}).select(
@@ -220,4 +226,4 @@ def _without_value(rows: Keys, looked_at: npt.NDArray[np.bool_]) -> tuple[npt.ND
     returned, cancelled = nothing.copy(), nothing.copy()
     returned[places] = (net["whole"] < 0).to_numpy()
     cancelled[places] = ((net["whole"] == 0) & (net["part"] == 0)).to_numpy()
-    return returned, cancelled
+    return returned, cancelled, candidates & ~returned

@@ -156,7 +156,8 @@ class BlockWorker:
         """The returned lines that are left out here, for the sales of this file and others."""
         rows = returned_lines(checked)
         identities = Identities(checked, rows, self._rulebook.settings)
-        return kept_returns(checked, rows, identities.order_texts(self._rulebook.events.values()))
+        texts = identities.order_texts(self._rulebook.events.values())
+        return kept_returns(checked, rows, texts, identities.numbers(self._seeds[0]))
 
     def _broken_orders(self, checked: CheckedBlock) -> Hashes:
         """The orders of rejected rows, as ``Keys.order`` has them, where an order is sent as a whole.

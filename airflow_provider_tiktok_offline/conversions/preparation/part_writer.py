@@ -14,7 +14,7 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import Conver
 from airflow_provider_tiktok_offline.conversions.events.baskets import Baskets
 from airflow_provider_tiktok_offline.conversions.events.duplicates import Repeats
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
-from airflow_provider_tiktok_offline.conversions.events.kept_returns import KEPT, each_once
+from airflow_provider_tiktok_offline.conversions.events.kept_returns import once
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import RETURNS, PartStore
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 
@@ -107,13 +107,11 @@ class PartWriter:
         self._pending = []
         gone = np.sort(np.concatenate([rows.line for rows in repeats.lost]))
         if self._baskets is not None:
-            if self._settings.send_after_days:
-                self._returns.append(self._baskets.lines(repeats.returned.line))
+            self._put_returns(repeats)
             for rows in self._baskets.events(self._bounds, gone, repeats):
                 self._put(rows)
-            self._put_returns()
             return
-        self._put_returns()
+        self._put_returns(repeats)
         without_value = repeats.later.line if self._settings.amount == "order" else np.empty(0, dtype=np.int64)
         for part, (first, last) in zip(self._parts, self._bounds, strict=True):
             left_out = _between(gone, first, last)
@@ -134,12 +132,16 @@ class PartWriter:
         part["leave_out"] = name
         part["events"] -= len(left_out)
 
-    def _put_returns(self) -> None:
-        """Write the returned lines, each once, however often the file repeats it."""
+    def _put_returns(self, repeats: Repeats) -> None:
+        """Write the returned lines, each once, however often the file repeats it; and the orders that have some."""
         if not self._settings.send_after_days:
             return
+        lines = [once(self._returns)]
+        if self._baskets is not None:
+            lines.append(self._baskets.lines(repeats.returned.line, netted=False))
+            lines.append(self._baskets.lines(repeats.netted.line, netted=True))
         content = io.BytesIO()
-        each_once([KEPT.to_frame(), *self._returns]).write_parquet(content)
+        pl.concat(lines).write_parquet(content)
         self._output.put(RETURNS, content.getvalue())
 
     def manifest(self, report: Report) -> Manifest:

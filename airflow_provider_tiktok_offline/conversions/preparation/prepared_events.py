@@ -12,7 +12,7 @@ import polars as pl
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.event_id import id_text
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
-from airflow_provider_tiktok_offline.conversions.events.kept_returns import KEPT, Netting
+from airflow_provider_tiktok_offline.conversions.events.kept_returns import KEPT, Netting, as_kept
 from airflow_provider_tiktok_offline.conversions.events.staged_events import finished, to_json
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
 from airflow_provider_tiktok_offline.conversions.preparation.part_writer import (
@@ -108,7 +108,7 @@ class PreparedEvents:
     def returns(self) -> pl.DataFrame:
         """The returned lines that were kept of the file: :data:`.kept_returns.KEPT`; none if none are kept."""
         name = self.manifest.get("returns")
-        return KEPT.to_frame() if name is None else self._frame(name)
+        return KEPT.to_frame() if name is None else as_kept(self._frame(name))
 
     @property
     def report(self) -> Report:
@@ -135,10 +135,15 @@ class PreparedEvents:
             return self._events(index, pl.read_parquet(stream, columns=columns))
 
     def read_sales(self, index: int) -> pl.DataFrame:
-        """``digest``, ``units`` and ``currency`` of the events of a part, before anything is taken off."""
+        """``digest``, ``units``, ``currency``, ``rows`` and ``content`` of the events of a part, before any return."""
         part = self.manifest["parts"][index]
         with staged_faults(part["name"]), self._store.open_read(part["name"]) as stream:
-            staged = pl.read_parquet(stream, columns=["line", "digest", "units", "currency"])
+            columns = ["line", "digest", "units", "currency", "content"]
+            of_orders = ["rows"] if "rows" in pl.read_parquet_schema(stream) else []
+            stream.seek(0)
+            staged = pl.read_parquet(stream, columns=columns + of_orders)
+        if not of_orders:
+            staged = staged.with_columns(rows=pl.lit(1, dtype=pl.Int64))
         if part["leave_out"] is not None:
             staged = staged.join(self._frame(part["leave_out"]).filter("row"), on="line", how="anti")
         return staged.drop("line")

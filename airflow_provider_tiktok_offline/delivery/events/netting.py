@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.events.event_id import id_text
-from airflow_provider_tiktok_offline.conversions.events.kept_returns import KEPT, Netting, each_once
+from airflow_provider_tiktok_offline.conversions.events.kept_returns import (
+    KEPT,
+    Netting,
+    as_kept,
+    each_once,
+    returns_for,
+    without,
+)
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import RETURNS
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.conversions.preparation.staged_faults import staged_faults
@@ -31,6 +38,8 @@ from airflow_provider_tiktok_offline.errors import LedgerDamagedError
 from airflow_provider_tiktok_offline.plain_text import plain_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 log = plain_logger(__name__)
@@ -55,16 +64,16 @@ def net_returns(ctx: DeliveryContext, state: DeliveryState) -> Netting | None:
     """Fix what is taken off the events of a delivery that is due, before its plan is made.
 
     Taken off are the returns of the same event ids that are kept of its own file, and of the advertiser's deliveries
-    that were validated after it. The caller holds the delivery.
+    that were validated after it; not those that were taken off inside its own file, and not those that were taken off
+    another sale inside theirs. The caller holds the delivery.
 
     :returns: what is taken off; None if nothing is.
     """
     events = PreparedEvents.open(StagedParts(ctx.staging, state.id))
-    own = _keyed(ctx, events, events.returns)
+    own = _keyed(ctx, events, events.returns.filter(~pl.col("netted")))
     others = {one: _keyed(ctx, events, _kept(ctx, one)) for one in _later(ctx, state)}
     if _read(ctx, state.id) is None:
-        found = each_once([own, *others.values()])
-        ctx.objects.create(_path(ctx, state.id), _packed(_that_meet(found, events)))
+        ctx.objects.create(_path(ctx, state.id), _packed(_to_take(events, own, list(others.values()))))
     taken = _taken(ctx, state.id)
     for delivery_id, returns in {state.id: own, **others}.items():
         met = returns.join(taken, on=["event_key", "content"], how="semi")["line"].unique().sort().to_list()
@@ -88,6 +97,22 @@ def _later(ctx: DeliveryContext, state: DeliveryState) -> list[str]:
     """The other deliveries whose returns are kept, and that were validated after one."""
     others = [ctx.deliveries.find(one) for one in kept_deliveries(ctx) if one != state.id]
     return [other.id for other in others if other is not None and other.as_of >= state.as_of]
+
+
+def _to_take(events: PreparedEvents, own: pl.DataFrame, others: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The returns that are taken off a delivery's events.
+
+    :param own: those of its file that were not taken off there.
+    :param others: what is kept of the files after it.
+    """
+    digests = pl.concat([own, *others]).select("digest").unique()
+    sales = [events.read_sales(index).join(digests, on="digest", how="semi") for index in range(len(events.parts))]
+    found, elsewhere = [own], [events.returns.filter("netted").select(KEPT.names())]
+    for kept in others if sales else ():
+        of_sales, of_others = returns_for(kept, pl.concat(sales))
+        found.append(of_sales)
+        elsewhere.append(of_others.select(KEPT.names()))
+    return _that_meet(without(each_once(found), each_once(elsewhere)), events)
 
 
 def _that_meet(returns: pl.DataFrame, events: PreparedEvents) -> pl.DataFrame:
@@ -131,7 +156,7 @@ def _kept(ctx: DeliveryContext, delivery_id: str) -> pl.DataFrame:
         log.warning("The returns of delivery %s are gone: they are taken off nothing.", delivery_id)
         return KEPT.to_frame()
     with staged_faults(RETURNS):
-        return pl.read_parquet(io.BytesIO(stored)).select(KEPT.names())
+        return as_kept(pl.read_parquet(io.BytesIO(stored)))
 
 
 def _packed(frame: pl.DataFrame) -> bytes:
