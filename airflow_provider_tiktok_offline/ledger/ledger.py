@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -150,6 +151,12 @@ class Ledger:
     def send_from(self) -> datetime | None:
         """The cut-over of an acknowledged change of identity: what happened before it counts as sent."""
         return self.meta.send_from
+
+    def before_cut_over(self, send_from: datetime | None) -> Ledger:
+        """This ledger for events whose ids were made under an earlier cut-over, or before there was one."""
+        earlier = copy(self)
+        earlier.meta = replace(self.meta, send_from=send_from)
+        return earlier
 
     def use_route(self, route: str) -> None:
         """Make ``route`` the event set's one live route.

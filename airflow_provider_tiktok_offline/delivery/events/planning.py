@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import file_columns
@@ -12,6 +13,7 @@ from airflow_provider_tiktok_offline.delivery.state.context import DeliveryConte
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
 from airflow_provider_tiktok_offline.delivery.state.outcome_counts import OutcomeCounts, with_amounts
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step
+from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, WaitResult
 from airflow_provider_tiktok_offline.delivery.state.waiting import begin_waiting, due_day
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
@@ -44,7 +46,7 @@ def plan_events(
     :returns: what the plan holds.
     :raises LedgerMissingError: in live mode, if the event set's ledger was never made.
     """
-    result = _plan(ctx, state.id, events, retry_refused) if ctx.live else _would_plan(ctx, state.id, events)
+    result = _plan(ctx, state, events, retry_refused) if ctx.live else _would_plan(ctx, state.id, events)
     note_step(ctx, state, result)
     return result
 
@@ -53,16 +55,27 @@ def hold_for_returns(ctx: DeliveryContext, state: DeliveryState, events: Events)
     """Let a delivery's events wait until they are due: nothing is claimed, and no plan is made.
 
     :returns: how many wait, and until when.
+    :raises LedgerVersionError: if a setting that enters their ids was changed and nobody acknowledged it.
     """
     import polars as pl
 
+    ledger = ctx.ledger
+    ledger.keep_identity(_file_identity(ctx, state.id), actor=ctx.holder)
     counts = OutcomeCounts()
     for index in range(len(events.parts)):
         amounts = with_amounts(events.read_amounts(index)).select("value", "currency")
         counts.add(amounts.with_columns(outcome=pl.lit("waiting")))
     begin_waiting(ctx, state.id)
     until = due_day(ctx, state).isoformat()
-    note_step(ctx, state, WaitResult(delivery_id=state.id, events=counts.events, values=counts.values, until=until))
+    result = WaitResult(
+        delivery_id=state.id,
+        events=counts.events,
+        values=counts.values,
+        until=until,
+        settings=_staged_with(ctx, state.id),
+        send_from=None if ledger.send_from is None else ledger.send_from.isoformat(),
+    )
+    note_step(ctx, state, result)
     return DedupeResult(delivery_id=state.id, events=counts.events, values=counts.values, waits_until=until)
 
 
@@ -93,10 +106,32 @@ def ledger_verdicts(ctx: DeliveryContext, ledger: Ledger | None, frame: pl.DataF
     return ledger.look(_keyed(ledger, frame), now=ctx.clock.now(), lookback=ctx.lookback)
 
 
-def _plan(ctx: DeliveryContext, delivery_id: str, events: Events, retry_refused: bool) -> DedupeResult:
-    ledger = ctx.ledger
+def _staged_with(ctx: DeliveryContext, delivery_id: str) -> str:
+    """Fingerprint of the settings that a delivery's events are staged with."""
+    from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
+
+    return PreparedEvents.open(StagedParts(ctx.staging, delivery_id)).manifest["settings"]
+
+
+def _ledger_for(ctx: DeliveryContext, state: DeliveryState) -> Ledger:
+    """The ledger, as it takes a delivery's events.
+
+    :raises LedgerVersionError: if a setting that enters their ids was changed and nobody acknowledged it.
+    """
+    waited = WaitResult.of(state)
+    if waited is not None and waited.settings == _staged_with(ctx, state.id):
+        # Their ids were checked when they began to wait. What was acknowledged since holds for ids made since.
+        return ctx.ledger.before_cut_over(
+            None if waited.send_from is None else datetime.fromisoformat(waited.send_from)
+        )
+    ctx.ledger.keep_identity(_file_identity(ctx, state.id), actor=ctx.holder)
+    return ctx.ledger
+
+
+def _plan(ctx: DeliveryContext, state: DeliveryState, events: Events, retry_refused: bool) -> DedupeResult:
+    delivery_id = state.id
+    ledger = _ledger_for(ctx, state)
     ledger.use_route(ctx.config.route)
-    ledger.keep_identity(_file_identity(ctx, delivery_id), actor=ctx.holder)
     tally = _Tally(ledger, events)
     plan = ledger.dedupe(
         delivery_id,

@@ -163,6 +163,8 @@ class WaitResult(StepResult):
         delivery_id: the delivery.
         events, values: its events and their values, as ``waiting``.
         until: the day on which they are due, as 2026-11-25, by the settings of then.
+        settings: fingerprint of the settings that its events were staged with.
+        send_from: the ledger's cut-over of then: a later one says nothing of events that waited already.
     """
 
     STEP: ClassVar[str] = WAIT_STEP
@@ -171,6 +173,8 @@ class WaitResult(StepResult):
     events: Mapping[str, int]
     values: Values
     until: str
+    settings: str = ""
+    send_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

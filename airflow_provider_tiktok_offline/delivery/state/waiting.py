@@ -107,7 +107,7 @@ def forget_closed(ctx: DeliveryContext) -> None:
     states = {one: ctx.deliveries.find(one) for one in kept_deliveries(ctx)}
     oldest = min((state.as_of for state in states.values() if state is not None and state.waits), default=None)
     for delivery_id, state in states.items():
-        if state is None or (state.status == "closed" and (oldest is None or state.as_of <= oldest)):
+        if state is None or (state.status == "closed" and (oldest is None or state.as_of < oldest)):
             StagedParts(ctx.staging, delivery_id).clear()
             stop_waiting(ctx, delivery_id)
 
