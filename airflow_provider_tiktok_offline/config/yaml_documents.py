@@ -24,8 +24,43 @@ else:
     _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+class _TooLargeError(Exception):
+    """A document is too deep, or has too many values with its aliases.
+
+    :param line: from 1, where that is seen.
+    """
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
 class _Loader(_Base):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+
+    # PyYAML calls both around each node that it makes, and makes nodes of nodes by recursion: a hundred thousand levels
+    # would end the process.
+
+    def descend_resolver(self, current_node: yaml.Node | None, current_index: object) -> None:  # noqa: ARG002
+        self._depth += 1
+        if self._depth > _DEEPEST and current_node is not None:
+            raise _TooLargeError(current_node.start_mark.line + 1)
+
+    def ascend_resolver(self) -> None:
+        self._depth -= 1
+
+    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: tuple[bool, bool] | bool) -> str:
+        # PyYAML's, without what is not used here: it is called for each key and each value.
+        if kind is not yaml.ScalarNode or value is None or not (isinstance(implicit, tuple) and implicit[0]):
+            return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
+        for tag, pattern in self.yaml_implicit_resolvers.get(value[:1], ()):
+            if pattern.match(value):
+                return tag
+        return "tag:yaml.org,2002:str"
 
 
 for _tag, _pattern, _first in (
@@ -45,7 +80,6 @@ for _tag, _pattern, _first in (
 _LARGEST_TEXT = 16 * 1024 * 1024
 _MOST_NODES = 1_000_000
 _DEEPEST = 64
-_DEEP_INDENT = re.compile(rf"^[ ?:-]{{{_DEEPEST},}}", re.MULTILINE)
 
 _CONSTANTS = {"true": True, "false": False}
 
@@ -99,55 +133,6 @@ class Document:
         return line
 
 
-def _refuse_bombs(text: str, path: Path) -> None:
-    """Look at the nodes before they are built: aliases can make a few lines a thousand million values.
-
-    :raises ConfigError: if the text is too large, too deep, or grows too much by its aliases.
-    """
-    if len(text) > _LARGEST_TEXT:
-        raise ConfigError(
-            f"the configuration has more than {_LARGEST_TEXT:,} characters.",
-            where=str(path),
-            todo="Use a directory of files.",
-        )
-    openers = text.replace("{{", "").count("[") + text.replace("{{", "").count("{")
-    if "&" not in text and openers <= _DEEPEST and not _DEEP_INDENT.search(text):
-        return  # no alias and no depth: the usual file is read once
-    sizes: dict[str | None, int] = {}
-    open_nodes: list[tuple[str | None, int]] = []
-    total = 0
-    loader = _Loader(text)
-    try:
-        while loader.check_event():
-            event = loader.get_event()  # type: ignore[no-untyped-call]
-            size = 0
-            if isinstance(event, yaml.AliasEvent):
-                size = sizes.get(event.anchor, 1)
-            elif isinstance(event, yaml.ScalarEvent):
-                size = 1
-                if event.anchor:
-                    sizes[event.anchor] = 1
-            elif isinstance(event, yaml.CollectionStartEvent):
-                open_nodes.append((event.anchor, total))
-                size = 1
-            elif isinstance(event, yaml.CollectionEndEvent):
-                anchor, before = open_nodes.pop()
-                if anchor:
-                    sizes[anchor] = total - before
-            total += size
-            if len(open_nodes) > _DEEPEST or total > _MOST_NODES:
-                raise ConfigError(
-                    f"the configuration is deeper than {_DEEPEST} levels, or has more than {_MOST_NODES:,} values "
-                    "with its aliases.",
-                    where=f"{path}:{event.start_mark.line + 1}",
-                    todo="Use a directory of files; write repeated settings under defaults:.",
-                )
-    except yaml.YAMLError:
-        return  # the loader itself reports it with its line
-    finally:
-        loader.dispose()
-
-
 def read_document(path: Path, environ: Mapping[str, str]) -> Document:
     """Read one YAML file.
 
@@ -161,11 +146,25 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
         ) from None
     except UnicodeDecodeError:
         raise ConfigError("the configuration is no UTF-8 text.", where=str(path)) from None
+    if len(text) > _LARGEST_TEXT:
+        raise ConfigError(
+            f"the configuration has more than {_LARGEST_TEXT:,} characters.",
+            where=str(path),
+            todo="Use a directory of files.",
+        )
     document = Document(str(path))
-    _refuse_bombs(text, path)
     loader = _Loader(text)
     try:
-        root = loader.get_single_node()
+        document._root = loader.get_single_node()
+        if document._root is not None:
+            document.value = _Builder(document, environ).build(document._root, ())
+    except _TooLargeError as error:
+        raise ConfigError(
+            f"the configuration is deeper than {_DEEPEST} levels, or has more than {_MOST_NODES:,} values "
+            "with its aliases.",
+            where=f"{path}:{error.line}",
+            todo="Use a directory of files; write repeated settings under defaults:.",
+        ) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -174,9 +173,6 @@ def read_document(path: Path, environ: Mapping[str, str]) -> Document:
         raise ConfigError("no valid YAML: it holds a character that YAML does not allow.", where=str(path)) from None
     finally:
         loader.dispose()
-    document._root = root
-    if root is not None:
-        document.value = _Builder(document, environ).build(root, ())
     return document
 
 
@@ -190,8 +186,13 @@ class _Builder:
         self._document = document
         self._environ = environ
         self._open: set[int] = set()
+        self._made = 0
 
     def build(self, node: yaml.Node, path: KeyPath) -> object:
+        # What an alias stands for is made each time: a few lines can stand for a thousand million values.
+        self._made += 1
+        if self._made > _MOST_NODES or len(self._open) > _DEEPEST:
+            raise _TooLargeError(node.start_mark.line + 1)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         if id(node) in self._open:

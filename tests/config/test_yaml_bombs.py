@@ -23,12 +23,20 @@ _LAUGHS = "\n".join(
         "[" * 100_000 + "]" * 100_000,
         "{a: " * 100_000 + "}" * 100_000,
         "- " * 100_000 + "x",
+        "{{" * 100_000,
+        "{{" * 100_000 + "}}" * 100_000,
+        "advertisers: " + "{{" * 60_000,
+        "? " * 100_000 + "x",
+        "a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}]\n" for n in range(1000)),
         "\n".join(" " * level + "a:" for level in range(3000)),
         "a: [" + "1, [" * 5000 + "]" * 5001,
         "x" * (17 * 1024 * 1024),
     ],
-    ids=["laughs", "lists", "mappings", "dashes", "indents", "mixed", "long"],
-)
+    ids=[
+        "laughs", "lists", "mappings", "dashes", "open-braces", "braces", "braces-of-a-key", "questions", "aliases",
+        "indents", "mixed", "long",
+    ],
+)  # fmt: skip
 def test_a_bomb_is_refused_at_once(tmp_path: Path, text: str) -> None:
     """Whatever makes it grow."""
     file = tmp_path / "advertisers.yaml"
