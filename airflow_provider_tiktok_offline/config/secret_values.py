@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from itertools import zip_longest
 
 from airflow_provider_tiktok_offline.config.yaml_documents import KeyPath
@@ -12,19 +12,23 @@ from airflow_provider_tiktok_offline.storage.uris import holds_secret
 HIDDEN = "can't be used; its value comes from the environment and is not shown"
 
 
-def secret_keys(value: object, path: tuple[str, ...] = ()) -> Iterator[str]:
+def secret_keys(value: object, path: tuple[str, ...] = ()) -> list[str]:
     """The keys, dotted, of texts that hold a password, token or signature."""
     if isinstance(value, str):
-        if holds_secret(value):
-            yield ".".join(path)
-    elif isinstance(value, Mapping):
+        return [".".join(path)] if "://" in value and holds_secret(value) else []
+    found: list[str] = []
+    if isinstance(value, Mapping):
         for key, below in value.items():
-            yield from secret_keys(below, path if holds_secret(str(key)) else (*path, str(key)))
-            if holds_secret(str(key)):
-                yield ".".join(path)
+            name = str(key)
+            secret = "://" in name and holds_secret(name)
+            if not isinstance(below, str) or "://" in below:
+                found += secret_keys(below, path if secret else (*path, name))
+            if secret:
+                found.append(".".join(path))
     elif isinstance(value, list | tuple):
         for below in value:
-            yield from secret_keys(below, path)
+            found += secret_keys(below, path)
+    return found
 
 
 def is_filled(path: KeyPath, filled: Collection[KeyPath]) -> bool:

@@ -262,4 +262,9 @@ def _garbage_collection_paused() -> Iterator[None]:
     try:
         yield
     finally:
+        if gc.get_freeze_count() == 0:
+            # Both together move all objects to the oldest generation, unseen: the first collection of the youngest
+            # would look at each. Where a process has frozen objects of its own, they stay frozen.
+            gc.freeze()
+            gc.unfreeze()
         gc.enable()

@@ -19,6 +19,8 @@ def placement(config: AdvertiserConfig, task: str) -> Arguments:
 
     :raises ConfigError: if resources are asked for, and the Kubernetes client is not installed.
     """
+    if not config.tasks:
+        return {}
     given = [one for one in (config.tasks.get(cast("PlacedTask", task)), config.tasks.get("all")) if one is not None]
     arguments: Arguments = {}
     for name in ("executor", "queue"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,10 @@ class TikTokUploadOperator(DeliveryOperator):
         """End between two batches, and record every answer: Airflow ends the process a few seconds later."""
         if self._running is not None:
             self._running.stopping.set()
+
+
+# Airflow works out the signature for each DAG that maps the operator; one that is there already is taken.
+TikTokUploadOperator.__init__.__signature__ = inspect.signature(TikTokUploadOperator.__init__)  # type: ignore[attr-defined]
 
 
 class TikTokOfflineEventSetOperator(BaseOperator):

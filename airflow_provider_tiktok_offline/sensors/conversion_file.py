@@ -34,6 +34,9 @@ __all__ = ["ConversionFileSensor"]
 _TASK_LOOKS_EVERY = 300.0
 #: Seconds for which a server that does not answer is asked again where no file will come.
 _ASK_IN_VAIN = 3600.0
+#: The time limit until the task reads the advertiser's own, in seconds. Without one, Airflow looks up its own for each
+#: advertiser when DAGs are parsed.
+_UNTIL_READ = 604800.0
 
 
 class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
@@ -83,6 +86,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     ) -> None:
         given = {"poke_interval": poke_interval, "timeout": timeout}
         kwargs.update({name: value for name, value in given.items() if value is not None})
+        kwargs.setdefault("timeout", _UNTIL_READ)
         use_retry_policy(kwargs)
         super().__init__(**kwargs)
         self.config = config
