@@ -41,18 +41,7 @@ def take_prepared(ctx: DeliveryContext, directory: Path, *, day: date | None = N
     source = DirectoryParts(directory)
     prepared = PreparedEvents.open(source)
     manifest = prepared.manifest
-    if not prepared.made_by(ctx.config.conversion_settings()):
-        raise ConfigError(
-            f"was prepared with other settings than those of {ctx.config.name}, or by another version of the package.",
-            where=str(directory),
-            todo="Prepare the file again with this configuration.",
-        )
-    if ctx.config.send_after_days and not prepared.keeps_returns:
-        raise ConfigError(
-            f"was prepared without the returns that send_after_days of {ctx.config.name} needs.",
-            where=str(directory),
-            todo="Prepare the file again with this configuration.",
-        )
+    _refuse_other_settings(ctx, prepared, where=str(directory))
     report = replace(prepared.report, max_rejected_ratio=ctx.config.max_rejected_ratio)
     day = file_day_of(ctx, manifest["file"], day)
     refuse_repeated(ctx, report, day, where=str(directory))
@@ -90,6 +79,21 @@ def take_prepared(ctx: DeliveryContext, directory: Path, *, day: date | None = N
     )
     note_step(ctx, state, staged)
     return result
+
+
+def _refuse_other_settings(ctx: DeliveryContext, prepared: PreparedEvents, *, where: str) -> None:
+    if not prepared.made_by(ctx.config.conversion_settings()):
+        raise ConfigError(
+            f"was prepared with other settings than those of {ctx.config.name}, or by another version of the package.",
+            where=where,
+            todo="Prepare the file again with this configuration.",
+        )
+    if ctx.config.send_after_days and not prepared.keeps_returns:
+        raise ConfigError(
+            f"was prepared without the returns that send_after_days of {ctx.config.name} needs.",
+            where=where,
+            todo="Prepare the file again with this configuration.",
+        )
 
 
 def _copy(source: DirectoryParts, parts: StagedParts, prepared: PreparedEvents) -> None:
