@@ -35,7 +35,7 @@ def placement(config: AdvertiserConfig, task: str) -> Arguments:
 def _pod(resources: ResourcesConfig) -> object:
     """What KubernetesExecutor lays over its pod template."""
     try:
-        from kubernetes.client import models as k8s  # type: ignore[import-not-found, unused-ignore]
+        from kubernetes.client import models as k8s
     except ImportError:
         raise ConfigError(
             "resources need the Kubernetes client, which is not installed.",

@@ -40,7 +40,7 @@ OF_THE_DEPLOYMENT = {
     "apache-airflow-providers-openlineage",
     "apache-airflow-providers-slack",
     "apache-airflow-providers-smtp",
-    "kubernetes",  # comes with the cncf.kubernetes provider; not installed for the tests
+    "kubernetes",  # comes with the cncf.kubernetes provider
     "openlineage-python",  # comes with the openlineage provider; the type checker alone imports it
 }
 
