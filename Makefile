@@ -57,9 +57,10 @@ build/cosmic-ray: $(STAMP)
 	$(PY) -m uv pip install --quiet --require-hashes --python $@/bin/python --requirement requirements/mutation.txt
 	@touch $@
 
-build/pip-audit: $(STAMP)
+build/pip-audit: $(STAMP) requirements/audit.txt
 	$(PY) -m uv venv --quiet --clear --python $(PY) $@
-	$(PY) -m uv pip install --quiet --require-hashes --python $@/bin/python --requirement requirements/audit.txt
+	$(PY) -m uv pip install --quiet --require-hashes --python $@/bin/python --requirement requirements/audit.txt \
+	|| { rm -rf $@; echo "Nothing was checked. make audit needs a network: pip-audit could not be installed."; exit 3; }
 	@touch $@
 
 build/sphinx: $(STAMP) requirements/docs.txt

@@ -40,7 +40,8 @@ def audit(pip_audit: str, lock: Path) -> tuple[int, str]:
         known, skipped, asked = findings(json.loads(done.stdout))
     except (subprocess.TimeoutExpired, ValueError, KeyError):
         return UNKNOWN, f"{lock}: not checked. This needs a network: PyPI's advisories could not be asked."
-    text = [f"{lock}: {asked} packages checked, {len(known)} known vulnerabilities.", *known]
+    text = [f"{lock}: {asked} packages checked, {len(known)} known vulnerabilities."] if asked else []
+    text += known
     if skipped:
         text.append(
             f"{lock}: {len(skipped)} packages not checked ({', '.join(skipped[:5])}{', ...' if skipped[5:] else ''}). "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -56,3 +57,17 @@ def test_no_answer_is_no_clean_bill(tmp_path: Path) -> None:
     code, text = audit(str(silent), ROOT / "requirements" / "uv.txt")
     assert code == UNKNOWN
     assert "needs a network" in text
+
+
+def test_a_set_that_nobody_asked_about_has_no_count_of_faults(tmp_path: Path) -> None:
+    """pip-audit without a network: every package is skipped, and its exit code is 0."""
+    offline = tmp_path / "offline"
+    document = {"dependencies": [{"name": "uv", "skip_reason": "could not be audited: uv (0.9)"}], "fixes": []}
+    offline.write_text(f"#!{sys.executable}\nprint({json.dumps(document)!r})\n")
+    offline.chmod(0o755)
+    code, text = audit(str(offline), ROOT / "requirements" / "uv.txt")
+    assert code == UNKNOWN
+    assert text.endswith(
+        "1 packages not checked (uv). This needs a network: PyPI's advisories could not be asked about them."
+    )
+    assert "0 known vulnerabilities" not in text
