@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import random
 import re
-import select
 import shutil
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
@@ -36,12 +32,12 @@ from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
 from airflow_provider_tiktok_offline.simulator.control_client import Control
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from tests.integration.shop import ConversionFile, Purchase, write_file
+from tests.integration.soak_workers import Worker, workers
 from tests.liveramp.rows import COLUMNS, feed, row, text
 from tests.servers.s3 import S3Server, s3_server
 from tests.servers.simulator import ACCESS_TOKEN, RunningSimulator, simulator
 from tests.servers.sshd import Sshd, StaticConnections, sshd
 
-ROOT = Path(__file__).parents[2]
 SOURCE_BUCKET, STATE_BUCKET = "exports", "state"
 #: Transactions that a file repeats of the day before.
 _REPEATED = 5
@@ -50,7 +46,6 @@ _WORKERS = 2
 _DISTURBED_TRIES, _CLEAN_TRIES = 2, 5
 #: Days without files, for those that wait for a feed's next day.
 _LAST_DAYS = 12
-_JOB_SECONDS = 120.0
 _PLAIN = re.compile(rb"(?:buyer|person)\d+@(?:shop\.example|example\.com)|(?<!\d)121[23]555\d{4}(?!\d)")
 
 
@@ -168,6 +163,8 @@ class Soak:
         ]
         self._configure()
         self._open()
+        config, connections = (folder / name for name in ("advertisers.yaml", "connections.json"))
+        self.place = stack.enter_context(workers(folder, config, connections, self.logs))
 
     # --- the advertisers ---
 
@@ -317,29 +314,28 @@ class Soak:
     def _worker(
         self, todo: queue.SimpleQueue[Job], left: list[Job], now: datetime, chance: random.Random, disturbed: bool
     ) -> None:
-        process: subprocess.Popen[str] | None = None
+        worker: Worker | None = None
         try:
             while True:
                 try:
                     job = todo.get_nowait()
                 except queue.Empty:
                     return
-                if process is None:
-                    process = self._start()
+                if worker is None:
+                    worker = Worker(self.place)
                 kill_after = chance.uniform(0.02, 1.5) if disturbed and chance.random() < 0.12 else None
-                answer = _ask(process, {"name": job.name, "day": str(job.day), "now": now.isoformat()}, kill_after)
+                answer = worker.ask({"name": job.name, "day": str(job.day), "now": now.isoformat()}, kill_after)
                 self.figures.tries += 1
                 if answer is None:
                     self.figures.killed += 1
-                    process = None
+                    worker = None
                 if not self._noted(answer or {}):
                     left.append(job)
         except Exception as error:
             self.figures.tracebacks.append(repr(error))
         finally:
-            if process is not None and process.stdin is not None:
-                process.stdin.close()
-                process.wait(30)
+            if worker is not None:
+                worker.end()
 
     def _noted(self, answer: dict[str, Any]) -> bool:
         """Whether the file is settled."""
@@ -350,18 +346,6 @@ class Soak:
             if _PLAIN.search(answer["error"].encode()):
                 self.figures.leaks.append("a message")
         return answer.get("closed") is True
-
-    def _start(self) -> subprocess.Popen[str]:
-        log = self.logs / f"{len(list(self.logs.iterdir())):04}-{threading.get_ident()}.log"
-        command = [sys.executable, "-m", "tests.integration.soak_worker", str(self.folder / "advertisers.yaml")]
-        return subprocess.Popen(
-            [*command, str(self.folder / "connections.json"), str(log)],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "POLARS_MAX_THREADS": "1", "AWS_EC2_METADATA_DISABLED": "true"},
-        )
 
     # --- what goes wrong ---
 
@@ -481,27 +465,6 @@ def _texts(place: str, content: bytes) -> Iterator[tuple[str, bytes]]:
         frame = pl.read_parquet(content)
         values = (value for column in frame.iter_columns() for value in column.to_list())
         yield place, b"\n".join(v.encode() if isinstance(v, str) else v for v in values if isinstance(v, str | bytes))
-
-
-def _ask(process: subprocess.Popen[str], job: dict[str, str], kill_after: float | None) -> dict[str, Any] | None:
-    """What became of a job; None if its worker was killed meanwhile.
-
-    :raises AssertionError: if the worker has ended by itself, or does not answer.
-    """
-    assert process.stdin is not None
-    assert process.stdout is not None
-    process.stdin.write(json.dumps(job) + "\n")
-    process.stdin.flush()
-    ready, _, _ = select.select([process.stdout], [], [], _JOB_SECONDS if kill_after is None else kill_after)
-    if not ready:
-        process.kill()
-        process.wait()
-        assert kill_after is not None, f"no answer in {_JOB_SECONDS} s: {job}"
-        return None
-    line = process.stdout.readline()
-    assert line, f"the worker has ended with {process.wait()}: {job}"
-    answer: dict[str, Any] = json.loads(line)
-    return answer
 
 
 def soak(folder: Path, size: Size) -> Figures:

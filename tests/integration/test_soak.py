@@ -11,7 +11,7 @@ from tests.integration.soak import Size, soak
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(7200)
 def test_fifty_advertisers_for_thirty_days(tmp_path: Path) -> None:
     """Nothing lost, nothing twice, no leak, no traceback.
 
