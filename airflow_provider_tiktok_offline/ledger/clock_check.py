@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.lease_clock import store_time
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: By so much a machine's clock may differ from the store's.
 _STORE_TOLERANCE = timedelta(hours=1)
@@ -33,9 +35,9 @@ def doubt(place: LedgerPlace, newest: date | None, longest_pause: timedelta) -> 
     :param longest_pause: since the last maintenance; what became old in a longer one may be a jump of the clock.
     """
     now = place.clock.now()
-    written = store_time(place.objects)
-    if written is not None and abs(written - now) > _STORE_TOLERANCE:
-        return f"this machine's clock and the store's differ by {_in_words(abs(written - now))}"
+    differs = difference(place.objects, place.clock)
+    if differs is not None:
+        return differs
     if newest is not None and newest > (now + _RECORD_TOLERANCE).date():
         return f"the ledger holds records of {newest}, which has not come yet by this machine's clock"
     seen = documents.read_typed(place.objects, _path(place), _Seen)
@@ -47,6 +49,13 @@ def doubt(place: LedgerPlace, newest: date | None, longest_pause: timedelta) -> 
     if last is not None and now - last > longest_pause:
         return f"this machine's clock is {_in_words(now - last)} ahead of the last maintenance"
     return None
+
+
+def difference(objects: ObjectStore, clock: Clock) -> str | None:
+    """By how much this machine's clock and the store's differ, in words; None if they agree, or the store has none."""
+    written = store_time(objects)
+    apart = timedelta(0) if written is None else abs(written - clock.now())
+    return f"this machine's clock and the store's differ by {_in_words(apart)}" if apart > _STORE_TOLERANCE else None
 
 
 def trust(place: LedgerPlace) -> None:

@@ -8,6 +8,8 @@ import polars as pl
 
 #: TikTok drops a repeated event for 48 hours; an event in doubt is retried only so long after its first attempt.
 RETRY_WINDOW = timedelta(hours=44)
+#: By so much the clocks of two workers may differ, within the hours that are left to TikTok's 48.
+_CLOCK_TOLERANCE = timedelta(hours=1)
 
 #: Outcomes after which an event is not sent again: taken by TikTok or LiveRamp, recorded as delivered by other means,
 #: or in doubt and declared sent by a person. An event that was ``released`` may be sent.
@@ -36,5 +38,8 @@ OUTCOMES = pl.Schema(
 
 
 def may_be_retried(now: datetime, retry_window: timedelta = RETRY_WINDOW) -> pl.Expr:
-    """Whether an event in doubt may be sent again: its ``first_attempt_at`` is less than the window ago."""
-    return pl.col("first_attempt_at") > now - retry_window
+    """Whether an event in doubt may be sent again: its ``first_attempt_at`` is less than the window ago.
+
+    An attempt in the future was noted by a clock that was wrong, or this one is: nobody knows how long ago it was.
+    """
+    return pl.col("first_attempt_at").is_between(now - retry_window, now + _CLOCK_TOLERANCE, closed="right")

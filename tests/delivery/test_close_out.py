@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,3 +139,30 @@ def test_the_report_explains_every_outcome(world: World, opt_outs: OptOuts) -> N
     stored = ctx.objects.get(f"{ctx.folder(delivery_id)}/report.html")
     assert stored is not None
     assert OUTCOMES["not_sent"].meaning in stored[0].decode()
+
+
+@pytest.mark.parametrize(
+    ("settings", "basis"),
+    [
+        ({"legal_basis": "contract"}, {"consent": None, "suppression": False, "legal_basis": "contract"}),
+        ({"consent": {"column": "store_code"}}, {"consent": "store_code", "suppression": False, "legal_basis": None}),
+        ({}, {"consent": None, "suppression": False, "legal_basis": None}),
+    ],
+)
+def test_the_record_keeps_why_the_data_may_be_sent(
+    world: World, settings: dict[str, Any], basis: dict[str, object]
+) -> None:
+    """The column of consent, that there was a list of opt-outs, or the advertiser's own words."""
+    world.init_ledger()
+    ctx = world.context(**settings)
+    world.deliver(world.drop(rows(1, 5)), ctx)
+    [details] = ctx.ledger.records.read()["details"]
+    assert json.loads(details)["basis"] == basis
+
+
+def test_the_record_keeps_that_there_was_a_list_of_opt_outs(world: World, opt_outs: OptOuts) -> None:
+    """The list itself is in no record."""
+    ctx = opt_outs.context()
+    world.deliver(world.drop(rows(1, 5)), ctx)
+    [details] = ctx.ledger.records.read()["details"]
+    assert json.loads(details)["basis"] == {"consent": None, "suppression": True, "legal_basis": None}

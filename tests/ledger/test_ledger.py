@@ -100,6 +100,23 @@ def test_a_doubt_is_retried_for_44_hours_to_the_second(world: World) -> None:
     assert world.verdicts([1]) == {"in_doubt_old": 1}
 
 
+@pytest.mark.parametrize(
+    ("ahead", "verdict"),
+    [(timedelta(minutes=59), "in_doubt"), (timedelta(hours=2), "in_doubt_old"), (timedelta(days=10), "in_doubt_old")],
+)
+def test_a_doubt_from_a_clock_that_was_ahead_is_not_retried(world: World, ahead: timedelta, verdict: str) -> None:
+    """Nobody knows how long ago the attempt was: three days later TikTok would take the event a second time."""
+    right = world.clock.now()
+    world.clock.advance(ahead)
+    delivery = world.enter("monday")
+    world.plan(delivery, [1])
+    world.send(delivery, [1], answer=False)
+    world.ledger().settle(delivery)
+    world.ledger().release(delivery)
+    world.clock.advance(right - world.clock.now())
+    assert world.verdicts([1]) == {verdict: 1}
+
+
 def test_a_doubt_stays_a_doubt_when_it_leaves_the_lookback(world: World) -> None:
     """What may have been taken is not *expired*, though it is too old to be tried again."""
     age = timedelta(days=28, hours=world.clock.now().hour)

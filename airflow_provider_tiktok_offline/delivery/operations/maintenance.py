@@ -23,7 +23,7 @@ class MaintenanceResult:
         merged: files of the ledger's tables that were merged into others.
         removed: files of the tables that nothing needed any more.
         readings: numbers of TikTok's reports that were forgotten.
-        clock_doubt: 1 if the ledger forgot nothing because the clock can't be relied on.
+        clock_doubt: 1 if nothing was forgotten because the clock can't be relied on.
     """
 
     staged: int
@@ -70,26 +70,29 @@ def maintain(ctx: DeliveryContext) -> MaintenanceResult:
     from airflow_provider_tiktok_offline.ledger import maintenance
     from airflow_provider_tiktok_offline.ledger.attribution import Attribution
 
-    swept = sweep(ctx)
-    readings = Attribution(ctx.objects, ctx.config.name, ctx.clock).maintain(months=ctx.config.ledger.record_months)
+    readings = Attribution(ctx.objects, ctx.config.name, ctx.clock)
+    months = ctx.config.ledger.record_months
     try:
         ledger = ctx.ledger
     except LedgerMissingError:
+        swept = sweep(ctx)
         if ctx.live:
             raise
-        return MaintenanceResult(staged=swept.staged, notes=swept.notes, readings=readings)
+        return MaintenanceResult(staged=swept.staged, notes=swept.notes, readings=readings.maintain(months=months))
     gone = maintenance.expire(
         ledger,
         retention_days=ctx.config.ledger.retention_days,
         lookback_days=ctx.config.lookback_days,
-        record_months=ctx.config.ledger.record_months,
+        record_months=months,
     )
     if gone.clock_doubt is not None:
         log.warning(
-            "%s: the ledger forgot nothing: %s. If the clock is right: tiktok-offline ledger expire --clock-is-right",
+            "%s: nothing is forgotten: %s. If the clock is right: tiktok-offline ledger expire --clock-is-right",
             ctx.config.name,
             gone.clock_doubt,
         )
+    swept = sweep(ctx, clock_doubt=gone.clock_doubt)
+    forgotten = 0 if gone.clock_doubt is not None else readings.maintain(months=months)
     merged = maintenance.compact(ledger)
     return MaintenanceResult(
         staged=swept.staged,
@@ -100,6 +103,6 @@ def maintain(ctx: DeliveryContext) -> MaintenanceResult:
         objects=gone.objects,
         merged=merged,
         removed=maintenance.vacuum(ledger),
-        readings=readings,
+        readings=forgotten,
         clock_doubt=int(gone.clock_doubt is not None),
     )

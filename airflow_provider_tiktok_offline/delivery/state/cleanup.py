@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts, delete_folder
 from airflow_provider_tiktok_offline.delivery.state.step_results import WaitResult
 from airflow_provider_tiktok_offline.delivery.state.unbound_parts import passes
 from airflow_provider_tiktok_offline.delivery.state.waiting import kept_deliveries, kept_until
+from airflow_provider_tiktok_offline.ledger.clock_check import difference
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 from airflow_provider_tiktok_offline.storage import documents
+
+log = plain_logger(__name__)
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -29,12 +33,16 @@ class Swept:
     notes: int
 
 
-def sweep(ctx: DeliveryContext) -> Swept:
-    """Remove the advertiser's abandoned staged parts and old notes."""
-    return Swept(staged=sweep_staging(ctx), notes=_sweep_notes(ctx))
+def sweep(ctx: DeliveryContext, *, clock_doubt: str | None = None) -> Swept:
+    """Remove the advertiser's abandoned staged parts and old notes.
+
+    :param clock_doubt: why the clock can't be relied on; then nothing is removed for its age.
+    """
+    notes = 0 if clock_doubt else _sweep_notes(ctx)
+    return Swept(staged=sweep_staging(ctx, clock_doubt=clock_doubt), notes=notes)
 
 
-def sweep_staging(ctx: DeliveryContext) -> int:
+def sweep_staging(ctx: DeliveryContext, *, clock_doubt: str | None = None) -> int:
     """Remove staged parts of deliveries that are closed, or untouched for ``ledger.staging_hours``.
 
     A delivery that waits for returns is left alone until so long after it was due.
@@ -43,9 +51,10 @@ def sweep_staging(ctx: DeliveryContext) -> int:
     abandoned run are removed here, and the file is read again if they are needed. Called before each
     file is staged, so it needs no maintenance task.
 
+    :param clock_doubt: as for :func:`sweep`. Where this machine's clock and the store's differ, it is in doubt, too.
     :returns: of how many deliveries.
     """
-    now = ctx.clock.now()
+    age = _Age(ctx, clock_doubt)
     folders = sorted({path.partition("/")[0] for path in ctx.staging.list("")})
     swept = 0
     for delivery_id in folders:
@@ -55,14 +64,34 @@ def sweep_staging(ctx: DeliveryContext) -> int:
             continue
         if state.status == "closed" and WaitResult.of(state) is not None and delivery_id in kept_deliveries(ctx):
             continue  # its returns, until no older delivery waits for them
-        if state.status == "closed" or kept_until(ctx, state) < now:
+        if state.status == "closed" or age.is_past(kept_until(ctx, state)):
             swept += StagedParts(ctx.staging, delivery_id).clear()
     for folder, note in passes(ctx, folders):
         state = None if note.delivery is None else ctx.deliveries.find(note.delivery)
         until = note.at + timedelta(hours=ctx.config.ledger.staging_hours) if state is None else kept_until(ctx, state)
-        if until < now or (state and state.status == "closed"):
+        if (state and state.status == "closed") or age.is_past(until):
             delete_folder(ctx.staging, folder)
     return swept
+
+
+class _Age:
+    """Whether a moment is past, for what is removed then. While the clock is in doubt no moment is."""
+
+    def __init__(self, ctx: DeliveryContext, doubt: str | None) -> None:
+        self._ctx = ctx
+        self._doubt = doubt
+        self._asked = doubt is not None
+
+    def is_past(self, until: datetime) -> bool:
+        if until >= self._ctx.clock.now():
+            return False
+        if not self._asked:
+            # The store is asked only where something would go.
+            self._asked = True
+            self._doubt = difference(self._ctx.objects, self._ctx.clock)
+            if self._doubt is not None:
+                log.warning("%s: staged parts are kept: %s.", self._ctx.config.name, self._doubt)
+        return self._doubt is None
 
 
 @dataclass(frozen=True, slots=True)
