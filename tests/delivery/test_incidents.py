@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
+from airflow_provider_tiktok_offline.delivery.operations.alerts import take_unnotified
 from airflow_provider_tiktok_offline.delivery.operations.attribution import read_attribution
 from airflow_provider_tiktok_offline.delivery.operations.incidents import name_incidents, open_incidents
 from airflow_provider_tiktok_offline.delivery.state.advertiser_status import read_status
@@ -62,6 +63,21 @@ def test_the_report_notes_open_incidents(world: World) -> None:
     reading = read_attribution(world.context(reports={"days": 1, "incidents": world.simulator.url + PATH}))
     assert [one.partition(" (")[0] for one in reading.incidents] == ["Reports late"]
     assert read_status(world.context()).incidents == ("Reports late",)
+
+
+def test_somebody_is_notified_of_an_incident_once(world: World) -> None:
+    """Not again while it lasts; and of the next one."""
+    feed = {"days": 1, "incidents": world.simulator.url + PATH}
+    control = world.simulator.control
+    control.report_incident(Incident(title="Reports late"))
+    news = []
+    for status in ("Investigating", "Investigating", "Resolved", "Investigating"):
+        control.report_incident(Incident(title="Reports late", status=status))
+        read_attribution(world.context(reports=feed))
+        news.append(take_unnotified(world.context()))
+        later(world, minutes=31)
+    told = ["TikTok lists as an open incident: Reports late."]
+    assert news == [told, [], [], told]
 
 
 def test_without_an_address_nothing_is_read(world: World) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,13 +14,16 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.delivery.events.day_history import FIGURES, DayFigures
 from airflow_provider_tiktok_offline.delivery.events.guards import breaches
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.notifications.delivery import (
     ApprovalNotifier,
     DeliveryFailedNotifier,
     DeliveryNotifier,
     DeliverySucceededNotifier,
+    DriftNotifier,
     GateBreachedNotifier,
     UnconfirmedNotifier,
 )
@@ -183,6 +186,30 @@ def test_an_approval_names_the_value_where_it_may(shop: Shop) -> None:
     assert "% of max_value" in shop.facts()["Breached"]
     assert "wait for the answer" in shop.facts()["Until"]
     assert "everybody who may answer" in shop.facts()["Who may answer"]
+
+
+def test_a_drifted_file_is_told_once_with_what_has_fallen(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shares and stores, no amount; advertiser, day, file, the pages of run and report, and what to do."""
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://127.0.0.1:8080/flows")
+    settings, run = shop.settings(notifications={"events": ["drift"]}), Run()
+    ctx = summary(settings).delivery_context(run.context())
+    Ledger.init(ctx.objects, ctx.config.event_set_id, identity=ctx.config.identity_settings(), clock=ctx.clock)
+    for ago in range(1, 8):
+        usual = DayFigures(day=date(2026, 11, 21) - timedelta(days=ago), rows=400, valid=400)
+        ctx.ledger.records.append({"advertiser": "shop", "digest": f"{ago}", FIGURES: usual.to_dict()})
+    stamp = shop.file("sales_20261121.csv")
+    for _ in range(2):
+        validate(settings, stamp).execute(run.context())
+        DriftNotifier(settings=settings).notify(run.context())
+    assert shop.posted() == ["drift"]
+    facts = shop.facts()
+    assert facts["Less than usual"].startswith("88 % fewer rows than usual")
+    assert (facts["Advertiser"], facts["Day"]) == ("shop", "2026-11-21")
+    assert facts["File"].endswith("/sales_20261121.csv")
+    assert facts["Next"].startswith("Ask whoever exports the file")
+    assert facts["Run's page"].startswith("http://127.0.0.1:8080/flows/dags/tiktok_offline_daily/runs/scheduled__")
+    assert "/flows/tiktok-offline/report?" in facts["Report"]
+    assert "USD" not in str(facts)
 
 
 def test_a_link_to_a_report_names_the_delivery(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,12 @@ from airflow_provider_tiktok_offline.notifications.delivery import DeliverySucce
 from airflow_provider_tiktok_offline.operators.reports import TikTokOfflineReportOperator
 from airflow_provider_tiktok_offline.simulator.ads import NewAds
 from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
+from airflow_provider_tiktok_offline.tiktok.codes import SCOPE_NOT_AUTHORIZED
+from airflow_provider_tiktok_offline.tiktok.oauth import SEND_EVENTS
 from tests.glue.conftest import Inbox, Run
 from tests.glue.test_hooks import AddConnection, _api  # noqa: F401 - fixture
 from tests.servers.airflow_versions import dag_bag
-from tests.servers.simulator import ACCESS_TOKEN, RunningSimulator
+from tests.servers.simulator import ACCESS_TOKEN, ADVERTISER_ID, RunningSimulator
 from tests.servers.sink import sink
 
 FACTORY = """
@@ -71,11 +73,13 @@ def test_a_cleared_run_tells_its_success_once(inbox: Inbox, add_connection: AddC
         assert len(web.posted) == 1
 
 
+@pytest.mark.parametrize(("token", "code"), [("revoked", 40105), ("narrowed", SCOPE_NOT_AUTHORIZED)])
 def test_the_report_tells_what_it_found_once(
-    inbox: Inbox, api: RunningSimulator, add_connection: AddConnection, tmp_path: Path
+    inbox: Inbox, api: RunningSimulator, add_connection: AddConnection, tmp_path: Path, token: str, code: int
 ) -> None:
-    """A revoked grant is told after the failure, with what to do, and not again by the next run."""
-    add_connection(Connection(conn_id="tiktok_default", conn_type="tiktok", host=api.url, password="revoked"))
+    """A revoked or narrowed grant is told after the failure, with what to do, and not again by the next run."""
+    api.control.grant("narrowed", ADVERTISER_ID, scopes=[SEND_EVENTS])
+    add_connection(Connection(conn_id="tiktok_default", conn_type="tiktok", host=api.url, password=token))
     settings = inbox.settings(
         state_uri=str(tmp_path / "state"), reports={}, notifications={"webhook_conn_id": "alerts"}
     )
@@ -87,4 +91,4 @@ def test_the_report_tells_what_it_found_once(
             TikTokReportNotifier(settings=settings).notify(Run().context())
         [(_, body)] = web.posted
     assert body["subject"].startswith("shop: TikTok's side needs a look")
-    assert "40105" in str(body["facts"])
+    assert str(code) in str(body["facts"])

@@ -48,6 +48,15 @@ def test_a_change_of_one_thing_leaves_the_other(client: TikTokClient) -> None:
     assert update_event_set(client, ADVERTISER_ID, EVENT_SET_ID, auto_tracking=False).name == "New name"
 
 
+def test_a_write_conflict_is_tried_again(tiktok: RunningSimulator, client: TikTokClient) -> None:
+    """Somebody else has written at the same moment."""
+    tiktok.control.add(Fault(kind="answer", path="/open_api/v1.3/offline/update/", code=40202, count=2))
+    update_event_set(client, ADVERTISER_ID, EVENT_SET_ID, name="Renamed")
+    assert [request.code for request in tiktok.control.requests()] == [40202, 40202, 0]
+    (found,) = list_event_sets(client, ADVERTISER_ID, event_set_ids=[EVENT_SET_ID])
+    assert found.name == "Renamed"
+
+
 def test_deleting_asks_for_the_name(client: TikTokClient) -> None:
     """An id mistyped by one digit must not cost another event set."""
     with pytest.raises(ConfigError, match="nothing was deleted"):
