@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,14 +49,21 @@ def empty_home(folder: Path) -> AirflowHome:
     return home
 
 
-def seeded_home(folder: Path, *, advertisers: int, days: int, broken: int = 0) -> AirflowHome:
-    """An Airflow with a DAG of its own, two and more broken entries, and invented advertisers in every state."""
+def seeded_home(
+    folder: Path, *, advertisers: int, days: int, broken: int = 0, incidents: Sequence[str] = ()
+) -> AirflowHome:
+    """An Airflow with a DAG of its own, two and more broken entries, and invented advertisers in every state.
+
+    :param broken: how many more.
+    :param incidents: what TikTok's status feed lists.
+    """
     home = empty_home(folder)
     more = "".join(f"  - {{name: broken_{number}}}\n" for number in range(broken))
     (home.dags / "advertisers.yaml").write_text(_ADVERTISERS + more)
     (home.dags / "factory.py").write_text(_FACTORY)
     (home.dags / "broken.py").write_text(_BROKEN)
-    for command in (["airflow", "dags", "reserialize"], ["tests.plugin.seeding", str(advertisers), str(days)]):
+    seeding = ["tests.plugin.seeding", str(advertisers), str(days), *incidents]
+    for command in (["airflow", "dags", "reserialize"], seeding):
         subprocess.run(
             [sys.executable, "-m", *command], env=home.process_environment(), check=True, capture_output=True
         )

@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 PARTS = f"{PREFIX}/tiktok-offline-status/parts.js"
 #: The days whose attribution still grows, in the chart of the ninety.
 GROWING = 3
+INCIDENT = "Events API slow (2026-11-29 09:00 UTC)"
 
 
 @pytest.fixture(scope="module", name="chromium")
@@ -29,7 +30,9 @@ def _chromium() -> Iterator[Any]:
 @pytest.fixture(scope="module", name="airflow")
 def _airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with api_server(
-        seeded_home(tmp_path_factory.mktemp("browser") / "airflow", advertisers=40, days=30, broken=3)
+        seeded_home(
+            tmp_path_factory.mktemp("browser") / "airflow", advertisers=40, days=30, broken=3, incidents=[INCIDENT]
+        )
     ) as url:
         yield url
 
@@ -80,6 +83,54 @@ def test_the_overview_shows_the_worst_first_and_broken_entries_above(chromium: A
         assert "auth login" in first
         approval = page.locator("tr", has_text="needs approval")
         assert approval.get_by_role("link", name="Open approve").get_attribute("href").startswith(f"{PREFIX}/dags/")
+
+
+def test_an_open_incident_stands_above_the_table(chromium: Any, airflow: str) -> None:
+    """Its moment follows the switch."""
+    with a_page(chromium, airflow, zone="Asia/Kathmandu") as page:
+        show(page, airflow)
+        incident = page.locator(".to-alert[role=status]")
+        assert incident.inner_text() == f"! TikTok reports an incident: {INCIDENT}"
+        page.get_by_role("button", name="Local time").click()
+        assert "2026-11-29 14:45 GMT+5:45" in incident.inner_text()
+
+
+def test_the_page_checks_what_it_can_of_accepted_but_not_attributed(chromium: Any, airflow: str) -> None:
+    """Whether ads use the set, the newest file, zone and currency; beside it the return, and the way to the rest."""
+    with a_page(chromium, airflow) as page:
+        show(page, airflow, f"?advertiser={dag_id_of(20)}")
+        card = page.locator("section", has=page.get_by_role("heading", name="Attributed by TikTok"))
+        shown = card.inner_text()
+        assert "offline return on ad spend" in shown
+        checks = card.locator("li").all_inner_texts()
+        assert checks[0] == "✓ Active ads track the event set."
+        assert checks[3] == "Time zone and currency: files Asia/Tokyo, SEK; account Asia/Tokyo, SEK."
+        assert len(checks) == 6
+        assert "TikTok offers no match rate by its API" in page.locator(".to-page").inner_text()
+        card.get_by_role("link", name="How to check each of these").click()
+        page.wait_for_selector("h1:has-text('Accepted but not attributed?')")
+        show(page, airflow, f"?advertiser={dag_id_of(SCENES.index('fault'))}")
+        assert "✕ 0 of 14 active ads track this event set." in card.locator("li").first.inner_text()
+        strip = page.locator(".to-strip li").all_inner_texts()
+        assert strip[:5] == [
+            "✓ token: in order", "✓ scopes: in order", "✓ role: in order", "✓ event set: in order",
+            "✕ ads that use it: fault",
+        ]  # fmt: skip
+
+
+def test_a_feed_says_what_liveramp_tells_and_no_more(chromium: Any, airflow: str) -> None:
+    """Uploaded, not confirmed; no column of refusals, no strip of TikTok's grant; the delivered files to compare."""
+    with a_page(chromium, airflow) as page:
+        show(page, airflow, f"?advertiser={dag_id_of(SCENES.index('liveramp'))}")
+        assert page.get_by_role("heading", name="From the file to LiveRamp").count() == 1
+        assert "uploaded to LiveRamp, not confirmed" in page.locator(".to-step").last.inner_text()
+        assert page.locator(".to-sums thead th").all_inner_texts()[:3] == ["Last", "uploaded", "attributed"]
+        assert not [one for one in page.locator(".to-strip li").all_inner_texts() if "token" in one]
+        feeds = page.locator("section", has=page.get_by_role("heading", name="Files delivered to LiveRamp"))
+        first = feeds.locator("tbody tr").first.locator("td").all_inner_texts()
+        received = page.locator(".to-step").last.locator(".to-num").inner_text()
+        assert first[1].startswith(name_of(SCENES.index("liveramp")))
+        assert first[2] == received
 
 
 def test_the_keyboard_reaches_an_advertiser_and_its_reasons(chromium: Any, airflow: str) -> None:

@@ -1,8 +1,8 @@
 """``python -m tests.plugin.asking``: asks Airflow's API server what stands on stdin, and prints each answer.
 
 A request is a JSON line ``{"url": ..., "user": ...}``; without a user nobody has logged in. The URL ``routes`` names
-the paths of the page's app, and ``seed NUMBER DAYS`` makes advertisers; one that ends in ``?values_for`` is asked while
-the setting shows values to Nora alone. The users are those of
+the paths of the page's app, ``modules`` what is imported, and ``seed NUMBER DAYS INCIDENT...`` makes advertisers; one
+that ends in ``?values_for`` is asked while the setting shows values to Nora alone. The users are those of
 :class:`tests.plugin.two_users.TwoUsers`.
 """
 
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
-
-from tests.plugin.seeding import seed
 
 #: Before an answer, so that it is told from what Airflow prints.
 MARK = "answer: "
@@ -58,8 +58,13 @@ def _answer_all(requests: list[dict[str, Any]]) -> None:
 
                 print(MARK + json.dumps({"paths": [getattr(route, "path", "?") for route in make_app().routes]}))  # noqa: T201
                 continue
+            if request["url"] == "modules":
+                print(MARK + json.dumps({"modules": sorted(sys.modules)}))  # noqa: T201
+                continue
             if request["url"].startswith("seed "):
-                seed(*map(int, request["url"].split()[1:]))
+                # In a process of its own: it imports what the API server must not.
+                command = [sys.executable, "-m", "tests.plugin.seeding", *shlex.split(request["url"])[1:]]
+                subprocess.run(command, check=True, stdout=sys.stderr)
                 print(MARK + "{}")  # noqa: T201
                 continue
             user = request.get("user")

@@ -1,5 +1,7 @@
 """Rows of Airflow's database as many advertisers' runs leave them: ``python -m tests.plugin.seeding NUMBER DAYS``.
 
+Titles of incidents may follow.
+
 The statuses are made by the package's own code from invented deliveries. The first advertisers are in one of the states
 that the page knows each; all others have delivered.
 """
@@ -9,7 +11,7 @@ from __future__ import annotations
 import random
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -163,7 +165,7 @@ def _delivery(config: AdvertiserConfig, day: date, total: int, chance: random.Ra
         state="closed",
         rows={"total": total, "valid": valid, "rejected": rejected, "duplicate": twice, "excluded": left},
         excluded={"no_identifier": left - left // 4, "return": left // 4},
-        faults={"amount_number": rejected - rejected // 3, "timestamp_format": rejected // 3} if rejected > 2 else {},
+        faults={"amount_format": rejected - rejected // 3, "timestamp_format": rejected // 3} if rejected > 2 else {},
         rejected_share=round(rejected / total, 6),
         gate=0.05,
         events_total=valid,
@@ -278,7 +280,7 @@ def _changed(status: AdvertiserStatus, **changes: Any) -> AdvertiserStatus:
     return replace(status, deliveries=(*status.deliveries[:-1], replace(status.deliveries[-1], **changes)))
 
 
-def rows(number: int, now: datetime, days: int) -> Rows:
+def rows(number: int, now: datetime, days: int, *, incidents: Sequence[str] = ()) -> Rows:
     """One advertiser's rows."""
     made = Rows()
     scene = SCENES[number] if number < len(SCENES) else ""
@@ -292,7 +294,7 @@ def rows(number: int, now: datetime, days: int) -> Rows:
     made.add("dag_tag", name="offline-conversions", dag_id=dag_id)
     if scene == "new":
         return made
-    status = status_of(number, now.date(), days)
+    status = replace(status_of(number, now.date(), days), incidents=tuple(incidents))
     yesterday = now.date() - timedelta(days=1)
     _add_run(made, number, status, yesterday, now, tasks=statuses(number, status, yesterday, now, newest=True))
     if scene == "running":
@@ -361,16 +363,14 @@ def _add_earlier_try(made: Rows, task_id: str) -> None:
         made.add("xcom", **{**xcom, **kept, "value": earlier, "timestamp": xcom["timestamp"] - timedelta(minutes=5)})
 
 
-def seed(number: int, days: int, *, first: int = 0) -> None:
-    """Put the rows of so many advertisers into the database that Airflow is set up for."""
-    for made in _chunks(number, days, first):
-        _insert(made)
+def seed(number: int, days: int, *, incidents: Sequence[str] = ()) -> None:
+    """Put the rows of so many advertisers into the database that Airflow is set up for.
 
-
-def _chunks(number: int, days: int, first: int) -> Iterator[Rows]:
+    :param incidents: what each report task has found to be open at TikTok.
+    """
     now = datetime.now(UTC)
-    for one in range(first, number):
-        yield rows(one, now, days)
+    for one in range(number):
+        _insert(rows(one, now, days, incidents=incidents))
 
 
 def _insert(made: Rows) -> None:
@@ -434,4 +434,4 @@ def doctor_findings(number: int) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    seed(int(sys.argv[1]), int(sys.argv[2]))
+    seed(int(sys.argv[1]), int(sys.argv[2]), incidents=sys.argv[3:])

@@ -40,6 +40,8 @@ RUNNING = f"{ROOT}/api/advertisers/{dag_id_of(SCENES.index('running'))}"
 #: The day of each one's newest file.
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=1)
 
+INCIDENT = "Events API slow (2026-11-29 09:00 UTC)"
+
 #: User and URL -> what Airflow answered.
 Answers = Mapping[tuple[str | None, str], Mapping[str, Any]]
 
@@ -66,7 +68,7 @@ def _home(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module", name="answers")
 def _answers(home: AirflowHome) -> Answers:
-    asked: list[tuple[str | None, str]] = [("before", OVERVIEW), (None, f"seed {NUMBER} 20")]
+    asked: list[tuple[str | None, str]] = [("before", OVERVIEW), (None, f"seed {NUMBER} 20 '{INCIDENT}'")]
     asked += [(user, url) for user in (None, "nora", "sven", "adam") for url in ROUTES]
     asked += [
         *(("adam", f"{OVERVIEW}&state={state}") for state in ("gate", "failed", "late", "running")),
@@ -79,6 +81,7 @@ def _answers(home: AirflowHome) -> Answers:
         ("adam", f"{ROOT}/nothing.js"),
         ("adam", f"{ROOT}/help/nothing"),
         (None, "routes"),
+        (None, "modules"),
         ("nora", f"{ROUTES[1]}?values_for"),
         ("adam", f"{ROUTES[1]}?values_for"),
     ]
@@ -121,6 +124,37 @@ def test_two_users_see_different_rows(answers: Answers) -> None:
     for url in ROUTES[1:3]:
         assert answers["nora", url]["status"] == 200
         assert answers["sven", url]["status"] == 403
+
+
+def test_an_open_incident_stands_on_the_page_once(answers: Answers) -> None:
+    """However many report tasks have found it."""
+    assert body(answers["adam", OVERVIEW])["incidents"] == [INCIDENT]
+    assert body(answers["nora", OVERVIEW])["incidents"] == [INCIDENT]
+
+
+def test_every_field_is_documented(answers: Answers) -> None:
+    """docs/status-page.md names the fields of each answer, and those of a row."""
+    page = (Path(__file__).parents[2] / "docs" / "status-page.md").read_text(encoding="utf-8")
+    _, _, section = page.partition("## The JSON API")
+    named = set(re.findall(r"`(\w+)`", section))
+    overview, one = body(answers["adam", OVERVIEW]), body(answers["adam", ROUTES[1]])
+    day = body(answers["adam", f"{RUNNING}/days/{YESTERDAY}"])
+    [row] = [row for row in overview["advertisers"] if row["dag_id"] == dag_id_of(20)]
+    for fields in (overview, row, row["state"], one, day):
+        assert fields.keys() - named == set()
+
+
+def test_the_api_server_opens_no_store_and_no_server(answers: Answers) -> None:
+    """Every answer above came from Airflow's database: nothing that reads the state or a source is even imported."""
+    modules = answers[None, "modules"]["modules"]
+    package = "airflow_provider_tiktok_offline"
+    assert f"{package}.plugin.routes" in modules
+    stores = [
+        f"{package}.{one}"
+        for one in ("storage.backends", "storage.files", "storage.objects", "ledger", "tiktok.client")
+    ]
+    opened = ("deltalake", "paramiko", "asyncssh", "boto3", "polars", *stores)
+    assert [one for one in modules if one.startswith(opened)] == []
 
 
 def test_sums_of_money_need_a_right_of_their_own(answers: Answers) -> None:
