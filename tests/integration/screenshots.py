@@ -1,9 +1,9 @@
 """Pictures of Airflow's pages with this provider in it, taken by a real browser.
 
-``python -m tests.integration.screenshots FOLDER`` starts an Airflow, an S3 server and the simulator, runs the daily DAG
-for four days' files (one of them worse than its gate) and photographs graph and grid, a task with its links, the report
-behind one of them, and the connection form. It needs Playwright's Python package (any recent one; no other command here
-does) and Debian's ``chromium``.
+``python -m tests.integration.screenshots FOLDER`` starts an Airflow, an S3 server and the simulator, runs the factory's
+DAG of an entry for four days' files (one of them worse than its gate) and photographs graph and grid, a task with its
+links, the report behind one of them, and the connection form. It needs Debian's ``chromium`` and Playwright's Python
+package, which ``make browser`` installs.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_tiktok_offline.ledger import Ledger
+from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
 from tests.integration.shops import Shops
 from tests.servers.airflow import airflow_environment
 from tests.servers.airflow_api import AirflowApi
@@ -24,7 +26,9 @@ from tests.servers.simulator import simulator
 from tests.servers.standalone import standalone
 from tests.servers.waiting import wait_until
 
-DAG_ID = "tiktok_offline_daily"
+NAME = "corner_shop_berlin"
+DAG_ID = f"tiktok_offline__{NAME}"
+ADVERTISER_ID, EVENT_SET_ID = "7000000000000000103", "7000000000000000203"
 
 
 def main() -> None:
@@ -37,27 +41,40 @@ def main() -> None:
         airflow = airflow_environment(home)
         airflow.initialise()
         s3.make_bucket("shops")
-        shops = Shops(
-            Path(temporary), airflow, api, state_uri="s3://s3_state@shops/tiktok", connections=[s3.connection()]
+        api.control.add_advertiser(
+            NewAdvertiser(advertiser_id=ADVERTISER_ID, event_set_id=EVENT_SET_ID, name="Corner shop, Berlin")
         )
+        entry = {"name": NAME, "advertiser_id": ADVERTISER_ID, "event_set_id": EVENT_SET_ID,
+                 "schedule": "0 6 * * *", "time_zone": "Europe/Berlin"}  # fmt: skip
+        shops = Shops(
+            Path(temporary), airflow, api, state_uri="s3://s3_state@shops/tiktok", connections=[s3.connection()],
+            more=[("berlin_{{ ds_nodash }}.csv", entry)],
+        )  # fmt: skip
+        ctx = shops.context(NAME)
+        Ledger.init(ctx.objects, EVENT_SET_ID, identity=ctx.config.identity_settings(), clock=ctx.clock)
         with standalone(airflow, shops.environment()) as running:
             wait_until(lambda: running.knows(DAG_ID), DAG_ID)
             _photograph(folder, running, _runs(shops, running))
 
 
 def _runs(shops: Shops, running: AirflowApi) -> list[str]:
+    """The run of yesterday's file, and those of the three days before it, as a backfill makes them; oldest first."""
     running.unpause(DAG_ID)
     wait_until(lambda: bool(running.runs(DAG_ID)), "the scheduled run")
-    [first] = running.runs(DAG_ID)
-    ids = [first["dag_run_id"]]
-    first_day = datetime.fromisoformat(first["data_interval_start"]).date()
-    shops.write(f"corner_{first_day:%Y%m%d}.csv", seed=1, bad_ratio=0.02)
-    running.finished(DAG_ID, ids[0])
-    for back, bad in ((1, 0.2), (2, 0.03), (3, 0.04)):
-        day = first_day - timedelta(days=back)
-        shops.write(f"corner_{day:%Y%m%d}.csv", seed=1 + back, bad_ratio=bad)
-        ids.append(running.trigger(DAG_ID, file_day=day.isoformat()))
-        running.finished(DAG_ID, ids[-1])
+    [newest] = running.runs(DAG_ID)
+    start = datetime.fromisoformat(newest["data_interval_start"])
+    for back, bad in enumerate((0.02, 0.04, 0.2, 0.03)):
+        shops.write(f"berlin_{start - timedelta(days=back):%Y%m%d}.csv", seed=1 + back, bad_ratio=bad)
+    running.finished(DAG_ID, newest["dag_run_id"])
+    earlier = {"from_date": start - timedelta(days=3), "to_date": start - timedelta(days=1)}
+    running.post(
+        "/backfills",
+        {"dag_id": DAG_ID, "max_active_runs": 1, **{name: day.isoformat() for name, day in earlier.items()}},
+    )
+    wait_until(lambda: len(running.runs(DAG_ID)) == 4, "the runs of the backfill")
+    ids = [one["dag_run_id"] for one in sorted(running.runs(DAG_ID), key=lambda one: str(one["logical_date"]))]
+    for run_id in ids:
+        running.finished(DAG_ID, run_id)
     return ids
 
 
