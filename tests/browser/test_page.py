@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,32 @@ def test_the_page_checks_what_it_can_of_accepted_but_not_attributed(chromium: An
             "✓ token: in order", "✓ scopes: in order", "✓ role: in order", "✓ event set: in order",
             "✕ ads that use it: fault",
         ]  # fmt: skip
+
+
+def test_coverage_freshness_and_doubts_have_their_cards(chromium: Any, airflow: str) -> None:
+    """Shares beside those of the days before, hours from the sale, and what decides events without an answer."""
+    with a_page(chromium, airflow) as page:
+
+        def card(heading: str) -> str:
+            section = page.locator("section", has=page.get_by_role("heading", name=heading, exact=True))
+            return str(section.inner_text())
+
+        show(page, airflow, f"?advertiser={dag_id_of(20)}")
+        coverage = card("What identifies the rows").splitlines()
+        for kind in ("e-mail and phone", "e-mail only", "phone only", "neither"):
+            assert any(re.fullmatch(rf"{kind}: [\d.]+ %, [\d.]+ % in the 28 days before", one) for one in coverage), (
+                kind
+            )
+        assert "10.1 h after the newest sale of the file, 23.2 h after the oldest." in card(
+            "From the sale to the answer"
+        )
+        assert "None: every event that was sent has an answer." in card("Open doubts")
+        show(page, airflow, f"?advertiser={dag_id_of(SCENES.index('unsettled'))}")
+        doubts = card("Open doubts")
+        assert "140 events were sent and got no answer." in doubts
+        assert re.search(r"\(3\d\.\d of 44 hours left\)", doubts)
+        name = name_of(SCENES.index("unsettled"))
+        assert f"tiktok-offline ledger resolve --config advertisers.yaml --advertiser {name} --assume-sent" in doubts
 
 
 def test_a_feed_says_what_liveramp_tells_and_no_more(chromium: Any, airflow: str) -> None:

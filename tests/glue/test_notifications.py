@@ -87,6 +87,9 @@ def test_a_breached_gate_is_told_once(airflow_world: AirflowWorld, airflow: Airf
     [gate] = notices(airflow_world, "gate")
     assert "max_rejected_ratio" in facts(gate)["Why"]
     assert facts(gate)["Report"].endswith("/report.html")
+    assert (facts(gate)["Advertiser"], facts(gate)["Day"]) == ("told_shop", day(2))
+    assert f"/dags/{DAG_ID}/runs/" in facts(gate)["Log"]
+    assert facts(gate)["Next"].startswith("Read the report.")
     assert notices(airflow_world, "failure") == []
     assert len(airflow_world.mailbox.with_subject(gate["subject"])) == 1
 

@@ -271,24 +271,25 @@ def test_no_query_is_made_for_each_row(answers: Answers) -> None:
     assert body(empty)["advertisers"] == []
     full = answers["adam", OVERVIEW]
     assert len(body(full)["advertisers"]) == NUMBER
-    assert full["queries"] <= empty["queries"]
+    assert full["queries"] <= empty["queries"] == 11
+    assert answers["adam", ROUTES[1]]["queries"] <= 11
 
 
 @pytest.mark.campaign
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("database", DATABASES)
 def test_a_thousand_advertisers_of_ninety_days_answer_within_a_second(database: str, tmp_path: Path) -> None:
-    """Of processor time, in the best of five answers; the first imports and compiles. Time by the clock is printed."""
+    """By the clock, in the best of five answers; the first imports and compiles. All figures are printed."""
     with home_on(database, tmp_path) as home:
         again = [("adam", OVERVIEW), ("adam", ROUTES[1])] * 5
         _, _, *answers = ask(home, (None, "seed 1000 90"), ("adam", OVERVIEW), *again)
     assert body(answers[0])["total"] == 1000
     for what, found in (("overview", answers[::2]), ("one advertiser", answers[1::2])):
-        assert found[0]["queries"] <= 11
         for measured in ("seconds", "by_the_clock"):
             took = sorted(one[measured] for one in found)
-            print(f"{database}, {what}, {measured}: {took[0]:.2f} to {took[-1]:.2f}")  # noqa: T201
-        assert min(one["seconds"] for one in found) < 1
+            print(f"{database}, {what}, {measured}: {took[0]:.3f} to {took[-1]:.3f}")  # noqa: T201
+        assert found[-1]["queries"] <= 11
+        assert min(one["by_the_clock"] for one in found) < 1
 
 
 def test_a_script_names_no_other_host() -> None:
