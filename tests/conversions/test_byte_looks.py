@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 
@@ -11,8 +12,9 @@ import pytest
 
 from airflow_provider_tiktok_offline.conversions.identifiers import emails
 from airflow_provider_tiktok_offline.conversions.rules.optional_cells import breaks_pattern
+from airflow_provider_tiktok_offline.conversions.text.buffers import series
 from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn, column_bytes, remembering
-from airflow_provider_tiktok_offline.conversions.text.digests import from_hex, sha256
+from airflow_provider_tiktok_offline.conversions.text.digests import digests, fixed_width, from_hex, sha256
 
 
 def test_hex_becomes_the_bytes_that_it_stands_for() -> None:
@@ -26,8 +28,21 @@ def test_hex_becomes_the_bytes_that_it_stands_for() -> None:
 
 def test_a_digest_is_null_where_there_is_nothing_to_hash() -> None:
     found = pl.DataFrame({"cell": ["a", "", None, "+"]}).select(sha256(pl.col("cell"))).to_series().to_list()
-    assert found[0] is not None
-    assert found[1:] == [None, None, None]
+    assert found == [hashlib.sha256(b"a").digest(), None, None, None]
+
+
+def test_a_digest_keeps_its_place_beside_nulls_and_in_more_pieces_than_one() -> None:
+    """Of many texts, some of them null, of a column in two pieces, and of none."""
+    texts = [None if n % 5 == 0 else f"text {n}" for n in range(70_000)]
+    expected = [None if text is None else hashlib.sha256(text.encode()).digest() for text in texts]
+    whole = pl.Series(texts)
+    in_two = whole[:10].append(whole[10:])
+    for cells in (whole, in_two):
+        assert digests(cells).to_pylist() == expected
+        assert digests(cells, 16).to_pylist() == [None if one is None else one[:16] for one in expected]
+    assert fixed_width(series("", digests(whole)), 32).to_pylist() == expected
+    assert digests(pl.Series([], dtype=pl.String)).to_pylist() == []
+    assert digests(pl.Series([None, None], dtype=pl.String)).to_pylist() == [None, None]
 
 
 @pytest.mark.parametrize("name", ["state", "zip", "order_id", "product_id", "quantity"])
@@ -66,7 +81,11 @@ def test_a_look_at_a_column_is_a_look_at_its_cells() -> None:
     assert (column.are_words, column.digits.tolist()) == (True, [1, 0, 2, 1, 1])
     assert not any(column_bytes(pl.Series([*cells, odd])).are_words for odd in ("a b", "a.b", "\u00e9", "@", "[", "/"))
     coded = CodedColumn.of(cells)
-    assert coded.replaced({"a-1": "x", "": "y"}).to_list() == ["x", "y", None, "x", None]
+    meaning = coded.meaning({"a-1": "x", "": "y", "0": "x"})
+    assert meaning.cells().to_list() == ["x", "y", "", "x", "x"]
+    assert meaning.blank().tolist() == [False, False, True, False, False]
+    assert sorted(meaning.texts) == ["", "x", "y"]
+    assert meaning.to_arrow(np.array([0, 2])).to_pylist() == ["x", ""]
     assert coded.counted(np.array([True, True, False, True, False])) == {"a-1": 2, "": 1}
 
 

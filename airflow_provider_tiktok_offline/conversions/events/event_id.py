@@ -22,6 +22,8 @@ from airflow_provider_tiktok_offline.conversions.text.digests import from_hex
 
 _SEPARATOR = "\x1f"
 _PHONE_DIGITS = 8
+#: Bytes of an event id.
+ID_BYTES = 16
 
 
 def canonical_event(event: pl.Expr) -> pl.Expr:
@@ -56,7 +58,7 @@ def phone_identifier(normal: pl.Expr) -> pl.Expr:
 def id_bytes(text: pl.Expr) -> pl.Expr:
     """The 16 bytes of an event id."""
     hexed = cast(pl.Expr, text.chash.sha2_256())  # type: ignore[attr-defined]
-    return from_hex(hexed.str.slice(0, 32))
+    return from_hex(hexed.str.slice(0, 2 * ID_BYTES))
 
 
 def id_text(digest: pl.Expr, recipe: str = RECIPE) -> pl.Expr:

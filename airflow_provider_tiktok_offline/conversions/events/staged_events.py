@@ -14,8 +14,8 @@ import pyarrow as pa
 from airflow_provider_tiktok_offline.conversions.contract.columns import PHONE_COLUMNS
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.event_id import (
+    ID_BYTES,
     canonical_event,
-    id_bytes,
     id_text,
     identity_value,
     phone_identifier,
@@ -32,6 +32,9 @@ from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.row_identi
 from airflow_provider_tiktok_offline.conversions.rules.amounts import canonical, canonical_text
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import CheckedBlock
 from airflow_provider_tiktok_offline.conversions.rules.optional_cells import blank_where
+from airflow_provider_tiktok_offline.conversions.text.buffers import numbers_to_arrow, series, to_arrow
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn
+from airflow_provider_tiktok_offline.conversions.text.digests import DIGEST_BYTES, digests, fixed_width
 
 #: Content field of ``send_fields`` -> the programme's column, and whether it is a number.
 CONTENT_FIELDS = {
@@ -149,8 +152,8 @@ def _under_each(rows: pl.DataFrame, events: Iterable[str]) -> pl.DataFrame:
 
 
 def stage(
-    checked: CheckedBlock, rows: np.ndarray | None, texts: pl.Series, content: np.ndarray, settings: ConversionSettings
-) -> pl.DataFrame:
+    checked: CheckedBlock, rows: Positions | None, texts: pl.Series, content: np.ndarray, settings: ConversionSettings
+) -> pa.Table:
     """Valid rows as they are staged: digests as bytes, no plaintext identifier.
 
     :param rows: positions of the valid rows; None for all.
@@ -165,32 +168,40 @@ def stage(
     def pick(cells: pl.Series) -> pl.Series:
         return cells if rows is None else cells.gather(rows)
 
-    columns: dict[str, pl.Series] = {
-        "line": pl.Series(checked.lines[picked]),
-        "event": pick(values["event"]),
-        "event_time": pl.Series(checked.sent_epoch[picked]),
-        "digest": texts.to_frame("text").select(id_bytes(pl.col("text"))).to_series(),
-        "content": pl.Series(content),
-        "units": pl.Series(checked.units[picked]),
-        "currency": pick(values["currency"]),
+    columns: dict[str, pa.Array] = {
+        "line": numbers_to_arrow(checked.lines[picked]),
+        "event": checked.events.to_arrow(rows),
+        "event_time": numbers_to_arrow(checked.sent_epoch[picked]),
+        "digest": digests(texts, ID_BYTES),
+        "content": numbers_to_arrow(content),
+        "units": numbers_to_arrow(checked.units[picked]),
+        "currency": _currency(checked, rows),
     }
     for field, column in (("order_id", "order_id"), ("shop_id", "shop_id")):
         if field in wanted and column in values:
-            columns[field] = pick(_sent(checked, column))
+            columns[field] = to_arrow(pick(_sent(checked, column)))
     for field, identifiers in (("email", checked.emails), ("phone", checked.phones)):
         if field in wanted:
-            for name, cells in identifiers:
-                columns[name] = _digests(checked, name, cells, pick)
+            columns |= _digests(checked, identifiers, pick)
     if checked.identifiers is not None:
         # An order's event stands for all its lines, and what is not sent is no column of its own.
         everything = settings.basket == "order" or not {"email", "phone"} <= wanted
-        columns[READINGS] = checked.identifiers.readings(rows, everything=everything)
-    frame = pl.DataFrame(columns)
-    for field in ("email", "phone"):
-        frame = _without_repeats(frame, [name for name in frame.columns if name.startswith(f"{field}_")])
+        columns[READINGS] = to_arrow(checked.identifiers.readings(rows, everything=everything))
     item = _item(checked, pick, settings)
-    # What came back is no content of the order.
-    return frame if item is None else frame.with_columns(item=pl.when(pl.col("units") > 0).then(item))
+    if item is not None:
+        # What came back is no content of the order.
+        sold = pl.DataFrame({"units": checked.units[picked], "item": item})
+        columns["item"] = to_arrow(sold.select(pl.when(pl.col("units") > 0).then("item")).to_series())
+    return pa.table(columns)
+
+
+def _currency(checked: CheckedBlock, rows: Positions | None) -> pa.Array:
+    """The currencies of some rows, or of all; of few different texts."""
+    if len(checked.currencies) == 1 and checked.currencies[0] is not None:
+        height = len(checked.lines) if rows is None else len(rows)
+        return CodedColumn([checked.currencies[0]], np.zeros(height, dtype=np.int32)).to_arrow(None)
+    currencies = checked.values["currency"]
+    return to_arrow(currencies if rows is None else currencies.gather(rows)).dictionary_encode()
 
 
 def _sent(checked: CheckedBlock, column: str) -> pl.Series:
@@ -200,18 +211,27 @@ def _sent(checked: CheckedBlock, column: str) -> pl.Series:
 
 
 def _digests(
-    checked: CheckedBlock, name: str, cells: pl.DataFrame, pick: Callable[[pl.Series], pl.Series]
-) -> pl.Series:
-    known = None if checked.identifiers is None else checked.identifiers.known_digests(name)
-    return sent_digests(cells.select(pick(cells["normal"]), pick(cells["digest"]))) if known is None else pick(known)
+    checked: CheckedBlock, identifiers: list[tuple[str, pl.DataFrame]], pick: Callable[[pl.Series], pl.Series]
+) -> dict[str, pa.Array]:
+    """The digests of the columns of one kind of identifier, each digest once a row."""
+    found: dict[str, pa.Array] = {}
+    for name, cells in identifiers:
+        known = None if checked.identifiers is None else checked.identifiers.known_digests(name)
+        if known is None:
+            found[name] = sent_digests(pick(cells["normal"]), pick(cells["digest"]))
+        else:
+            found[name] = fixed_width(pick(known), DIGEST_BYTES)
+    return found if len(found) < 2 else _without_repeats(found)
 
 
-def _without_repeats(frame: pl.DataFrame, names: list[str]) -> pl.DataFrame:
+def _without_repeats(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
     """Null where an earlier column of the row has the same digest."""
+    names = list(columns)
+    frame = pl.DataFrame([series(name, array) for name, array in columns.items()])
     for place, name in enumerate(names[1:], 1):
         repeated = pl.any_horizontal(pl.col(name).eq_missing(pl.col(earlier)) for earlier in names[:place])
         frame = frame.with_columns(pl.when(~repeated).then(name).alias(name))
-    return frame
+    return {name: fixed_width(frame[name], DIGEST_BYTES) for name in names}
 
 
 def _item(checked: CheckedBlock, pick: object, settings: ConversionSettings) -> pl.Series | None:

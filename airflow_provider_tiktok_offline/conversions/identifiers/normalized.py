@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from airflow_provider_tiktok_offline.conversions.text.digests import from_hex, sha256
+from airflow_provider_tiktok_offline.conversions.text.buffers import series
+from airflow_provider_tiktok_offline.conversions.text.digests import DIGEST_BYTES, digests, fixed_width, from_hex
 
 #: The fields of a normalised cell, in order.
 FIELDS = ("normal", "digest", "fault", "warning", "doubt")
@@ -64,10 +66,15 @@ def put_special(normalized: NormalizedCells, rows: NDArray[np.integer], cells: p
     return ~(nothing | hashed).to_numpy()
 
 
-def sent_digests(reading: pl.DataFrame) -> pl.Series:
-    """The digests to send for a column of identifiers: hashed here, or passed through; null where there is none."""
-    hashed = reading.select(sha256(pl.col("normal"))).to_series()
-    passed = reading["digest"]
+def sent_digests(normal: pl.Series, passed: pl.Series) -> pa.FixedSizeBinaryArray:
+    """The digests to send for a column of identifiers: hashed here, or passed through; null where there is none.
+
+    :param normal: normal forms.
+    :param passed: digests in hex that stand in the file.
+    """
+    hashed = digests(normal)
     if passed.null_count() == len(passed):
         return hashed
-    return pl.select(pl.coalesce(hashed, reading.select(from_hex(pl.col("digest"))).to_series())).to_series()
+    frame = pl.DataFrame({"hashed": series("hashed", hashed), "passed": passed})
+    either = frame.select(pl.coalesce("hashed", from_hex(pl.col("passed")))).to_series()
+    return fixed_width(either, DIGEST_BYTES)

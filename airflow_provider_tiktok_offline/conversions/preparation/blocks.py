@@ -49,7 +49,7 @@ class BlockResult:
     tally: Tally
     keys: Keys
     broken_orders: Hashes
-    staged: pl.DataFrame | None
+    staged: pa.Table | None
     rejects: bytes
     repair: list[tuple[bytes, str]]
     verdicts: pl.DataFrame | None

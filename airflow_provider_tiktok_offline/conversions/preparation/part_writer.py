@@ -8,17 +8,24 @@ from typing import NotRequired, TypedDict
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.baskets import Baskets
 from airflow_provider_tiktok_offline.conversions.events.duplicates import Repeats
+from airflow_provider_tiktok_offline.conversions.events.event_id import ID_BYTES
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
 from airflow_provider_tiktok_offline.conversions.events.kept_returns import once
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import RETURNS, PartStore
 from airflow_provider_tiktok_offline.conversions.report.report import Report
+from airflow_provider_tiktok_offline.conversions.text.buffers import frame_of
+from airflow_provider_tiktok_offline.conversions.text.digests import DIGEST_BYTES
 
 MANIFEST_VERSION = 1
+#: Columns of staged rows that have few different texts.
+_OF_FEW_TEXTS = frozenset({"event", "currency", "shop_id"})
 
 
 class PartEntry(TypedDict):
@@ -64,52 +71,60 @@ class PartWriter:
         self._output = output
         self._part_rows = part_rows
         self._settings = settings
-        self._pending: list[pl.DataFrame] = []
+        self._pending: list[pa.Table] = []
         self._count = 0
         self._bounds: list[tuple[int, int]] = []
         self._parts: list[PartEntry] = []
         self._baskets = Baskets(spill_dir, settings.amount) if settings.basket == "order" else None
         self._returns: list[pl.DataFrame] = []
 
-    def add(self, staged: pl.DataFrame, returns: pl.DataFrame | None = None) -> None:
+    def add(self, staged: pa.Table, returns: pl.DataFrame | None = None) -> None:
         """Take the staged rows of the next block, and its returned lines where they are kept."""
         if returns is not None and returns.height:
             self._returns.append(returns)
-        if not staged.height:
+        if not staged.num_rows:
             return
         self._pending.append(staged)
-        self._count += staged.height
+        self._count += staged.num_rows
         while self._count >= self._part_rows:
-            rows = pl.concat(self._pending)
-            self._write(rows.head(self._part_rows))
+            rows = pa.concat_tables(self._pending)
+            self._write(rows.slice(0, self._part_rows))
             rest = rows.slice(self._part_rows)
-            self._pending, self._count = [rest], rest.height
+            self._pending, self._count = [rest], rest.num_rows
 
-    def _write(self, rows: pl.DataFrame) -> None:
+    def _write(self, rows: pa.Table) -> None:
         number = len(self._bounds)
-        self._bounds.append((int(rows["line"][0]), int(rows["line"][-1])))
+        lines = rows["line"]
+        self._bounds.append((lines[0].as_py(), lines[-1].as_py()))
         if self._baskets is not None:
-            self._baskets.hold(number, rows)
+            self._baskets.hold(number, _to_frame(rows))
         else:
             self._put(rows)
 
-    def _put(self, rows: pl.DataFrame) -> None:
+    def _put(self, rows: pa.Table) -> None:
         name = f"part-{len(self._parts):05}.parquet"
         with self._output.open_write(name) as stream:
             # Digests can't be compressed; the rest is not worth the time.
-            rows.write_parquet(stream, compression="uncompressed", statistics=False)
-        self._parts.append({"name": name, "events": rows.height, "leave_out": None})
+            pq.write_table(
+                rows.unify_dictionaries(),
+                stream,
+                compression="none",
+                write_statistics=False,
+                use_dictionary=[column for column in rows.column_names if column in _OF_FEW_TEXTS],
+                store_schema=False,
+            )
+        self._parts.append({"name": name, "events": rows.num_rows, "leave_out": None})
 
     def finish(self, repeats: Repeats) -> None:
         """Write what is left, then which rows of each part are no events."""
         if self._count:
-            self._write(pl.concat(self._pending))
+            self._write(pa.concat_tables(self._pending))
         self._pending = []
         gone = np.sort(np.concatenate([rows.line for rows in repeats.lost]))
         if self._baskets is not None:
             self._put_returns(repeats)
             for rows in self._baskets.events(self._bounds, gone, repeats):
-                self._put(rows)
+                self._put(_to_table(rows))
             return
         self._put_returns(repeats)
         without_value = repeats.later.line if self._settings.amount == "order" else np.empty(0, dtype=np.int64)
@@ -169,6 +184,22 @@ class PartWriter:
         """Remove what waits."""
         if self._baskets is not None:
             self._baskets.close()
+
+
+def _to_frame(staged: pa.Table) -> pl.DataFrame:
+    """Staged rows as a frame, columns of few different texts as texts."""
+    kinds = [one.type.value_type if pa.types.is_dictionary(one.type) else one.type for one in staged.schema]
+    return frame_of(staged.cast(pa.schema(list(zip(staged.column_names, kinds, strict=True)))))
+
+
+def _to_table(frame: pl.DataFrame) -> pa.Table:
+    """The same the other way round, bytes with the width that they have."""
+    table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+    for place, one in enumerate(table.schema):
+        if pa.types.is_large_binary(one.type):
+            size = ID_BYTES if one.name == "digest" else DIGEST_BYTES
+            table = table.set_column(place, one.name, table[one.name].cast(pa.binary(size)))
+    return table
 
 
 def _between(lines: np.ndarray, first: int, last: int) -> np.ndarray:

@@ -57,7 +57,7 @@ class BlockCells:
         self.anonymous = self.nothing
         self.numbers = number_format(self.settings.format)
         self.phone_regions: pl.Series | str | None = None
-        self.categories = CodedColumn.empty()
+        self.categories = self.events = CodedColumn.empty()
         self.currencies: tuple[str | None, ...] = ()
 
     def add(

@@ -43,7 +43,7 @@ class CheckedBlock:
 
     Attributes:
         lines: line number of each row.
-        values: what a row holds once read: text by programme column (``""`` where blank or dropped), ``event``,
+        values: what a row holds once read: text by programme column (``""`` where blank or dropped),
             ``canonical_event`` (as the event id has it), ``currency``, and for each identifier column its normal form
             and its passed-through digest.
         epoch: the transaction's time, before it is clamped to as_of.
@@ -59,6 +59,7 @@ class CheckedBlock:
         identifiers: every reading of the rows' identifiers; None without a suppression list.
         withheld: column -> rows whose value holds an identifier: it enters the event id, and nothing else.
         categories: the categories of all rows.
+        events: the events that they stand for, blank where one is not known.
         currencies: the currencies of all rows, each once; None where a row has none.
         ids: what the columns of ids show of the rows that are not excluded, by the file's name of the column.
     """
@@ -79,4 +80,5 @@ class CheckedBlock:
     withheld: dict[str, Flags] = field(default_factory=dict)
     ids: dict[str, IdColumn] = field(default_factory=dict)
     categories: CodedColumn = field(default_factory=CodedColumn.empty)
+    events: CodedColumn = field(default_factory=CodedColumn.empty)
     currencies: tuple[str | None, ...] = ()

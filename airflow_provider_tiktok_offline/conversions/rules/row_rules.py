@@ -65,7 +65,7 @@ class _BlockCheck(BlockCells):
             self.values[name] = self.cells(name)
         filtered, no_consent = self._filtered(), self._without_consent()
         emails, phones = self._identifiers()
-        events = self._category()
+        no_event = self._category()
         zones = self.by_row("time_zone", "time_zone", cell_rules.time_zones)
         epoch, sent, time_known = self._timestamp(zones)
         currencies = self.by_row("currency", "currency", lambda: frozenset(CURRENCIES))
@@ -74,10 +74,9 @@ class _BlockCheck(BlockCells):
         withheld = self._withheld(phones)
         identifiers = self._row_identifiers(emails, phones)
         opted_out = self._opted_out(identifiers)
-        self._instruction_row(events, time_known, amount_known)
+        self._instruction_row(no_event, time_known, amount_known)
         reasons = self._exclusions(filtered, no_consent | opted_out.rows, units, amount_known, epoch, time_known)
-        self.values["event"] = events.fill_null("")
-        self.values["canonical_event"] = self.categories.replaced(self.rulebook.canonical_events).fill_null("")
+        self.values["canonical_event"] = self.categories.meaning(self.rulebook.canonical_events).cells()
         self.keep_currencies(currencies)
         classes = np.where(reasons >= 0, EXCLUDED, VALID).astype(np.uint8)
         issues = self._kept(reasons >= 0)
@@ -102,6 +101,7 @@ class _BlockCheck(BlockCells):
             withheld,
             self._ids(reasons < 0),
             self.categories,
+            self.events,
             self.currencies,
         )
 
@@ -175,15 +175,15 @@ class _BlockCheck(BlockCells):
             (name for name in self.rulebook.columns if name in EMAIL_COLUMNS or name in PHONE_COLUMNS), "email_1"
         )
 
-    def _category(self) -> pl.Series:
-        cells = self.values["transaction_category"]
-        self.categories = CodedColumn.of(cells)
-        events = self.categories.replaced(self.rulebook.events)
-        if events.null_count():
-            blank = cells == ""
-            self.add("category_missing", "transaction_category", blank)
-            self.add("category_unknown", "transaction_category", events.is_null() & ~blank)
-        return events
+    def _category(self) -> Flags:
+        """Note categories that are none; gives back the rows whose event is not known."""
+        self.categories = CodedColumn.of(self.values["transaction_category"])
+        self.events = self.categories.meaning(self.rulebook.events)
+        unknown = self.events.blank()
+        blank = self.categories.blank()
+        self.add("category_missing", "transaction_category", blank)
+        self.add("category_unknown", "transaction_category", unknown & ~blank)
+        return unknown
 
     def _timestamp(self, zones: pl.Series | str | None) -> tuple[Numbers, Numbers, Flags]:
         name = "transaction_timestamp"
@@ -350,8 +350,8 @@ class _BlockCheck(BlockCells):
             return Hits(self.nothing, self.nothing)
         return self.rulebook.suppression.find(identifiers)
 
-    def _instruction_row(self, events: pl.Series, time_known: Flags, amount_known: Flags) -> None:
-        rows = np.flatnonzero(events.is_null().to_numpy() & ~time_known & ~amount_known)
+    def _instruction_row(self, no_event: Flags, time_known: Flags, amount_known: Flags) -> None:
+        rows = np.flatnonzero(no_event & ~time_known & ~amount_known)
         if not len(rows):
             return
         required = ("transaction_category", "transaction_timestamp", "transaction_amount")

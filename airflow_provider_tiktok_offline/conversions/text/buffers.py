@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 
 def buffers(text: pl.Series) -> tuple[int, pa.Buffer | None, NDArray[np.int64], NDArray[np.uint8]]:
     """Rows, validity, where each text ends (and the first begins: 0), and the bytes of all texts in a row."""
-    array = text.to_arrow(compat_level=pl.CompatLevel.oldest())
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks()
+    array = to_arrow(text)
     if array.offset:
         array = pa.concat_arrays([array])
     rows = len(array)
@@ -23,6 +21,18 @@ def buffers(text: pl.Series) -> tuple[int, pa.Buffer | None, NDArray[np.int64], 
         return rows, validity, np.zeros(rows + 1, np.int64), np.zeros(0, np.uint8)
     ends = np.frombuffer(offsets, dtype=np.int64)[: rows + 1]
     return rows, validity, ends - ends[0], np.frombuffer(characters, dtype=np.uint8)[int(ends[0]) : int(ends[-1])]
+
+
+def to_arrow(text: pl.Series) -> pa.Array:
+    """A column of any type as one Arrow array, texts with offsets of 64 bits."""
+    array = text.to_arrow(compat_level=pl.CompatLevel.oldest())
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def numbers_to_arrow(numbers: NDArray[np.int64] | NDArray[np.uint64]) -> pa.Array:
+    """Whole numbers as an Arrow array. Arrow's own constructor loads pandas for some objects."""
+    kind = pa.uint64() if numbers.dtype == np.uint64 else pa.int64()
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
 
 
 def only_digits(text: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
@@ -62,7 +72,8 @@ class _ExportedTable:
 
 def series(name: str, array: pa.Array) -> pl.Series:
     """An Arrow array as a column."""
-    return pl.Series(name, _ExportedArray(array))
+    # The constructor takes the name that the array brings along.
+    return pl.Series(_ExportedArray(array)).alias(name)
 
 
 def frame_of(table: pa.Table) -> pl.DataFrame:

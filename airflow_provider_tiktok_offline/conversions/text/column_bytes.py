@@ -14,7 +14,7 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
+from airflow_provider_tiktok_offline.conversions.text.buffers import buffers, to_arrow
 
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
@@ -144,10 +144,26 @@ class CodedColumn:
         """A column without rows."""
         return cls([], np.empty(0, dtype=np.int32))
 
-    def replaced(self, meanings: Mapping[str, str]) -> pl.Series:
-        """What each text means; null where it means nothing."""
-        found = pl.Series([meanings.get(text) for text in self.texts], dtype=pl.String)
-        return found.gather(self.codes)
+    def meaning(self, meanings: Mapping[str, str]) -> CodedColumn:
+        """What each text means, blank where it means nothing."""
+        meant = [meanings.get(text, "") for text in self.texts]
+        places = {text: place for place, text in enumerate(dict.fromkeys(meant))}
+        return CodedColumn(list(places), np.array([places[text] for text in meant], dtype=np.int32)[self.codes])
+
+    def blank(self) -> Flags:
+        """Which rows are blank."""
+        found: Flags = self.codes == (self.texts.index("") if "" in self.texts else -1)
+        return found
+
+    def cells(self) -> pl.Series:
+        """The column itself."""
+        return pl.Series(self.texts, dtype=pl.String).gather(self.codes)
+
+    def to_arrow(self, rows: NDArray[np.int64] | None) -> pa.DictionaryArray:
+        """Some rows, or all, as Arrow has columns of few different texts."""
+        codes = self.codes if rows is None else self.codes[rows]
+        indices = pa.Array.from_buffers(pa.int32(), len(codes), [None, pa.py_buffer(codes)])
+        return pa.DictionaryArray.from_arrays(indices, to_arrow(pl.Series(self.texts, dtype=pl.String)))
 
     def counted(self, rows: Flags) -> dict[str, int]:
         """How often each text stands in some rows."""

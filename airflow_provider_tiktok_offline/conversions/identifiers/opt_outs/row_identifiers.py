@@ -23,6 +23,7 @@ from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.phone_read
     join_readings,
     read_phones_of,
 )
+from airflow_provider_tiktok_offline.conversions.text.buffers import series
 
 Rows = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -177,7 +178,8 @@ class RowIdentifiers:
     def digests(self, name: str) -> pl.Series:
         """The digests to send of a column, as bytes; null where there is none."""
         if name not in self._digests:
-            self._digests[name] = sent_digests(self._columns[name].reading)
+            reading = self._columns[name].reading
+            self._digests[name] = series(name, sent_digests(reading["normal"], reading["digest"]))
         return self._digests[name]
 
     def known_digests(self, name: str) -> pl.Series | None:
