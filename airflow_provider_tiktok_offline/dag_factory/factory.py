@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import DAG, Param, XComArg, get_parsing_context
+from airflow.providers.common.compat.sdk import DAG, Param, TriggerRule, XComArg, get_parsing_context
 
 from airflow_provider_tiktok_offline.config.current import current_entry
 from airflow_provider_tiktok_offline.config.loading import BrokenEntry, LoadedConfig, load_config
@@ -142,7 +142,12 @@ def build_dag(config: AdvertiserConfig, path: str | None = None, *, place: str |
         match step:
             case "prepare":
                 before = TikTokOfflinePrepareOperator(
-                    files=wait.output, plan="approve" not in steps, asks=beside, **options
+                    files=wait.output,
+                    plan="approve" not in steps,
+                    asks=beside,
+                    # What has waited is sent on its day, whether a file came or not.
+                    trigger_rule=TriggerRule.ALL_DONE if config.send_after_days else TriggerRule.ALL_SUCCESS,
+                    **options,
                 )
                 deliveries = XComArg(before, key=DELIVERIES)
                 if beside:

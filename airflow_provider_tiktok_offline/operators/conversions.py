@@ -133,7 +133,8 @@ class DedupeOperator(DeliveryOperator):
     """Ask the ledger which events are new, claim them, and write the delivery's plan.
 
     With ``send_after_days`` a file's events wait: it has no parts until it is due, and the first run on that day or
-    after it takes them up here, beside its own file, and sends and closes them.
+    after it takes them up here, beside its own file, and sends and closes them. With ``trigger_rule="all_done"`` it
+    does so on a day without a file, too.
 
     Returns the parts that hold something to send, as ``[{"delivery_id": ..., "part": 0, "name": ...}, ...]``: map
     :class:`~airflow_provider_tiktok_offline.operators.tiktok.TikTokUploadOperator` over it. The counts are
@@ -255,6 +256,9 @@ def stamps(given: object) -> list[Mapping[str, object] | str]:
     :raises ConfigError: if it is something else.
     """
     match given:
+        case None:
+            # The task that waits for the file ended without one.
+            return []
         case {"files": inner}:
             return stamps(inner)
         case Mapping() if "uri" in given:

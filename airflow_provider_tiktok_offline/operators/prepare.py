@@ -48,7 +48,8 @@ class TikTokOfflinePrepareOperator(DeliveryOperator):
     other, with the same results, and the file is transferred once. A file that exceeds the gate or breaches a guard
     fails the task; of several files it is held back, and the others go on. On the ``liveramp`` route it stages which
     rows are to be delivered. With ``send_after_days`` it also plans what has waited and is due, as ``DedupeOperator``
-    does.
+    does: with ``trigger_rule="all_done"``, as in the factory's DAG, on a day without a file, too. Where there is
+    neither a file nor anything due, the task is skipped.
 
     Returns the parts that hold something to send, as ``[{"delivery_id": ..., "part": 0, "name": ...}, ...]``: map
     :class:`~airflow_provider_tiktok_offline.operators.tiktok.TikTokUploadOperator` over it. The XCom ``deliveries`` is
@@ -121,8 +122,8 @@ class TikTokOfflinePrepareOperator(DeliveryOperator):
                         results.append(validated.to_dict())
                 plans += self._planned_due(ctx, delivery_ids(results), one_file)
             parts = [part for plan in plans for part in named_parts(ctx.deliveries.get(plan.delivery_id), plan)]
-        if passed_over and not (results or plans):
-            raise AirflowSkipException(" ".join(passed_over))
+        if (passed_over or self.files is None) and not (results or plans):
+            raise AirflowSkipException(" ".join(passed_over) or "No file, and nothing is due.")
         context["ti"].xcom_push(key=DELIVERIES, value={"deliveries": results})
         context["ti"].xcom_push(key="counts", value=[plan.to_dict() for plan in plans])
         if self.asks:

@@ -20,6 +20,7 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
+from airflow_provider_tiktok_offline.glue.due_deliveries import send_overdue
 from airflow_provider_tiktok_offline.glue.file_day import arrived_files, file_day
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.status_xcom import leave_expected
@@ -52,6 +53,9 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
 
     On a day on which no file is due the sensor looks once, and is skipped if there is nothing. If the server does not
     answer, it is asked for an hour; then the task fails, since a file that has come may lie there.
+
+    With ``send_after_days`` a delivery that is due is sent by the tasks behind, with the returns of the day's file. If
+    that has not come by 22:00 UTC (or an hour after the delivery has waited for so many days), the sensor sends it.
 
     A day of a backfill whose time is over (``timeout`` seconds from when its run was due) is not waited for: if nothing
     is there, the task ends at once as ``missing_file`` says, and nobody is notified.
@@ -127,6 +131,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         from airflow_provider_tiktok_offline.triggers.conversion_file import ConversionFileTrigger
 
         stale = self._stale_at(context)
+        due = send_overdue(self.delivery_context(context))
         now = system_clock().now()
         return self.defer(
             trigger=ConversionFileTrigger(
@@ -137,6 +142,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
                 if "poke_interval" in self._from_config and not least
                 else max(self.poke_interval, least),
                 stale_at=None if stale is None or stale <= now else stale.isoformat(),
+                send_due_at=None if due is None else due.isoformat(),
             ),
             method_name="execute_complete",
             kwargs={"until": until.isoformat()},
@@ -178,6 +184,8 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             stale = self._stale_at(context)
             if stale is not None and stale <= system_clock().now():
                 self._tell_stale(context)
+            if not self.deferrable:
+                send_overdue(ctx)
             return PokeReturnValue(is_done=False)
         return PokeReturnValue(is_done=True, xcom_value=self._found(look.to_dict()))
 
@@ -195,7 +203,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     ) -> dict[str, object]:
         """Take over from the trigger.
 
-        :param event: ``status`` (found, stale, look_again or error) and what was found, or the error's type and
+        :param event: ``status`` (found, stale, due, look_again or error) and what was found, or the error's type and
             message.
         :param until: when the time is over.
         """
@@ -206,8 +214,9 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             if result:
                 return cast("dict[str, object]", result.xcom_value)
             self._wait(context, until=over, least=_TASK_LOOKS_EVERY)
-        if event["status"] == "stale":
-            self._tell_stale(context)
+        if event["status"] in ("stale", "due"):
+            if event["status"] == "stale":
+                self._tell_stale(context)
             self._pending = list(cast("list[Mapping[str, object]]", event["pending"]))
             self._wait(context, until=over)
         if event["status"] == "error":

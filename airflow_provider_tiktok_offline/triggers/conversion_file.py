@@ -70,6 +70,7 @@ class ConversionFileTrigger(BaseEventTrigger):
     :param pending: stamps of files that the look before found incomplete.
     :param poke_interval: seconds between two looks; else the advertiser's ``poke_seconds``.
     :param stale_at: ISO 8601; if no file has appeared by then, the trigger says so (``stale``) and ends.
+    :param send_due_at: ISO 8601; the same with ``due``: what has waited (``send_after_days``) is to be sent without it.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class ConversionFileTrigger(BaseEventTrigger):
         pending: Sequence[Mapping[str, object]] = (),
         poke_interval: float | None = None,
         stale_at: str | None = None,
+        send_due_at: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.config = config
@@ -91,6 +93,7 @@ class ConversionFileTrigger(BaseEventTrigger):
         self.pending: list[dict[str, object]] = [dict(stamp) for stamp in pending]
         self.poke_interval = poke_interval
         self.stale_at = stale_at
+        self.send_due_at = send_due_at
         self._current: AdvertiserConfig | None = None
         self._say_next = 0.0
 
@@ -105,6 +108,7 @@ class ConversionFileTrigger(BaseEventTrigger):
                 "pending": self.pending,
                 "poke_interval": self.poke_interval,
                 "stale_at": self.stale_at,
+                "send_due_at": self.send_due_at,
             },
         )
 
@@ -140,9 +144,10 @@ class ConversionFileTrigger(BaseEventTrigger):
                 if found.ready:
                     yield TriggerEvent({"status": "found", **found.to_dict()})
                     return
-                if self.stale_at is not None and system_clock().now() >= datetime.fromisoformat(self.stale_at):
-                    yield TriggerEvent({"status": "stale", "day": self.day, "pending": self.pending})
-                    return
+                for status, moment in (("stale", self.stale_at), ("due", self.send_due_at)):
+                    if moment is not None and system_clock().now() >= datetime.fromisoformat(moment):
+                        yield TriggerEvent({"status": status, "day": self.day, "pending": self.pending})
+                        return
                 continue
             for stamp in found.files:
                 mark = "|".join(str(stamp[key]) for key in ("uri", "size", "mtime"))

@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.delivery.source.find_file import find
 from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep_staging
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary
-from airflow_provider_tiktok_offline.delivery.state.waiting import due_deliveries, kept_deliveries
+from airflow_provider_tiktok_offline.delivery.state.waiting import due_deliveries, kept_deliveries, last_moments
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
 from airflow_provider_tiktok_offline.delivery.steps.upload import upload
@@ -93,6 +93,19 @@ def test_nothing_that_waits_is_sent_while_the_mode_is_not_live(shop: Shop, mode:
     [sent] = deliver_due(shop.context())
     assert (sent.delivery_id, sent.events) == (first.delivery_id, {"accepted": 2})
     assert len(shop.world.simulator.event_ids()) == 2
+
+
+@pytest.mark.parametrize(
+    ("checked_at", "last"),
+    [("09:00", "2026-11-25T22:00"), ("20:59", "2026-11-25T22:00"), ("23:40", "2026-11-26T00:40")],
+)
+def test_what_is_due_waits_for_a_late_file_until_the_evening(shop: Shop, checked_at: str, last: str) -> None:
+    """Of UTC; where files come in the evening, for an hour more than its days."""
+    shop.world.clock.advance(datetime.fromisoformat(f"2026-11-22T{checked_at}+00:00") - shop.world.clock.now())
+    shop.run(rows(1, 1))
+    assert last_moments(shop.context()) == [datetime.fromisoformat(f"{last}+00:00")]
+    shop.changes["mode"] = "dry_run"
+    assert last_moments(shop.context()) == []
 
 
 def _cut_over(shop: Shop, at: datetime) -> None:

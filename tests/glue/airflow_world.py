@@ -87,6 +87,7 @@ class AirflowWorld:
 
     def settings(self, name: str) -> dict[str, Any]:
         """An advertiser's entry: one of the DAGs of ``tests/glue/dags``, one that tells everybody, one by LiveRamp."""
+        source = {"path": f"{self.inbox}/{name}_{{{{ ds_nodash }}}}.csv", "settle_seconds": 0, "poke_seconds": 1}
         own: dict[str, dict[str, Any]] = {
             "told_shop": {
                 "notifications": {
@@ -100,7 +101,10 @@ class AirflowWorld:
             },
             "guarded_shop": {"guards": {"max_events": 30}},
             "measured_shop": {"partitioned_asset": True},
-            "patient_shop": {"send_after_days": 3},
+            "patient_shop": {
+                "send_after_days": 3,
+                "source": {**source, "closed_dates": f"{self.inbox}/closed.ics"},
+            },
             "fed_shop": {
                 "route": "liveramp",
                 "event_set_id": "7000000000000000202",
@@ -116,7 +120,7 @@ class AirflowWorld:
             "currency": "USD",
             "phone_region": "US",
             "state_uri": str(self.folder / "state"),
-            "source": {"path": f"{self.inbox}/{name}_{{{{ ds_nodash }}}}.csv", "settle_seconds": 0, "poke_seconds": 1},
+            "source": source,
             "ledger": {"heartbeat_seconds": 1, "lease_seconds": 4},
             **own.get(name, {}),
         }

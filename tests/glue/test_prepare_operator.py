@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, TriggerRule
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.operators.approval import ApproveDeliveryOperator
@@ -107,6 +107,15 @@ def test_a_quiet_day_is_skipped(shop: Shop) -> None:
     settings = shop.settings(header_only="skip")
     with pytest.raises(AirflowSkipException, match="a quiet day"):
         prepare(settings, Run(), [shop.file("sales_1.csv", 0)])
+
+
+def test_without_a_file_and_with_nothing_due_it_is_skipped(shop: Shop) -> None:
+    """As the tasks behind it: it runs though the wait for the file gave none."""
+    task = TikTokOfflinePrepareOperator(
+        task_id="prepare", files=None, settings=shop.settings(), trigger_rule=TriggerRule.ALL_DONE
+    )
+    with pytest.raises(AirflowSkipException, match="No file, and nothing is due"):
+        task.execute(cast("Context", {**Run().context(), "ti": TaskInstance()}))
 
 
 def test_a_delivered_run_that_is_cleared_says_so(shop: Shop) -> None:

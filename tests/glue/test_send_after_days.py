@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.delivery.sequences import deliver_to_tiktok
+from airflow_provider_tiktok_offline.delivery.state.step_results import ClosedBy
 from airflow_provider_tiktok_offline.delivery.state.waiting import kept_deliveries
 from tests.glue.airflow_world import AirflowWorld
-from tests.servers.airflow import AirflowRunner
+from tests.servers.airflow import AirflowRun, AirflowRunner
 
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow"), pytest.mark.timeout(900)]
 
@@ -29,6 +31,82 @@ def _write(world: AirflowWorld, name: str, amounts: dict[str, str], at: datetime
     header = "email_1,transaction_category,transaction_timestamp,transaction_amount,order_id"
     path.write_text("\n".join([header, *lines]) + "\n")
     return path
+
+
+@pytest.fixture(autouse=True)
+def _calendar(airflow_world: AirflowWorld) -> None:
+    """The days on which the shop is closed."""
+    event = "BEGIN:VEVENT\nDTSTART;VALUE=DATE:20261103\nEND:VEVENT\n"
+    (airflow_world.inbox / "closed.ics").write_text(f"BEGIN:VCALENDAR\n{event}END:VCALENDAR\n")
+
+
+def _wait_since(world: AirflowWorld, name: str, sold: dict[str, str], at: datetime) -> str:
+    """Let a file wait that came at a moment; its delivery."""
+    path = _write(world, name, sold, at - timedelta(hours=1))
+    ctx = replace(world.context("daily/early", name="patient_shop"), clock=ManualClock(at))
+    waited = deliver_to_tiktok(ctx, world.stamp(path))
+    assert waited.waiting
+    return waited.delivery_id
+
+
+def _sent(world: AirflowWorld, orders: dict[str, str]) -> dict[str, int]:
+    """order_id -> the value that arrived."""
+    sent = [item["properties"] for item in world.api.items().values()]
+    return {one["order_id"]: one["value"] for one in sent if one.get("order_id") in orders}
+
+
+def _run(airflow: AirflowRunner, day: str) -> AirflowRun:
+    return airflow.run(DAG_ID, logical_date=f"{day}T00:00:00+00:00", conf={"file_day": day})
+
+
+def test_what_is_due_is_sent_on_a_day_on_which_no_file_is_due(
+    airflow_world: AirflowWorld, airflow: AirflowRunner
+) -> None:
+    """The wait is skipped, the tasks behind it send and close what has waited, and the run is a success."""
+    sold = {"q1": "10.00", "q2": "20.00"}
+    delivery = _wait_since(airflow_world, "patient_shop_20261010.csv", sold, datetime.now(UTC) - timedelta(days=3))
+    run = _run(airflow, "2026-11-03")
+    assert run.state == "success", run.tasks
+    assert run.tasks["wait_for_file"] == "skipped"
+    assert _sent(airflow_world, sold) == {"q1": 10, "q2": 20}
+    assert airflow_world.context(name="patient_shop").deliveries.get(delivery).status == "closed"
+
+
+def test_what_is_due_is_sent_where_the_wait_for_the_file_fails(
+    airflow_world: AirflowWorld, airflow: AirflowRunner
+) -> None:
+    """The run fails over the wait, and over nothing else."""
+    sold = {"r1": "10.00"}
+    delivery = _wait_since(airflow_world, "patient_shop_20261011.csv", sold, datetime.now(UTC) - timedelta(days=3))
+    (airflow_world.inbox / "closed.ics").write_text("BEGIN:VCALENDAR\nBEGIN:VEVENT\n")
+    run = _run(airflow, "2026-11-05")
+    assert run.state == "failed"
+    assert {task for task, state in run.tasks.items() if state == "failed"} == {"wait_for_file", "summary"}
+    assert _sent(airflow_world, sold) == {"r1": 10}
+    assert airflow_world.context(name="patient_shop").deliveries.get(delivery).status == "closed"
+
+
+def test_what_can_wait_no_longer_is_sent_while_the_file_is_late(
+    airflow_world: AirflowWorld, airflow: AirflowRunner
+) -> None:
+    """By the wait itself, which goes on: the file that comes at last is the run's as on any day."""
+    sold, late = {"s1": "10.00"}, {"s2": "5.00"}
+    now = datetime.now(UTC)
+    delivery = _wait_since(airflow_world, "patient_shop_20261012.csv", sold, now - timedelta(days=4))
+    airflow.start(DAG_ID, logical_date="2026-11-06T00:00:00+00:00", conf={"file_day": "2026-11-06"})
+    ctx = airflow_world.context(name="patient_shop")
+    closed = threading.Event()
+    while ctx.deliveries.get(delivery).status != "closed":
+        assert not closed.wait(0.2)
+    assert _sent(airflow_world, sold) == {"s1": 10}
+    path = _write(airflow_world, "patient_shop_20261106.csv", late, now - timedelta(hours=1))
+    run = airflow.finish()
+    assert run.state == "success", run.tasks
+    states = {state.file_name: state for state in ctx.deliveries.list("patient_shop")}
+    assert states[path.name].waits
+    by = ClosedBy.of(states["patient_shop_20261012.csv"])
+    assert by is not None
+    assert by.run.startswith(DAG_ID)
 
 
 def test_a_run_sends_what_has_waited_less_what_came_back(airflow_world: AirflowWorld, airflow: AirflowRunner) -> None:
@@ -52,4 +130,6 @@ def test_a_run_sends_what_has_waited_less_what_came_back(airflow_world: AirflowW
     assert states[first.name].status == "closed"
     own = states["patient_shop_20261102.csv"]
     assert own.waits
-    assert kept_deliveries(ctx) == [own.id]
+    kept = kept_deliveries(ctx)
+    assert own.id in kept
+    assert waited.delivery_id not in kept

@@ -21,6 +21,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.sdk.execution_time.comms import AssetEventDagRunReferenceResult
 
+from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.file_day import arrived_files, file_day
@@ -291,8 +292,6 @@ def test_watcher_hands_each_file_over_once(inbox: Inbox) -> None:
 
 def test_trigger_says_once_that_the_feed_is_stale(inbox: Inbox) -> None:
     """At the hour the deferred task tells, and waits on for the rest of its time without telling again."""
-    from airflow_provider_tiktok_offline.clock import system_clock
-
     told: list[Any] = []
     settings = inbox.settings(notifications={"email": ["ana@shop.example"], "no_file_by": "23:59"})
     now = system_clock().now()
@@ -316,6 +315,24 @@ def test_trigger_says_once_that_the_feed_is_stale(inbox: Inbox) -> None:
     assert [one["file_day"].isoformat() for one in told] == [DAY]
     assert again.value.kwargs == first.value.kwargs
     assert again.value.timeout < first.value.timeout
+
+
+def test_trigger_ends_when_what_has_waited_can_wait_no_longer(inbox: Inbox) -> None:
+    """The deferred task sends it, and waits on for the rest of its time."""
+    settings = inbox.settings(send_after_days=1, mode_="live", currency="USD")
+    sensor = ConversionFileSensor(task_id="wait", settings=settings, deferrable=True, poke_interval=0.1)
+    with pytest.raises(TaskDeferred) as first:
+        sensor.execute(Run().context())
+    assert isinstance(first.value.trigger, ConversionFileTrigger)
+    assert first.value.kwargs is not None
+    # Nothing waits, so that there is no such moment.
+    assert first.value.trigger.send_due_at is None
+    first.value.trigger.send_due_at = system_clock().now().isoformat()
+    event = asyncio.run(first_event(first.value.trigger))
+    assert event["status"] == "due"
+    with pytest.raises(TaskDeferred) as again:
+        sensor.execute_complete(Run().context(), event, **first.value.kwargs)
+    assert again.value.kwargs == first.value.kwargs
 
 
 class TestFileDay:

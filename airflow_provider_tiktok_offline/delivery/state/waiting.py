@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 _MARKER = "waits"
 #: For so long after it was due, the runs to come go on with a delivery whose sending broke off.
 _TRIED_AGAIN = timedelta(days=3)
+#: Until this time (UTC) of its day, a delivery that is due waits for the returns of a late file.
+_LATEST = time(22, tzinfo=UTC)
+#: Or for so long after its last day of waiting was over, where files come late in the day.
+_LONGER = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,19 @@ def _is_due(ctx: DeliveryContext, state: DeliveryState) -> bool:
     if state.holder != ctx.holder and ctx.deliveries.alive(state):
         return False
     return state.waits or ctx.clock.now().astimezone(UTC).date() <= due_day(ctx, state) + _TRIED_AGAIN
+
+
+def last_moments(ctx: DeliveryContext) -> list[datetime]:
+    """For each of the advertiser's deliveries that wait, until when it may wait for a file that is late."""
+    if not ctx.live or ctx.config.route != "tiktok":
+        return []
+    states = [ctx.deliveries.find(one) for one in kept_deliveries(ctx)]
+    waited = timedelta(days=ctx.config.send_after_days)
+    return [
+        max(datetime.combine(due_day(ctx, state), _LATEST), state.as_of + waited + _LONGER)
+        for state in states
+        if state is not None and state.waits
+    ]
 
 
 def note_met(ctx: DeliveryContext, delivery_id: str, by: str, lines: Sequence[int]) -> None:
