@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from airflow_provider_tiktok_offline.conversions.file.foreign_files import GZIP_MARK, foreign_file
 from airflow_provider_tiktok_offline.conversions.file.header import looks_like_data
 from airflow_provider_tiktok_offline.errors import InputFileError
 
@@ -69,8 +70,13 @@ def read_sample(path: Path) -> ExportSample:
     except OSError as error:
         raise InputFileError(f"it can't be read ({type(error).__name__}).", where=str(path)) from None
     whole = len(content) < SAMPLE_BYTES
-    if content[:2] == b"\x1f\x8b":
+    if content.startswith(GZIP_MARK):
         content, whole = _unpacked(content, path.name)
+    foreign = foreign_file(content)
+    if foreign is not None:
+        raise InputFileError(
+            f"it is {foreign.what}, and no delimited text.", rule="binary_file", where=str(path), todo=foreign.todo
+        )
     encoding, sure = _encoding_of(content)
     text = content.decode(encoding, "replace").removeprefix("\ufeff")
     if not whole:

@@ -77,7 +77,8 @@ def _file() -> Iterable[str]:
     types = ", ".join(f"`{kind}` ({_MARKS[mark]})" for kind, mark in DELIMITER_OF_TYPE.items())
     yield "## The file"
     yield (
-        f"Types: {types}, `.txt` (any of the three), each also with `.gz` behind it. UTF-8. Line 1 is the header; "
+        f"Types: {types}, `.txt` (any of the three), each also with `.gz` behind it. On `tiktok` a file of any other name is read too, and "
+        "whether it is compressed with gzip is seen in its first bytes. UTF-8. Line 1 is the header; "
         f"every other line is one transaction, or one item of it. At most {limits.rows:,} rows, {limits.bytes:,} bytes "
         f"uncompressed and {limits.row_characters:,} characters a row; `limits:` changes that. Quotes are those of RFC "
         "4180."

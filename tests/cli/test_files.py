@@ -34,7 +34,7 @@ def config(cli: Cli) -> Path:
         ("header.csv", HEADER.encode() + b"\n", "a header and no rows"),
         ("binary.csv", bytes(range(256)) * 40, "binary"),
         ("utf16.csv", rows(2).encode("utf-16"), "UTF-16"),
-        ("sales.xlsx", b"PK\x03\x04", ".csv"),
+        ("sales.xlsx", b"PK\x03\x04", "ZIP archive"),
         ("cut.csv.gz", gzip.compress(rows(500).encode())[:-300], ""),
         ("bad.csv", rows(2).replace("transaction_amount", "amount").encode(), "transaction_amount"),
         ("shifted.csv", rows(2).partition("\n")[2].encode(), "header"),

@@ -82,7 +82,7 @@ STOPS = {
     "half an address in another column": (f"email,note\n{ANN},see bob@home\n".encode(), "parts of e-mail addresses"),
     "a cell too many": (f"name,email,phone\nLee, Ann,{ANN},+4930901820\n".encode(), "more cells than the header"),
     "a quotation mark that is not closed": (f'name,email\n"Ann,{ANN}\n'.encode() + b"b,b@x.de\n" * 600, "line 2 "),
-    "a spreadsheet": (b"PK\x03\x04\x14\x00", "a spreadsheet"),
+    "an archive": (b"PK\x03\x04\x14\x00", "a ZIP archive"),
     "a compressed list": (gzip.compress(ANN.encode()), "compressed"),
     "a login page": (b"<!DOCTYPE html><html><body>support@example.com</body></html>", "a page of a web site"),
     "bytes": (bytes(range(256)), "no text"),

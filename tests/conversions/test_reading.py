@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import io
+import lzma
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import Limits
@@ -20,6 +24,31 @@ from tests.conversions.files import AS_OF, LIVERAMP, SETTINGS, BytesSource, chec
 THREE = text([{}, {}, {}])
 
 
+def _zipped(*names: str, content: str = THREE) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name in names:
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def _parquet() -> bytes:
+    stream = io.BytesIO()
+    pl.DataFrame({"email_1": ["ann@example.com"] * 100}).write_parquet(stream)
+    return stream.getvalue()
+
+
+class Dripping(BytesSource):
+    """A source that gives a byte at a time."""
+
+    def open(self) -> io.BytesIO:
+        class Slow(io.BytesIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                return super().read(1)
+
+        return Slow(self.data)
+
+
 @pytest.mark.parametrize(
     ("content", "name", "rule"),
     [
@@ -30,10 +59,8 @@ THREE = text([{}, {}, {}])
         (THREE.encode("utf-16-le"), "sales.csv", "utf16"),
         (b"PK\x03\x04\x00\x01\x02\x00" * 50, "sales.csv", "binary_file"),
         (THREE.replace("\n", "\r").encode(), "sales.csv", "line_ending"),
-        (THREE.encode(), "sales.xlsx", "file_type"),
-        (THREE.encode(), "sales.csv.gz", "gzip_damaged"),
         (gzip.compress(THREE.encode() * 50)[:-9], "sales.csv.gz", "gzip_damaged"),
-        (gzip.compress(THREE.encode()), "sales.csv", "binary_file"),
+        (b"\x1f\x8b" + THREE.encode(), "sales.csv.gz", "gzip_damaged"),
         (b"x" * 100_000, "sales.csv", "binary_file"),
     ],
 )
@@ -43,6 +70,72 @@ def test_a_file_that_is_none_is_one_clear_error(content: bytes, name: str, rule:
         check(content, name=name)
     assert error.value.rule == rule
     assert error.value.todo
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (_zipped("[Content_Types].xml", "xl/workbook.xml"), "an Excel workbook (.xlsx)"),
+        (_zipped("sales.csv"), "a ZIP archive"),
+        (_zipped("mimetype", content="application/vnd.oasis.opendocument.spreadsheet"), "an OpenDocument file"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 60, "an old Excel workbook (.xls)"),
+        (bz2.compress(THREE.encode()), "a bzip2 archive"),
+        (lzma.compress(THREE.encode()), "an xz archive"),
+        (gzip.compress(_zipped("sales.csv")), "a ZIP archive"),
+        (_parquet(), "a Parquet file"),
+        (b"%PDF-1.7\n1 0 obj\n", "a PDF document"),
+        (b"-----BEGIN PGP MESSAGE-----\n\nhQEMA\n", "encrypted with PGP"),
+        (b"\xef\xbb\xbf\r\n<!DOCTYPE html>\n<table><tr><td>email_1</td></tr></table>", "an HTML page"),
+        (b'<?xml version="1.0"?>\n<Workbook xmlns="urn:schemas">', "an XML file"),
+        (b"<sales><sale><email>a</email></sale></sales>", "an XML file"),
+        (b'{"email": "a", "amount": 1}\n', "a JSON file"),
+        (b'[\n  {"email": "a"}\n]', "a JSON file"),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_what_is_no_delimited_text_is_named(content: bytes, what: str, encoding: str) -> None:
+    """By its first bytes, whatever name and encoding it is given."""
+    settings = replace(SETTINGS, format=replace(SETTINGS.format, encoding=encoding))
+    with pytest.raises(InputFileError) as error:
+        check(content, settings, name="sales.csv")
+    assert error.value.rule == "binary_file"
+    assert f"it is {what}," in str(error.value)
+    assert error.value.todo
+
+
+@pytest.mark.parametrize("header", ["ORCID", "PAR1"])
+def test_a_column_may_be_called_like_a_kind_of_file(header: str) -> None:
+    """What other files begin with may be the letters of a name."""
+    content = "\n".join(f"{'x' if number else header},{line}" for number, line in enumerate(THREE.splitlines()))
+    assert check(content.encode(), replace(SETTINGS, allow_extra_columns=True)).rows_valid == 3
+
+
+@pytest.mark.parametrize("name", ["sales.dat", "SALES", "sales.20261121", "sales.xlsx", "export.csv.bak"])
+def test_any_name_is_read_where_only_tiktok_sees_the_file(name: str) -> None:
+    """A note; LiveRamp takes four types alone."""
+    report = check(THREE.encode(), name=name)
+    assert report.rows_valid == 3
+    assert ("file_type", "note") in found(report)
+    with pytest.raises(InputFileError) as error:
+        check(THREE.encode(), LIVERAMP, name=name)
+    assert error.value.rule == "file_type"
+
+
+@pytest.mark.parametrize(
+    ("content", "name"), [(gzip.compress(THREE.encode()), "sales.csv"), (THREE.encode(), "sales.csv.gz")]
+)
+def test_the_first_bytes_say_whether_a_file_is_compressed(content: bytes, name: str) -> None:
+    """A transfer may pack or unpack a file and keep its name."""
+    report = check(content, name=name)
+    assert report.rows_valid == 3
+    assert report.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def test_the_first_bytes_may_come_one_by_one() -> None:
+    """A server may send as little as it likes."""
+    with FileReader(Dripping(gzip.compress(THREE.encode())), SETTINGS, block_bytes=64) as reader:
+        header = reader.read_header()
+        assert sum(block.count for block in reader.blocks(header)) == 3
 
 
 def test_a_directory_and_a_missing_file_are_errors(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES, severity_of
 from airflow_provider_tiktok_offline.conversions.contract.columns import (
@@ -22,6 +23,7 @@ from airflow_provider_tiktok_offline.errors import InputFileError
 DELIMITERS = {",": "comma", "\t": "tab", "|": "pipe", ";": "semicolon"}
 _PROGRAMME_DELIMITERS = frozenset({",", "\t", "|"})
 _DELIMITER_OF_TYPE = {".csv": ",", ".tsv": "\t", ".psv": "|"}
+_TYPES = frozenset({*_DELIMITER_OF_TYPE, ".txt"})
 #: The column that a repair file has beyond the file's own; dropped when the repaired file is read.
 REPAIR_COLUMN = "rejected_because"
 #: Stands for a text that may be a customer's.
@@ -98,12 +100,11 @@ class _Findings:
             self.found.append(Finding(rule, severity, column, message))
 
 
-def parse_header(line: HeaderLine, file: str, ending: str, settings: ConversionSettings) -> Header:
+def parse_header(line: HeaderLine, file: str, settings: ConversionSettings) -> Header:
     """Understand the header.
 
     :param line: as it stands in the file.
-    :param file: the file's name, for messages.
-    :param ending: the file's type, as ``.csv``.
+    :param file: the file's name, whose ending says its type.
     :raises InputFileError: a rule of severity error is broken; the message shows expected beside found.
     """
     try:
@@ -116,9 +117,12 @@ def parse_header(line: HeaderLine, file: str, ending: str, settings: ConversionS
             todo='Set `format.encoding`, as cp1252, or save it as "CSV UTF-8".',
         ) from None
     wanted = _wanted(settings)
+    ending = Path(file.lower().removesuffix(".gz")).suffix
     delimiter = settings.format.delimiter or line.delimiter or _delimiter(text, wanted, ending)
     cells = next(csv.reader([text], delimiter=delimiter), [])
     findings = _Findings(settings)
+    if ending not in _TYPES:
+        findings.add("file_type", RULES["file_type"].fault)
     if line.byte_order_mark:
         findings.add("byte_order_mark", RULES["byte_order_mark"].todo)
     if line.doubled:

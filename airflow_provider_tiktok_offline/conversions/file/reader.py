@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from types import TracebackType
 from typing import BinaryIO, Protocol
 
@@ -15,6 +16,7 @@ import numpy as np
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.decoding import encoding_name, is_utf8, utf8_chunks
+from airflow_provider_tiktok_offline.conversions.file.foreign_files import GZIP_MARK, foreign_file
 from airflow_provider_tiktok_offline.conversions.file.header import Header, HeaderLine, parse_header
 from airflow_provider_tiktok_offline.conversions.file.line_scan import Span, count_lines, resolve_spans
 from airflow_provider_tiktok_offline.errors import InputFileError
@@ -26,7 +28,6 @@ BLOCK_BYTES = 6 << 20
 #: Lines in a block at most: what is kept of each line costs more than an empty line's one byte.
 _BLOCK_LINES = 250_000
 _NEW_LINE = 10
-_TYPES = (".csv", ".tsv", ".psv", ".txt")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _UTF8_MARK = b"\xef\xbb\xbf"
 _SET_UTF16 = 'Set `format.encoding: utf-16`, or save it as "CSV UTF-8".'
@@ -96,12 +97,12 @@ class FileReader:
         self._rows_digest = hashlib.sha256()
         self._lines = 0
         self.size = 0
-        self._packed = source.name.lower().endswith(".gz")
+        #: Whether it is compressed with gzip. Its first bytes say it: a transfer may unpack a file and keep its name.
+        self._packed = False
         self._encoding = encoding_name(settings.format.encoding)
         #: Whether the digest is taken of the stored bytes as they are read, since the text is made from them.
-        self._digest_stored = self._packed or not is_utf8(self._encoding)
+        self._digest_stored = not is_utf8(self._encoding)
         self._ended_here = False
-        self._type = file_type(source.name)
         self._stream: BinaryIO | None = None
         self._chunks: Iterator[bytes] = iter(())
         self._pending = bytearray()
@@ -143,6 +144,11 @@ class FileReader:
 
     def _stored(self, stream: BinaryIO) -> Iterator[bytes]:
         while chunk := stream.read(min(_CHUNK, self._block_bytes)):
+            if not self.size:
+                while len(chunk) < len(GZIP_MARK) and (more := stream.read(1)):
+                    chunk += more
+                self._packed = chunk.startswith(GZIP_MARK)
+                self._digest_stored |= self._packed
             if self._digest_stored:
                 self._digest.update(chunk)
             self.size += len(chunk)
@@ -152,8 +158,15 @@ class FileReader:
 
     def _text(self, stream: BinaryIO) -> Iterator[bytes]:
         chunks = self._stored(stream)
+        head = next(chunks, b"")
+        chunks = chain([head], chunks)
         if self._packed:
             chunks = self._unpacked(chunks)
+            head = next(chunks, b"")
+            chunks = chain([head], chunks)
+        foreign = foreign_file(head)
+        if foreign is not None:
+            raise self._fault("binary_file", f"it is {foreign.what}, and no delimited text.", foreign.todo)
         if not is_utf8(self._encoding):
             chunks = utf8_chunks(chunks, self._encoding)
         total = 0
@@ -180,7 +193,7 @@ class FileReader:
                 try:
                     text = inflater.decompress(chunk, _CHUNK)
                 except zlib.error:
-                    raise self._fault("gzip_damaged", "damaged, or no gzip data.", "Transfer it again.") from None
+                    raise self._fault("gzip_damaged", "the gzip data is damaged.", "Transfer it again.") from None
                 started = True
                 if text:
                     yield text
@@ -196,7 +209,7 @@ class FileReader:
         self._read_lines(1)
         self._check_text()
         hint = self._skip_lines()
-        return parse_header(self._header_line(hint), self._source.name, self._type, self._settings)
+        return parse_header(self._header_line(hint), self._source.name, self._settings)
 
     def _read_lines(self, count: int) -> None:
         """Read until so many lines, and a few bytes, are pending; at most 64 KiB or the end of the file."""
@@ -362,20 +375,3 @@ def _end_of_lines(data: bytes, most: int) -> int:
     """Behind so many lines; there are more."""
     ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE)
     return int(ends[most - 1]) + 1
-
-
-def file_type(name: str) -> str:
-    """The ending that says a conversion file's type, without ``.gz``.
-
-    :raises InputFileError: it is none of the programme's.
-    """
-    stem = name.lower().removesuffix(".gz")
-    for ending in _TYPES:
-        if stem.endswith(ending):
-            return ending
-    raise InputFileError(
-        "not a .csv, .tsv, .psv or .txt file, with or without .gz.",
-        rule="file_type",
-        where=name,
-        todo="Save it as one of these types.",
-    )

@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from airflow_provider_tiktok_offline.conversions.file.foreign_files import GZIP_MARK, binary_file
 from airflow_provider_tiktok_offline.errors import OptOutListError
 
 _LOOKED_AT = 64 * 1024
@@ -22,14 +23,6 @@ _MARKS = (
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
-)
-#: First bytes of files that are no text -> what they are.
-_NO_TEXT = (
-    (b"PK\x03\x04", "a spreadsheet (.xlsx) or another ZIP archive"),
-    (b"\xd0\xcf\x11\xe0", "a spreadsheet (.xls)"),
-    (b"\x1f\x8b", "compressed (gzip)"),
-    (b"%PDF", "a PDF document"),
-    (b"PAR1", "a Parquet file"),
 )
 
 
@@ -91,12 +84,12 @@ def content_digest(stream: BinaryIO) -> str:
 
 
 def _encoding(head: bytes) -> str:
-    for start, kind in _NO_TEXT:
-        if head.startswith(start):
-            raise OptOutListError(
-                f"the suppression list is {kind}, no text.",
-                todo="Export it as a text file or as CSV. Nothing was sent.",
-            )
+    binary = binary_file(head)
+    kind = "compressed (gzip)" if head.startswith(GZIP_MARK) else binary and binary.what
+    if kind:
+        raise OptOutListError(
+            f"the suppression list is {kind}, no text.", todo="Export it as a text file or as CSV. Nothing was sent."
+        )
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise OptOutListError(
             "the suppression list is a page of a web site, no list.",
