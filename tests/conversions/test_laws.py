@@ -119,6 +119,19 @@ def _csv(header: object, rows: object) -> str:
     return stream.getvalue()
 
 
+@pytest.mark.parametrize("space", [" ", "\t", "\r", "\r\r", "\u00a0"], ids=repr)
+@pytest.mark.parametrize("column", range(len(HEADER)))
+def test_a_cell_is_read_alike_whatever_is_in_its_block(space: str, column: int, tmp_path: Path) -> None:
+    """White space around it is white space also where no other cell of the block has any."""
+    good = ["p1@example.com", "CompletePayment", "2026-11-20T10:00:00Z-0000", "12.50", "2125550100", "o1", "S1", "1",
+            "p1", "thing"]  # fmt: skip
+    cells = [*good[:column], f"{space}{good[column]}{space}", *good[column + 1 :]]
+    alone = _run(_bytes([",".join(cells)]), tmp_path / "alone", 1 << 20)
+    beside = _run(_bytes([",".join(cells), ",".join([*good[:5], " o2 ", *good[6:]])]), tmp_path / "beside", 1 << 20)
+    assert alone[3] == beside[3][:1]
+    assert alone[1] == beside[1][: len(alone[1])]
+
+
 def _mutated(generator: random.Random, rows: int) -> bytes:
     """A file of good rows with bytes flipped, lost, doubled and moved."""
     lines = [

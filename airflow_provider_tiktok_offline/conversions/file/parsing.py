@@ -98,6 +98,8 @@ def screen(block: Block, delimiter: bytes) -> Screens:
         returns = int(np.count_nonzero(whole == _RETURN))
         tabs = int(np.count_nonzero(whole == _TAB))
         edges = edges or (tabs > 0 and delimiter[0] != _TAB)
+        # A carriage return that ends no line is white space of a value.
+        edges = edges or returns > data.count(b"\r\n")
     if block.quoted:
         edges = edges or b'" ' in data or b' "' in data
     plain = data.isascii()
