@@ -240,7 +240,7 @@ class FeedState:
                 todo="Wait for it to end; the step is tried again.",
             )
         lease_until = self._clock.now() + self._lease
-        return self._change(record, lambda stored: replace(stored, holder=holder, lease_until=lease_until))
+        return self._write(record, lambda stored: replace(stored, holder=holder, lease_until=lease_until))
 
     def keep(self, record: DayRecord) -> None:
         """Renew the writer's lease.
@@ -248,7 +248,7 @@ class FeedState:
         :raises DeliveryHeldError: if another writer took the day over.
         """
         lease_until = self._clock.now() + self._lease
-        self._change(record, lambda stored: replace(stored, lease_until=lease_until))
+        self._write(record, lambda stored: replace(stored, lease_until=lease_until))
 
     def seal(
         self, record: DayRecord, *, rows: int, sha256: str, plain_bytes: int, left_out: dict[str, list[int]]
@@ -257,7 +257,7 @@ class FeedState:
 
         :raises DeliveryHeldError: if another writer took the day over.
         """
-        return self._change(
+        return self._write(
             record,
             lambda stored: replace(stored, rows=rows, sha256=sha256, plain_bytes=plain_bytes, left_out=left_out),
         )
@@ -265,7 +265,7 @@ class FeedState:
     def finish(self, record: DayRecord, *, stored_bytes: int, stored_sha256: str | None) -> DayRecord:
         """Note that the file lies at the destination, whole."""
         now = self._clock.now()
-        done = self._change(
+        done = self._write(
             record,
             lambda stored: replace(
                 stored, status="delivered", bytes=stored_bytes, stored_sha256=stored_sha256, delivered_at=now
@@ -287,7 +287,7 @@ class FeedState:
 
     def abandon(self, record: DayRecord) -> None:
         """Give up a file that never became complete."""
-        self._change(record, lambda stored: replace(stored, status="abandoned"))
+        self._write(record, lambda stored: replace(stored, status="abandoned"))
 
     def reject(self, day: str, reason: str) -> DayRecord:
         """Note that LiveRamp refused the day's file, so that its content may be delivered again on another day.
@@ -331,10 +331,20 @@ class FeedState:
         records = (self.day(name) for name in (names if last is None else names[-last:]))
         return [record for record in records if record is not None]
 
-    def _change(self, record: DayRecord, edit: Callable[[DayRecord], DayRecord]) -> DayRecord:
+    def _write(self, record: DayRecord, edit: Callable[[DayRecord], DayRecord]) -> DayRecord:
+        """Change the record of a file that is being written.
+
+        :raises DeliveryHeldError: if another writer took the day over, or another try of the same run ended it.
+        """
+        return self._change(record, edit, status="writing")
+
+    def _change(
+        self, record: DayRecord, edit: Callable[[DayRecord], DayRecord], *, status: Status | None = None
+    ) -> DayRecord:
         def edit_document(document: documents.Document) -> documents.Document:
             stored = DayRecord.from_document(document)
-            if stored.holder != record.holder or stored.sha256 != record.sha256:
+            other = stored.holder != record.holder or stored.sha256 != record.sha256
+            if other or status not in (None, stored.status):
                 raise DeliveryHeldError(
                     f"{stored.holder} took the file of {record.day} over.",
                     where=f"feed {self._feed}",

@@ -439,3 +439,18 @@ def test_the_queue_keeps_its_order(desk: Desk) -> None:
     assert desk.feed_state.queued() == ["d-b", "d-a"]
     desk.feed_state.unqueue(["d-b"])
     assert desk.feed_state.queued() == ["d-a"]
+
+
+def test_a_try_that_was_paused_undoes_nothing_of_the_next_one(desk: Desk) -> None:
+    """Both are of one run: what the second has delivered stays delivered when the first goes on."""
+    done = desk.publish(desk.file())
+    assert done.record is not None
+    first = replace(done.record, status="writing")
+    for go_on in (
+        desk.feed_state.keep,
+        desk.feed_state.abandon,
+        lambda record: desk.feed_state.finish(record, stored_bytes=1, stored_sha256=None),
+    ):
+        with pytest.raises(DeliveryHeldError):
+            go_on(first)
+    assert desk.feed_state.day(first.day) == done.record
