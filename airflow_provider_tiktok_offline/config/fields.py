@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from airflow_provider_tiktok_offline.config.path_templates import check_template
-from airflow_provider_tiktok_offline.config.presets import presets
+from airflow_provider_tiktok_offline.config.presets import preset_named, presets
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.columns import (
     CURRENCIES,
@@ -85,8 +85,9 @@ def _rule(value: str) -> str:
 
 
 def _preset(value: str) -> str:
-    if value not in presets():
-        raise ValueError(f"{value!r} is no preset; there are {', '.join(presets())}")
+    if preset_named(value) is None:
+        names = [name for preset in presets().values() for name in (preset.name, *preset.also)]
+        raise ValueError(f"{value!r} is no preset; there are {', '.join(names)}")
     return value
 
 

@@ -10,6 +10,8 @@ from typing import NotRequired, TypedDict
 
 import yaml
 
+from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS
+
 _NEEDED = frozenset({"transaction_timestamp", "transaction_amount"})
 
 
@@ -19,10 +21,12 @@ class PresetEntry(TypedDict, total=False):
     Attributes:
         columns: the file's column -> the package's, or the package's -> the file's columns that are joined.
         extensions: what an extra column stands for -> the file's column.
+        format: how the file is written.
     """
 
     columns: dict[str, str | list[str]]
     extensions: dict[str, str]
+    format: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Preset:
         amount: which amount it takes, and why.
         header: columns by which a file is recognised; empty for a preset that none can be recognised by.
         entry: the settings, as an advertiser's entry has them.
+        also: other names that ``format.preset`` may give it.
         identifiers: where e-mails and phones come from, for an export that has none itself; else empty.
     """
 
@@ -45,10 +50,12 @@ class Preset:
     amount: str
     header: tuple[str, ...]
     entry: PresetEntry
+    also: tuple[str, ...] = ()
     identifiers: str = ""
 
 
 class _PresetFile(TypedDict):
+    also: NotRequired[list[str]]
     identifiers: NotRequired[str]
     title: str
     documented: str
@@ -77,14 +84,29 @@ def _preset(name: str, content: _PresetFile) -> Preset:
         content["amount"],
         tuple(content["header"]),
         content["entry"],
+        tuple(content.get("also", ())),
         content.get("identifiers", ""),
     )
+
+
+def preset_named(name: str) -> Preset | None:
+    """The preset of a name, its own or another one that it has."""
+    return presets().get(name) or next((preset for preset in presets().values() if name in preset.also), None)
 
 
 def recognised(header: tuple[str, ...]) -> Preset | None:
     """The preset whose columns are all in a header; of several the one with the most."""
     fitting = [preset for preset in presets().values() if preset.header and set(preset.header) <= set(header)]
     return max(fitting, key=lambda preset: len(preset.header), default=None)
+
+
+def written_like(delimiter: str, decimal: str) -> Preset | None:
+    """The preset of no single product that has this delimiter and decimal sign."""
+    for preset in presets().values():
+        written = preset.entry.get("format", {})
+        if not preset.header and (DELIMITERS.get(delimiter), decimal) == (written["delimiter"], written["decimal"]):
+            return preset
+    return None
 
 
 def deep_merge(base: Mapping[str, object], over: Mapping[str, object]) -> dict[str, object]:
@@ -98,7 +120,8 @@ def deep_merge(base: Mapping[str, object], over: Mapping[str, object]) -> dict[s
 
 def optional_columns(name: str) -> frozenset[str]:
     """The columns of a preset that a file may lack: exports leave out what a shop does not use."""
-    columns = presets()[name].entry.get("columns", {})
+    preset = preset_named(name)
+    columns = {} if preset is None else preset.entry.get("columns", {})
     return frozenset(column for column, target in columns.items() if isinstance(target, str) and target not in _NEEDED)
 
 
@@ -106,5 +129,5 @@ def with_preset(entry: Mapping[str, object]) -> Mapping[str, object]:
     """An advertiser's entry on top of the settings of its preset, if it names one that there is."""
     written = entry.get("format")
     name = written.get("preset") if isinstance(written, Mapping) else None
-    preset = presets().get(name) if isinstance(name, str) else None
+    preset = preset_named(name) if isinstance(name, str) else None
     return entry if preset is None else deep_merge(preset.entry, entry)

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from airflow_provider_tiktok_offline.config.presets import written_like
+from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS
 from airflow_provider_tiktok_offline.onboarding.proposal import Mapped, Proposal, shown
 from airflow_provider_tiktok_offline.plain_text import one_line
 
@@ -98,6 +100,9 @@ def _entry(proposal: Proposal, account: Account) -> Iterator[str]:
         yield "    # suppression: {uri: /lists/opt-outs.txt}"
         return
     yield from _format(proposal)
+    like = None if proposal.amount is None else written_like(proposal.sample.delimiter, proposal.amount.decimal)
+    if like is not None:
+        yield f"      # {like.title}: the same as format: {{preset: {' or '.join([like.name, *like.also])}}}"
     yield "    columns:"
     for one in proposal.columns:
         if one.name != one.target:
@@ -140,7 +145,7 @@ def _values(proposal: Proposal, account: Account) -> Iterator[str]:
 def _format(proposal: Proposal) -> Iterator[str]:
     written = proposal.file_format()
     yield "    format:"
-    delimiter = {",": "comma", "\t": "tab", "|": "pipe", ";": "semicolon"}.get(proposal.sample.delimiter)
+    delimiter = DELIMITERS.get(proposal.sample.delimiter)
     yield f"      delimiter: {delimiter or shown(proposal.sample.delimiter)}  # sure: every row has as many fields"
     sure = "sure" if proposal.sample.encoding_is_sure else "likely: it is no UTF-8, and this is usual then"
     yield f"      encoding: {written.encoding}  # {sure}"

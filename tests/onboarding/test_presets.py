@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.part_store import D
 from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare, validate
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.onboarding.entry_text import Account, entry_text
 from airflow_provider_tiktok_offline.onboarding.export_sample import read_sample
 from airflow_provider_tiktok_offline.onboarding.proposal import propose
 
@@ -159,14 +160,28 @@ def test_an_entry_overrules_its_preset() -> None:
     assert settings.columns["Total"] == "transaction_amount"
 
 
-def test_the_general_preset_reads_a_table_of_semicolons(tmp_path: Path) -> None:
-    """With the columns that it needs mapped by hand."""
+@pytest.mark.parametrize("name", ["semicolon_decimal_comma", "sap", "datev"])
+def test_the_general_preset_reads_a_table_of_semicolons(name: str, tmp_path: Path) -> None:
+    """With the columns that it needs mapped by hand; under the names that people look for."""
     path = tmp_path / "export.csv"
-    path.write_bytes("Datum;Mail;Betrag;Größe\n20.11.2026 10:01;ann@example.com;1.299,00;38\n".encode("cp1252"))
+    lines = "20.11.2026 10:01;ann@example.com;1.299,00;38\n20.11.2026;bob@example.com;5,00-;40\n"
+    path.write_bytes(f"Datum;Mail;Betrag;Größe\n{lines}".encode("cp1252"))
     columns = {"Datum": "transaction_timestamp", "Mail": "email_1", "Betrag": "transaction_amount"}
-    settings = entry("semicolon_decimal_comma", columns=columns).conversion_settings()
+    settings = entry(name, columns=columns).conversion_settings()
     report = validate(LocalFile(path), settings, as_of=AS_OF)
     assert (report.rows_valid, report.values["valid"]) == (1, {"none": "1299.00"})
+    assert report.excluded == {"return": 1}
+
+
+def test_a_table_of_semicolons_above_which_a_line_stands_is_said_to_be_written_so(tmp_path: Path) -> None:
+    """As DATEV writes it; the proposal names the preset and reads the file."""
+    path = tmp_path / "EXTF_Verkaeufe.csv"
+    rows = "".join(f'"{n}.11.2026";"k{n}@example.com";1.2{n:02},50;"R{n:05}"\n' for n in range(10, 20))
+    path.write_bytes(f'"EXTF";700;21\n"Belegdatum";"E-Mail";"Betrag";"Belegnummer"\n{rows}'.encode("cp1252"))
+    text = entry_text(propose(read_sample(path)), Account())
+    assert "format: {preset: semicolon_decimal_comma or sap or datev}" in text
+    assert "skip_lines: 1" in text
+    assert "Belegdatum: transaction_timestamp" in text
 
 
 def test_an_unknown_preset_is_one_fault() -> None:
