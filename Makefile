@@ -5,7 +5,7 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
-.PHONY: needs-python needs-demo needs-test needs-deployment needs-browser demo test coverage deployment browser lint types imports bench campaign mutation matrix audit lock docs wheel clean
+.PHONY: needs-python needs-demo needs-test needs-deployment needs-browser demo test coverage deployment browser lint types imports bench campaign campaign-tests soak weeks mutation matrix audit lock docs wheel clean
 
 $(STAMP): requirements/dev.txt requirements/uv.txt pyproject.toml | needs-python
 	@echo "Setting up $(VENV) (once; a few minutes on a slow line)"
@@ -49,8 +49,19 @@ imports: $(STAMP)  ## who may import whom: docs/architecture.md
 bench: needs-deployment $(STAMP)  ## the benchmarks of docs/benchmarks.md (an hour); ARGS=--small for a short look
 	for f in prepare broken identifiers delivery upload ledger sftp factory deployment; do [ ! -f benchmarks/$$f.py ] || $(PY) -m benchmarks.$$f $(ARGS) || exit 1; done
 
-campaign: $(STAMP)  ## the long seeded runs
-	$(PY) -m pytest -m campaign --timeout 7200 $(ARGS)
+CAMPAIGN = $(PY) -m pytest --timeout 7200 -m
+
+campaign:  ## the long seeded runs, in three parts that each go on whatever the others find
+	failed=0; for part in campaign-tests soak weeks; do $(MAKE) $$part || failed=1; done; exit $$failed
+
+campaign-tests: needs-test $(STAMP)  ## faults, kills, damage and fuzzing; ARGS=tests/fuzz for some
+	$(CAMPAIGN) "campaign and not deployment" -n 3 --dist loadgroup --ignore tests/integration/test_soak.py $(ARGS)
+
+soak: needs-test $(STAMP)  ## 50 advertisers for 30 days, two workers at once; SOAK=5x5 for a short look
+	$(CAMPAIGN) campaign tests/integration/test_soak.py -s $(ARGS)
+
+weeks: needs-deployment $(STAMP)  ## twenty weeks of a native deployment, one after the other; WEEKS=2 for some
+	$(CAMPAIGN) "campaign and deployment" tests/deployment tests/plugin $(ARGS)
 
 build/cosmic-ray: $(STAMP)
 	$(PY) -m uv venv --quiet --clear --python $(PY) $@

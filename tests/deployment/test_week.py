@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Sequence
 from datetime import timedelta
@@ -38,9 +39,12 @@ def test_three_days_with_everything_that_goes_wrong(seed: int, tmp_path: Path) -
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(int(os.environ.get("WEEKS", "20"))))
 def test_a_week_whatever_goes_wrong(seed: int, tmp_path: Path) -> None:
-    """Seven days of five advertisers, every disturbance once, in an order and at moments of the seed's choice."""
+    """Seven days of five advertisers, every disturbance once, in an order and at moments of the seed's choice.
+
+    ``WEEKS=2`` makes it two weeks instead of twenty.
+    """
     chance = random.Random(seed)
     order = chance.sample(DISTURBANCES, len(DISTURBANCES))
     with running_week(tmp_path, rows=400, skew=chance.choice([-60, 60])) as week:

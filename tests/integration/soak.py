@@ -323,7 +323,7 @@ class Soak:
                     return
                 if worker is None:
                     worker = Worker(self.place)
-                kill_after = chance.uniform(0.02, 1.5) if disturbed and chance.random() < 0.12 else None
+                kill_after = chance.uniform(0.02, 0.9) if disturbed and chance.random() < 0.12 else None
                 answer = worker.ask({"name": job.name, "day": str(job.day), "now": now.isoformat()}, kill_after)
                 self.figures.tries += 1
                 if answer is None:
