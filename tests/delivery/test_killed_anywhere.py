@@ -110,7 +110,7 @@ def test_killed_while_it_uploads_and_never_tried_again_the_next_run_goes_on(
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("tried_again", [True, False])
 def test_killed_before_any_write_of_a_run(
     running_simulator: RunningSimulator, tmp_path: Path, tried_again: bool

@@ -143,7 +143,7 @@ def test_killed_while_it_delivers_over_sftp_and_never_tried_again_the_next_run_g
 
 
 @pytest.mark.campaign
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("tried_again", [True, False])
 @pytest.mark.parametrize(("where", "queued"), [("bucket", False), ("sftp", False), ("sftp", True)])
 def test_killed_before_any_write_of_a_run(
