@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.conversions.events import key_store
 from airflow_provider_tiktok_offline.conversions.events.duplicates import RepeatFinder
-from airflow_provider_tiktok_offline.conversions.events.key_store import Occurrences
+from airflow_provider_tiktok_offline.conversions.events.key_store import Occurrences, WaitingKeys
 from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys, among, hash_columns, several
 
 FIELDS = ("high", "low", "order", "content", "units", "line", "currency")
@@ -56,6 +56,23 @@ def test_numbers_that_occur_more_than_once_are_found(
     assert found.tolist() == sorted(number for number, times in Counter(numbers.tolist()).items() if times > 1)
     assert len(found) == 40
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_that_wait_on_disk_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fields of one number or that count up are not written: in each block others."""
+    monkeypatch.setattr(key_store, "_HELD", 20)
+    dice = np.random.default_rng(5)
+    waiting, blocks = WaitingKeys(tmp_path), []
+    for block in range(30):
+        rows = Keys(dice.integers(0, 1 << 64, (7, block % 9 + 1), dtype=np.uint64))
+        rows.line[:] = np.arange(len(rows)) + block if block % 3 else dice.permutation(len(rows))
+        rows.units[:] = 7 if block % 4 else -7
+        rows.currency[:] = 0 if block % 2 else dice.integers(0, 2, len(rows))
+        blocks.append(rows.matrix.copy())
+        waiting.add(rows)
+    waiting.add(Keys.empty())
+    assert [rows.matrix.tolist() for rows in waiting] == [matrix.tolist() for matrix in blocks]
+    waiting.close()
 
 
 def test_numbers_among_others_are_those_that_are_equal() -> None:

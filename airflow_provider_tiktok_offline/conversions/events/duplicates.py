@@ -137,6 +137,8 @@ class RepeatFinder:
         """Take the rows that share their identity or order with another one, and those that are looked at anyway."""
         identities, orders = self._identities.several(), self._order_numbers.several()
         broken = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *self._broken]))
+        if not (len(identities) or len(orders) or len(broken) or len(self._lost) or self._net):
+            return
         for rows in self._waiting:
             chosen = among(rows.high, identities) | among(rows.order, orders) | among(rows.order, broken)
             if len(self._lost):

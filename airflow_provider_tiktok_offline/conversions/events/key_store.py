@@ -27,6 +27,39 @@ _SHARE_BITS = 6
 _NUMBER_BYTES = 8
 
 
+class _Spilled:
+    """What of the fields of some rows goes to disk: not those whose numbers are all one, or count up.
+
+    :param matrix: the rows as :class:`.Keys` have them.
+
+    Attributes:
+        rows: how many there are.
+        written: the fields that go to disk.
+    """
+
+    def __init__(self, matrix: Hashes) -> None:
+        self.rows = matrix.shape[1]
+        self._firsts = matrix[:, 0].copy()
+        self._counted: list[int] = []
+        self.written: list[int] = []
+        for field, numbers in enumerate(matrix):
+            step = int(numbers[-1]) - int(numbers[0])
+            if step == 0 and (numbers == numbers[0]).all():
+                continue
+            counts = step == self.rows - 1 and (numbers == numbers[0] + np.arange(self.rows, dtype=np.uint64)).all()
+            (self._counted if counts else self.written).append(field)
+
+    def keys(self, numbers: Hashes) -> Keys:
+        """The rows again.
+
+        :param numbers: what went to disk.
+        """
+        matrix = np.repeat(self._firsts[:, None], self.rows, axis=1)
+        matrix[self._counted] += np.arange(self.rows, dtype=np.uint64)
+        matrix[self.written] = numbers.reshape(len(self.written), self.rows)
+        return Keys(matrix)
+
+
 class WaitingKeys:
     """Keys in the order of the file.
 
@@ -36,12 +69,14 @@ class WaitingKeys:
     def __init__(self, directory: str | Path | None) -> None:
         self._directory = directory
         self._file: BinaryIO | None = None
-        self._sizes: list[int] = []
+        self._on_disk: list[_Spilled] = []
         self._held: list[Keys] = []
         self._count = 0
 
     def add(self, rows: Keys) -> None:
         """Take the next rows."""
+        if not len(rows):
+            return
         self._held.append(rows)
         self._count += len(rows)
         if self._count > _HELD:
@@ -51,16 +86,18 @@ class WaitingKeys:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="repeats-", dir=self._directory)  # noqa: SIM115
         for rows in self._held:
-            self._file.write(np.ascontiguousarray(rows.matrix).data)
-            self._sizes.append(len(rows))
+            spilled = _Spilled(rows.matrix)
+            for field in spilled.written:
+                self._file.write(np.ascontiguousarray(rows.matrix[field]).data)
+            self._on_disk.append(spilled)
         self._held, self._count = [], 0
 
     def __iter__(self) -> Iterator[Keys]:
         if self._file is not None:
             self._file.seek(0)
-            for size in self._sizes:
-                data = self._file.read(FIELDS * size * _NUMBER_BYTES)
-                yield Keys(np.frombuffer(data, np.uint64).reshape(FIELDS, size))
+            for spilled in self._on_disk:
+                data = self._file.read(len(spilled.written) * spilled.rows * _NUMBER_BYTES)
+                yield spilled.keys(np.frombuffer(data, np.uint64))
         yield from self._held
 
     def close(self) -> None:
