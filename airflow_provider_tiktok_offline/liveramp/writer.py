@@ -19,6 +19,7 @@ from airflow_provider_tiktok_offline.conversions.contract.catalogue import sever
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.header import Header
+from airflow_provider_tiktok_offline.conversions.file.line_scan import Text
 from airflow_provider_tiktok_offline.conversions.file.parsing import Parsed, parse, screen
 from airflow_provider_tiktok_offline.conversions.file.reader import Block, FileReader, RunningDigest
 from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, number_format, read_amounts
@@ -182,7 +183,8 @@ class FeedFile:
                     mark = header.delimiter.encode()
                     parsed = parse(block, header.width, mark, one.settings.limits.row_characters)
                     written = layout.write(parsed, faults)
-                yield *written, reader.digest() if written[0] is block.data else None
+                text, rows = written
+                yield bytes(text), rows, reader.digest() if text is block.data else None
         self._read = reader.size
         if reader.sha256 != one.sha256:
             raise FileChangedError(
@@ -230,7 +232,7 @@ class _Layout:
             if any(sign in value for sign in (feed.delimiter, '"', "\n", "\r")):
                 raise FeedError("this constant would need quotes in the feed file.", where=f"constants.{column}")
 
-    def copy(self, block: Block) -> tuple[bytes, int] | None:
+    def copy(self, block: Block) -> tuple[Text, int] | None:
         """The chosen lines of a block as they are, and how many; None where they must be taken apart.
 
         A source that has the feed's own form is copied line by line: several times as fast as parsing and writing.
@@ -249,7 +251,7 @@ class _Layout:
             data = data.replace(b"\r\n", b"\n")
         return (data, rows) if self._checked or self._only_known_categories(data, rows) else None
 
-    def _only_known_categories(self, data: bytes, rows: int) -> bool:
+    def _only_known_categories(self, data: Text, rows: int) -> bool:
         """Whether complete rows use only the feed's categories; false also if their fields can't be told apart."""
         columns = self._feed.columns
         text = np.frombuffer(data, dtype=np.uint8)
@@ -379,7 +381,7 @@ class _Layout:
         return frame.filter(~wrong)
 
 
-def _lines_of(data: bytes, chosen: npt.NDArray[np.bool_]) -> bytes:
+def _lines_of(data: Text, chosen: npt.NDArray[np.bool_]) -> bytes:
     """Only the chosen lines, cut out in runs: mostly few of many lines are left out, or chosen."""
     ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE) + 1
     starts = np.concatenate([np.zeros(1, dtype=np.int64), ends])

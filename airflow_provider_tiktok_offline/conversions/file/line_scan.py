@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+#: Bytes of text: a block's are what was read, and not copied.
+Text = bytes | bytearray
 #: First and last line of a record, as offsets in their block.
 Span = tuple[int, int]
 Positions = npt.NDArray[np.int64]
@@ -22,7 +24,7 @@ _QUOTE, _NEW_LINE, _RETURN = 34, 10, 13
 _COUNTED = 1 << 18
 
 
-def count_lines(data: bytes | bytearray) -> int:
+def count_lines(data: Text | memoryview) -> int:
     """How many line ends there are; several times as fast as ``bytes.count``."""
     whole = np.frombuffer(data, dtype=np.uint8)
     return sum(
@@ -37,7 +39,7 @@ class Scan:
     :param delimiter: one byte.
     """
 
-    def __init__(self, data: bytes, delimiter: bytes) -> None:
+    def __init__(self, data: Text, delimiter: bytes) -> None:
         self.bytes = np.frombuffer(data, dtype=np.uint8)
         self.ends: Positions = np.flatnonzero(self.bytes == _NEW_LINE)
         self.starts: Positions = np.concatenate([np.zeros(1, dtype=np.int64), self.ends[:-1] + 1])
@@ -92,7 +94,7 @@ class Scan:
         return flags
 
 
-def resolve_spans(data: bytes, delimiter: bytes, fields: int, most_bytes: int) -> tuple[tuple[Span, ...], int | None]:
+def resolve_spans(data: Text, delimiter: bytes, fields: int, most_bytes: int) -> tuple[tuple[Span, ...], int | None]:
     """Find records that quotes stretch over several lines.
 
     :param data: whole lines.

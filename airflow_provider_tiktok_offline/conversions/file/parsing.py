@@ -15,7 +15,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from airflow_provider_tiktok_offline.conversions.file.line_scan import Flags, Positions, Scan
+from airflow_provider_tiktok_offline.conversions.file.line_scan import Flags, Positions, Scan, Text
 from airflow_provider_tiktok_offline.conversions.file.reader import Block
 from airflow_provider_tiktok_offline.conversions.text.buffers import frame_of
 from airflow_provider_tiktok_offline.conversions.text.cleaning import with_quoted_formulas
@@ -121,7 +121,7 @@ def _has_space_at_edge(whole: npt.NDArray[np.uint8], separator: int) -> bool:
     return bool(((beside == separator) | (beside < _SPACE)).any())
 
 
-def _may_have_marks(data: bytes, delimiter: bytes, *, edges: bool) -> bool:
+def _may_have_marks(data: Text, delimiter: bytes, *, edges: bool) -> bool:
     for mark in (b"'", b"="):
         before = (delimiter, b"\n", b'"', *((b" ", b"\t") if edges else ()))
         if mark in data and (data.startswith(mark) or any(sign + mark in data for sign in before)):
@@ -155,7 +155,7 @@ def parse(block: Block, columns: int, delimiter: bytes, row_characters: int, *, 
     return _OddBlock(block, columns, delimiter, screens, lenient=lenient).parse(row_characters)
 
 
-def _has_long_line(data: bytes, most: int) -> bool:
+def _has_long_line(data: Text, most: int) -> bool:
     start = 0
     while len(data) - start > most + 1:
         end = data.rfind(b"\n", start, start + most + 1)
@@ -186,7 +186,7 @@ def _has_blank_row(frame: pl.DataFrame, *, edges: bool) -> bool:
 
 
 def _read(
-    data: bytes, columns: int, delimiter: bytes, *, ascii_only: bool, quoted: bool = False, line_breaks: bool = False
+    data: Text, columns: int, delimiter: bytes, *, ascii_only: bool, quoted: bool = False, line_breaks: bool = False
 ) -> tuple[pl.DataFrame, tuple[pa.StringArray, ...]]:
     names = [str(index) for index in range(columns)]
     if not data:
@@ -209,7 +209,7 @@ def _read(
     return frame_of(table), tuple(column.chunk(0) for column in table.columns if column.num_chunks == 1)
 
 
-def _read_single(data: bytes) -> pl.DataFrame:
+def _read_single(data: Text) -> pl.DataFrame:
     lines = [line.removesuffix(b"\r") for line in data.split(b"\n")[:-1]]
     cells = pl.Series("0", lines, dtype=pl.Binary).cast(pl.String)
     unquoted = pl.col("0").str.strip_prefix('"').str.strip_suffix('"').str.replace_all('""', '"', literal=True)
@@ -301,7 +301,7 @@ class _OddBlock:
         as_written = pl.lit("\0") + pl.col("0").str.slice(1)
         return frame.with_columns(pl.when(there).then(as_written).otherwise("0").alias("0")), ()
 
-    def _text(self, whole: npt.NDArray[np.uint8], replaced: bool) -> bytes:
+    def _text(self, whole: npt.NDArray[np.uint8], replaced: bool) -> Text:
         """The bytes of the records that are kept.
 
         :param whole: the block's.

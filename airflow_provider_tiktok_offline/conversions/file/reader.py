@@ -18,7 +18,7 @@ from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSou
 from airflow_provider_tiktok_offline.conversions.file.decoding import encoding_name, is_utf8, utf8_chunks
 from airflow_provider_tiktok_offline.conversions.file.foreign_files import GZIP_MARK, foreign_file
 from airflow_provider_tiktok_offline.conversions.file.header import Header, HeaderLine, parse_header
-from airflow_provider_tiktok_offline.conversions.file.line_scan import Span, count_lines, resolve_spans
+from airflow_provider_tiktok_offline.conversions.file.line_scan import Span, Text, count_lines, resolve_spans
 from airflow_provider_tiktok_offline.errors import InputFileError
 
 #: Bytes read from the source at a time.
@@ -49,7 +49,7 @@ class Block:
         count: how many lines there are.
     """
 
-    data: bytes
+    data: Text
     first_line: int
     spans: tuple[Span, ...]
     quoted: bool
@@ -255,20 +255,30 @@ class FileReader:
 
         :param header: what :meth:`read_header` returned.
         """
-        pending = self._pending
-        if len(pending) >= self._block_bytes:
+        if len(self._pending) >= self._block_bytes:
             yield from self._cut(header)
+        size, chunks = len(self._pending), list[bytes]()
         for chunk in self._chunks:
-            pending += chunk
-            if len(pending) >= self._block_bytes:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size >= self._block_bytes:
+                self._join(chunks)
                 yield from self._cut(header)
                 yield from self._cut_surplus(header)
+                size = len(self._pending)
+        self._join(chunks)
         yield from self._cut_surplus(header)
-        if pending:
-            if not pending.endswith(b"\n"):
-                pending += b"\n"
+        if self._pending:
+            if not self._pending.endswith(b"\n"):
+                self._pending += b"\n"
                 self._ended_here = True
             yield from self._cut(header, last=True)
+
+    def _join(self, chunks: list[bytes]) -> None:
+        """Put chunks behind the pending bytes, at once: bytes that grow are copied again and again."""
+        if chunks:
+            self._pending = bytearray().join([self._pending, *chunks])
+            chunks.clear()
 
     def _take(self, text: bytes | bytearray | memoryview) -> None:
         """Add text to the digest; of a compressed file the stored bytes were added when they were read."""
@@ -316,18 +326,17 @@ class FileReader:
         most = 4 * self._limits.row_characters
         if not end and not last and len(pending) > max(most, self._block_bytes) * 2:
             raise self._fault("binary_file", "a line without end.", "Check that this is a delimited file.")
-        data = bytes(memoryview(pending)[:end])
-        count = count_lines(data)
+        count = count_lines(memoryview(pending)[:end])
         if not last and count > _BLOCK_LINES:
-            data, count = data[: _end_of_lines(data, _BLOCK_LINES)], _BLOCK_LINES
-        quoted = b'"' in data
+            end, count = _end_of_lines(memoryview(pending)[:end], _BLOCK_LINES), _BLOCK_LINES
+        quoted = pending.find(b'"', 0, end) >= 0
         spans: tuple[Span, ...] = ()
         if quoted:
+            data = pending[:end]
             spans, open_at = resolve_spans(data, header.delimiter.encode(), header.width, most)
             if open_at is not None and not last:
-                data = data[:open_at]
-                count = count_lines(data)
-        self._take_pending(len(pending) if last else len(data), ended_here=last and self._ended_here)
+                end, count = open_at, count_lines(data[:open_at])
+        data = self._take_pending(end, last=last)
         if data:
             self._rows_digest.update(data)
             block = Block(data, self._lines + 1, spans, quoted, count)
@@ -347,11 +356,19 @@ class FileReader:
             before = len(self._pending)
             yield from self._cut(header)
 
-    def _take_pending(self, count: int, *, ended_here: bool) -> None:
-        """Digest and drop pending bytes; a line end that was added here is none of the file's."""
-        with memoryview(self._pending) as pending, pending[: count - ended_here] as text:
+    def _take_pending(self, end: int, *, last: bool) -> bytearray:
+        """Digest and take pending bytes off; a line end that was added here is none of the file's.
+
+        :param last: nothing is left pending; what lies behind the end is digested, too.
+        """
+        pending = self._pending
+        count = len(pending) if last else end
+        with memoryview(pending) as whole, whole[: count - (last and self._ended_here)] as text:
             self._take(text)
-        del self._pending[:count]
+        self._pending = pending[count:]
+        # What is cut off at the end is not copied.
+        del pending[end:]
+        return pending
 
     def _end_of_rows(self) -> int:
         """Where the last lines of the file begin that ``format.footer_lines`` leaves out."""
@@ -371,7 +388,7 @@ def _end_of_line(pending: bytearray, held_back: int) -> int:
     return end
 
 
-def _end_of_lines(data: bytes, most: int) -> int:
+def _end_of_lines(data: memoryview, most: int) -> int:
     """Behind so many lines; there are more."""
     ends = np.flatnonzero(np.frombuffer(data, dtype=np.uint8) == _NEW_LINE)
     return int(ends[most - 1]) + 1

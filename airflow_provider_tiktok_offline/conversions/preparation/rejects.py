@@ -153,5 +153,5 @@ def raw_lines(block: Block, reasons: dict[int, str]) -> list[tuple[bytes, str]]:
         first = line - block.first_line
         last = last_of.get(first, first)
         start = 0 if first == 0 else int(ends[first - 1]) + 1
-        found.append((block.data[start : int(ends[last])].removesuffix(b"\r"), reason))
+        found.append((bytes(block.data[start : int(ends[last])]).removesuffix(b"\r"), reason))
     return found

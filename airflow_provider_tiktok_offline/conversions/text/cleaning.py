@@ -48,7 +48,7 @@ def without_mark(cells: pl.Series) -> pl.Series:
     return cells.to_frame("cell").select(text).to_series().rename(cells.name)
 
 
-def with_quoted_formulas(data: bytes, delimiter: bytes) -> bytes:
+def with_quoted_formulas(data: bytes | bytearray, delimiter: bytes) -> bytes:
     """Text in which cells written ``="0012"`` are quoted, so that a parser of delimited text takes them as cells."""
     mark = re.escape(delimiter.decode())
     pattern = (_BARE_FORMULA % (mark, mark)).encode()
