@@ -377,7 +377,7 @@ def _steps(stamp: dict[str, Any]) -> list[Step]:
         ("another run", "live", 11),
         ("its retry", "dry_run", 13),
         *(
-            pytest.param(who, mode, 1, marks=[pytest.mark.campaign, pytest.mark.timeout(900)])
+            pytest.param(who, mode, 1, marks=[pytest.mark.campaign, pytest.mark.timeout(3600)])
             for who in ("its retry", "another run")
             for mode in ("live", "dry_run")
         ),

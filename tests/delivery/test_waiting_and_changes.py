@@ -165,7 +165,7 @@ def _steps_of_due(delivery_id: str) -> list[Step]:
 
 
 @pytest.mark.parametrize("tried_again", [True, False])
-@pytest.mark.parametrize("every", [6, pytest.param(1, marks=[pytest.mark.campaign, pytest.mark.timeout(900)])])
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=[pytest.mark.campaign, pytest.mark.timeout(3600)])])
 def test_killed_before_any_write_of_the_day_it_is_due(
     running_simulator: RunningSimulator, tmp_path: Path, every: int, tried_again: bool
 ) -> None:
