@@ -288,8 +288,9 @@ def rows(number: int, now: datetime, days: int, *, incidents: Sequence[str] = ()
     made.add(
         "dag", dag_id=dag_id, is_paused=scene == "paused", is_stale=False, bundle_name="dags-folder",
         max_active_tasks=16, max_consecutive_failed_dag_runs=0, has_task_concurrency_limits=False, max_active_runs=1,
-        next_dagrun_create_after=(now + timedelta(hours=20)), fileloc="/dags/factory.py",
-        relative_fileloc="factory.py", timetable_type="", dag_display_name=display_name_of(number),
+        next_dagrun_create_after=(now + timedelta(days=1)).replace(hour=6, minute=0, second=0),
+        fileloc="/dags/factory.py", relative_fileloc="factory.py", timetable_type="",
+        dag_display_name=display_name_of(number),
     )  # fmt: skip
     made.add("dag_tag", name="offline-conversions", dag_id=dag_id)
     if scene == "new":

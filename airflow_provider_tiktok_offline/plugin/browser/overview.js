@@ -23,7 +23,7 @@ export function Overview({ local, setLocal, wanted, change }) {
     h("header", { className: "to-head" },
       h("div", { className: "to-grow" },
         h("h1", null, "Offline conversions"),
-        h("p", { className: "to-muted to-small" }, `${count(all)} advertisers, the worst first. As of `, h("span", { className: "to-num" }, moment(data.at, local)), "; read again each minute.")),
+        h("p", { className: "to-muted to-small" }, all > 0 && `${count(all)} advertisers, the worst first. `, "As of ", h("span", { className: "to-num" }, moment(data.at, local)), "; read again each minute.")),
       h(TimeSwitch, { local, setLocal })),
     error && h(Problem, { error }),
     h(Broken, { entries: data.broken }),
@@ -84,7 +84,7 @@ function Empty() {
   return h("section", { className: "to-empty" },
     h("h2", null, "No advertiser yet"),
     h("p", { className: "to-muted" }, "A DAG appears here as soon as advertisers.yaml has an entry and Airflow has read it. ",
-      "tiktok-offline config from-file proposes an entry for the file that your till or shop already writes."),
+      h("code", null, "tiktok-offline config from-file"), " proposes an entry for the file that your till or shop already writes."),
     h("p", { className: "to-muted to-small" }, "If you expected some: you see only DAGs that you may read."));
 }
 
