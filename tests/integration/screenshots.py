@@ -44,8 +44,10 @@ def main() -> None:
         api.control.add_advertiser(
             NewAdvertiser(advertiser_id=ADVERTISER_ID, event_set_id=EVENT_SET_ID, name="Corner shop, Berlin")
         )
-        entry = {"name": NAME, "advertiser_id": ADVERTISER_ID, "event_set_id": EVENT_SET_ID,
-                 "schedule": "0 6 * * *", "time_zone": "Europe/Berlin"}  # fmt: skip
+        entry = {
+            "name": NAME, "display_name": "Corner shop, Berlin", "advertiser_id": ADVERTISER_ID,
+            "event_set_id": EVENT_SET_ID, "schedule": "0 6 * * *", "time_zone": "Europe/Berlin",
+        }  # fmt: skip
         shops = Shops(
             Path(temporary), airflow, api, state_uri="s3://s3_state@shops/tiktok", connections=[s3.connection()],
             more=[("berlin_{{ ds_nodash }}.csv", entry)],
@@ -75,6 +77,8 @@ def _runs(shops: Shops, running: AirflowApi) -> list[str]:
     ids = [one["dag_run_id"] for one in sorted(running.runs(DAG_ID), key=lambda one: str(one["logical_date"]))]
     for run_id in ids:
         running.finished(DAG_ID, run_id)
+    # Until then a banner says that it is in progress.
+    wait_until(lambda: running.get("/backfills", dag_id=DAG_ID)["backfills"][0]["completed_at"], "the backfill's end")
     return ids
 
 
