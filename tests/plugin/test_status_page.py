@@ -272,7 +272,7 @@ def test_no_query_is_made_for_each_row(answers: Answers) -> None:
     assert body(empty)["advertisers"] == []
     full = answers["adam", OVERVIEW]
     assert len(body(full)["advertisers"]) == NUMBER
-    assert full["queries"] <= empty["queries"] == 11
+    assert full["queries"] <= empty["queries"] <= 11
     assert answers["adam", ROUTES[1]]["queries"] <= 11
 
 
