@@ -154,6 +154,8 @@ def airflow_environment(home: Path) -> AirflowHome:
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
             "AIRFLOW__API_AUTH__JWT_SECRET": "only-for-tests-of-this-package-0123456789",
+            # Airflow 3.1 makes one a process where there is no airflow.cfg; what is signed by one is read by another.
+            "AIRFLOW__API__SECRET_KEY": "only-for-tests-of-this-package",
             "AIRFLOW__CORE__FERNET_KEY": "",
             "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         },
