@@ -122,7 +122,7 @@ class DeliveryTask:
 
         :param name: the step's, in the metrics.
         """
-        with task_errors():
+        with task_errors(context):
             ctx = self.delivery_context(context)
             status = leaving_status(name, ctx, context)
             with measured(name, ctx.config), status, naming_incidents(ctx), unexpected_errors():
@@ -199,16 +199,31 @@ class TaskFailedError(AirflowFailException):
 
 
 @contextmanager
-def task_errors() -> Iterator[None]:
-    """Let Airflow retry what may pass, and fail at once what can't: the type of the error decides."""
+def task_errors(context: Context | None = None) -> Iterator[None]:
+    """Let Airflow retry what may pass, and fail at once what can't: the type of the error decides.
+
+    :param context: the task's, for the log to say whether it is tried again.
+    """
     try:
         with unexpected_errors():
             yield
     except TikTokOfflineError as error:
         if error.retryable:
+            _log_try(error, context)
             raise
         log.error("%s", error)
         raise TaskFailedError(error) from None
+
+
+def _log_try(error: TikTokOfflineError, context: Context | None) -> None:
+    """Say that the task is tried again, or that it is not."""
+    ti = None if context is None else context.get("ti")
+    if ti is None:
+        return
+    if ti.try_number > ti.max_tries:
+        log.error("%s That was the last try: clear this task once the cause is gone.", error)
+    else:
+        log.warning("%s That was try %d of %d; Airflow tries again.", error, ti.try_number, ti.max_tries + 1)
 
 
 def _sent_events(number: int) -> str:

@@ -33,6 +33,18 @@ _FEED_WORDS = {
     "carried_over": "waits for the next feed file: too few rows for one",
     "would_deliver": "would be delivered: this is a dry run",
 }
+#: What maintenance counts -> what is counted, and what became of it.
+_MAINTAINED = {
+    "staged": ("folder", "of abandoned staged parts removed"),
+    "notes": ("note", "about files and runs removed"),
+    "keys": ("event key", "forgotten"),
+    "records": ("delivery record", "forgotten"),
+    "deliveries": ("old delivery state", "removed"),
+    "objects": ("old object", "of the ledger removed"),
+    "merged": ("small file", "merged"),
+    "removed": ("unused file", "removed"),
+    "readings": ("report figure", "forgotten"),
+}
 
 
 class Stopwatch:
@@ -95,18 +107,32 @@ def found(result: Mapping[str, object], now: datetime) -> Iterator[str]:
         yield ", ".join(words) + "."
 
 
-def waiting(uri: str, day: str, pending: Sequence[Mapping[str, object]], every: float) -> str:
+def waiting(
+    uri: str, day: str, pending: Sequence[Mapping[str, object]], every: float, since: datetime | None = None
+) -> str:
     """What a sensor waits for.
 
     :param uri: the file, or the pattern, of the day, rendered.
     :param pending: stamps of files that are there and not complete yet.
     :param every: seconds to the next look.
+    :param since: when the wait began, aware.
     """
+    begun = "" if since is None else f"Waiting since {since.astimezone(UTC):%Y-%m-%d %H:%M} UTC. "
+    after = f"{begun}Next look in {duration(every)}."
     if not pending:
-        return f"No file yet for {day}: {one_line(uri)}. Next look in {duration(every)}."
+        return f"No file yet for {day}: {one_line(uri)}. {after}"
     names = ", ".join(_incomplete(stamp) for stamp in pending[:3])
     more = f" and {len(pending) - 3:,} more" if len(pending) > 3 else ""
-    return f"Not complete yet for {day}: {names}{more}. Next look in {duration(every)}."
+    return f"Not complete yet for {day}: {names}{more}. {after}"
+
+
+def missing(uri: str, day: object, seconds: float) -> str:
+    """What a sensor has waited for in vain.
+
+    :param uri: the file, or the pattern, of the day, rendered.
+    :param seconds: how long it was waited for.
+    """
+    return f"No complete file for {day} came within {duration(seconds)}: {one_line(uri)}"
 
 
 def _incomplete(stamp: Mapping[str, object]) -> str:
@@ -179,12 +205,44 @@ def planned(result: DedupeResult, took: object) -> str:
     return f"Compared {compared} of delivery {result.delivery_id} with the ledger in {took}: {said}; {send}."
 
 
-def uploaded(result: UploadPartResult, took: object) -> str:
-    """What sending a part gave."""
+def uploaded(result: UploadPartResult, took: object, name: str | None = None) -> str:
+    """What sending a part gave.
+
+    :param name: the part's, as the UI shows it; a part that an older release has planned has none.
+    """
     answers = {"accepted": result.accepted, "refused": result.refused, "unconfirmed": result.unconfirmed}
     said = events(answers) or "nothing was left to send"
     before = f" {number_of(result.settled, 'event')} had an answer before." if result.settled else ""
-    return f"Sent part {result.part + 1} of delivery {result.delivery_id} in {took}: {said}.{before}"
+    part = f"part {result.part + 1} of delivery {result.delivery_id}" if name is None else one_line(name)
+    return f"Sent {part}, in {took}: {said}.{before}"
+
+
+def asked(name: str, breaches: Sequence[str], approvers: Sequence[str], until: datetime | None) -> str:
+    """What a person is asked about a file.
+
+    :param approvers: who may answer; empty for anybody who may.
+    :param until: when the file counts as rejected, aware; None for never.
+    """
+    who = f" of {' or '.join(map(one_line, approvers))}" if approvers else ""
+    late = "" if until is None else f" Without one by {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC it counts as rejected."
+    what = "; ".join(map(one_line, breaches))
+    return f"{one_line(name)} breaches a guard: {what}. It waits for the answer{who} under Required Actions.{late}"
+
+
+def approved(name: str, breaches: Sequence[str], by: str | None) -> str:
+    """That a file goes on although it breaches a guard.
+
+    :param by: who has approved it; None if that is not known.
+    """
+    who = "" if by is None else f" by {one_line(by)}"
+    return f"{one_line(name)} was approved{who} and goes on: {'; '.join(map(one_line, breaches))}."
+
+
+def maintained(done: Mapping[str, int]) -> str:
+    """What one round of maintenance did."""
+    words = [f"{number_of(done[one], noun)} {rest}" for one, (noun, rest) in _MAINTAINED.items() if done.get(one)]
+    doubt = " The ledger forgot nothing, for the clock can't be relied on." if done.get("clock_doubt") else ""
+    return f"{_listed(words) or 'nothing was old enough to be removed'}.{doubt}"
 
 
 def delivered(result: DeliverResult, took: object) -> str:

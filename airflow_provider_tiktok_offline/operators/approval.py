@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import AirflowSkipException, conf
@@ -13,6 +13,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError, UnsettledError
+from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.status_xcom import leave_question
@@ -90,10 +91,13 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
                         if breached:
                             found[delivery_id] = breached
             if not found:
+                self.log.info("No guard is breached, so nobody is asked.")
                 return {"deliveries": ids}
-            files = {one: ctx.deliveries.get(one).file_name for one in found} if len(ids) > 1 or self.set_aside else {}
+            names = {one: ctx.deliveries.get(one).file_name for one in found}
             config = self.advertiser_config()
-        self._put_question(config, context, found, files)
+        until = self._put_question(config, context, found, names if len(ids) > 1 or self.set_aside else {})
+        for one, breached in found.items():
+            self.log.info("%s", log_sentences.asked(names[one], breached, config.guards.approvers, until))
         self._notify(context, found)
         return super().execute(context)
 
@@ -102,11 +106,12 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         from airflow_provider_tiktok_offline.delivery.state.runs import delivery_of_same_file
 
         rejected = None
+        user = event.get("responded_by_user")
+        by = str(user["name"]) if isinstance(user, Mapping) and user.get("name") else None
         try:
             super().execute_complete(context, event)
         except HITLRejectException:
-            by_person = event.get("responded_by_user")
-            rejected = "Rejected" if by_person else "Nobody answered in time, which counts as rejected"
+            rejected = "Rejected" if user else "Nobody answered in time, which counts as rejected"
         ids: list[str] = []
         # A rejection of every file fails the task for good: a retry would ask again.
         with task_errors():
@@ -126,6 +131,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
                             )
                         if breached:
                             approve(ctx, delivery_id, breached)
+                            self.log.info("%s", log_sentences.approved(state.file_name, breached, by))
                         ids.append(delivery_id)
         return {"deliveries": ids}
 
@@ -135,8 +141,8 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         context: Context,
         found: Mapping[str, tuple[str, ...]],
         files: Mapping[str, str],
-    ) -> None:
-        """Say what is asked, of whom and until when.
+    ) -> datetime | None:
+        """Say what is asked, of whom and until when; returns the last.
 
         :param found: delivery id -> the guards that it breaches.
         :param files: delivery id -> its file's name, where the run has several files.
@@ -165,6 +171,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
             lines.append(f"Without an answer within {guards.approval_hours:g} hours it counts as rejected.")
         self.body = "\n".join(lines)
         leave_question(config, context, [one for words in found.values() for one in words], until)
+        return until
 
     def _notify(self, context: Context, found: Mapping[str, tuple[str, ...]]) -> None:
         """Say that somebody is asked; a message that can't be sent does not end the wait."""

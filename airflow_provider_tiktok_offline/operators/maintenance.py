@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.conversions.report.report import number_of
+from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.status_xcom import leave_findings
 from airflow_provider_tiktok_offline.operators.base import BY_ADVERTISER, AdvertiserOperator, DeliveryOperator
@@ -34,7 +35,7 @@ class LedgerMaintenanceOperator(AdvertiserOperator):
 
         with self.step("maintenance", context) as ctx:
             done = maintain(ctx).to_dict()
-        self.log.info("%s: %s", ctx.config.name, ", ".join(f"{count} {name}" for name, count in done.items()))
+        self.log.info("%s: %s", ctx.config.name, log_sentences.maintained(done))
         return done
 
 

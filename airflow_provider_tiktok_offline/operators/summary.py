@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, cast
@@ -82,7 +83,8 @@ class DeliverySummaryOperator(DeliveryOperator):
             held = held_back(ctx)
             for file in held:
                 self.log.error("Held back: %s", file)
-            summaries = summarize_all(ctx)
+            with _naming_first_cause(failed):
+                summaries = summarize_all(ctx)
             results = [summary.to_dict() for summary in summaries]
             for summary in summaries:
                 self.log.info("%s", log_sentences.summarized(summary))
@@ -142,6 +144,21 @@ class DeliverySummaryOperator(DeliveryOperator):
             upstream[task_id] = set(dag.get_task(task_id).upstream_task_ids)
             todo |= upstream[task_id] - upstream.keys()
         return list(TopologicalSorter(upstream).static_order())
+
+
+@contextmanager
+def _naming_first_cause(failed: Mapping[str, bool]) -> Iterator[None]:
+    """Let the error of an unsettled run say which task failed, and whose log to read."""
+    try:
+        yield
+    except UnsettledError as error:
+        if not failed:
+            raise
+        raise type(error)(
+            f"{error.what.rstrip('.')} ({_first_cause(failed)}).",
+            where=error.where,
+            todo=f"The log of {next(iter(failed))} says why. {error.todo or ''}".strip(),
+        ) from None
 
 
 def _first_cause(failed: Mapping[str, bool]) -> str:

@@ -71,13 +71,19 @@ class TikTokUploadOperator(DeliveryOperator):
             result = upload(ctx, self.part["delivery_id"], int(self.part["part"]))
             staged = at(f"{ctx.config.staging}/{self.part['delivery_id']}/manifest.json")
             self.trace(read=[staged], written=[event_set(ctx.config, result.accepted)])
-            self.say(ctx, result.delivery_id, log_sentences.uploaded(result, watch), closed=result.closed)
+            sentence = log_sentences.uploaded(result, watch, self.part.get("name"))
+            self.say(ctx, result.delivery_id, sentence, closed=result.closed)
         return result.to_dict()
 
     def on_kill(self) -> None:
         """End between two batches, and record every answer: Airflow ends the process a few seconds later."""
         if self._running is not None:
             self._running.stopping.set()
+            self.log.warning(
+                "The upload of %s is stopped from outside: the task was marked, cleared, or ran out of time. Every"
+                " answer so far is kept. Clear the task to send what is left.",
+                self.part.get("name") or f"part {self.part['part'] + 1} of delivery {self.part['delivery_id']}",
+            )
 
 
 # Airflow works out the signature for each DAG that maps the operator; one that is there already is taken.

@@ -102,6 +102,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         self._from_config = [name for name, value in given.items() if value is None]
         self._pending: list[Mapping[str, object]] | None = None
         self._no_file_due: bool | None = None
+        self._since: datetime | None = None
 
     def execute(self, context: Context) -> object:
         with task_errors():
@@ -112,6 +113,8 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
                 self.timeout = float(source.timeout_seconds)
             self._end_where_none_will_come(context)
             self._tell_expected(context)
+        first = context["ti"].get_first_reschedule_date(context) if self.reschedule else None
+        self._since = first or system_clock().now()
         if not self.deferrable:
             try:
                 return super().execute(context)
@@ -133,6 +136,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         stale = self._stale_at(context)
         due = send_overdue(self.delivery_context(context))
         now = system_clock().now()
+        since = None if self._since is None else self._since.isoformat()
         return self.defer(
             trigger=ConversionFileTrigger(
                 **self._whose_settings(),
@@ -143,9 +147,10 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
                 else max(self.poke_interval, least),
                 stale_at=None if stale is None or stale <= now else stale.isoformat(),
                 send_due_at=None if due is None else due.isoformat(),
+                since=since,
             ),
             method_name="execute_complete",
-            kwargs={"until": until.isoformat()},
+            kwargs={"until": until.isoformat(), "since": since},
             timeout=max(until - now, timedelta(0)),
         )
 
@@ -180,7 +185,8 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
                 write_poll_state(ctx, [] if done else self._pending)
         if not done:
             uri = source_uri(ctx.config.source, self._day(context))
-            self.log.info("%s", log_sentences.waiting(uri, look.day, self._pending, self.poke_interval))
+            sentence = log_sentences.waiting(uri, look.day, self._pending, self.poke_interval, self._since)
+            self.log.info("%s", sentence)
             stale = self._stale_at(context)
             if stale is not None and stale <= system_clock().now():
                 self._tell_stale(context)
@@ -200,13 +206,16 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         context: Context,
         event: Mapping[str, object],
         until: str | None = None,
+        since: str | None = None,
     ) -> dict[str, object]:
         """Take over from the trigger.
 
         :param event: ``status`` (found, stale, due, look_again or error) and what was found, or the error's type and
             message.
         :param until: when the time is over.
+        :param since: when the wait began; a task that an older release deferred does not know.
         """
+        self._since = datetime.fromisoformat(since) if since else None
         over = datetime.fromisoformat(until) if until else system_clock().now() + timedelta(seconds=self.timeout)
         if event["status"] == "look_again":
             self._pending = list(cast("list[Mapping[str, object]]", event["pending"]))
@@ -256,7 +265,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         """What the task comes to when the time is over."""
         why = self._none_will_come(context)
         if why is None:
-            return self._missing(late, context)
+            return self._missing(context)
         try:
             with task_errors():
                 result = self._look_once(context)
@@ -266,18 +275,20 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
                 f"be passed over. Clear this task once it answers. {error}"
             ) from None
         if result is None:
-            raise late
+            raise AirflowSensorTimeout(f"{why}, and the file that is there is not complete.") from late
         return self._found(result)
 
-    def _missing(self, late: AirflowSensorTimeout, context: Context) -> object:
+    def _missing(self, context: Context) -> object:
         """Fail, or skip if the server says that there is no file; one that has come at the last moment is taken."""
-        from airflow_provider_tiktok_offline.delivery.source.find_file import find
+        from airflow_provider_tiktok_offline.delivery.source.find_file import find, source_uri
 
-        source = self.advertiser_config().source
+        source, day = self.advertiser_config().source, self._day(context)
+        sentence = log_sentences.missing(source_uri(source, day), day, self._time_limit())
         if source.missing_file == "fail":
             self._tell_stale(context)
-            raise late
-        day = self._day(context)
+            sentence = f"{sentence}. Have it exported and clear this task, or set missing_file: skip."
+            self.log.error("%s", sentence)
+            raise AirflowSensorTimeout(sentence) from None
         try:
             with task_errors():
                 look = find(self.delivery_context(context), day, previous=self._pending or ())
@@ -290,7 +301,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         if look.ready:
             return self._found(look.to_dict())
         self._tell_stale(context)
-        raise AirflowSkipException(f"No complete file appeared ({source.path}); missing_file says skip.")
+        raise AirflowSkipException(f"{sentence}; missing_file says skip.")
 
     def _closed(self, context: Context) -> bool:
         """Whether no file is due on this day, and none was handed over."""
@@ -308,9 +319,12 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         run = context["dag_run"]
         if run.run_type != "backfill" or self._handed_over(context) is not None:
             return False
-        waits = self.advertiser_config().source.timeout_seconds if "timeout" in self._from_config else self.timeout
         due: datetime = run.data_interval_end or run.run_after
-        return due + timedelta(seconds=waits) < system_clock().now()
+        return due + timedelta(seconds=self._time_limit()) < system_clock().now()
+
+    def _time_limit(self) -> float:
+        """Seconds until the file counts as missing."""
+        return self.advertiser_config().source.timeout_seconds if "timeout" in self._from_config else self.timeout
 
     def _none_will_come(self, context: Context) -> str | None:
         """Why waiting for a file that is not there is in vain; None where it may come."""

@@ -347,7 +347,8 @@ class Upload:
 
     def _report_progress(self) -> None:
         if self._progress is not None:
-            self._progress(self._opened - self._unconfirmed, self._events)
+            # What was released, as nobody took it, is not done.
+            self._progress(self._accepted + self._refusals.total(), self._events)
 
 
 def _gave_up(error: TikTokOfflineError, attempts: int) -> CircuitOpenError:

@@ -71,6 +71,7 @@ class ConversionFileTrigger(BaseEventTrigger):
     :param poke_interval: seconds between two looks; else the advertiser's ``poke_seconds``.
     :param stale_at: ISO 8601; if no file has appeared by then, the trigger says so (``stale``) and ends.
     :param send_due_at: ISO 8601; the same with ``due``: what has waited (``send_after_days``) is to be sent without it.
+    :param since: ISO 8601; when the wait began, for the log.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class ConversionFileTrigger(BaseEventTrigger):
         poke_interval: float | None = None,
         stale_at: str | None = None,
         send_due_at: str | None = None,
+        since: str | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.config = config
@@ -94,6 +96,7 @@ class ConversionFileTrigger(BaseEventTrigger):
         self.poke_interval = poke_interval
         self.stale_at = stale_at
         self.send_due_at = send_due_at
+        self.since = since
         self._current: AdvertiserConfig | None = None
         self._say_next = 0.0
 
@@ -109,6 +112,7 @@ class ConversionFileTrigger(BaseEventTrigger):
                 "poke_interval": self.poke_interval,
                 "stale_at": self.stale_at,
                 "send_due_at": self.send_due_at,
+                "since": self.since,
             },
         )
 
@@ -212,7 +216,8 @@ class ConversionFileTrigger(BaseEventTrigger):
 
         self._say_next = now + _SAY_EVERY
         uri = source_uri(config.source, date.fromisoformat(self.day))
-        self.log.info("%s", log_sentences.waiting(uri, self.day, found.pending, self._interval()))
+        since = None if self.since is None else datetime.fromisoformat(self.since)
+        self.log.info("%s", log_sentences.waiting(uri, self.day, found.pending, self._interval(), since))
 
     async def _look(self, config: AdvertiserConfig) -> FoundFiles:
         from airflow_provider_tiktok_offline.delivery.source.find_file import day_of_file, find, folder_uri

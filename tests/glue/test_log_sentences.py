@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
@@ -69,6 +69,13 @@ def test_what_a_sensor_waits_for() -> None:
     assert log_sentences.waiting(FILE, "2026-11-21", growing, 60) == (
         "Not complete yet for 2026-11-21: sales_20261121.csv (5.0 kB so far). Next look in 60 s."
     )
+    since = datetime(2026, 11, 22, 8, 5, tzinfo=timezone(timedelta(hours=2)))
+    assert log_sentences.waiting(FILE, "2026-11-21", [], 60, since) == (
+        f"No file yet for 2026-11-21: {FILE}. Waiting since 2026-11-22 06:05 UTC. Next look in 60 s."
+    )
+    assert log_sentences.missing(FILE, "2026-11-21", 72_000) == (
+        f"No complete file for 2026-11-21 came within 20 h: {FILE}"
+    )
 
 
 def test_steps_of_a_delivery() -> None:
@@ -104,8 +111,39 @@ def test_steps_of_a_delivery() -> None:
     )
     sent = UploadPartResult(delivery_id="d1", part=0, accepted=900, unconfirmed=1, settled=99)
     assert log_sentences.uploaded(sent, "3 min") == (
-        "Sent part 1 of delivery d1 in 3 min: 900 events received, 1 without an answer. 99 events had an answer before."
+        "Sent part 1 of delivery d1, in 3 min: 900 events received, 1 without an answer. "
+        "99 events had an answer before."
     )
+    named = UploadPartResult(delivery_id="d1", part=0, accepted=900)
+    assert log_sentences.uploaded(named, "3 min", "sales_20261121.csv, part 1 of 2") == (
+        "Sent sales_20261121.csv, part 1 of 2, in 3 min: 900 events received."
+    )
+
+
+def test_questions_and_answers() -> None:
+    """Which file, what it breaches, who may answer and until when; then who has approved it."""
+    breach = "300 events, more than max_events 100"
+    until = datetime(2026, 11, 24, 6, 5, tzinfo=UTC)
+    assert log_sentences.asked("sales.csv", [breach], ["ana", "bo"], until) == (
+        f"sales.csv breaches a guard: {breach}. It waits for the answer of ana or bo under Required Actions. "
+        "Without one by 2026-11-24 06:05 UTC it counts as rejected."
+    )
+    assert log_sentences.asked("sales.csv", [breach], [], None) == (
+        f"sales.csv breaches a guard: {breach}. It waits for the answer under Required Actions."
+    )
+    assert log_sentences.approved("sales.csv", [breach], "ana") == (
+        f"sales.csv was approved by ana and goes on: {breach}."
+    )
+    assert log_sentences.approved("sales.csv", [breach], None) == f"sales.csv was approved and goes on: {breach}."
+
+
+def test_what_maintenance_did() -> None:
+    """A sentence with what there was to do; nothing of what there was not."""
+    assert log_sentences.maintained({"staged": 0, "keys": 0}) == "nothing was old enough to be removed."
+    assert log_sentences.maintained({"staged": 1, "keys": 2_000, "removed": 0}) == (
+        "1 folder of abandoned staged parts removed, 2,000 event keys forgotten."
+    )
+    assert log_sentences.maintained({"clock_doubt": 1}).endswith("for the clock can't be relied on.")
 
 
 def test_closed_deliveries_name_when_and_by_whom() -> None:

@@ -161,10 +161,11 @@ def test_done_marker(inbox: Inbox) -> None:
 
 
 def test_missing_file_fails_or_skips(inbox: Inbox) -> None:
-    """Whether a file that never came is a failure is the advertiser's choice."""
-    with pytest.raises(AirflowSensorTimeout):
+    """Whether a file that never came is a failure is the advertiser's choice; the error names it and how long."""
+    sentence = r"No complete file for 2026-11-21 came within 0\.1 s: sftp://.*/sales_20261121\.csv"
+    with pytest.raises(AirflowSensorTimeout, match=rf"{sentence}\. Have it exported and clear this task"):
         sense(inbox, timeout=0.1, poke_interval=0.05)
-    with pytest.raises(AirflowSkipException):
+    with pytest.raises(AirflowSkipException, match=rf"{sentence}; missing_file says skip\.$"):
         sense(inbox, timeout=0.1, poke_interval=0.05, missing_file="skip")
 
 

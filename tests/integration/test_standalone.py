@@ -113,7 +113,7 @@ def test_each_tasks_log_says_what_happened(world: World) -> None:
     facts = {
         "wait_for_file": (f"No file yet for {day}: ", f"Found {file.name} for {day}, "),
         "prepare": (f"Read {file.name}, ", " valid, ", "; staged as ", "Compared ", " with the ledger in "),
-        "upload[0]": ("Sent part 1 of delivery ", "events received"),
+        "upload[0]": ("Sent ", ", part 1 of 1, in ", "events received"),
         "summary": (f"{file.name} is done. Of ",),
     }
     for task, words in facts.items():

@@ -371,6 +371,17 @@ def test_progress_tells_how_many_events_are_done(clock: ManualClock) -> None:
     assert told[-1] == (5_000, 5_000)
 
 
+def test_what_nobody_took_is_not_done(clock: ManualClock) -> None:
+    """While nobody answers at the API's address, no event counts as sent."""
+    told: list[int] = []
+    options = SendOptions(ENVELOPE, fast(max_attempts=2), progress=lambda done, _: told.append(done))
+    with scripted(lambda _: OK) as server:
+        nobody = server.url
+    with TikTokClient("token", base_url=nobody, clock=clock) as client, pytest.raises(CircuitOpenError):
+        send(in_one(items(500)), 500, client, Receipts(), options)
+    assert set(told) <= {0}
+
+
 class TaskStopped(BaseException):
     """What Airflow raises in the main thread when a task is stopped."""
 

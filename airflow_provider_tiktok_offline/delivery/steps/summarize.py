@@ -40,7 +40,7 @@ from airflow_provider_tiktok_offline.delivery.state.step_results import (
 )
 from airflow_provider_tiktok_offline.delivery.state.waiting import forget_closed, waits_until
 from airflow_provider_tiktok_offline.errors import EventsHeldError, TikTokOfflineError, UnsettledError
-from airflow_provider_tiktok_offline.plain_text import plain_logger
+from airflow_provider_tiktok_offline.plain_text import one_line, plain_logger
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.report.html_report import EventsSummary
@@ -98,8 +98,8 @@ def _raise_unsettled(
     if not still_open and not failures:
         return
     todo = (
-        "Run it again (in Airflow: clear the failed task, or prepare if none failed, and what follows);"
-        " what was accepted is not sent again."
+        "Mend what is named and run it again (in Airflow: clear the failed task, or prepare if none failed, and what"
+        " follows); what was accepted is not sent again."
     )
     if any(summary.events.get("unconfirmed") for summary in still_open):
         hours = ctx.ledger.retry_window / timedelta(hours=1)
@@ -109,11 +109,17 @@ def _raise_unsettled(
         )
     only_held = not failures and all(_left(summary).keys() == {"held"} for summary in still_open)
     retry_helps = only_held or any(error.retryable for error in failures.values())
-    words = [f"{summary.delivery_id}: {summary.open}" for summary in still_open]
+    words = [f"{_name(summary)}: {summary.open}" for summary in still_open]
     words += [f"{delivery_id}: {error.what.rstrip('.')}" for delivery_id, error in failures.items()]
     raise (EventsHeldError if retry_helps else UnsettledError)(
         f"the run is not settled: {'; '.join(words)}.", where=ctx.config.name, todo=todo
     )
+
+
+def _name(summary: DeliverySummary) -> str:
+    """A delivery as a person knows it: by its file."""
+    file = one_line(summary.file.rpartition("/")[2])
+    return f"{file} (delivery {summary.delivery_id})" if file else summary.delivery_id
 
 
 def _settle(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
@@ -236,7 +242,7 @@ def _open_ends(state: DeliveryState, summary: DeliverySummary) -> str:
     """What keeps the delivery from being closed, in words; empty if nothing."""
     validated = ValidateResult.of(state)
     if validated is not None and validated.gate_exceeded:
-        return "gate exceeded: too many rows are rejected"
+        return "too many rows are rejected (gate exceeded)"
     breached = Breached.of(state)
     if breached is not None and breached.breaches:
         return f"a guard is breached: {'; '.join(breached.breaches)}"
