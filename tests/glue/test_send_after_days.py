@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 
 from airflow_provider_tiktok_offline.clock import ManualClock
 from airflow_provider_tiktok_offline.delivery.sequences import deliver_to_tiktok
-from airflow_provider_tiktok_offline.delivery.state.step_results import ClosedBy
 from airflow_provider_tiktok_offline.delivery.state.waiting import kept_deliveries
 from tests.glue.airflow_world import AirflowWorld
 from tests.servers.airflow import AirflowRun, AirflowRunner
@@ -84,29 +82,6 @@ def test_what_is_due_is_sent_where_the_wait_for_the_file_fails(
     assert {task for task, state in run.tasks.items() if state == "failed"} == {"wait_for_file", "summary"}
     assert _sent(airflow_world, sold) == {"r1": 10}
     assert airflow_world.context(name="patient_shop").deliveries.get(delivery).status == "closed"
-
-
-def test_what_can_wait_no_longer_is_sent_while_the_file_is_late(
-    airflow_world: AirflowWorld, airflow: AirflowRunner
-) -> None:
-    """By the wait itself, which goes on: the file that comes at last is the run's as on any day."""
-    sold, late = {"s1": "10.00"}, {"s2": "5.00"}
-    now = datetime.now(UTC)
-    delivery = _wait_since(airflow_world, "patient_shop_20261012.csv", sold, now - timedelta(days=4))
-    airflow.start(DAG_ID, logical_date="2026-11-06T00:00:00+00:00", conf={"file_day": "2026-11-06"})
-    ctx = airflow_world.context(name="patient_shop")
-    closed = threading.Event()
-    while ctx.deliveries.get(delivery).status != "closed":
-        assert not closed.wait(0.2)
-    assert _sent(airflow_world, sold) == {"s1": 10}
-    path = _write(airflow_world, "patient_shop_20261106.csv", late, now - timedelta(hours=1))
-    run = airflow.finish()
-    assert run.state == "success", run.tasks
-    states = {state.file_name: state for state in ctx.deliveries.list("patient_shop")}
-    assert states[path.name].waits
-    by = ClosedBy.of(states["patient_shop_20261012.csv"])
-    assert by is not None
-    assert by.run.startswith(DAG_ID)
 
 
 def test_a_run_sends_what_has_waited_less_what_came_back(airflow_world: AirflowWorld, airflow: AirflowRunner) -> None:
