@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Literal
 
 import polars as pl
 import pytest
@@ -224,7 +225,20 @@ def test_three_decimals_may_be_a_thousands_group(currency: str | None, amount: s
         assert Decimal(report.values["valid"][currency or "none"]) == value
 
 
-@pytest.mark.parametrize("amount", ["99", "99.9", "99.999"])
+@pytest.mark.parametrize(
+    ("amount", "mark", "noted"), [(".99", ".", True), (",99", ",", True), ("0.99", ".", False), ("7.5", ".", False)]
+)
+def test_an_amount_without_a_digit_before_its_mark_is_read_with_a_note(
+    amount: str, mark: Literal[".", ","], noted: bool
+) -> None:
+    """On the direct route."""
+    settings = replace(SETTINGS, format=FileFormat(decimal=mark))
+    report = check([{"transaction_amount": f'"{amount}"'}], settings)
+    assert report.values["valid"]["USD"] == f"{Decimal(amount.replace(',', '.')):.2f}"
+    assert found(report) == ({("amount_near", "note")} if noted else set())
+
+
+@pytest.mark.parametrize("amount", ["99", "99.9", "99.999", ".99"])
 def test_liveramp_wants_two_decimals(amount: str) -> None:
     """XXX.XX, whatever the currency."""
     assert found(check([{"transaction_amount": amount}], LIVERAMP)) == {("amount_decimals", "error")}

@@ -153,6 +153,7 @@ _ROW_RULES = (
     Rule("amount_missing", "row", (_AMOUNT,), "The amount is missing.", _ERROR, "blank, `-`", "programme", "Fill it in.", locked=True),
     Rule("amount_format", "row", (_AMOUNT,), "The amount is no plain number.", _ERROR, "`$1,299.00`", "programme", "Write `1299.00`.", locked=True),
     Rule("amount_ambiguous", "row", (_AMOUNT,), "The three digits behind the mark may be a thousands group.", _by_profile("error", "off"), "`1.299`", "package", "Say what the marks mean: `format.decimal` and `format.thousands`.", locked=True),
+    Rule("amount_near", "row", (_AMOUNT,), "The amount has no digit before the mark.", _by_profile("note", "off"), "`.99`", "package", "Nothing: it is read as `0.99`."),
     Rule("amount_rounded", "row", (_AMOUNT,), "The amount has more decimals than its currency; it was rounded.", _by_profile("warning", "off"), "`19.990000000000002`", "package", "Round the amounts in the export."),
     Rule("amount_decimals", "row", (_AMOUNT,), "The amount has other than two decimals or no digit before the mark (liveramp), or more decimals than its currency (tiktok).", _DROPPED, "`99.9`, `.99`", "programme", "Write `99.90`."),
     Rule("amount_repeated", "row", (_AMOUNT,), "All rows of the order repeat one amount.", _WARNING, "three rows of one order with 59.97 each", "package", "If that is the order's total, set `amount: order`."),

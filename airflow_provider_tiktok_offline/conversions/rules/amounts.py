@@ -49,6 +49,7 @@ class Amounts:
         decimals: digits behind the mark, as written.
         ambiguous: where three digits behind the mark may be a thousands group.
         rounded: where decimals beyond the currency's were rounded off.
+        bare: where no digit stands before the mark.
     """
 
     units: npt.NDArray[np.int64]
@@ -56,6 +57,7 @@ class Amounts:
     decimals: npt.NDArray[np.int64]
     ambiguous: npt.NDArray[np.bool_]
     rounded: npt.NDArray[np.bool_]
+    bare: npt.NDArray[np.bool_]
 
 
 def number_format(written: FileFormat) -> NumberFormat:
@@ -82,11 +84,13 @@ def read_amounts(
     units = hundredths * _HUNDREDTH
     if known.all():
         nothing = np.zeros(len(cells), dtype=bool)
-        return Amounts(units, known, np.full(len(cells), 2, dtype=np.int64), nothing, nothing)
+        return Amounts(units, known, np.full(len(cells), 2, dtype=np.int64), nothing, nothing, nothing)
     rows = np.flatnonzero(~known)
     decimals = np.where(known, 2, 0)
-    numbers = read_numbers(cells.gather(rows), written)
-    ambiguous, noisy = np.zeros((2, len(cells)), dtype=bool)
+    odd = cells.gather(rows)
+    numbers = read_numbers(odd, written)
+    ambiguous, noisy, bare = np.zeros((3, len(cells)), dtype=bool)
+    bare[rows] = odd.str.contains(r"^[^\d]*[.,]\d").to_numpy()
     if currency_decimals is None:
         numbers.known &= numbers.decimals <= _MOST_DECIMALS
         units[rows] = rounded(numbers, _MOST_DECIMALS, units=UNITS)
@@ -101,7 +105,7 @@ def read_amounts(
     known[rows] = numbers.known & ~ambiguous[rows]
     units[~known] = 0
     decimals[rows] = numbers.decimals
-    return Amounts(units, known, decimals, ambiguous, noisy)
+    return Amounts(units, known, decimals, ambiguous, noisy, bare & known)
 
 
 def _two_decimals_read(column: ColumnBytes, mark: DecimalMark) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:

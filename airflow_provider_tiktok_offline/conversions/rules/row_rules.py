@@ -240,8 +240,9 @@ class _BlockCheck(BlockCells):
             self.add("amount_ambiguous", name, amounts.ambiguous)
             self.add("amount_format", name, ~amounts.known & ~blank & ~amounts.ambiguous)
         self.add("amount_rounded", name, amounts.rounded)
+        self.add("amount_near", name, amounts.bare)
         if as_written:
-            odd = amounts.known & ((amounts.decimals != 2) | cells.str.contains("^[.,]").to_numpy())
+            odd = amounts.known & ((amounts.decimals != 2) | amounts.bare)
             if self.settings.repair and odd.any():
                 too_fine = amounts.known & (amounts.units % (UNITS // 100) != 0)
                 self.add("amount_decimals", name, too_fine, "error")
