@@ -18,6 +18,8 @@ import pytest
 from tests.servers.airflow import airflow_environment
 
 _HOME = Path(tempfile.mkdtemp(prefix="tiktok-offline-airflow-"))
+#: Bytes of a parameter that are shown as they are.
+_LONGEST_NAME = 40
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
 airflow_environment(_HOME).apply()
 
@@ -25,6 +27,11 @@ airflow_environment(_HOME).apply()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--forbid-skips``: continuous integration has everything that a test needs."""
     parser.addoption("--forbid-skips", action="store_true", help="a test that is skipped fails")
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Show no long bytes: a compressed file holds its time, and each worker must collect the same names."""
+    return "bytes" if isinstance(val, bytes) and len(val) > _LONGEST_NAME else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
