@@ -18,6 +18,7 @@ from airflow_provider_tiktok_offline.conversions.report.report import number_of
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
     GateExceededError,
+    StoppedError,
     TikTokOfflineError,
     UnsettledError,
 )
@@ -218,7 +219,8 @@ def task_errors(context: Context | None = None) -> Iterator[None]:
 def _log_try(error: TikTokOfflineError, context: Context | None) -> None:
     """Say that the task is tried again, or that it is not."""
     ti = None if context is None else context.get("ti")
-    if ti is None:
+    if ti is None or isinstance(error, StoppedError):
+        # Who stops a task from outside decides whether there is another try.
         return
     if ti.try_number > ti.max_tries:
         log.error("%s That was the last try: clear this task once the cause is gone.", error)

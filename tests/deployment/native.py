@@ -1,7 +1,7 @@
 """The services of a compose file as processes on loopback: the same commands, the same environment.
 
 Each service has a machine of its own, as far as a process can: its own home, working, temporary and Airflow directory
-and its own copy of the DAGs folder. What the services share is what they reach over the network.
+and its own copy of the DAGs folder. What the services share is what they reach over the network, and the tasks' logs.
 """
 
 from __future__ import annotations
@@ -50,6 +50,14 @@ _QUICK = {
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
     "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     "AWS_EC2_METADATA_DISABLED": "true",
+}
+#: Where no worker dies, a task that is slow on a busy machine is not taken for dead.
+CALM = {
+    "AIRFLOW__CORE__PARALLELISM": "5",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "120",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "60",
+    "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "300",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "30",
 }
 #: Airflow's log servers listen on every interface; here the logs lie on this machine anyway.
 _NATIVE_OPTIONS = {"worker": ("--skip-serve-logs",), "triggerer": ("--skip-serve-logs",)}
@@ -162,6 +170,8 @@ class Deployment:
             "HOME": str(own["home"]),
             "TMPDIR": str(own["tmp"]),
             "AIRFLOW_HOME": str(own["airflow"]),
+            # A volume that all share, in the compose file.
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.folder / "logs"),
             "MACHINE": name,
             MARK: str(self.folder),
             **self.services[service].environment,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import polars as pl
 import yaml
 
 from airflow_provider_tiktok_offline.config.loading import load_config
@@ -23,6 +20,7 @@ from airflow_provider_tiktok_offline.delivery.operations.feed_files import accep
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS, SampleForm, write_sample
 from tests.deployment.compose import ROOT
+from tests.deployment.leaks import check_nothing_leaks
 from tests.deployment.native import WORKERS, Deployment, deployment, left_running
 from tests.deployment.processes import clock_off
 from tests.integration.shop import ConversionFile, write_file
@@ -49,8 +47,6 @@ _LOG_LINES = 15
 #: Transactions that a file repeats of the one before.
 _REPEATED = 20
 _CATEGORIES = ("CompletePayment", "Contact", "Subscribe")
-_EMAIL = re.compile(rb"[\w.+-]+@(?:shop\.example|example\.\w+)")
-_PHONE = re.compile(rb"(?<!\d)\d{10,12}(?!\d)")
 
 
 def dag_id(name: str) -> str:
@@ -227,7 +223,7 @@ class Week:
                 continue
             tries = f"try {task['try_number']} of {task['max_tries'] + 1}"
             lines.append(f"{task['task_id']} {task['state']} on {task['hostname']}, {tries}")
-            pattern = f"*/airflow/logs/dag_id={dag}/run_id={run_id}/task_id={task['task_id']}/**/attempt=*.log"
+            pattern = f"logs/dag_id={dag}/run_id={run_id}/task_id={task['task_id']}/**/attempt=*.log"
             for log in sorted(self.deployment.folder.glob(pattern)):
                 lines += [str(log.relative_to(self.deployment.folder)), *log.read_text().splitlines()[-_LOG_LINES:]]
         return "\n".join(lines)
@@ -322,49 +318,8 @@ class Week:
 
     def check_no_plaintext(self) -> None:
         """No e-mail and no phone of any file lies anywhere but where the user put it, and no credential anywhere."""
-        emails, digits = set(), set()
-        for files in self.files.values():
-            for file in files:
-                content = file.path.read_bytes()
-                emails |= {found.lower() for found in _EMAIL.findall(content)}
-                digits |= {re.sub(rb"\D", b"", cell)[-10:] for cell in re.findall(rb"[+(]\d[\d ().-]{8,}\d", content)}
-        assert len(emails) > 100
-        assert len(digits) > 100
-        credentials = self._credentials()
-        for place, content in self._contents():
-            assert [name for name, secret in credentials.items() if secret in content] == [], place
-            assert not emails & {found.lower() for found in _EMAIL.findall(content)}, place
-            assert not digits & {found[-10:] for found in _PHONE.findall(content)}, place
-
-    def _credentials(self) -> dict[str, bytes]:
-        """What opens TikTok's API, the object store and the SFTP servers, as it would stand in a text."""
-        deployment = self.deployment
-        key = deployment.server.client_key.read_text().splitlines()
-        return {
-            "access token": (deployment.connections.get("tiktok_default").password or "").encode(),
-            "secret key": deployment.store.secret_key.encode(),
-            "private key": key[len(key) // 2].encode(),
-        }
-
-    def _contents(self) -> Iterator[tuple[str, bytes]]:
-        """Everything written or shown: disks with logs, database, queue, command lines, the state bucket."""
-        deployment = self.deployment
-        for folder, _, names in os.walk(deployment.folder):
-            for path in (Path(folder) / name for name in names):
-                if path.is_file():
-                    yield str(path), path.read_bytes()
-        yield "sshd's log", deployment.server.log.read_bytes()
-        yield "PostgreSQL", deployment.database.dump()
-        yield "Redis", deployment.broker.contents()
-        for process, command in left_running(deployment.folder).items():
-            yield f"the command line of process {process}", command.encode()
-        for key in deployment.store.keys(STATE_BUCKET):
-            content = deployment.store.read(STATE_BUCKET, key)
-            yield key, content
-            if key.endswith(".parquet"):
-                frame = pl.read_parquet(content)
-                values = (value for column in frame.iter_columns() for value in column.to_list())
-                yield key, b"\n".join(v.encode() if isinstance(v, str) else bytes(v) for v in values if _is_text(v))
+        dropped = [file.path for files in self.files.values() for file in files]
+        check_nothing_leaks(self.deployment, dropped, bucket=STATE_BUCKET)
 
     def _s3(self) -> Any:
         store = self.deployment.store
@@ -394,7 +349,3 @@ def running_week(folder: Path, *, rows: int, skew: int) -> Iterator[Week]:
         wait_until(week.dags_known, "the DAGs are known", seconds=120, every=0.5)
         yield week
     assert left_running(machines) == {}
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str | bytes)

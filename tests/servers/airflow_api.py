@@ -11,7 +11,7 @@ from tests.servers.waiting import wait_until
 
 
 class AirflowApi:
-    """The REST API of an Airflow whose simple auth manager takes everybody for an admin.
+    """The REST API of an Airflow with the simple auth manager.
 
     :param url: where its API server answers.
     """
@@ -28,9 +28,10 @@ class AirflowApi:
             return False
         return all(parts[name]["status"] == "healthy" for name in ("scheduler", "triggerer", "dag_processor"))
 
-    def login(self) -> None:
-        """Take a token for all that follows."""
-        answer = self._http.get("/auth/token")
+    def login(self, user: str | None = None, password: str | None = None) -> None:
+        """Take a token for all that follows; without a user, from an Airflow that takes everybody for an admin."""
+        login = {"username": user, "password": password}
+        answer = self._http.get("/auth/token") if user is None else self._http.post("/auth/token", json=login)
         self._http.headers["Authorization"] = f"Bearer {_body(answer)['access_token']}"
 
     def get(self, path: str, **parameters: Any) -> Any:
@@ -87,15 +88,24 @@ class AirflowApi:
         wait_until(lambda: self.run_state(dag_id, run_id) in ("success", "failed"), f"end of {dag_id}, {run_id}")
         return self.run_state(dag_id, run_id)
 
-    def log(self, dag_id: str, run_id: str, task: str) -> list[tuple[str, str]]:
-        """Level and sentence of each line that the last try of a task (or of ``upload[0]``) has logged."""
+    def log(self, dag_id: str, run_id: str, task: str, try_number: int | None = None) -> list[tuple[str, str]]:
+        """Level and sentence of each line that a task (or ``upload[0]``) has logged.
+
+        :param try_number: of the try; the last one if None.
+        """
+        lines = self.lines(dag_id, run_id, task, try_number)
+        return [(line.get("level", ""), line.get("event", "")) for line in lines]
+
+    def lines(self, dag_id: str, run_id: str, task: str, try_number: int | None = None) -> list[dict[str, Any]]:
+        """Each line that a task has logged, with all its fields; as for :meth:`log`."""
         instance = self.tasks(dag_id, run_id)[task]
+        wanted = try_number or instance["try_number"]
         said = self.get(
-            f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{instance['task_id']}/logs/{instance['try_number']}",
+            f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{instance['task_id']}/logs/{wanted}",
             map_index=instance["map_index"],
             full_content=True,
         )
-        return [(line.get("level", ""), line.get("event", "")) for line in said["content"] if isinstance(line, dict)]
+        return [line for line in said["content"] if isinstance(line, dict)]
 
     def clear_run(self, dag_id: str, run_id: str) -> None:
         """Clear every task of a run, as *Clear Run* does."""
