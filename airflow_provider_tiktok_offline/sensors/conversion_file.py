@@ -118,8 +118,8 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         if not self.deferrable:
             try:
                 return super().execute(context)
-            except AirflowSensorTimeout as late:
-                return self._over(late, context)
+            except AirflowSensorTimeout:
+                return self._over(context)
         # One look here first: a trigger that fires at once may overtake the scheduler (apache/airflow#66374).
         result = self.poke(context)
         if result:
@@ -235,8 +235,8 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
     def resume_execution(self, next_method: str, next_kwargs: dict[str, object] | None, context: Context) -> object:
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowSensorTimeout as late:
-            return self._over(late, context)
+        except AirflowSensorTimeout:
+            return self._over(context)
 
     def _stale_at(self, context: Context) -> datetime | None:
         from airflow_provider_tiktok_offline.config.stale_files import stale_at
@@ -261,7 +261,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
             fault = error if isinstance(error, TikTokOfflineError) else unexpected(error)
             self.log.error("The notification of the stale file failed; the sensor goes on waiting. %s", fault)
 
-    def _over(self, late: AirflowSensorTimeout, context: Context) -> object:
+    def _over(self, context: Context) -> object:
         """What the task comes to when the time is over."""
         why = self._none_will_come(context)
         if why is None:
@@ -275,7 +275,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
                 f"be passed over. Clear this task once it answers. {error}"
             ) from None
         if result is None:
-            raise AirflowSensorTimeout(f"{why}, and the file that is there is not complete.") from late
+            raise AirflowSensorTimeout(f"{why}, and the file that is there is not complete.") from None
         return self._found(result)
 
     def _missing(self, context: Context) -> object:

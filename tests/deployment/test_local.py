@@ -238,7 +238,11 @@ _ENDS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "task", "try_number", "fact"), _ENDS)
+@pytest.mark.parametrize(
+    ("name", "task", "try_number", "fact"),
+    _ENDS,
+    ids=[f"{name}-{task}-{try_number}-{place}" for place, (name, task, try_number, _) in enumerate(_ENDS)],
+)
 def test_a_log_has_the_fact(ends: Ends, name: str, task: str, try_number: int, fact: str) -> None:
     """However a task has ended, its log has one sentence with file, figures, and what to do."""
     said = ends.text(name, task, try_number)
