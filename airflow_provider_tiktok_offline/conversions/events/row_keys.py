@@ -92,7 +92,8 @@ class Keys:
 def several(numbers: Hashes) -> Hashes:
     """The numbers that occur more than once, in ascending order."""
     ordered = np.sort(numbers)
-    return np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    again = np.flatnonzero(ordered[1:] == ordered[:-1])
+    return np.unique(ordered[again])
 
 
 def among(numbers: Hashes, wanted: Hashes) -> npt.NDArray[np.bool_]:

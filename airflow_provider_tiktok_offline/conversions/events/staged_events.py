@@ -33,8 +33,8 @@ from airflow_provider_tiktok_offline.conversions.rules.amounts import canonical,
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import CheckedBlock
 from airflow_provider_tiktok_offline.conversions.rules.optional_cells import blank_where
 from airflow_provider_tiktok_offline.conversions.text.buffers import numbers_to_arrow, series, to_arrow
-from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn
-from airflow_provider_tiktok_offline.conversions.text.digests import DIGEST_BYTES, digests, fixed_width
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn, column_bytes
+from airflow_provider_tiktok_offline.conversions.text.digests import DIGEST_BYTES, fixed_width, hashes
 
 #: Content field of ``send_fields`` -> the programme's column, and whether it is a number.
 CONTENT_FIELDS = {
@@ -172,14 +172,15 @@ def stage(
         "line": numbers_to_arrow(checked.lines[picked]),
         "event": checked.events.to_arrow(rows),
         "event_time": numbers_to_arrow(checked.sent_epoch[picked]),
-        "digest": digests(texts, ID_BYTES),
+        "digest": hashes(texts, ID_BYTES),
         "content": numbers_to_arrow(content),
         "units": numbers_to_arrow(checked.units[picked]),
         "currency": _currency(checked, rows),
     }
-    for field, column in (("order_id", "order_id"), ("shop_id", "shop_id")):
-        if field in wanted and column in values:
-            columns[field] = to_arrow(pick(_sent(checked, column)))
+    if "order_id" in wanted and "order_id" in values:
+        columns["order_id"] = to_arrow(pick(_sent(checked, "order_id")))
+    if "shop_id" in wanted and "shop_id" in values:
+        columns["shop_id"] = column_bytes(values["shop_id"]).coded.to_arrow(rows)
     for field, identifiers in (("email", checked.emails), ("phone", checked.phones)):
         if field in wanted:
             columns |= _digests(checked, identifiers, pick)

@@ -9,7 +9,6 @@ from typing import NotRequired, TypedDict
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from airflow_provider_tiktok_offline import __version__
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
@@ -102,6 +101,9 @@ class PartWriter:
             self._put(rows)
 
     def _put(self, rows: pa.Table) -> None:
+        # Loaded where it is needed: a file that is only validated needs none of it.
+        import pyarrow.parquet as pq
+
         name = f"part-{len(self._parts):05}.parquet"
         with self._output.open_write(name) as stream:
             # Digests can't be compressed; the rest is not worth the time.

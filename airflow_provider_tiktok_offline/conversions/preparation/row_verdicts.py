@@ -10,7 +10,6 @@ from typing import BinaryIO
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from airflow_provider_tiktok_offline.conversions.events.duplicates import Repeats
 from airflow_provider_tiktok_offline.conversions.events.event_id import id_text
@@ -85,6 +84,8 @@ class VerdictWriter:
 
     def finish(self, repeats: Repeats) -> None:
         """Write the file: duplicates and collisions take their final class."""
+        import pyarrow.parquet as pq
+
         with pq.ParquetWriter(self._sink, _SCHEMA, compression="zstd") as target:
             if self._writer is None:
                 return
@@ -134,6 +135,8 @@ def read_verdicts(stream: BinaryIO, rows: int = 200_000) -> Iterator[pl.DataFram
     Columns: ``line``, ``class`` (valid, rejected, duplicate or excluded), ``reason`` (rule or exclusion, else ``""``),
     and for rows that make an event ``event_id``, ``event_time`` (seconds) and ``content`` (fingerprint, 8 bytes).
     """
+    import pyarrow.parquet as pq
+
     for batch in pq.ParquetFile(stream).iter_batches(batch_size=rows):
         frame = pl.from_arrow(batch)
         if isinstance(frame, pl.DataFrame):

@@ -37,7 +37,7 @@ from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     CheckedBlock,
     Issue,
 )
-from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import column_bytes
 
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 _WORDS = re.compile(r"[A-Za-z]{2,20}(?: [A-Za-z]{2,20}){0,2}")
@@ -314,7 +314,7 @@ def tally_block(
         if by_store:
             _sum_stores(tally, checked, valid)
         elif "store_code" in checked.values:
-            tally.stores.update(CodedColumn.of(checked.values["shop_id"]).counted(valid))
+            tally.stores.update(column_bytes(checked.values["shop_id"]).coded.counted(valid))
     return tally
 
 

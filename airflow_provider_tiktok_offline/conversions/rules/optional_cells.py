@@ -57,11 +57,12 @@ def time_zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def breaks_pattern(cells: pl.Series, name: str) -> pl.Series:
-    """Which cells are not as their column asks; blank cells are."""
+def breaks_pattern(cells: pl.Series, name: str) -> pl.Series | None:
+    """Which cells are not as their column asks, None if all are; blank cells are."""
     if _all_simple(cells, name):
-        return pl.repeat(False, len(cells), eager=True)
-    return ~cells.str.contains(_PATTERNS[name])
+        return None
+    wrong = ~cells.str.contains(_PATTERNS[name])
+    return wrong if wrong.any() else None
 
 
 def _all_simple(cells: pl.Series, name: str) -> bool:

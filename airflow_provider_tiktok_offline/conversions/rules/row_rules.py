@@ -47,7 +47,7 @@ from airflow_provider_tiktok_offline.conversions.rules.nearest_format import nea
 from airflow_provider_tiktok_offline.conversions.rules.rulebook import Rulebook
 from airflow_provider_tiktok_offline.conversions.rules.text_screen import TextScreen, screened_columns
 from airflow_provider_tiktok_offline.conversions.rules.timestamps import read_timestamps
-from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn
+from airflow_provider_tiktok_offline.conversions.text.column_bytes import CodedColumn, column_bytes
 
 _DAY = 86_400
 
@@ -264,23 +264,21 @@ class _BlockCheck(BlockCells):
     def _others(self) -> None:
         values = self.values
         for name, rule in cell_rules.PATTERN_RULES:
-            if name in values:
+            wrong = cell_rules.breaks_pattern(values[name], name) if name in values else None
+            if name in ("quantity", "product_price") and wrong is not None:
+                values[name] = cell_rules.plain_numbers(values[name], wrong, self.numbers)
                 wrong = cell_rules.breaks_pattern(values[name], name)
-                if name in ("quantity", "product_price") and wrong.any():
-                    values[name] = cell_rules.plain_numbers(values[name], wrong, self.numbers)
-                    wrong = cell_rules.breaks_pattern(values[name], name)
-                if name in PATTERNED and wrong.any():
-                    values[name] = self.without_placeholders(name, values[name])
-                    wrong &= values[name] != ""
-                if wrong.any():
-                    self.add(rule, name, wrong)
-                    if name in ("quantity", "product_price"):
-                        values[name] = cell_rules.blank_where(values[name], wrong)
+            if name in PATTERNED and wrong is not None:
+                values[name] = self.without_placeholders(name, values[name])
+                wrong &= values[name] != ""
+            if wrong is not None and wrong.any():
+                self.add(rule, name, wrong)
+                if name in ("quantity", "product_price"):
+                    values[name] = cell_rules.blank_where(values[name], wrong)
         if "product_id" in values:
-            blank_order = (
-                values["order_id"] == "" if "order_id" in values else pl.Series([True]).new_from_index(0, self.rows)
-            )
-            self.add("order_id_missing", "product_id", blank_order & (values["product_id"] != ""))
+            product = column_bytes(values["product_id"]).lengths > 0
+            order = column_bytes(values["order_id"]).lengths > 0 if "order_id" in values else self.nothing
+            self.add("order_id_missing", "product_id", product & ~order)
         for name in ID_COLUMNS:
             damaged = with_exponent(values[name]) if name in values else None
             if damaged is not None:

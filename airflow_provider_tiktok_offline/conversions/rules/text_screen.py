@@ -53,17 +53,15 @@ class TextScreen:
 
     def find(self, cells: pl.Series) -> pl.Series | None:
         """Which cells hold an e-mail address, a phone with ``+``, or one of the row's own phones; None if none does."""
-        found = pl.repeat(False, len(cells), eager=True)
+        found = np.zeros(len(cells), dtype=bool)
         column = column_bytes(cells)
         if not column.are_words:
-            if column.holds(_AT):
-                found = found | cells.str.contains(_EMAIL)
-            if column.holds(_PLUS):
-                found = found | cells.str.contains(_PHONE)
+            for sign, pattern in ((_AT, _EMAIL), (_PLUS, _PHONE)):
+                if column.holds(sign):
+                    found |= cells.str.contains(pattern).fill_null(False).to_numpy()
         if self._phones:
-            rows = self._own_phones(cells)
-            found = found.scatter(rows, True) if len(rows) else found
-        return found if found.any() else None
+            found[self._own_phones(cells)] = True
+        return pl.Series(found) if found.any() else None
 
     def _own_phones(self, cells: pl.Series) -> np.ndarray:
         """The rows whose cell holds the last digits of one of the row's phones."""

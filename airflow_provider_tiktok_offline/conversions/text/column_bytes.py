@@ -73,6 +73,11 @@ class ColumnBytes:
         fits |= characters == _UNDERSCORE
         return bool(fits.all())
 
+    @cached_property
+    def coded(self) -> CodedColumn:
+        """The column as one of few different texts."""
+        return CodedColumn.of(self.cells)
+
     def holds(self, character: int) -> bool:
         """Whether a byte occurs."""
         return bool((self.characters == character).any())

@@ -20,10 +20,15 @@ _PAIRS = 1 << 16
 Bytes = NDArray[np.uint8]
 
 
-def digests(texts: pl.Series, size: int = DIGEST_BYTES) -> pa.FixedSizeBinaryArray:
-    """The first bytes of the SHA-256 of each text; null where it is null, empty or a bare ``+``."""
+def digests(texts: pl.Series) -> pa.FixedSizeBinaryArray:
+    """The SHA-256 of each text; null where it is null, empty or a bare ``+``."""
+    return hashes(_something(texts))
+
+
+def hashes(texts: pl.Series, size: int = DIGEST_BYTES) -> pa.FixedSizeBinaryArray:
+    """The first bytes of the SHA-256 of each text; null where it is null."""
     hashed = cast(pl.Expr, pl.col("text").chash.sha2_256())  # type: ignore[attr-defined]
-    hexed = _something(texts).to_frame("text").select(hashed).to_series()
+    hexed = texts.to_frame("text").select(hashed).to_series()
     decoded = _decoded_hashes(hexed).reshape(-1, DIGEST_BYTES)
     return _fixed(decoded if size == DIGEST_BYTES else np.ascontiguousarray(decoded[:, :size]), hexed)
 
