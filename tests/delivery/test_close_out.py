@@ -110,7 +110,7 @@ def test_every_delivery_that_is_still_open_is_named(world: World) -> None:
     damaged, unsent = deliveries_of_run(ctx)
     (plan,) = (path for path in ctx.objects.list("") if f"/plans/{damaged}/" in path and path.endswith("manifest.json"))
     ctx.objects.put(plan, b"{")
-    with pytest.raises(UnsettledError, match=f"{unsent}: 5 events not_sent; {damaged}: ") as raised:
+    with pytest.raises(UnsettledError, match=rf"{unsent}\): 5 events not_sent; {damaged}: ") as raised:
         summarize_all(ctx)
     assert not raised.value.retryable
 
