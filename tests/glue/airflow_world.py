@@ -53,6 +53,8 @@ class AirflowWorld:
     def __post_init__(self) -> None:
         self.inbox = self.folder / "inbox"
         self.inbox.mkdir(parents=True)
+        # The closed days of one advertiser: none yet.
+        (self.inbox / "closed.ics").write_text("BEGIN:VCALENDAR\nEND:VCALENDAR\n")
         self.feed = self.folder / "feed"
         self.feed.mkdir()
         shutil.copytree(Path(__file__).parent / "dags", self.airflow.dags, dirs_exist_ok=True)
