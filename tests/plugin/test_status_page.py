@@ -273,7 +273,7 @@ def test_no_query_is_made_for_each_row(answers: Answers) -> None:
     full = answers["adam", OVERVIEW]
     assert len(body(full)["advertisers"]) == NUMBER
     assert full["queries"] <= empty["queries"] <= 11
-    assert answers["adam", ROUTES[1]]["queries"] <= 11
+    assert answers["adam", ROUTES[1]]["queries"] <= 12  # one of them once a process, on some versions of Airflow
 
 
 @pytest.mark.campaign
