@@ -157,13 +157,27 @@ class AirflowWorld:
 
     def xcom(self, run_id: str, task_id: str, key: str) -> Any:
         """What a task has left under a key; None if nothing."""
-        query = "SELECT value FROM xcom WHERE run_id = ? AND task_id = ? AND key = ?"
+        return self.xcoms(run_id, task_id).get(key)
+
+    def xcoms(self, run_id: str, task_id: str) -> dict[str, Any]:
+        """What a task has left, by key."""
         with sqlite3.connect(self.airflow.database) as database:
-            found = database.execute(query, (run_id, task_id, key)).fetchone()
-        return None if found is None else json.loads(found[0])
+            query = f"SELECT key, value FROM {xcom_table(database)} WHERE run_id = ? AND task_id = ?"  # noqa: S608
+            return {key: json.loads(value) for key, value in database.execute(query, (run_id, task_id))}
 
     def states(self, dag_id: str) -> list[str | None]:
         """The states of a DAG's task instances, in all runs."""
         with sqlite3.connect(self.airflow.database) as database:
             found = database.execute("SELECT state FROM task_instance WHERE dag_id = ?", (dag_id,))
             return [state for (state,) in found.fetchall()]
+
+
+def xcom_table(database: sqlite3.Connection) -> str:
+    """The table with key, value, run and task of each XCom, for a query."""
+    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'xcom'").fetchone():
+        return "xcom"
+    # Airflow 3.4: an XCom belongs to a try.
+    return (
+        "(SELECT key, value, run_id, task_id FROM xcom_v2 JOIN task_instance"
+        " ON replace(task_instance.id, '-', '') = replace(task_instance_id, '-', ''))"
+    )

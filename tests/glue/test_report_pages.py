@@ -19,20 +19,13 @@ import pytest
 from airflow_provider_tiktok_offline.glue.airflow_connections import AirflowConnections
 from airflow_provider_tiktok_offline.glue.signed_places import Place, Task, signed_place, verified_place
 from airflow_provider_tiktok_offline.storage.objects import read_page
-from tests.glue.airflow_world import AirflowWorld
+from tests.glue.airflow_world import AirflowWorld, xcom_table
 from tests.servers.airflow import AirflowRunner
 from tests.servers.airflow_pages import MARK
 
 pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
 
 DAG_ID = "tiktok_offline_quality_gate"
-
-
-def xcoms(world: AirflowWorld, run_id: str) -> dict[str, Any]:
-    """What the gate's task has left."""
-    with closing(sqlite3.connect(world.airflow.database)) as database:
-        query = "SELECT key, value FROM xcom WHERE run_id = ? AND task_id = 'gate'"
-        return {key: json.loads(value) for key, value in database.execute(query, (run_id,))}
 
 
 def asked(world: AirflowWorld, *urls: str) -> Sequence[dict[str, Any]]:
@@ -51,12 +44,19 @@ def asked(world: AirflowWorld, *urls: str) -> Sequence[dict[str, Any]]:
 def forge(world: AirflowWorld, run_id: str, value: object) -> None:
     """Another task of the run names a report."""
     with closing(sqlite3.connect(world.airflow.database)) as database, database:
-        database.execute(
-            "INSERT INTO xcom (dag_run_id, task_id, map_index, key, dag_id, run_id, value, timestamp) "
-            "SELECT dag_run_id, 'count', map_index, key, dag_id, run_id, ?, timestamp "
-            "FROM xcom WHERE run_id = ? AND task_id = 'gate' AND key = 'conversion_file_report'",
-            (json.dumps(value), run_id),
-        )
+        if xcom_table(database) == "xcom":
+            statement = (
+                "INSERT INTO xcom (dag_run_id, task_id, map_index, key, dag_id, run_id, value, timestamp) "
+                "SELECT dag_run_id, 'count', map_index, key, dag_id, run_id, ?, timestamp "
+                "FROM xcom WHERE run_id = ? AND task_id = 'gate' AND key = 'conversion_file_report'"
+            )
+        else:  # Airflow 3.4
+            statement = (
+                "INSERT INTO xcom_v2 (id, task_instance_id, key, value, timestamp) "
+                "SELECT lower(hex(randomblob(16))), id, 'conversion_file_report', ?, '2026-11-29 00:00:00' "
+                "FROM task_instance WHERE run_id = ? AND task_id = 'count'"
+            )
+        database.execute(statement, (json.dumps(value), run_id))
         assert database.execute("SELECT changes()").fetchone() == (1,)
 
 
@@ -65,7 +65,7 @@ def test_a_report_on_a_disk_is_shown_behind_airflows_login(airflow_world: Airflo
     path = airflow_world.write("gate_worst.csv", 100, seed=75, bad_ratio=0.6)
     run = airflow.run(DAG_ID, conf={"file": str(path)})
     assert run.tasks["gate"] == "failed"
-    left = xcoms(airflow_world, run.run_id)
+    left = airflow_world.xcoms(run.run_id, "gate")
     [link] = [value for key, value in left.items() if key.startswith("_link") and "FileReport" in key]
     # Signed for the task that left it.
     forge(airflow_world, run.run_id, left["conversion_file_report"])
