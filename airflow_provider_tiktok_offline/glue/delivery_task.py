@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowFailException, conf
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException, conf
 from airflow.sdk.log import mask_secret
 
 from airflow_provider_tiktok_offline.clock import system_clock
@@ -197,6 +197,12 @@ class TaskFailedError(AirflowFailException):
     def __init__(self, error: TikTokOfflineError) -> None:
         self.error = error
         super().__init__(f"{type(error).__name__}: {error}")
+
+
+def skipped(reason: str) -> AirflowSkipException:
+    """What a task that has nothing to do raises. Airflow's page folds its text away, so it is logged here, too."""
+    log.info("Skipped: %s", reason)
+    return AirflowSkipException(reason)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, conf
+from airflow.providers.common.compat.sdk import conf
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
@@ -14,7 +14,7 @@ from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError, UnsettledError
 from airflow_provider_tiktok_offline.glue import log_sentences
-from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
+from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, skipped, task_errors
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.status_xcom import leave_question
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 __all__ = ["ApproveDeliveryOperator"]
+
+_SUBJECT = "A conversion file breaches a guard"
 
 
 class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
@@ -59,7 +61,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         config: str | None = None,
         advertiser: str | None = None,
         settings: AdvertiserConfig | Mapping[str, object] | None = None,
-        subject: str = "A conversion file breaches a guard",
+        subject: str = _SUBJECT,
         set_aside: bool = False,
         on_ask_callback: Callable[[Context], object] | None = None,
         **kwargs: Any,
@@ -75,7 +77,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         from airflow_provider_tiktok_offline.delivery.events.guards import breaches_to_ask
 
         if self.set_aside and not delivery_ids(self.deliveries):
-            raise AirflowSkipException("No file needs an approval.")
+            raise skipped("No file needs an approval.")
         ids: list[str] = []
         found: dict[str, tuple[str, ...]] = {}
         with task_errors():
@@ -95,7 +97,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
                 return {"deliveries": ids}
             names = {one: ctx.deliveries.get(one).file_name for one in found}
             config = self.advertiser_config()
-        until = self._put_question(config, context, found, names if len(ids) > 1 or self.set_aside else {})
+        until = self._put_question(config, context, found, names, alone=len(ids) == 1 and not self.set_aside)
         for one, breached in found.items():
             self.log.info("%s", log_sentences.asked(names[one], breached, config.guards.approvers, until))
         self._notify(context, found)
@@ -141,24 +143,23 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         context: Context,
         found: Mapping[str, tuple[str, ...]],
         files: Mapping[str, str],
+        *,
+        alone: bool,
     ) -> datetime | None:
         """Say what is asked, of whom and until when; returns the last.
 
         :param found: delivery id -> the guards that it breaches.
-        :param files: delivery id -> its file's name, where the run has several files.
+        :param files: delivery id -> its file's name.
+        :param alone: whether the run has no other file.
         """
         guards, until = config.guards, None
-        lines = [
-            f"- {one_line(f'{files[one]}: {breach}' if files else breach)}"
-            for one, breaches in found.items()
-            for breach in breaches
-        ]
+        lines = [f"- {one_line(f'{files[one]}: {breach}')}" for one, breaches in found.items() for breach in breaches]
         lines += ["", "Approve to send it all the same; reject to send nothing."]
-        if files:
+        if not alone:
             lines[-1] = "Approve to send these files all the same; reject to send nothing of them."
         if self.set_aside:
             lines.append("The other files of this run do not wait for the answer.")
-        elif files:
+        elif not alone:
             lines.append("The other files of this run wait for the answer, and then go on whatever it is.")
         if guards.approvers:
             self.assigned_users = [{"id": one, "name": one} for one in guards.approvers]
@@ -169,6 +170,8 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
             self.defaults = [self.REJECT]
             until = system_clock().now() + wait
             lines.append(f"Without an answer within {guards.approval_hours:g} hours it counts as rejected.")
+        if self.subject == _SUBJECT:
+            self.subject = f"{one_line(config.name)}: a conversion file breaches a guard"
         self.body = "\n".join(lines)
         leave_question(config, context, [one for words in found.values() for one in words], until)
         return until

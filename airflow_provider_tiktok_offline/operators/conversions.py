@@ -7,11 +7,10 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
-
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import ConfigError, SkippedFileError
 from airflow_provider_tiktok_offline.glue import log_sentences
+from airflow_provider_tiktok_offline.glue.delivery_task import skipped
 from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.links import FileReportLink
@@ -98,7 +97,7 @@ class ValidateConversionFileOperator(DeliveryOperator):
                         self.trace(read=[at(validated.uri)], written=[at(validated.report_uri)])
                         results.append(validated.to_dict())
         if passed_over and not results:
-            raise AirflowSkipException(" ".join(passed_over))
+            raise skipped(" ".join(passed_over))
         return {"deliveries": results}
 
 

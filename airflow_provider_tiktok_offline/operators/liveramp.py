@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
-
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.glue import log_sentences
+from airflow_provider_tiktok_offline.glue.delivery_task import skipped
 from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.operators.base import (
@@ -54,7 +53,7 @@ class LiveRampDeliveryOperator(DeliveriesOperator):
                         fed = [] if result.uri is None else [at(result.uri, result.rows)]
                         self.trace(read=[at(uri)], written=fed)
         if results and all(result.outcome == "nothing_new" for result in results):
-            raise AirflowSkipException("Nothing is new: every row was delivered before, so no file goes out.")
+            raise skipped("Nothing is new: every row was delivered before, so no file goes out.")
         return {"deliveries": [result.to_dict() for result in results]}
 
 

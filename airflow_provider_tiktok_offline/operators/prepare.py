@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowSkipException
-
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import SkippedFileError
 from airflow_provider_tiktok_offline.glue import log_sentences
+from airflow_provider_tiktok_offline.glue.delivery_task import skipped
 from airflow_provider_tiktok_offline.glue.lineage import at
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.links import FileReportLink
@@ -123,7 +122,7 @@ class TikTokOfflinePrepareOperator(DeliveryOperator):
                 plans += self._planned_due(ctx, delivery_ids(results), one_file)
             parts = [part for plan in plans for part in named_parts(ctx.deliveries.get(plan.delivery_id), plan)]
         if (passed_over or self.files is None) and not (results or plans):
-            raise AirflowSkipException(" ".join(passed_over) or "No file, and nothing is due.")
+            raise skipped(" ".join(passed_over) or "No file, and nothing is due.")
         context["ti"].xcom_push(key=DELIVERIES, value={"deliveries": results})
         context["ti"].xcom_push(key="counts", value=[plan.to_dict() for plan in plans])
         if self.asks:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow.providers.common.compat.sdk import AirflowSkipException, TriggerRule
+from airflow.providers.common.compat.sdk import TriggerRule
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.conversions.report.report import number_of
 from airflow_provider_tiktok_offline.delivery.state.delivery_summary import DeliverySummary, RowCounts
 from airflow_provider_tiktok_offline.errors import UnsettledError
 from airflow_provider_tiktok_offline.glue import log_sentences
-from airflow_provider_tiktok_offline.glue.delivery_task import task_errors
+from airflow_provider_tiktok_offline.glue.delivery_task import skipped, task_errors
 from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.lineage import at, event_set
 from airflow_provider_tiktok_offline.glue.metrics import count_delivery
@@ -77,7 +77,7 @@ class DeliverySummaryOperator(DeliveryOperator):
         if self.set_aside:
             with task_errors():
                 if not deliveries_of_run(self.delivery_context(context)):
-                    raise AirflowSkipException("No file was left to a person.")
+                    raise skipped("No file was left to a person.")
         failed = self._failed_before(context)
         with self.step("summary", context) as ctx, self.showing_report(ctx, context):
             held = held_back(ctx)
@@ -107,9 +107,7 @@ class DeliverySummaryOperator(DeliveryOperator):
                 )
         if not results:
             waits = not self.set_aside and deliveries_set_aside(ctx)
-            raise AirflowSkipException(
-                "No file but those that are left to a person." if waits else "No file, nothing to close."
-            )
+            raise skipped("No file but those that are left to a person." if waits else "No file, nothing to close.")
         for asset in self.outlets:
             event = context["outlet_events"][asset]
             event.extra = asset_event(summaries, ctx.holder)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 from airflow.providers.common.compat.sdk import (
     AirflowFailException,
     AirflowSensorTimeout,
-    AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
@@ -19,7 +18,7 @@ from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.glue import log_sentences
-from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, task_errors
+from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, skipped, task_errors
 from airflow_provider_tiktok_offline.glue.due_deliveries import send_overdue
 from airflow_provider_tiktok_offline.glue.file_day import arrived_files, file_day
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
@@ -301,7 +300,7 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         if look.ready:
             return self._found(look.to_dict())
         self._tell_stale(context)
-        raise AirflowSkipException(f"{sentence}; missing_file says skip.")
+        raise skipped(f"{sentence}; missing_file says skip.")
 
     def _closed(self, context: Context) -> bool:
         """Whether no file is due on this day, and none was handed over."""
@@ -367,11 +366,11 @@ class ConversionFileSensor(BaseSensorOperator, DeliveryTask):
         if look.pending:
             return None
         if self._closed(context):
-            raise AirflowSkipException(f"No file is due on {day} (expected_days, closed_dates), and none came.")
+            raise skipped(f"No file is due on {day} (expected_days, closed_dates), and none came.")
         source = self.advertiser_config().source
         uri = source_uri(source, day)
         if source.missing_file == "skip":
-            raise AirflowSkipException(f"The day {day} is past and has no file ({uri}); missing_file says skip.")
+            raise skipped(f"The day {day} is past and has no file ({uri}); missing_file says skip.")
         raise AirflowFailException(
             f"The day {day} is past and has no file ({uri}). "
             "Put it there and clear this task, or set missing_file: skip."

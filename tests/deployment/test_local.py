@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -42,11 +43,13 @@ class Ends(dict[str, tuple[str, str]]):
     Attributes:
         shops: the deployment.
         while_waiting: what the log of a deferred sensor said, by advertiser.
+        questions: what Airflow showed to whoever was asked, by advertiser.
         stale: what the webhook was told when the deadline was over.
     """
 
     shops: LocalShops
     while_waiting: dict[str, str]
+    questions: dict[str, Any]
     stale: list[dict[str, object]]
 
     def text(self, name: str, task: str, try_number: int) -> str:
@@ -88,7 +91,7 @@ def test_one_machine_delivers_a_file(shops: LocalShops, tmp_path: Path) -> None:
 def _ends(shops: LocalShops) -> Ends:
     """A run for each way to end, all at once; whoever is asked answers, whatever has to be done is done."""
     ends = Ends()
-    ends.shops, ends.while_waiting = shops, {}
+    ends.shops, ends.while_waiting, ends.questions = shops, {}, {}
     for name in _AT_ONCE:
         file = shops.drop(name, only_bad=name == "bad_shop")
         if name == "refused_shop":
@@ -112,6 +115,7 @@ def _ends(shops: LocalShops) -> Ends:
             f"a question about {name}",
         )
         place = f"/dags/{ends[name][0]}/dagRuns/{ends[name][1]}/taskInstances/approve/-1/hitlDetails"
+        ends.questions[name] = shops.api.get(place)
         shops.api.patch(place, {"chosen_options": [answer], "params_input": {}})
     _let_deadline_pass(ends)
     for name in ends:
@@ -171,6 +175,13 @@ def test_a_log_says_for_what_and_since_when_a_sensor_waits(ends: Ends) -> None:
         assert len(re.findall(f"info: {said}{since}", ends.while_waiting[name])) >= 2, ends.while_waiting[name]
 
 
+def test_a_question_names_advertiser_file_and_breach(ends: Ends) -> None:
+    """Whoever is asked in Airflow's page needs no log to know what about."""
+    asked = ends.questions["approved_shop"]
+    assert asked["subject"] == "approved_shop: a conversion file breaches a guard"
+    assert f"- approved_shop_{DAY:%Y%m%d}.csv: 60 events, more than max_events 10\n" in asked["body"]
+
+
 _ENDS = [
     # Success.
     ("corner_shop", "wait_for_file", 1, f"info: Found {{file}} for {DAY}, 5\\.\\d kB, last written .* ago\\."),
@@ -199,6 +210,9 @@ _ENDS = [
      "\\. Have it exported and clear this task"),
     ("missing_shop", "summary", 1, "error: .*wait_for_file failed, so prepare and upload did not run\\. The log of "
      "wait_for_file says why\\. Clear it and what follows"),
+    ("skipping_shop", "wait_for_file", 1, f"info: Skipped: No complete file for {DAY} came within 3\\.0 s: "
+     "sftp://.*/{file}; missing_file says skip\\."),
+    ("quiet_shop", "wait_for_file", 1, f"info: Skipped: No file is due on {DAY} "),
     ("skipping_shop", "wait_for_file", 1, f"info: Skipping task\\. No complete file for {DAY} came within 3\\.0 s: "
      "sftp://.*/{file}; missing_file says skip\\."),
     ("skipping_shop", "summary", 1, "info: Skipping task\\. No file, nothing to close\\."),
@@ -224,6 +238,7 @@ _ENDS = [
      "the answer under Required Actions\\. Without one by .* UTC it counts as rejected\\."),
     ("approved_shop", "approve", 1, "info: {file} was approved by .* and goes on: 60 events, more than max_events "
      "10\\."),
+    ("approved_shop", "dedupe", 1, "info: Compared 60 events of delivery .* in .*: 60 events new; 1 part to send\\."),
     ("approved_shop", "summary", 1, "info: {file} is done\\. Of 63 rows: 60 events received\\."),
     ("rejected_shop", "approve", 1, "error: sftp://.*/{file}: Rejected: nothing of it is sent\\. Clear this task to be "
      "asked again\\."),
