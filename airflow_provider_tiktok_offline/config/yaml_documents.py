@@ -53,15 +53,6 @@ class _Loader(_Base):
     def ascend_resolver(self) -> None:
         self._depth -= 1
 
-    def resolve(self, kind: type[yaml.Node], value: str | None, implicit: tuple[bool, bool] | bool) -> str:
-        # PyYAML's, without what is not used here: it is called for each key and each value.
-        if kind is not yaml.ScalarNode or value is None or not (isinstance(implicit, tuple) and implicit[0]):
-            return str(super().resolve(kind, value, implicit))  # type: ignore[no-untyped-call]
-        for tag, pattern in self.yaml_implicit_resolvers.get(value[:1], ()):
-            if pattern.match(value):
-                return tag
-        return "tag:yaml.org,2002:str"
-
 
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),

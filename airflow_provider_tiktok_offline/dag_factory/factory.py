@@ -89,8 +89,8 @@ def build_dags(namespace: MutableMapping[str, object], path: str | os.PathLike[s
     else:
         return {}
     place = _beside(namespace, path)
-    loaded = load_config(place) if only is None else current_entry(str(place), only)
     with _garbage_collection_paused():
+        loaded = load_config(place) if only is None else current_entry(str(place), only)
         dags, refused = _built(loaded, os.fspath(path), wanted)
     if only is None:
         for fault in (*loaded.broken, *refused):
@@ -109,8 +109,8 @@ def raise_broken_advertisers(namespace: Mapping[str, object], path: str | os.Pat
     :param path: what :func:`build_dags` is given.
     :raises BrokenAdvertisersError: naming file, line, entry and key of every fault.
     """
-    loaded = load_config(_beside(namespace, path))
     with _garbage_collection_paused():
+        loaded = load_config(_beside(namespace, path))
         _, refused = _built(loaded, os.fspath(path), None)
     broken = [*loaded.broken, *refused]
     if broken:

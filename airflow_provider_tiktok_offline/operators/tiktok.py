@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +83,6 @@ class TikTokUploadOperator(DeliveryOperator):
                 " answer so far is kept. Clear the task to send what is left.",
                 self.part.get("name") or f"part {self.part['part'] + 1} of delivery {self.part['delivery_id']}",
             )
-
-
-# Airflow works out the signature for each DAG that maps the operator; one that is there already is taken.
-TikTokUploadOperator.__init__.__signature__ = inspect.signature(TikTokUploadOperator.__init__)  # type: ignore[attr-defined]
 
 
 class TikTokOfflineEventSetOperator(BaseOperator):
