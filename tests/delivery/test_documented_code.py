@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,11 @@ from airflow.providers.common.compat.sdk import DAG, BaseOperator
 
 from airflow_provider_tiktok_offline.delivery.operations.attribution import read_attribution
 from airflow_provider_tiktok_offline.notifications.delivery import StaleFeedNotifier
-from airflow_provider_tiktok_offline.operators.conversions import DedupeOperator
+from airflow_provider_tiktok_offline.operators.conversions import (
+    DedupeOperator,
+    NormalizeHashOperator,
+    ValidateConversionFileOperator,
+)
 from airflow_provider_tiktok_offline.operators.tiktok import TikTokUploadOperator
 from tests.delivery.world import World, rows
 
@@ -76,6 +81,17 @@ def test_a_deadline_tells_of_a_stale_file() -> None:
     [deadline] = dag.deadline if isinstance(dag.deadline, list) else [dag.deadline]
     assert deadline.interval == timedelta(hours=4)
     assert deadline.callback.kwargs["advertiser"] == "acme_us"
+
+
+def test_a_pod_of_a_task_has_its_resources(world: World) -> None:
+    """The block for KubernetesExecutor."""
+    settings = world.context().config
+    with DAG("pods", schedule=None):
+        validate = ValidateConversionFileOperator(task_id="validate", settings=settings, files=[])
+        operator = partial(NormalizeHashOperator, settings=settings)
+        task = run(block("kubernetes.md", "pod_override"), NormalizeHashOperator=operator, validate=validate)["last"]
+    [container] = task.executor_config["pod_override"].spec.containers
+    assert container.resources.requests["memory"] == "1Gi"
 
 
 def test_upload_is_mapped_over_parts(world: World) -> None:
