@@ -23,10 +23,10 @@ from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: Languages of blocks; one without a language is output, or a picture of text.
-#: Python that stands in no example DAG is run by tests/delivery/test_documented_code.py, but for a line for Spark, and
-#: the quick start's commands by tests/cli/test_quick_start.py.
+#: Python that stands in no example DAG is run by tests/delivery/test_documented_code.py, and the quick
+#: start's commands by tests/cli/test_quick_start.py.
 CHECKED = {"yaml", "python", "json", "console", "shell"}
-OTHERS = {"", "dockerfile", "sql", "text"}
+OTHERS = {"", "dockerfile", "text"}
 ENTRY = {
     "name": "shop",
     "advertiser_id": "7000000000000000001",
