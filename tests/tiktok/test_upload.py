@@ -444,7 +444,10 @@ def test_windows_that_can_not_be_made_leave_no_answer_unrecorded(clock: ManualCl
 
 
 def test_a_fence_that_fails_unexpectedly_stops_the_run_and_loses_no_answer(clock: ManualClock) -> None:
-    """The batch it was asked for is in doubt; what TikTok took is recorded."""
+    """The batch it was asked for is in doubt; what TikTok took is recorded.
+
+    A batch that was handed to the sending thread before may still leave, since the fence lets it.
+    """
     asked = 0
 
     def may_leave() -> None:
@@ -465,7 +468,8 @@ def test_a_fence_that_fails_unexpectedly_stops_the_run_and_loses_no_answer(clock
         with pytest.raises(DiskFull):
             upload.run()
     result = accounts(upload, receipts, 500)
-    assert (result.accepted, result.unconfirmed) == (40, 10)
+    assert result.unconfirmed == 10
+    assert result.accepted == 10 * (asked - 1) in (40, 50)
 
 
 class DiskFull(OSError):
