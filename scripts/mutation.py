@@ -78,8 +78,8 @@ TESTS = (
     *(
         f"tests/delivery/test_{name}.py"
         for name in (
-            "close_out", "expiry", "first_refusals", "guards", "lease", "opt_outs", "planned_parts", "settings",
-            "steps", "two_tries",
+            "close_out", "expiry", "first_refusals", "guards", "lease", "opt_outs", "planned_parts",
+            "send_after_days", "settings", "steps", "two_tries", "waiting_and_changes",
         )
     ),
 )  # fmt: skip
