@@ -21,6 +21,7 @@ from airflow_provider_tiktok_offline.tiktok.oauth import (
     Advertiser,
     App,
     list_advertisers,
+    missing_scopes,
 )
 from airflow_provider_tiktok_offline.tiktok.reports import ReportQuery, offline_report
 
@@ -117,13 +118,12 @@ def grant_as_noted(scopes: Collection[int], found: Sequence[Finding]) -> Iterato
     :param found: what was found by calls; a permission that is named there is not named again.
     """
     named = " ".join(finding.text for finding in found)
-    lacking = [one for one in SCOPES if scopes and one not in scopes and f"({one})" not in named]
+    lacking = [words for words in missing_scopes(scopes) if words.rpartition(" ")[2] not in named]
     if lacking:
-        words = "; ".join(f"{SCOPES[one]} ({one})" for one in lacking)
         yield Finding(
             "scopes",
-            "failed" if SEND_EVENTS in lacking else "warning",
-            f"at sign-in the grant lacked the permission to {words}.",
+            "failed" if f"({SEND_EVENTS})" in " ".join(lacking) else "warning",
+            f"at sign-in the grant lacked the permission to {'; '.join(lacking)}.",
             "Start the grant again and confirm it with all permissions: tiktok-offline auth login. If the token was"
             " replaced since, take scopes out of the connection's extra.",
         )
