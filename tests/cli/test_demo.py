@@ -18,6 +18,10 @@ def test_the_demo_delivers_each_event_once(cli: Cli) -> None:
     shown = cli.done("demo", "--rows", "1000")
     assert "each once" in shown
     assert "run 3" in shown
+    steps = [line.split("│")[1].strip() for line in shown.splitlines() if line.count("│") == 5]
+    assert steps == [
+        "wait_for_file", "validate", "normalize_hash", "dedupe", "upload", "summary", "events sent",
+    ]  # fmt: skip
 
 
 def test_a_child_that_ends_early_is_reported_with_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from airflow_provider_tiktok_offline.delivery.sequences import STEPS
-
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.cli.demo.stage import DemoRun, Stage
-
-_TASKS = ("wait_for_file", *STEPS["tiktok"])
 
 
 def tell(console: Console, stage: Stage, runs: list[DemoRun]) -> None:
@@ -65,7 +61,7 @@ def _runs(runs: list[DemoRun]) -> Table:
     table.add_column("")
     for number, _ in enumerate(runs, start=1):
         table.add_column(f"run {number}", justify="right")
-    for step in _TASKS:
+    for step in dict.fromkeys(task["task_id"] for run in runs for task in run.tasks):
         table.add_row(step, *(_seconds(run, step) for run in runs))
     taken = [0, *(run.taken for run in runs)]
     sent = [after - before for before, after in pairwise(taken)]
@@ -79,6 +75,8 @@ def _runs(runs: list[DemoRun]) -> Table:
 
 def _seconds(run: DemoRun, step: str) -> str:
     tasks = [task for task in run.tasks if task["task_id"] == step]
+    if not tasks:
+        return "–"
     if all(task["state"] == "skipped" for task in tasks):
         return "skipped"
     took = sum(task["seconds"] or 0 for task in tasks)

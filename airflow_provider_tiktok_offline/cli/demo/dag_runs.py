@@ -46,13 +46,14 @@ def main() -> None:
     for line in sys.stdin:
         wanted = json.loads(line)
         run = dag.test(logical_date=datetime.fromisoformat(wanted["logical_date"]), run_conf=wanted["conf"])
-        sys.stdout.write(f"\n{MARK}{json.dumps(_result(run))}\n")
+        sys.stdout.write(f"\n{MARK}{json.dumps(_result(run, list(dag.task_dict)))}\n")
         sys.stdout.flush()
 
 
-def _result(run: DagRun) -> RunEnd:
+def _result(run: DagRun, order: list[str]) -> RunEnd:
+    """What became of a run, its tasks in the order of the DAG."""
     tasks: list[TaskEnd] = []
-    for instance in run.get_task_instances():
+    for instance in sorted(run.get_task_instances(), key=lambda one: (order.index(one.task_id), one.map_index)):
         start, end = instance.start_date, instance.end_date
         seconds = None if start is None or end is None else (end - start).total_seconds()
         tasks.append(
