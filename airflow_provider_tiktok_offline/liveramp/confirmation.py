@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 from airflow_provider_tiktok_offline.errors import FeedError
-from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord
+from airflow_provider_tiktok_offline.liveramp.day_record import DayRecord
 from airflow_provider_tiktok_offline.plain_text import one_line
 
 

@@ -14,77 +14,23 @@ Everything lies under ``liveramp/<feed>/`` of the state. No customer's value is 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Literal
-
-import msgspec
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError
+from airflow_provider_tiktok_offline.liveramp.day_record import DayRecord, Status, day_in
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.lease_clock import LeaseClock
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
-Status = Literal["writing", "delivered", "abandoned", "rejected"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayRecord:
-    """The feed file of one UTC day.
-
-    Attributes:
-        day: the day, as 2026-11-22.
-        file_name: its name at the destination.
-        uri: where it lies.
-        rows: data rows.
-        sha256, plain_bytes: digest and bytes of the plaintext; None until they are known. That is noted before the last
-            bytes leave: without it the file can't be whole at its destination.
-        deliveries: ids of the deliveries in it.
-        left_out: delivery id -> lines of its planned rows that could not be written.
-        suppressed: delivery id -> lines of its planned rows whose people had opted out by then. Kept only until the
-            ledger knows what was in the file: who has both would know who opted out.
-        status: ``writing``, ``delivered``, ``abandoned`` (never complete) or ``rejected`` (LiveRamp refused it).
-        holder: the run that writes it.
-        lease_until: until when the writer counts as alive without renewing its lease.
-        bytes, stored_sha256: what was delivered, as stored.
-        delivered_at: when.
-        reason: why it was rejected.
-    """
-
-    day: str
-    file_name: str
-    uri: str
-    rows: int
-    deliveries: tuple[str, ...]
-    status: Status
-    holder: str
-    lease_until: documents.Moment
-    sha256: str | None = None
-    plain_bytes: int | None = None
-    left_out: dict[str, list[int]] = field(default_factory=dict)
-    suppressed: dict[str, list[int]] = field(default_factory=dict)
-    bytes: int | None = None
-    stored_sha256: str | None = None
-    delivered_at: documents.Moment | None = None
-    reason: str | None = None
-
-    def to_document(self) -> documents.Document:
-        """The record as it is stored."""
-        document: documents.Document = msgspec.to_builtins(self)
-        return document
-
-    @classmethod
-    def from_document(cls, document: documents.Document, where: str = "the day's record") -> DayRecord:
-        """The inverse of :meth:`to_document`.
-
-        :raises LedgerDamagedError: if a field is missing or has another type.
-        """
-        record = documents.typed(document, cls, where)
-        _day_in(record.day.encode("utf-8", "replace"), where)
-        return record
+#: A try writes at most so long after it was last seen to be the newest one.
+FRESH_SECONDS = 1.0
+#: How long a new try waits for the one before it to notice.
+_HANDOVER_SECONDS = 2 * FRESH_SECONDS
 
 
 class DayTakenError(FeedError):
@@ -171,7 +117,7 @@ class FeedState:
 
     def _pointed(self, path: str, *statuses: str) -> DayRecord | None:
         pointer = self._objects.get(path)
-        record = None if pointer is None else self.day(_day_in(pointer[0], f"{self._objects.uri}/{path}"))
+        record = None if pointer is None else self.day(day_in(pointer[0], f"{self._objects.uri}/{path}"))
         return record if record is not None and record.status in statuses else None
 
     def writer_is_alive(self, record: DayRecord) -> bool:
@@ -187,7 +133,7 @@ class FeedState:
         :raises DeliveryHeldError: while another writer is alive.
         :raises FeedError: if the file's name stands for other content.
         """
-        record = replace(record, lease_until=self._clock.now() + self._lease)
+        record = replace(record, lease_until=self._clock.now() + self._lease, attempt=secrets.token_hex(8))
         path = self._day(record.day)
         there = self.day(record.day)
         if there is not None:
@@ -203,22 +149,33 @@ class FeedState:
             self._objects.put(f"{self._root}/of/{delivery}", record.day.encode())
         if documents.create(self._objects, path, record.to_document()):
             return record, False
-        resumed = False
+        former = record
 
         def take(document: documents.Document) -> documents.Document:
-            nonlocal resumed
-            stored = DayRecord.from_document(document)
-            resumed = stored.status == "writing"
-            self._refuse_taken(stored)
-            if resumed and stored.holder != record.holder and self.writer_is_alive(stored):
-                raise DeliveryHeldError(
-                    f"{stored.holder} writes the file of {record.day}.",
-                    where=f"feed {self._feed}",
-                    todo="Wait for it to end; the step is tried again.",
-                )
+            nonlocal former
+            former = DayRecord.from_document(document)
+            self._refuse_taken(former)
+            if former.status == "writing":
+                self._refuse_alive(former, record.holder)
             return record.to_document()
 
-        return DayRecord.from_document(documents.change(self._objects, path, self._clock, take)[0]), resumed
+        taken = DayRecord.from_document(documents.change(self._objects, path, self._clock, take)[0])
+        if former.status == "writing":
+            self._let_notice(former)
+        return taken, former.status == "writing"
+
+    def _refuse_alive(self, record: DayRecord, holder: str) -> None:
+        if record.holder != holder and self.writer_is_alive(record):
+            raise DeliveryHeldError(
+                f"{record.holder} writes the file of {record.day}.",
+                where=f"feed {self._feed}",
+                todo="Wait for it to end; the step is tried again.",
+            )
+
+    def _let_notice(self, former: DayRecord) -> None:
+        """Give the try before, which may be alive after all, the time to notice that it writes no more."""
+        if former.attempt is not None:
+            self._clock.sleep(_HANDOVER_SECONDS)
 
     def _refuse_taken(self, record: DayRecord) -> None:
         if record.status in ("delivered", "rejected"):
@@ -233,14 +190,29 @@ class FeedState:
 
         :raises DeliveryHeldError: if the writer is alive, or another run was faster.
         """
-        if record.holder != holder and self.writer_is_alive(record):
-            raise DeliveryHeldError(
-                f"{record.holder} writes the file of {record.day}.",
-                where=f"feed {self._feed}",
-                todo="Wait for it to end; the step is tried again.",
-            )
-        lease_until = self._clock.now() + self._lease
-        return self._write(record, lambda stored: replace(stored, holder=holder, lease_until=lease_until))
+        self._refuse_alive(record, holder)
+        lease_until, attempt = self._clock.now() + self._lease, secrets.token_hex(8)
+        taken = self._write(
+            record, lambda stored: replace(stored, holder=holder, lease_until=lease_until, attempt=attempt)
+        )
+        self._let_notice(record)
+        return taken
+
+    def check(self, record: DayRecord) -> None:
+        """Make sure that no other try writes the day's file now.
+
+        :raises DeliveryHeldError: if another one does, or has written it.
+        """
+        stored = self.day(record.day)
+        if stored is None or stored.status != "writing" or not _is_same_try(stored, record):
+            raise self._taken_over(record if stored is None else stored)
+
+    def release(self, record: DayRecord) -> None:
+        """Note that the try has ended without its file: the next one need not wait for it.
+
+        :raises DeliveryHeldError: if another try writes the file.
+        """
+        self._write(record, lambda stored: replace(stored, attempt=None))
 
     def keep(self, record: DayRecord) -> None:
         """Renew the writer's lease.
@@ -343,17 +315,20 @@ class FeedState:
     ) -> DayRecord:
         def edit_document(document: documents.Document) -> documents.Document:
             stored = DayRecord.from_document(document)
-            other = stored.holder != record.holder or stored.sha256 != record.sha256
+            other = stored.sha256 != record.sha256 or not _is_same_try(stored, record)
             if other or status not in (None, stored.status):
-                raise DeliveryHeldError(
-                    f"{stored.holder} took the file of {record.day} over.",
-                    where=f"feed {self._feed}",
-                    todo="Run the delivery again.",
-                )
+                raise self._taken_over(stored)
             return edit(stored).to_document()
 
         return DayRecord.from_document(
             documents.change(self._objects, self._day(record.day), self._clock, edit_document)[0]
+        )
+
+    def _taken_over(self, stored: DayRecord) -> DeliveryHeldError:
+        return DeliveryHeldError(
+            f"a later try of {stored.holder} took the file of {stored.day} over.",
+            where=f"feed {self._feed}",
+            todo="This try wrote nothing more. Wait for the later one; if none runs, run the delivery again.",
         )
 
     def _content(self, rows: int, sha256: str) -> str:
@@ -370,15 +345,8 @@ class _Queued:
     queued_at: documents.Moment
 
 
-def _day_in(content: bytes, where: str) -> str:
-    """The day that a pointer holds.
-
-    :raises LedgerDamagedError: if it holds something else.
-    """
-    try:
-        return date.fromisoformat(content.decode()).isoformat()
-    except ValueError:
-        raise documents.damaged(where) from None
+def _is_same_try(stored: DayRecord, record: DayRecord) -> bool:
+    return (stored.holder, stored.attempt) == (record.holder, record.attempt)
 
 
 def _known(record: DayRecord) -> str:

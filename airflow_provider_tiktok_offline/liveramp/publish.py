@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import BinaryIO, Literal
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.connections import Connection, Connections
-from airflow_provider_tiktok_offline.errors import FeedError, FileMissingError, NameTakenError
+from airflow_provider_tiktok_offline.errors import (
+    DeliveryHeldError,
+    FeedError,
+    FileMissingError,
+    NameTakenError,
+    TikTokOfflineError,
+)
+from airflow_provider_tiktok_offline.liveramp.attempt import Attempt, left_out
 from airflow_provider_tiktok_offline.liveramp.compression import digest_inside, gzipped
+from airflow_provider_tiktok_offline.liveramp.day_record import DayRecord
 from airflow_provider_tiktok_offline.liveramp.encryption import Recipient, encrypted
 from airflow_provider_tiktok_offline.liveramp.feed import LEAST_ROWS
-from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, DayTakenError, FeedState
+from airflow_provider_tiktok_offline.liveramp.feed_state import DayTakenError, FeedState
 from airflow_provider_tiktok_offline.liveramp.names import check_name, render_name, stored_name
 from airflow_provider_tiktok_offline.liveramp.regions import with_region
 from airflow_provider_tiktok_offline.liveramp.writer import FeedFile
 from airflow_provider_tiktok_offline.storage.files import open_files
-from airflow_provider_tiktok_offline.storage.protocols import RemoteFiles
+from airflow_provider_tiktok_offline.storage.protocols import Fence, Progress, RemoteFiles
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import parse
 
 PublishOutcome = Literal["delivered", "already_delivered", "nothing_new", "queued", "carried_over"]
-
-#: Seconds between two renewals of the lease while a file is written.
-_RENEWAL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,19 +143,23 @@ class FeedPublisher:
         )  # fmt: skip
         with open_files(self.destination.folder_uri, _Regional(self.connections)) as files:
             files.check_folder(self.destination.folder_uri)
+            settled = None
             if begun is not None and begun.sha256 != record.sha256:
                 # The writer of other content did not say how it ended. Once its lease has expired, the destination
                 # decides.
-                self.settle_earlier(self.feed_state.take_over(begun, self.holder))
+                settled = self.settle_earlier(self.feed_state.take_over(begun, self.holder))
             try:
                 record, resumed = self.feed_state.claim(record)
             except DayTakenError:
-                return Published("queued", self.feed_state.day(record.day))
+                taken = self.feed_state.day(record.day)
+                if settled is None and taken is not None:
+                    _refuse_own(taken, deliveries)
+                return Published("queued", taken)
             landed = _landed(files, record, self.destination) if resumed else None
             if landed is not None:
                 done = self.feed_state.finish(record, stored_bytes=landed.size, stored_sha256=None)
             else:
-                done = self._write(files, _Writing(file, record, self.feed_state, self.clock), resumed, progress)
+                done = self._write(files, Attempt(file, record, self.feed_state, self.clock), resumed, progress)
         return Published("delivered", done)
 
     def settle_earlier(self, record: DayRecord) -> DayRecord | None:
@@ -169,6 +177,7 @@ class FeedPublisher:
             # Only SFTP shows an unfinished file; on other backends a file of that name belongs to somebody else.
             place = parse(record.uri)
             if place.scheme == "sftp":
+                self.feed_state.check(record)
                 files.delete(str(part_of(place)) if self.destination.temporary_name else record.uri)
         self.feed_state.abandon(record)
         return None
@@ -192,7 +201,7 @@ class FeedPublisher:
     def _write(
         self,
         files: RemoteFiles,
-        writing: _Writing,
+        attempt: Attempt,
         resumed: bool,
         progress: Callable[[int, int | None], None] | None,
     ) -> DayRecord:
@@ -200,27 +209,40 @@ class FeedPublisher:
 
         :param resumed: an earlier try may have left a part of the file at the destination: replace it.
         """
-        uri, temporary = writing.record.uri, self.destination.temporary_name
+        uri, temporary = attempt.record.uri, self.destination.temporary_name
         try:
-            with _stored(writing, self.destination) as stored:
+            with _stored(attempt, self.destination) as stored:
 
                 def tell(done: int) -> None:
-                    writing.alive()
+                    attempt.alive()
                     if progress is not None:
                         progress(done, stored.size)
 
-                stamp = stored.send(files, uri, replace=resumed, temporary=temporary, progress=tell)
+                stamp = stored.send(
+                    files, uri, replace=resumed, temporary=temporary, progress=tell, fence=attempt.fence
+                )
         except NameTakenError:
             # No byte of this file lies there. Without this, a later try would take the other file for its own.
-            self.feed_state.abandon(writing.record)
+            self.feed_state.abandon(attempt.record)
             raise
-        return self.feed_state.finish(writing.record, stored_bytes=stamp.size, stored_sha256=stored.sha256)
+        except TikTokOfflineError:
+            with suppress(TikTokOfflineError):
+                self.feed_state.release(attempt.record)
+            raise
+        return self.feed_state.finish(attempt.record, stored_bytes=stamp.size, stored_sha256=stored.sha256)
 
 
-def left_out(file: FeedFile, deliveries: tuple[str, ...]) -> dict[str, list[int]]:
-    """Delivery id -> lines that could not be written, of a file that was run through."""
-    pairs = zip(deliveries, file.unwritable, strict=True)
-    return {delivery: faults.lines.tolist() for delivery, faults in pairs if len(faults.lines)}
+def _refuse_own(taken: DayRecord, deliveries: tuple[str, ...]) -> None:
+    """Refuse to queue rows that another try has delivered in the meantime.
+
+    :raises DeliveryHeldError: if the delivered file holds the deliveries.
+    """
+    if taken.status == "delivered" and set(deliveries) & set(taken.deliveries):
+        raise DeliveryHeldError(
+            f"a later try of {taken.holder} has delivered the file of {taken.day}.",
+            where=taken.file_name,
+            todo="This try wrote nothing. The step's next try notes what became of the file.",
+        ) from None
 
 
 def _landed(files: RemoteFiles, record: DayRecord, destination: Destination) -> FileStamp | None:
@@ -245,61 +267,19 @@ def _landed(files: RemoteFiles, record: DayRecord, destination: Destination) -> 
         return stamp if digest_inside(stream) == record.sha256 else None
 
 
-class _Writing:
-    """One attempt at the day's file: renews the lease, and records the file's digest as soon as it is known.
-
-    Attributes:
-        record: as last stored.
-    """
-
-    def __init__(self, file: FeedFile, record: DayRecord, feed_state: FeedState, clock: Clock) -> None:
-        self.file = file
-        self.record = record
-        self._feed_state = feed_state
-        self._clock = clock
-        self._last = clock.monotonic()
-        # Encryption reads the chunks in a thread of its own.
-        self._lock = threading.Lock()
-
-    def chunks(self) -> Iterator[bytes]:
-        """The plaintext; before its last bytes the record holds its digest."""
-        for chunk in self.file.chunks():
-            self.alive()
-            if self.file.sha256 and self.record.sha256 is None:
-                with self._lock:
-                    self.record = self._feed_state.seal(
-                        self.record,
-                        rows=self.file.rows,
-                        sha256=self.file.sha256,
-                        plain_bytes=self.file.bytes,
-                        left_out=left_out(self.file, self.record.deliveries),
-                    )
-            yield chunk
-        if (self.file.sha256, self.file.bytes) != (self.record.sha256, self.record.plain_bytes):
-            raise RuntimeError("the feed file changed between two runs through it")
-
-    def alive(self) -> None:
-        """Called often; renews the lease now and then."""
-        with self._lock:
-            now = self._clock.monotonic()
-            if now - self._last >= _RENEWAL_SECONDS:
-                self._last = now
-                self._feed_state.keep(self.record)
-
-
 class _Stored:
     """The feed file as it is stored: a stream, or a private temporary file.
 
     Its digest is known after it was sent; for a plain file it is the digest of the plaintext.
     """
 
-    def __init__(self, writing: _Writing, destination: Destination, staged: BinaryIO | None = None) -> None:
-        self._file = writing.file
-        self._chunks = destination.wrap(writing.chunks())
+    def __init__(self, attempt: Attempt, destination: Destination, staged: BinaryIO | None = None) -> None:
+        self._file = attempt.file
+        self._chunks = destination.wrap(attempt.chunks())
         self._staged = staged
         self._plain = not destination.gzip and destination.recipient is None
         self._digest = hashlib.sha256()
-        self.size = (writing.record.plain_bytes or None) if self._plain else None
+        self.size = (attempt.record.plain_bytes or None) if self._plain else None
         if staged is not None:
             self.size = sum(staged.write(chunk) for chunk in self._counted())
             staged.seek(0)
@@ -310,18 +290,22 @@ class _Stored:
         return self._file.sha256 if self._plain else self._digest.hexdigest()
 
     def send(
-        self, files: RemoteFiles, uri: str, *, replace: bool, temporary: bool, progress: Callable[[int], None]
+        self, files: RemoteFiles, uri: str, *, replace: bool, temporary: bool, progress: Progress, fence: Fence
     ) -> FileStamp:
         """Write it."""
         from airflow_provider_tiktok_offline.storage.backends.sftp_files import SftpFiles
 
         staged = self._staged
         if staged is None:
-            return files.write(uri, self._counted(), replace=replace, temporary=temporary, progress=progress)
+            return files.write(
+                uri, self._counted(), replace=replace, temporary=temporary, progress=progress, fence=fence
+            )
         if isinstance(files, SftpFiles):
-            return files.write_resumable(uri, staged, replace=replace, temporary=temporary, progress=progress)
+            return files.write_resumable(
+                uri, staged, replace=replace, temporary=temporary, progress=progress, fence=fence
+            )
         pieces = iter(lambda: staged.read(1024 * 1024), b"")
-        return files.write(uri, pieces, replace=replace, temporary=temporary, progress=progress)
+        return files.write(uri, pieces, replace=replace, temporary=temporary, progress=progress, fence=fence)
 
     def _counted(self) -> Iterator[bytes]:
         for chunk in self._chunks:
@@ -331,13 +315,13 @@ class _Stored:
 
 
 @contextmanager
-def _stored(writing: _Writing, destination: Destination) -> Iterator[_Stored]:
+def _stored(attempt: Attempt, destination: Destination) -> Iterator[_Stored]:
     """The stream, or a private temporary file that is deleted afterwards in any case."""
     if destination.staged:
         with tempfile.TemporaryFile(prefix="tiktok-offline-feed-") as staged:
-            yield _Stored(writing, destination, staged)
+            yield _Stored(attempt, destination, staged)
     else:
-        yield _Stored(writing, destination)
+        yield _Stored(attempt, destination)
 
 
 class _Regional:

@@ -12,6 +12,8 @@ from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
 #: Called with the bytes written so far.
 Progress = Callable[[int], None]
+#: Raises :class:`~..errors.DeliveryHeldError` once a file's name is another writer's.
+Fence = Callable[[], None]
 
 
 class RemoteFiles(Protocol):
@@ -48,15 +50,17 @@ class RemoteFiles(Protocol):
 
     def write(
         self, uri: str, chunks: Iterable[bytes], *, replace: bool = False, temporary: bool = False,
-        progress: Progress | None = None,
+        progress: Progress | None = None, fence: Fence | None = None,
     ) -> FileStamp:  # fmt: skip
         """Write a file from a stream, check its size, and return how it stands.
 
         :param replace: a file of that name may be replaced; without it an existing one is refused.
         :param temporary: write under a dot name in the same folder and rename at the end; stores whose files appear
             only when complete ignore it.
+        :param fence: asked before anything of that name is put in place or removed.
         :raises StorageError: if a file of that name exists.
         :raises PartialFileError: if the write failed and what was written could not be removed.
+        :raises DeliveryHeldError: if the fence says so; what lies there is left as it is.
         """
 
 

@@ -56,7 +56,7 @@ class Depot:
         file = FeedFile(feed(), [source_of(self.folder / "day.psv", text(map(row, numbers)))])
         connections = StaticConnections(self.connection)
         publisher = FeedPublisher(self.destination, self.feed_state, connections, self.clock, "dag/one")
-        return publisher.publish(file, ("d-1",))
+        return publisher.publish(file, (f"d-{numbers.start}",))
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_google_bucket_gets_each_key_once(feed_state: FeedState, clock: Manual
             content = text(map(row, numbers))
             publisher = FeedPublisher(destination, feed_state, StaticConnections(google.connection), clock, "dag/one")
             file = FeedFile(feed(), [source_of(tmp_path / "day.psv", content, validated=True)])
-            return publisher.publish(file, ("d-1",))
+            return publisher.publish(file, (f"d-{numbers.start}",))
 
         assert deliver(range(40)).outcome == "delivered"
         before = google.generation(KEY)

@@ -15,9 +15,10 @@ from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFi
 from airflow_provider_tiktok_offline.conversions.preparation import prepare
 from airflow_provider_tiktok_offline.errors import ConfigError, FeedError
 from airflow_provider_tiktok_offline.liveramp.confirmation import confirmation
+from airflow_provider_tiktok_offline.liveramp.day_record import DayRecord
 from airflow_provider_tiktok_offline.liveramp.feed import LEAST_ROWS
 from airflow_provider_tiktok_offline.liveramp.feed_sample import accept_sample, placeholder_sample, sample_from
-from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, FeedState
+from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
 from airflow_provider_tiktok_offline.liveramp.regions import REGIONS, with_region
 from tests.liveramp.conftest import NOW
 from tests.liveramp.rows import COLUMNS, SETTINGS, feed, row, source_of, text

@@ -24,7 +24,7 @@ from airflow_provider_tiktok_offline.delivery.state.advertiser_status import Del
 from airflow_provider_tiktok_offline.errors import ConfigError, FileMissingError, TikTokOfflineError
 from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.liveramp.confirmation import confirmation
-from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord
+from airflow_provider_tiktok_offline.liveramp.day_record import DayRecord
 from airflow_provider_tiktok_offline.plain_text import one_line, plain_logger, slack
 from tests.conversions.test_html_report import REPORT
 

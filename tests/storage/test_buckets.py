@@ -12,6 +12,7 @@ import pytest
 from airflow_provider_tiktok_offline.connections import Connection
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
+    DeliveryHeldError,
     FileChangedError,
     FileMissingError,
     StorageDeniedError,
@@ -85,6 +86,22 @@ def test_what_is_written_is_read_back_and_never_touched_again(
     with files.open_read(uri) as stream:
         assert stream.read() == b"one,two"
     assert files.stat(uri) == stamp
+
+
+@pytest.mark.parametrize("size", [7, 17_000_000], ids=["one request", "parts"])
+def test_a_writer_whose_name_is_anothers_puts_nothing_there(
+    files: RemoteFiles, s3_store: S3Server, bucket: str, size: int
+) -> None:
+    """The fence is asked when all is sent and nothing is visible yet."""
+    uri = _uri(bucket, "out/day.csv")
+    s3_store.write(bucket, "out/day.csv", b"theirs")
+
+    def fence() -> None:
+        raise DeliveryHeldError("a later try writes the file")
+
+    with pytest.raises(DeliveryHeldError):
+        files.write(uri, [b"x" * size], replace=True, fence=fence)
+    assert s3_store.read(bucket, "out/day.csv") == b"theirs"
 
 
 def test_missing_key_and_bucket_are_named(files: RemoteFiles, bucket: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
+    DeliveryHeldError,
     FileMissingError,
     NameTakenError,
     StorageUnavailableError,
@@ -33,6 +34,19 @@ def server() -> Iterator[GcsServer]:
 def files(server: GcsServer) -> Iterator[RemoteFiles]:
     with open_files(FOLDER, StaticConnections(server.connection)) as opened:
         yield opened
+
+
+@pytest.mark.parametrize("size", [7, 12_000_000], ids=["one request", "stream"])
+def test_a_writer_whose_name_is_anothers_puts_nothing_there(server: GcsServer, files: RemoteFiles, size: int) -> None:
+    """The fence is asked when all is sent and nothing is visible yet."""
+    files.write(URI, [b"theirs"])
+
+    def fence() -> None:
+        raise DeliveryHeldError("a later try writes the file")
+
+    with pytest.raises(DeliveryHeldError):
+        files.write(URI, [b"x" * size], replace=True, fence=fence)
+    assert server.read("drop/day.csv") == b"theirs"
 
 
 def test_a_file_is_written_listed_read_moved_and_deleted(server: GcsServer, files: RemoteFiles) -> None:

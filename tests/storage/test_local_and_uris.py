@@ -10,6 +10,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
+    DeliveryHeldError,
     FileMissingError,
     StorageError,
     StorageUnavailableError,
@@ -54,6 +55,19 @@ def test_failed_write_keeps_the_old_file(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailableError):
         LocalFiles().write(str(tmp_path / "a.csv"), broken(), replace=True)
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+
+
+def test_a_writer_whose_name_is_anothers_puts_nothing_there(tmp_path: Path) -> None:
+    """Nor does it remove what the other one is writing."""
+    (tmp_path / "a.csv").write_bytes(b"theirs")
+
+    def fence() -> None:
+        (tmp_path / ".a.csv.part").write_bytes(b"their next")
+        raise DeliveryHeldError("a later try writes the file")
+
+    with pytest.raises(DeliveryHeldError):
+        LocalFiles().write(str(tmp_path / "a.csv"), [b"ours"], replace=True, fence=fence)
+    assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"their next", b"theirs"]
 
 
 def test_missing_paths_are_named(tmp_path: Path) -> None:

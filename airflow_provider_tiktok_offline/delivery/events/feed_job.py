@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_tiktok_offline.conversions.report.report import Report
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
+    from airflow_provider_tiktok_offline.liveramp.day_record import DayRecord
     from airflow_provider_tiktok_offline.liveramp.feed import Feed
-    from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord
     from airflow_provider_tiktok_offline.liveramp.line_set import LineSet
     from airflow_provider_tiktok_offline.liveramp.writer import FeedFile, FeedSource
 

@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.delivery.state.step_results import DeliverR
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
-    from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord
+    from airflow_provider_tiktok_offline.liveramp.day_record import DayRecord
     from airflow_provider_tiktok_offline.liveramp.publish import Published
 
 #: Days back in which a writer that died is looked for.

@@ -27,7 +27,8 @@ from airflow_provider_tiktok_offline.errors import DeliveryHeldError, FeedError,
 
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
-    from airflow_provider_tiktok_offline.liveramp.feed_state import DayRecord, FeedState
+    from airflow_provider_tiktok_offline.liveramp.day_record import DayRecord
+    from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
 
 
 def deliver(ctx: DeliveryContext, delivery_id: str) -> DeliverResult:
@@ -72,7 +73,7 @@ def _publish(ctx: DeliveryContext, state: DeliveryState, earlier: DayRecord | No
 
     :param earlier: the day's file, if this delivery's was begun before.
     """
-    from airflow_provider_tiktok_offline.liveramp.publish import left_out
+    from airflow_provider_tiktok_offline.liveramp.attempt import left_out
 
     publisher = feed_publisher(ctx)
     feed_state = open_feed_state(ctx)

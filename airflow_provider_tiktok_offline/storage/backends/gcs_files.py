@@ -20,7 +20,7 @@ from airflow_provider_tiktok_offline.errors import (
 from airflow_provider_tiktok_offline.storage.backends.cloud_faults import cloud_fault
 from airflow_provider_tiktok_offline.storage.backends.cloud_objects import CloudObjects
 from airflow_provider_tiktok_offline.storage.backends.cloud_options import CloudOptions, gcs_options
-from airflow_provider_tiktok_offline.storage.protocols import Progress
+from airflow_provider_tiktok_offline.storage.protocols import Fence, Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
@@ -99,7 +99,7 @@ class BucketFiles:
 
     def write(
         self, uri: str, chunks: Iterable[bytes], *, replace: bool = False, temporary: bool = False,  # noqa: ARG002
-        progress: Progress | None = None,
+        progress: Progress | None = None, fence: Fence | None = None,
     ) -> FileStamp:  # fmt: skip
         target = parse(uri)
         objects = self._store(target)[1]
@@ -114,6 +114,8 @@ class BucketFiles:
         sent = _Sent()
         if total <= _ONE_REQUEST:
             content = sent.take(b"".join(head))
+            if fence is not None:
+                fence()
             if replace:
                 objects.put(target.path, content)
             elif not objects.create(target.path, content) and not self._holds(uri, sent):
@@ -129,6 +131,8 @@ class BucketFiles:
                     out.write(sent.take(chunk))
                     if progress is not None:
                         progress(sent.bytes)
+                if fence is not None:
+                    fence()
         stamp = self.stat(uri)
         if stamp.size != sent.bytes:
             raise StorageUnavailableError(f"the bucket holds {stamp.size} bytes of {sent.bytes} sent.", where=uri)

@@ -12,13 +12,14 @@ from typing import BinaryIO
 
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
+    DeliveryHeldError,
     FileMissingError,
     NameTakenError,
     StorageDeniedError,
     StorageUnavailableError,
 )
 from airflow_provider_tiktok_offline.plain_text import plain_logger
-from airflow_provider_tiktok_offline.storage.protocols import Progress
+from airflow_provider_tiktok_offline.storage.protocols import Fence, Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from airflow_provider_tiktok_offline.storage.uris import parse
 
@@ -80,7 +81,7 @@ class LocalFiles:
 
     def write(
         self, uri: str, chunks: Iterable[bytes], *, replace: bool = False, temporary: bool = False,  # noqa: ARG002
-        progress: Progress | None = None,
+        progress: Progress | None = None, fence: Fence | None = None,
     ) -> FileStamp:  # fmt: skip
         target = _path(uri)
         partial = target.with_name(f".{target.name}.part")
@@ -99,7 +100,12 @@ class LocalFiles:
                             progress(written)
                     out.flush()
                     os.fsync(out.fileno())
+                if fence is not None:
+                    fence()
                 partial.rename(target)
+            except DeliveryHeldError:
+                # Another writer's file may have the name now.
+                raise
             except BaseException:
                 partial.unlink(missing_ok=True)
                 raise

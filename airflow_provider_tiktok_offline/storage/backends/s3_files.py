@@ -31,7 +31,7 @@ from airflow_provider_tiktok_offline.storage.backends.bounded_calls import (
     within,
 )
 from airflow_provider_tiktok_offline.storage.backends.s3_access import ConditionError, S3Client, s3_access, s3_faults
-from airflow_provider_tiktok_offline.storage.protocols import Progress
+from airflow_provider_tiktok_offline.storage.protocols import Fence, Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
@@ -151,7 +151,7 @@ class S3Files:
 
     def write(
         self, uri: str, chunks: Iterable[bytes], *, replace: bool = False, temporary: bool = False,  # noqa: ARG002
-        progress: Progress | None = None,
+        progress: Progress | None = None, fence: Fence | None = None,
     ) -> FileStamp:  # fmt: skip
         target = parse(uri)
         condition = {} if replace else {"IfNoneMatch": "*"}
@@ -159,12 +159,14 @@ class S3Files:
         first = next(parts, b"")
         second = next(parts, None)
         if second is None:
+            if fence is not None:
+                fence()
             self._put(target, first, condition)
             total = len(first)
             if progress is not None:
                 progress(total)
         else:
-            total = self._put_parts(target, _chain(first, second, parts), condition, progress)
+            total = self._put_parts(target, _chain(first, second, parts), condition, progress, fence)
         stamp = self.stat(uri)
         if stamp.size != total:
             raise StorageUnavailableError(f"the bucket holds {stamp.size} bytes of {total} sent.", where=uri)
@@ -181,8 +183,9 @@ class S3Files:
             self._accept_own(target, checksum, _md5(content).hex())
 
     def _put_parts(
-        self, target: Location, parts: Iterator[bytes], condition: dict[str, str], progress: Progress | None
-    ) -> int:
+        self, target: Location, parts: Iterator[bytes], condition: dict[str, str], progress: Progress | None,
+        fence: Fence | None,
+    ) -> int:  # fmt: skip
         where = {"Bucket": target.bucket, "Key": target.path}
         with s3_faults(str(target)):
             upload = self._client.create_multipart_upload(ChecksumAlgorithm="SHA256", **where)["UploadId"]
@@ -213,6 +216,8 @@ class S3Files:
                         settle()
                 while in_flight:
                     settle()
+                if fence is not None:
+                    fence()
                 try:
                     with s3_faults(str(target)):
                         self._client.complete_multipart_upload(

@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import asyncssh
@@ -17,6 +18,7 @@ from airflow_provider_tiktok_offline.errors import (
     FileMissingError,
     NameTakenError,
     PartialFileError,
+    StorageDeniedError,
     StorageError,
     StorageUnavailableError,
     TikTokOfflineError,
@@ -33,7 +35,7 @@ from airflow_provider_tiktok_offline.storage.backends.sftp_streams import (
 from airflow_provider_tiktok_offline.storage.backends.ssh_faults import UnexplainedFailureError
 from airflow_provider_tiktok_offline.storage.backends.ssh_options import ssh_options
 from airflow_provider_tiktok_offline.storage.backends.ssh_session import LoopThread, Session
-from airflow_provider_tiktok_offline.storage.protocols import Progress
+from airflow_provider_tiktok_offline.storage.protocols import Fence, Progress
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 from airflow_provider_tiktok_offline.storage.uris import Location, parse
 
@@ -134,13 +136,13 @@ class SftpFiles:
 
     def write(
         self, uri: str, chunks: Iterable[bytes], *, replace: bool = False, temporary: bool = False,
-        progress: Progress | None = None,
+        progress: Progress | None = None, fence: Fence | None = None,
     ) -> FileStamp:  # fmt: skip
-        return self._write(uri, lambda _: chunks, None, replace=replace, temporary=temporary, progress=progress)
+        return self._write(uri, _Upload(lambda _: chunks, None, replace, temporary, progress, fence))
 
     def write_resumable(
         self, uri: str, source: BinaryIO, *, replace: bool = False, temporary: bool = False,
-        progress: Progress | None = None,
+        progress: Progress | None = None, fence: Fence | None = None,
     ) -> FileStamp:  # fmt: skip
         """Write a file from one that can be read again, going on where a cut connection stopped.
 
@@ -153,17 +155,16 @@ class SftpFiles:
             source.seek(offset)
             return iter(lambda: source.read(1024 * 1024), b"")
 
-        return self._write(uri, read_from, source, replace=replace, temporary=temporary, progress=progress)
+        return self._write(uri, _Upload(read_from, source, replace, temporary, progress, fence))
 
-    def _write(
-        self, uri: str, read_from: Callable[[int], Iterable[bytes]], source: BinaryIO | None, *, replace: bool,
-        temporary: bool, progress: Progress | None,
-    ) -> FileStamp:  # fmt: skip
-        target = parse(uri)
-        if not replace:
+    def _write(self, uri: str, upload: _Upload) -> FileStamp:
+        target, source = parse(uri), upload.source
+        if not upload.replace:
             self._refuse_existing(uri)
-        path = part_of(target).path if temporary else target.path
-        ours = replace or temporary
+        path = part_of(target).path if upload.temporary else target.path
+        ours = upload.replace or upload.temporary
+        if ours:
+            self._remove_former(path, uri)
         mode = "wb" if ours else "xb"
         written = 0
         resumes = _RESUMES if source is not None else 0
@@ -173,20 +174,22 @@ class SftpFiles:
                 handle = self._session.run(open_handle(self._session.client, path, mode), uri)
                 ours = True
                 start = written
-                for written in pipeline(self._session, handle, read_from(start), uri, start):
-                    if progress is not None:
-                        progress(written)
+                for written in pipeline(self._session, handle, upload.read_from(start), uri, start):
+                    if upload.progress is not None:
+                        upload.progress(written)
                 attrs = self._session.run(handle.stat(), uri)
                 self._session.run(handle.close(), uri)
                 if attrs.size != written:
                     raise StorageUnavailableError(f"the server holds {attrs.size} bytes of {written} sent.", where=uri)
-                if temporary:
-                    self._publish(path, target, replace)
+                if upload.temporary:
+                    upload.ask()
+                    self._publish(path, target, upload.replace)
                 return self._verified(target, attrs, written)
             except DeliveryHeldError:
                 # Another writer owns this name now: what lies there is no longer this one's to remove.
                 raise
             except BaseException as fault:
+                upload.ask_before_removing(uri)
                 cut = self._session.lost
                 if source is not None and cut and ours and resumes and isinstance(fault, StorageUnavailableError):
                     resumes -= 1
@@ -202,6 +205,12 @@ class SftpFiles:
                         "the server's disk is full.", where=uri, todo="Have space freed, run again."
                     ) from None
                 raise
+
+    def _remove_former(self, path: str, uri: str) -> None:
+        """Remove what an earlier try left, so that one which still has it open can't write into the new file."""
+        # A server that lets nothing be removed may let it be overwritten.
+        with contextlib.suppress(FileMissingError, StorageDeniedError):
+            self._session.run(self._session.client.remove(path), uri)
 
     def _kept(self, path: str, uri: str, source: BinaryIO, acknowledged: int) -> int | None:
         """From which byte an upload can go on, over a new session: 0 to start over, None if the server is gone."""
@@ -281,6 +290,48 @@ class SftpFiles:
                 "the upload was cut and the server does not answer any more.",
                 where=uri,
                 todo=f"A part of the file may lie there as {path}; the next try replaces it.",
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """What is written, and how.
+
+    Attributes:
+        read_from: the content from a byte on.
+        source: what the content can be read from again; None for a stream.
+        replace, temporary, progress, fence: as :meth:`~..protocols.RemoteFiles.write` takes them.
+    """
+
+    read_from: Callable[[int], Iterable[bytes]]
+    source: BinaryIO | None
+    replace: bool
+    temporary: bool
+    progress: Progress | None
+    fence: Fence | None
+
+    def ask(self) -> None:
+        """Make sure that the file's name is still this writer's.
+
+        :raises DeliveryHeldError: if it is another's.
+        """
+        if self.fence is not None:
+            self.fence()
+
+    def ask_before_removing(self, uri: str) -> None:
+        """As :meth:`ask`, after the upload has failed.
+
+        :raises PartialFileError: if nobody can say whose the name is.
+        """
+        try:
+            self.ask()
+        except DeliveryHeldError:
+            raise
+        except TikTokOfflineError:
+            raise PartialFileError(
+                "the upload was cut, and the state does not answer either.",
+                where=uri,
+                todo="A part of the file may lie there; the next try replaces it.",
             ) from None
 
 
