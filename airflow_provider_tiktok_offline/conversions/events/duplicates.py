@@ -6,6 +6,7 @@ another one are looked at again; see :mod:`.key_store`.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -77,11 +78,20 @@ class RepeatFinder:
     :param orders: whether the later rows of an order are wanted.
     :param hold_back: whether orders of which a row is rejected are held back as a whole.
     :param net: whether returned lines are among the rows, and are taken off their orders.
+    :param again: the rows once more; None if those that were added have to wait here.
     """
 
     def __init__(
-        self, directory: str | Path | None, *, amounts: bool, orders: bool, hold_back: bool = False, net: bool = False
+        self,
+        directory: str | Path | None,
+        *,
+        amounts: bool,
+        orders: bool,
+        hold_back: bool = False,
+        net: bool = False,
+        again: Callable[[], Iterator[Keys]] | None = None,
     ) -> None:
+        self._again = again
         self._waiting = WaitingKeys(directory)
         self._identities, self._order_numbers = Occurrences(directory), Occurrences(directory)
         self._candidates = KeyPartitions(directory)
@@ -100,7 +110,8 @@ class RepeatFinder:
 
     def add(self, rows: Keys) -> None:
         """Take the valid rows of the next block."""
-        self._waiting.add(rows)
+        if self._again is None:
+            self._waiting.add(rows)
         self._identities.add(rows.high)
         if self._looks_at_orders:
             self._order_numbers.add(rows.order[rows.order != 0])
@@ -139,7 +150,7 @@ class RepeatFinder:
         broken = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *self._broken]))
         if not (len(identities) or len(orders) or len(broken) or len(self._lost) or self._net):
             return
-        for rows in self._waiting:
+        for rows in self._waiting if self._again is None else self._again():
             chosen = among(rows.high, identities) | among(rows.order, orders) | among(rows.order, broken)
             if len(self._lost):
                 chosen |= np.isin(rows.line, self._lost)

@@ -32,6 +32,8 @@ KEPT = pl.Schema(
         "netted": pl.Boolean(),
     }
 )
+#: The same with a number for the row's own identity, its product in it, by which :func:`once` knows it.
+KEPT_WITH_IDENTITY = pl.Schema({**KEPT, "identity": pl.UInt64()})
 #: What makes two of them one.
 _SAME = ("digest", "content", "units", "currency")
 #: How many ways to find a sale's lines among those of another file's order are tried.
@@ -65,7 +67,7 @@ def kept_returns(
             "netted": np.zeros(len(picked), dtype=np.bool_),
             "identity": identities[texts["row"].to_numpy()],
         },
-        schema=KEPT | {"identity": pl.UInt64()},
+        schema=KEPT_WITH_IDENTITY,
     )
 
 

@@ -19,9 +19,10 @@ from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, 
 from airflow_provider_tiktok_offline.conversions.events.staged_events import Identities, stage
 from airflow_provider_tiktok_offline.conversions.file.parsing import parse
 from airflow_provider_tiktok_offline.conversions.file.reader import Block
+from airflow_provider_tiktok_offline.conversions.preparation.block_tally import tally_block, tally_returns
 from airflow_provider_tiktok_offline.conversions.preparation.rejects import rejected_lines, rejects_text
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import block_verdicts
-from airflow_provider_tiktok_offline.conversions.preparation.tally import Tally, tally_block
+from airflow_provider_tiktok_offline.conversions.preparation.tally import Tally
 from airflow_provider_tiktok_offline.conversions.report.messages import Messages
 from airflow_provider_tiktok_offline.conversions.report.report import NO_CURRENCY
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import REJECTED, VALID, CheckedBlock
@@ -71,12 +72,13 @@ class Currencies:
         :param names: every currency that stands in a row.
         """
         for name in names:
-            self._code(name)
+            self.code(name)
         if len(names) == 1:
             return np.full(len(currencies), self._codes[names[0]], dtype=np.int32)
         return currencies.replace_strict(self._codes, default=None, return_dtype=pl.Int32).to_numpy()
 
-    def _code(self, name: str | None) -> int:
+    def code(self, name: str | None) -> int:
+        """The number of a currency."""
         with self._lock:
             if name not in self._codes:
                 self.names[len(self._codes)] = name or NO_CURRENCY
@@ -139,7 +141,7 @@ class BlockWorker:
         tally.with_order = int(np.count_nonzero(identities.with_order))
         tally.without_order = identities.height - tally.with_order
         if settings.basket == "order" or settings.send_after_days:
-            tally.add_returns(checked)
+            tally_returns(tally, checked)
         return BlockResult(
             tally,
             self._keys(checked, identities, content, rows),

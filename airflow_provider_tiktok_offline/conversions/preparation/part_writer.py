@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -16,8 +18,9 @@ from airflow_provider_tiktok_offline.conversions.events.baskets import Baskets
 from airflow_provider_tiktok_offline.conversions.events.duplicates import Repeats
 from airflow_provider_tiktok_offline.conversions.events.event_id import ID_BYTES
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
-from airflow_provider_tiktok_offline.conversions.events.kept_returns import once
+from airflow_provider_tiktok_offline.conversions.events.kept_returns import KEPT_WITH_IDENTITY, once
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import RETURNS, PartStore
+from airflow_provider_tiktok_offline.conversions.preparation.staged_faults import staged_faults
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 from airflow_provider_tiktok_offline.conversions.text.buffers import frame_of
 from airflow_provider_tiktok_offline.conversions.text.digests import DIGEST_BYTES
@@ -56,17 +59,41 @@ class Manifest(TypedDict):
     returns: NotRequired[str]
 
 
+@dataclass(frozen=True, slots=True)
+class ShardPart:
+    """A part of staged rows that a shard of a file has left.
+
+    Attributes:
+        name: its object.
+        rows: how many it holds.
+        first: the line of its first row.
+        last: the line of its last row.
+    """
+
+    name: str
+    rows: int
+    first: int
+    last: int
+
+
 class PartWriter:
     """Writes parts as rows come; what the whole file shows to be none is left out by a list beside the part.
 
     :param output: where parts go.
     :param part_rows: rows in a part.
     :param spill_dir: where baskets wait for their later rows.
+    :param shard: begins the names of all objects of a shard of a file, whose orders may have rows in others.
     """
 
     def __init__(
-        self, output: PartStore, part_rows: int, settings: ConversionSettings, spill_dir: str | Path | None
+        self,
+        output: PartStore,
+        part_rows: int,
+        settings: ConversionSettings,
+        spill_dir: str | Path | None,
+        shard: str = "",
     ) -> None:
+        self._shard = shard
         self._output = output
         self._part_rows = part_rows
         self._settings = settings
@@ -74,7 +101,7 @@ class PartWriter:
         self._count = 0
         self._bounds: list[tuple[int, int]] = []
         self._parts: list[PartEntry] = []
-        self._baskets = Baskets(spill_dir, settings.amount) if settings.basket == "order" else None
+        self._baskets = Baskets(spill_dir, settings.amount) if settings.basket == "order" and not shard else None
         self._returns: list[pl.DataFrame] = []
 
     def add(self, staged: pa.Table, returns: pl.DataFrame | None = None) -> None:
@@ -104,7 +131,7 @@ class PartWriter:
         # Loaded where it is needed: a file that is only validated needs none of it.
         import pyarrow.parquet as pq
 
-        name = f"part-{len(self._parts):05}.parquet"
+        name = f"{self._shard}part-{len(self._parts):05}.parquet"
         with self._output.open_write(name) as stream:
             # Digests can't be compressed; the rest is not worth the time.
             pq.write_table(
@@ -116,6 +143,39 @@ class PartWriter:
                 store_schema=False,
             )
         self._parts.append({"name": name, "events": rows.num_rows, "leave_out": None})
+
+    def finish_shard(self) -> list[ShardPart]:
+        """Write what is left of a shard, and its returned lines where they are kept; returns its parts."""
+        if self._count:
+            self._write(pa.concat_tables(self._pending))
+        self._pending = []
+        if self._settings.send_after_days:
+            with self._output.open_write(f"{self._shard}{RETURNS}") as stream:
+                (pl.concat(self._returns) if self._returns else KEPT_WITH_IDENTITY.to_frame()).write_parquet(stream)
+        return [
+            ShardPart(part["name"], part["events"], first, last)
+            for part, (first, last) in zip(self._parts, self._bounds, strict=True)
+        ]
+
+    def add_shard(self, parts: Sequence[ShardPart], left: PartStore, shard: str) -> None:
+        """Take the rows of the next shard, which lie where they are sent from.
+
+        :param parts: its parts.
+        :param left: where they lie.
+        :param shard: begins the names of its objects.
+        """
+        import pyarrow.parquet as pq
+
+        if self._settings.send_after_days:
+            with staged_faults(f"{shard}{RETURNS}"), left.open_read(f"{shard}{RETURNS}") as stream:
+                self._returns.append(pl.read_parquet(stream))
+        for part in parts:
+            if self._baskets is None:
+                self._bounds.append((part.first, part.last))
+                self._parts.append({"name": part.name, "events": part.rows, "leave_out": None})
+            else:
+                with staged_faults(part.name), left.open_read(part.name) as stream:
+                    self.add(pq.read_table(stream))
 
     def finish(self, repeats: Repeats) -> None:
         """Write what is left, then which rows of each part are no events."""

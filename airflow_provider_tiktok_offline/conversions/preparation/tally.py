@@ -3,59 +3,65 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.settings import Severity
-from airflow_provider_tiktok_offline.conversions.file.header import HIDDEN, looks_like_data
 from airflow_provider_tiktok_offline.conversions.report.messages import Messages
 from airflow_provider_tiktok_offline.conversions.report.report import (
     FIRST_LINES,
-    NO_CURRENCY,
     ReportIssue,
     Returns,
     StoreSums,
     number_of,
 )
-from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, decimal_text, sum_units
+from airflow_provider_tiktok_offline.conversions.rules.amounts import decimal_text, sum_units
 from airflow_provider_tiktok_offline.conversions.rules.checked_block import (
     CLASSES,
-    DUPLICATE,
     EXCLUDED,
-    REASONS,
-    REJECTED,
     VALID,
-    CheckedBlock,
-    Issue,
 )
-from airflow_provider_tiktok_offline.conversions.text.column_bytes import column_bytes
 
 _ORDER = {"error": 0, "warning": 1, "note": 2}
-_WORDS = re.compile(r"[A-Za-z]{2,20}(?: [A-Za-z]{2,20}){0,2}")
+#: Unknown categories that are shown; of so many more it is counted how often they stand there.
 _MOST_UNKNOWN = 20
+MOST_UNKNOWN_COUNTED = 10 * _MOST_UNKNOWN
 _MOST_STORES = 500
-_MOST_STORE_DIGITS = 6
-
-_FILTERED = REASONS.index("filtered")
 
 #: A larger share of rows that name no customer is noted.
 MOSTLY_ANONYMOUS = 0.95
 #: More stores than any retailer has in a file.
 _MOST_STORE_KEYS = 2000
-_MOST_HOURS = 24 * 400
 
 Codes = npt.NDArray[np.int64]
 Key = tuple[str, str | None, str]
 Sums = dict[int, Counter[str]]
+
+
+#: Attributes of a tally that are one number, and those that count.
+_NUMBERS = (
+    "lines_without_row", "with_order", "without_order", "widely_opted_out", "returned", "first_time", "last_time"
+)  # fmt: skip
+_COUNTERS = (
+    "rows", "excluded", "categories", "unknown", "phones", "identifiers", "stores", "hours", "returned_sums"
+)  # fmt: skip
+
+
+class TallyDocument(TypedDict):
+    """A tally as it is kept between two processes: counters as pairs, in their order."""
+
+    numbers: dict[str, int | None]
+    counters: dict[str, list[tuple[int | str, int]]]
+    sums: list[tuple[int, list[tuple[str, int]]]]
+    store_sums: list[tuple[str, list[tuple[str, int]]]]
+    issues: list[tuple[str, str | None, str, int, list[int], list[str]]]
 
 
 class Tally:
@@ -123,16 +129,6 @@ class Tally:
             least: Severity = "note" if severity == "note" else "warning"
             self._file.append(ReportIssue("mostly_anonymous", least, None, 0, (), said, todo=todo))
 
-    def add_returns(self, checked: CheckedBlock) -> None:
-        """Count the returned lines of orders, whether they are left out or taken off."""
-        if "order_id" not in checked.values:
-            return
-        left_out = (checked.classes == EXCLUDED) & (checked.reasons == REASONS.index("return"))
-        rows = left_out | ((checked.classes == VALID) & (checked.units < 0))
-        rows &= (checked.values["order_id"] != "").to_numpy()
-        self.returned += int(np.count_nonzero(rows))
-        self.returned_sums.update(_sums(checked, rows))
-
     def forget_returns(self, units: npt.NDArray[np.int64], currencies: Mapping[int, str], codes: Codes) -> None:
         """Take returned lines out that are not taken off an order after all."""
         self.returned -= int(np.count_nonzero(units < 0))
@@ -145,6 +141,11 @@ class Tally:
             return None
         value = {name: decimal_text(-amount) for name, amount in sorted(self.returned_sums.items()) if amount}
         return {"orders": orders, "rows": self.returned, "value": value}
+
+    def note_unknown(self, categories: Mapping[str, int]) -> None:
+        """Count the unknown categories of the next block, as long as few are known."""
+        if len(self.unknown) < MOST_UNKNOWN_COUNTED:
+            self.unknown.update(categories)
 
     def merge(self, other: Tally) -> None:
         """Add the tally of the next block."""
@@ -165,8 +166,7 @@ class Tally:
         self.widely_opted_out += other.widely_opted_out
         self.returned += other.returned
         self.returned_sums.update(other.returned_sums)
-        if len(self.unknown) < 10 * _MOST_UNKNOWN:
-            self.unknown.update(other.unknown)
+        self.note_unknown(other.unknown)
         times = [time for time in (self.first_time, other.first_time) if time is not None]
         self.first_time = min(times, default=None)
         self.last_time = max((time for time in (self.last_time, other.last_time) if time is not None), default=None)
@@ -175,6 +175,40 @@ class Tally:
             self._counts[key] += count - len(other._lines[key])
         for key, details in other._details.items():
             self._details[key] |= details
+
+    def document(self) -> TallyDocument:
+        """What was counted, for another process; see :meth:`of_document`."""
+        return {
+            "numbers": {name: getattr(self, name) for name in _NUMBERS},
+            "counters": {name: list(getattr(self, name).items()) for name in _COUNTERS},
+            "sums": [(row_class, list(sums.items())) for row_class, sums in self.sums.items()],
+            "store_sums": [(store, list(sums.items())) for store, sums in self.store_sums.items()],
+            "issues": [
+                (rule, column, severity, count, self._lines[rule, column, severity],
+                 sorted(self._details.get((rule, column, severity), ())))
+                for (rule, column, severity), count in self._counts.items()
+            ],
+        }  # fmt: skip
+
+    @classmethod
+    def of_document(cls, document: TallyDocument) -> Tally:
+        """The tally of which :meth:`document` was made; counters keep their order."""
+        tally = cls()
+        for name, number in document["numbers"].items():
+            setattr(tally, name, number)
+        for name, items in document["counters"].items():
+            getattr(tally, name).update(dict(items))
+        for row_class, sums in document["sums"]:
+            tally.sums[row_class].update(dict(sums))
+        for store, sums in document["store_sums"]:
+            tally.store_sums[store].update(dict(sums))
+        for rule, column, severity, count, lines, details in document["issues"]:
+            key = (rule, column, severity)
+            tally._counts[key] = count
+            tally._lines[key] = list(lines)
+            if details:
+                tally._details[key] = set(details)
+        return tally
 
     def move(
         self, target: int, units: npt.NDArray[np.int64], currencies: Mapping[int, str], codes: npt.NDArray[np.int64]
@@ -261,136 +295,3 @@ class Tally:
 def _severity(name: str) -> Severity:
     known: dict[str, Severity] = {"error": "error", "warning": "warning", "note": "note"}
     return known[name]
-
-
-def tally_block(
-    checked: CheckedBlock,
-    faults: Mapping[str, npt.NDArray[np.int64]],
-    lines_without_row: int = 0,
-    *,
-    by_store: bool = False,
-) -> Tally:
-    """Count one block.
-
-    :param faults: rule -> lines that were set aside before the rules.
-    :param lines_without_row: lines that hold no row.
-    :param by_store: whether rows and sums are counted by store too.
-    """
-    tally = Tally()
-    tally.lines_without_row = lines_without_row
-    for rule, lines in faults.items():
-        tally.rows[REJECTED] += len(lines)
-        tally.add_issue(rule, None, "error", lines)
-    for issue in checked.issues:
-        tally.add_issue(issue.rule, issue.column, issue.severity, checked.lines[issue.rows])
-        if issue.details:
-            tally.add_details(issue.rule, issue.column, issue.severity, issue.details)
-        if issue.rule == "category_unknown":
-            tally.unknown.update(_showable(checked, issue))
-    classes = checked.classes
-    for row_class, rows in enumerate(np.bincount(classes, minlength=len(CLASSES)).tolist()):
-        if rows:
-            tally.rows[row_class] += rows
-            if row_class == EXCLUDED:
-                # The amount of another advertiser's row is not this one's to know.
-                _sum(tally, checked, row_class, (classes == row_class) & (checked.reasons != _FILTERED))
-            else:
-                _sum(tally, checked, row_class, None if rows == len(classes) else classes == row_class)
-    if tally.rows[EXCLUDED]:
-        counted = np.bincount(checked.reasons[classes == EXCLUDED], minlength=len(REASONS))
-        tally.excluded.update({REASONS[reason]: int(rows) for reason, rows in enumerate(counted) if rows})
-        if checked.widely_opted_out is not None:
-            suppressed = (classes == EXCLUDED) & (checked.reasons == REASONS.index("suppressed"))
-            tally.widely_opted_out += int((checked.widely_opted_out & suppressed).sum())
-    if tally.rows[VALID]:
-        valid = classes == VALID
-        everything = bool(valid.all())
-        times = checked.sent_epoch if everything else checked.sent_epoch[valid]
-        tally.first_time, tally.last_time = int(times.min()), int(times.max())
-        tally.categories.update(checked.categories.counted(valid))
-        _count_phones(tally, checked, valid)
-        _count_identifiers(tally, checked, valid)
-        _count_hours(tally, times)
-        if by_store:
-            _sum_stores(tally, checked, valid)
-        elif "store_code" in checked.values:
-            tally.stores.update(column_bytes(checked.values["shop_id"]).coded.counted(valid))
-    return tally
-
-
-def _count_hours(tally: Tally, times: npt.NDArray[np.int64]) -> None:
-    """Count rows by the hour they lie in. Rows of many years are no day's file, and are not counted."""
-    hours = times // 3600
-    first = int(hours.min())
-    if int(hours.max()) - first < _MOST_HOURS:
-        tally.hours.update(
-            {first + hour: rows for hour, rows in enumerate(np.bincount(hours - first).tolist()) if rows}
-        )
-
-
-def _count_identifiers(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_]) -> None:
-    """Count valid rows by the kinds of identifier that they carry."""
-    there = []
-    for group in (checked.emails, checked.phones):
-        usable = np.zeros(len(valid), dtype=bool)
-        for _, column in group:
-            for kind in ("normal", "digest"):
-                if column[kind].null_count() < len(valid):
-                    usable |= column[kind].is_not_null().to_numpy()
-        there.append(usable & valid)
-    email, phone = there
-    counts = {"both": email & phone, "email": email & ~phone, "phone": phone & ~email}
-    tally.identifiers.update({kind: int(np.count_nonzero(rows)) for kind, rows in counts.items()})
-
-
-def _sum_stores(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_]) -> None:
-    """Add up valid rows by store; a name that is left out of events is none."""
-    frame = pl.DataFrame(
-        {"store": checked.values["shop_id"], "currency": checked.values["currency"], "units": pl.Series(checked.units)}
-    ).filter(pl.Series(valid))
-    summed = frame.group_by("store", "currency").agg(
-        pl.len().alias("rows"), (pl.col("units") // UNITS).sum().alias("whole"), (pl.col("units") % UNITS).sum()
-    )
-    for name, currency, rows, whole, part in summed.iter_rows():
-        # A till may write a customer's number where a store's belongs.
-        store = HIDDEN if looks_like_data(name, most_digits=_MOST_STORE_DIGITS) else name
-        tally.stores[store] += rows
-        tally.store_sums[store][currency or NO_CURRENCY] += whole * UNITS + part
-
-
-def _count_phones(tally: Tally, checked: CheckedBlock, valid: npt.NDArray[np.bool_]) -> None:
-    """Count the numbers of valid rows, and those of them that lie in no range that is in use."""
-    for _, column in checked.phones:
-        tally.phones["looked_at"] += int(np.count_nonzero(column["normal"].is_not_null().to_numpy() & valid))
-        if column["doubt"].null_count() < len(column):
-            not_valid = (column["doubt"] == "phone_not_valid").fill_null(False)
-            tally.phones["not_valid"] += int((not_valid & pl.Series(valid)).sum())
-
-
-def _showable(checked: CheckedBlock, issue: Issue) -> list[str]:
-    sound = issue.rows[checked.sound[issue.rows]]
-    names = checked.values["transaction_category"].gather(sound[: 10 * _MOST_UNKNOWN]).to_list()
-    return [name for name in names if _WORDS.fullmatch(name)]
-
-
-def _sum(tally: Tally, checked: CheckedBlock, row_class: int, rows: npt.NDArray[np.bool_] | None) -> None:
-    tally.sums[row_class].update(_sums(checked, rows))
-
-
-def _sums(checked: CheckedBlock, rows: npt.NDArray[np.bool_] | None) -> dict[str, int]:
-    """The amounts of some rows by currency, in millionths."""
-    units = checked.units if rows is None else checked.units[rows]
-    currency = checked.values["currency"]
-    currency = currency if rows is None else currency.filter(pl.Series(rows))
-    names = checked.currencies if rows is None or len(checked.currencies) == 1 else currency.unique().to_list()
-    if len(names) == 1:
-        return {names[0] or NO_CURRENCY: sum_units(units)}
-    return {
-        name or NO_CURRENCY: sum_units(
-            units[(currency.is_null() if name is None else (currency == name).fill_null(False)).to_numpy()]
-        )
-        for name in names
-    }
-
-
-__all__ = ["DUPLICATE", "Tally", "tally_block"]
