@@ -22,27 +22,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 from airflow_provider_tiktok_offline.errors import InputFileError
 from tests.conversions.files import AS_OF, GOOD, HEADER, LIVERAMP, SETTINGS, BytesSource
-
-_CELLS = {
-    "email_1": ["ann@example.com", "bob@example.com", " Eve@Example.com", "nobody", "", "N/A", "ü@exämple.com",
-                '"a@b.example"'],
-    "transaction_category": ["CompletePayment", "Contact", "In Store", ""],
-    "transaction_timestamp": ["2026-11-20T10:00:00Z-0000", "2026-11-20", "11/20/2026 3:15:00 PM", "2014-03-31", "x",
-                              '"Nov 20, 2026 3:15:00"'],
-    "transaction_amount": ["12.50", "12.5", "0", "-3.00", "$1", "", "99999.99"],
-    "phone_1": ["", "2125550100", "(212) 555-0100", "12345", "+4930901820"],
-    "order_id": ["", "o1", "o2", "o3", "#4"],
-    "store_code": ["", "S1", "<b>"],
-    "quantity": ["", "1", "two"],
-    "product_id": ["", "p1", "p2"],
-    "product_name": ["", "thing", '"a, ""b"""', '"a\nb"', 'stray" quote', '"open', "a,b", "\0"],
-}  # fmt: skip
-_ROW = st.tuples(*(st.sampled_from(_CELLS[name]) for name in HEADER)).map(",".join)
-_LINE = st.one_of(_ROW, _ROW, _ROW, st.sampled_from(["", "x", '"', ",".join(HEADER), '"\n"', "\udcff"]))
-
-
-def _bytes(lines: list[str]) -> bytes:
-    return "\n".join([",".join(HEADER), *lines, ""]).encode("utf-8", "surrogateescape")
+from tests.conversions.odd_rows import LINE, ROW, file_of
 
 
 def _run(
@@ -73,14 +53,14 @@ def _adds_up(report: Report, events: list[str], rows: list[tuple[object, ...]]) 
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lines=st.lists(_LINE, min_size=1, max_size=25), block_bytes=st.integers(40, 400))
+@given(lines=st.lists(LINE, min_size=1, max_size=25), block_bytes=st.integers(40, 400))
 def test_any_split_into_blocks_gives_the_same_events_and_issues(
     lines: list[str], block_bytes: int, tmp_path: Path
 ) -> None:
     """Also in the middle of quoted fields that go over several lines."""
-    data = _bytes(lines)
+    data = file_of(lines)
     if b"\0" in data or not data[data.index(b"\n") :].strip():
-        data = _bytes([*(line for line in lines if "\0" not in line), ",".join(GOOD.values())])
+        data = file_of([*(line for line in lines if "\0" not in line), ",".join(GOOD.values())])
     whole = _run(data, tmp_path, 1 << 20)
     assert _run(data, tmp_path, block_bytes) == whole
     report, events, _, rows = whole
@@ -89,7 +69,7 @@ def test_any_split_into_blocks_gives_the_same_events_and_issues(
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    lines=st.lists(_ROW.filter(lambda line: "\n" not in line and "\0" not in line), min_size=1, max_size=30),
+    lines=st.lists(ROW.filter(lambda line: "\n" not in line and "\0" not in line), min_size=1, max_size=30),
     seed=st.integers(0, 99),
 )
 def test_shuffling_rows_changes_no_event_id(lines: list[str], seed: int, tmp_path: Path) -> None:
@@ -126,8 +106,8 @@ def test_a_cell_is_read_alike_whatever_is_in_its_block(space: str, column: int, 
     good = ["p1@example.com", "CompletePayment", "2026-11-20T10:00:00Z-0000", "12.50", "2125550100", "o1", "S1", "1",
             "p1", "thing"]  # fmt: skip
     cells = [*good[:column], f"{space}{good[column]}{space}", *good[column + 1 :]]
-    alone = _run(_bytes([",".join(cells)]), tmp_path / "alone", 1 << 20)
-    beside = _run(_bytes([",".join(cells), ",".join([*good[:5], " o2 ", *good[6:]])]), tmp_path / "beside", 1 << 20)
+    alone = _run(file_of([",".join(cells)]), tmp_path / "alone", 1 << 20)
+    beside = _run(file_of([",".join(cells), ",".join([*good[:5], " o2 ", *good[6:]])]), tmp_path / "beside", 1 << 20)
     assert alone[3] == beside[3][:1]
     assert alone[1] == beside[1][: len(alone[1])]
 
@@ -209,7 +189,7 @@ def test_what_a_library_says_of_a_value_is_not_repeated(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(blocks, "check_block", stumble)
     with pytest.raises(InputFileError, match="lines from 2") as error:
-        validate(BytesSource(_bytes([",".join(GOOD.values())])), SETTINGS, as_of=AS_OF)
+        validate(BytesSource(file_of([",".join(GOOD.values())])), SETTINGS, as_of=AS_OF)
     assert "ann@" not in str(error.value)
     assert error.value.__cause__ is None
     assert error.value.__context__ is None
