@@ -44,3 +44,23 @@ def test_a_plan_whose_claims_were_taken_over_claims_nothing_more(
     with pytest.raises(LedgerBusyError):
         world.ledger().dedupe(delivery, parts(), route="tiktok", now=world.clock.now(), lookback=LOOKBACK)
     assert not world.ledger().claims.read().claims
+
+
+def test_a_claim_that_came_second_leaves_no_list_of_events(world: World) -> None:
+    """Each try that lost would leave one behind otherwise, and nothing would remove them."""
+    claims = world.ledger().claims
+    stale = claims.read()
+    world.plan(world.enter("first"), range(3))
+    before = world.objects.list("")
+    keys = world.frame(range(3, 6))["event_key"]
+    assert claims.enter(stale, world.enter("second"), 0, keys, route="tiktok", epoch=None) is None
+    assert [path for path in world.objects.list("") if "/claims/" in path and path not in before] == []
+
+
+def test_a_take_over_that_broke_off_is_finished_by_the_next_plan(world: World) -> None:
+    """Claims that were revoked can't be sent by their holder, who is alive: another delivery sends them."""
+    first = world.enter("first")
+    world.plan(first, range(3))
+    world.ledger().claims.revoke(world.ledger().claims.read().claims[first])
+    assert world.plan(world.enter("second"), range(3)).to_send == 3
+    assert first not in world.ledger().claims.read().claims

@@ -21,6 +21,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.corrections import acknowledge_identity, switch_route
+from airflow_provider_tiktok_offline.ledger.event_keys import secret_from_text
 from airflow_provider_tiktok_offline.ledger.event_states import RETRY_WINDOW
 from airflow_provider_tiktok_offline.ledger.plan import receipts_folder
 from airflow_provider_tiktok_offline.ledger.planner import batches
@@ -339,6 +340,20 @@ def test_secret_from_a_connection(objects: ObjectStore) -> None:
     Ledger.open(objects, EVENT_SET, identity=IDENTITY, clock=clock, secret=b"s" * 32)
     with pytest.raises(LedgerDamagedError, match="not the one"):
         Ledger.open(objects, EVENT_SET, identity=IDENTITY, clock=clock, secret=b"t" * 32)
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("0f" * 32, b"\x0f" * 32),
+        ("0f" * 31, hashlib.sha256(b"0f" * 31).digest()),
+        ("a password of the shop", hashlib.sha256(b"a password of the shop").digest()),
+    ],
+    ids=["64 hex digits", "62 hex digits", "other text"],
+)
+def test_the_secret_that_a_password_stands_for_stays_the_same(text: str, secret: bytes) -> None:
+    """In every release: with another one every event would be new."""
+    assert secret_from_text(text) == secret
 
 
 def test_many_small_deliveries_are_merged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

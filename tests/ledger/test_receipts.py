@@ -9,13 +9,16 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from airflow_provider_tiktok_offline.clock import SystemClock
+from airflow_provider_tiktok_offline.clock import ManualClock, SystemClock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError, StorageUnavailableError
+from airflow_provider_tiktok_offline.ledger import receipts as receipts_module
 from airflow_provider_tiktok_offline.ledger.event_states import OUTCOMES, RETRY_WINDOW
 from airflow_provider_tiktok_offline.ledger.receipts import AttemptRules, PartReceipts
 from airflow_provider_tiktok_offline.ledger.senders import Sender
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
-from tests.ledger.world import World
+from tests.ledger.world import START, World
+
+_NO_DOUBTS = pl.DataFrame(schema={"event_key": pl.Binary, "first_attempt_at": pl.Datetime("us", "UTC")})
 
 
 @pytest.fixture
@@ -168,10 +171,51 @@ def test_a_try_that_slept_too_long_may_not_send(world: World, delivery: str) -> 
             receipts.attempted(keys[:1])
 
 
+class WatchedClock(ManualClock):
+    """A clock that tells when the flushing in the background has looked at it."""
+
+    def __init__(self) -> None:
+        super().__init__(START)
+        self._looks = threading.Semaphore(0)
+
+    def monotonic(self) -> float:
+        if threading.current_thread().name == "receipts":
+            self._looks.release()
+        return super().monotonic()
+
+    def wait_for_looks(self, count: int) -> None:
+        """Wait until it has looked again, so many times."""
+        while self._looks.acquire(blocking=False):
+            pass
+        for _ in range(count):
+            assert self._looks.acquire(timeout=10)
+
+
+def test_answers_wait_for_half_of_five_seconds_and_no_longer(
+    objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the clock of the ledger: not an object for each answer, and none that waits for a next one."""
+    monkeypatch.setattr(receipts_module, "FLUSH_SECONDS", 0.2)
+    clock = WatchedClock()
+    # The clock stands far from zero, as that of a machine does.
+    clock.advance(timedelta(hours=1))
+    rules = AttemptRules(fence=lambda: None, in_doubt=_NO_DOUBTS, sender=Sender(objects, "sender", clock))
+    with PartReceipts(objects, "r", "run", clock, rules) as receipts:
+        receipts.accepted(pl.Series([b"k" * 16]), "r1")
+        clock.advance(timedelta(seconds=0.09))
+        clock.wait_for_looks(3)
+        assert objects.list("r") == []
+        clock.advance(timedelta(seconds=0.02))
+        clock.wait_for_looks(1)
+        deadline = time.monotonic() + 10
+        while not objects.list("r") and time.monotonic() < deadline:
+            threading.Event().wait(0.01)
+        assert len(objects.list("r")) == 1
+
+
 def test_answers_are_durable_within_five_seconds_though_nothing_more_happens(objects: ObjectStore) -> None:
     """The last answer before a silence is flushed in the background."""
-    empty = pl.DataFrame(schema={"event_key": pl.Binary, "first_attempt_at": pl.Datetime("us", "UTC")})
-    rules = AttemptRules(fence=lambda: None, in_doubt=empty, sender=Sender(objects, "sender", SystemClock()))
+    rules = AttemptRules(fence=lambda: None, in_doubt=_NO_DOUBTS, sender=Sender(objects, "sender", SystemClock()))
     receipts = PartReceipts(objects, "r", "run", SystemClock(), rules)
     key = pl.Series([b"k" * 16])
     receipts.attempted(key)
@@ -185,9 +229,8 @@ def test_answers_are_durable_within_five_seconds_though_nothing_more_happens(obj
 
 def test_a_store_that_refuses_is_told_to_the_sender(objects: ObjectStore) -> None:
     """A receipt that can't be written stops the sending, and is written when the store is back."""
-    empty = pl.DataFrame(schema={"event_key": pl.Binary, "first_attempt_at": pl.Datetime("us", "UTC")})
     objects.put("r", b"a file where the folder should be")
-    rules = AttemptRules(fence=lambda: None, in_doubt=empty, sender=Sender(objects, "sender", SystemClock()))
+    rules = AttemptRules(fence=lambda: None, in_doubt=_NO_DOUBTS, sender=Sender(objects, "sender", SystemClock()))
     receipts = PartReceipts(objects, "r", "run", SystemClock(), rules)
     with pytest.raises(StorageUnavailableError):
         receipts.attempted(pl.Series([b"k" * 16]))
