@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches, breaches_to_ask
+from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches, breaches_to_ask, was_asked
+from airflow_provider_tiktok_offline.delivery.state.step_results import Breached
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
@@ -159,3 +160,46 @@ def test_a_file_that_another_advertiser_will_not_send_is_delivered(world: World,
         world.clock.advance(timedelta(minutes=1))
         validate(others, stamp)
     assert world.deliver(stamp, ctx).events == {"accepted": 5}
+
+
+def test_what_stops_a_delivery_is_kept_with_it_until_nothing_does(world: World) -> None:
+    """Those who are notified, and the summary, read it there; it is written once."""
+    world.init_ledger()
+    ctx = world.context(guards={"max_amount": 5.0})
+    delivery = validate(ctx, world.drop(rows(1, 2))).delivery_id
+    normalize_hash(ctx, delivery)
+    for _ in range(2):
+        with pytest.raises(GuardError, match="max_amount"):
+            dedupe(ctx, delivery)
+        kept = Breached.of(ctx.deliveries.get(delivery))
+        assert kept is not None
+        (said,) = kept.breaches
+        assert "max_amount" in said
+    raised = world.context(guards={"max_amount": 10.0})
+    dedupe(raised, delivery)
+    assert Breached.of(raised.deliveries.get(delivery)) == Breached(breaches=())
+
+
+def test_what_breaches_nothing_has_nothing_kept(world: World) -> None:
+    """No note of a stop, and nobody was asked."""
+    world.init_ledger()
+    ctx = world.context(guards={"max_amount": 10.0, "on_breach": "approve"})
+    delivery = validate(ctx, world.drop(rows(1, 2))).delivery_id
+    normalize_hash(ctx, delivery)
+    assert breaches_to_ask(ctx, delivery) == ()
+    dedupe(ctx, delivery)
+    assert Breached.of(ctx.deliveries.get(delivery)) is None
+    assert not was_asked(ctx, delivery)
+
+
+def test_a_person_was_asked_though_the_limit_was_raised_since(world: World) -> None:
+    """Whoever rejects the delivery then still decides about it."""
+    world.init_ledger()
+    ctx = world.context(guards={"max_amount": 5.0, "on_breach": "approve"})
+    delivery = validate(ctx, world.drop(rows(1, 2))).delivery_id
+    normalize_hash(ctx, delivery)
+    assert not was_asked(ctx, delivery)
+    assert breaches_to_ask(ctx, delivery)
+    raised = world.context(guards={"max_amount": 10.0, "on_breach": "approve"})
+    assert breaches(raised, delivery) == ()
+    assert was_asked(raised, delivery)

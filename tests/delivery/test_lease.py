@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -82,3 +82,29 @@ def test_the_fence_is_asked_before_the_first_event(world: World) -> None:
 
     with pytest.raises(LedgerBusyError), Lease(ctx, state, fence=fence):
         pass
+
+
+def test_a_step_that_has_just_entered_repeats_no_heartbeat(world: World) -> None:
+    """For five seconds the one it entered with counts; the fence is asked all the same."""
+    ctx = world.context()
+    state = ctx.deliveries.get(validate(ctx, world.drop(rows(1, 3))).delivery_id)
+    entered = state.updated_at
+    asked: list[datetime] = []
+
+    def beat_after(seconds: float) -> datetime:
+        world.clock.advance(timedelta(seconds=seconds))
+        with Lease(ctx, ctx.deliveries.get(state.id), fence=lambda: asked.append(world.clock.now())):
+            return ctx.deliveries.get(state.id).updated_at
+
+    assert beat_after(0) == beat_after(5) == entered
+    assert beat_after(0.5) == entered + timedelta(seconds=5.5)
+    assert asked == [entered + timedelta(seconds=after) for after in (0, 5, 5.5)]
+
+
+def test_a_process_that_has_not_entered_says_that_it_lives(world: World) -> None:
+    """As a mapped task does, which another task of its run has handed the delivery to."""
+    state = world.context().deliveries.get(validate(world.context(), world.drop(rows(1, 3))).delivery_id)
+    world.clock.advance(timedelta(seconds=1))
+    ctx = world.context()
+    with Lease(ctx, state):
+        assert ctx.deliveries.get(state.id).updated_at == world.clock.now()

@@ -442,3 +442,18 @@ def test_old_notes_are_swept(world: World) -> None:
     assert sweep(world.context()).notes == 0
     world.clock.advance(timedelta(days=91))
     assert sweep(world.context()).notes == 1
+
+
+@pytest.mark.parametrize(("parts", "shared"), [(1, False), (2, True)])
+def test_tasks_of_several_parts_share_one_rate(world: World, parts: int, shared: bool) -> None:
+    """From two on: each by itself would send at the advertiser's whole rate."""
+    world.init_ledger()
+    ctx = world.context(upload={"requests_per_second": 1000, "max_attempts": 3, "part_events": 1000})
+    delivery_id = validate(ctx, world.drop(rows(1, 1000 * parts))).delivery_id
+    normalize_hash(ctx, delivery_id)
+    planned = dedupe(ctx, delivery_id).parts
+    assert len(planned) == parts
+    for part in planned:
+        upload(ctx, delivery_id, part)
+    rate = ctx.objects.get(ctx.ledger.rate_path(ctx.ledger.plan(delivery_id)))
+    assert (rate is not None) == shared

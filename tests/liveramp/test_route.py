@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_tiktok_offline.conversions.events.identity_settings import OF_FILE
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import open_feed_state
 from airflow_provider_tiktok_offline.delivery.operations.reopen import reopen_delivery
 from airflow_provider_tiktok_offline.delivery.state.held_back import held_back
@@ -18,6 +19,7 @@ from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import FeedError, InputFileError
+from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace, read_meta
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
 from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
 from tests.liveramp.office import Office
@@ -416,3 +418,22 @@ def test_yesterdays_rows_under_todays_name_are_refused(office: Office) -> None:
         validate(office.context("daily/2"), office.drop("b.psv", rows), day=date(2026, 11, 22))
     assert caught.value.rule == "repeated_file"
     assert len(office.delivered()) == 1
+
+
+@pytest.mark.parametrize(
+    ("orders", "kinds"),
+    [
+        (range(30), {"columns_with_order_id"}),
+        (range(0), {"columns_without_order_id"}),
+        (range(10), {"columns_with_order_id", "columns_without_order_id"}),
+    ],
+    ids=["all have an order id", "none has one", "some have one"],
+)
+def test_columns_are_kept_for_the_kinds_of_rows_that_a_file_has(office: Office, orders: range, kinds: set[str]) -> None:
+    """Of the contract's columns, those that enter ids; a kind without a row says nothing of later files."""
+    rows = [row(number) for number in range(30)]
+    rows = [each if number in orders else (*each[:5], "") for number, each in enumerate(rows)]
+    office.run("daily/1", [office.drop("a.psv", rows)])
+    ctx = office.context("any")
+    kept = read_meta(LedgerPlace(ctx.objects, ctx.config.event_set_id, office.clock)).identity_sources["shop"]
+    assert {name for name in kept if "columns_with" in name} == {f"{OF_FILE}{kind}" for kind in kinds}
