@@ -38,6 +38,8 @@ ONCE_WRONG = [
     ("CZ", "+420 (0)601 123 456", "+420601123456"),
     ("GR", "+30 (0)691 234 5678", "+306912345678"),
     ("CL", "+56 (0)9 6123 4567", "+56961234567"),
+    ("PL", "+48 (0)91 421 12 34", "+48914211234"),
+    ("US", "+1 (0)917 555 2368", "+19175552368"),
 ]
 
 
@@ -60,6 +62,8 @@ def test_cells_that_were_once_read_as_another_number(region: str, cell: str, num
         ("DE", "494211234567", "+494211234567"),
         # 00 before the region's own prefix 001: New York, not New Zealand.
         ("SG", "0016463551234", "+16463551234"),
+        # Behind the trunk prefix 8: a fixed line of Smolensk, not a mobile of Vietnam.
+        ("RU", "84817273042", "+74817273042"),
     ],
 )
 def test_of_two_valid_readings_the_first_is_sent_with_a_note(region: str, cell: str, number: str) -> None:
