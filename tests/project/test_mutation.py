@@ -23,7 +23,31 @@ def test_a_mutant_is_tested_by_what_executes_its_line_the_fastest_first() -> Non
     lines = {"made_up.py": {6: frozenset({"slow", "quick"}), 9: frozenset({"other"})}}
     baseline = Baseline({"slow": 2.0, "quick": 0.1, "other": 1.0}, lines)
     assert baseline.tests(mutant(CODE, 6)) == ["quick", "slow"]
-    assert baseline.tests(mutant(CODE, 1)) == ["quick", "other", "slow"]
+    assert baseline.tests(mutant(CODE, 4)) == ["quick", "other", "slow"]
+
+
+def test_a_constant_is_tested_by_what_uses_it_and_a_default_by_its_function() -> None:
+    """Their own lines are executed while modules are imported, when no test runs."""
+    code = "EDGE = 28\n\n\ndef holds(age, most=EDGE):\n    return age <= most\n\n\ndef other():\n    return EDGE\n"
+    lines = {"made_up.py": {5: frozenset({"holds"}), 9: frozenset({"other"}), 12: frozenset({"nothing of it"})}}
+    baseline = Baseline({}, lines)
+    assert baseline.tests(mutant(code, 1)) == ["other"]
+    assert baseline.tests(mutant(code, 4)) == ["holds"]
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("edge = lambda age: age <= 28\n", 1),
+        ("def made(most):\n    return lambda age: age <= most\n\n\nholds = made(28)\n", 2),
+        ("def made(most):\n    def holds(age):\n        return age <= most\n\n    return holds\n", 3),
+        ("@cache\ndef edge():\n    return 28\n", 3),
+    ],
+    ids=["a lambda", "a lambda of a function", "a function in a function", "a cached function"],
+)
+def test_what_may_have_been_made_while_modules_were_imported_is_imported_anew(code: str, line: int) -> None:
+    """Code that is changed in the imported module would not reach it."""
+    assert not is_in_function(mutant(code, line))
 
 
 def test_an_imported_module_takes_over_the_changed_functions(monkeypatch: pytest.MonkeyPatch) -> None:
