@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import ast
 import difflib
+import gc
 import hashlib
 import json
 import os
@@ -298,7 +299,8 @@ def _run_tests(mutant: Mutant, tests: Sequence[str], scratch: str, seconds: int)
         return 99
 
 
-_QUIETLY = ("-q", "-x", "-p", "no:cacheprovider", "-p", "no:cov")
+#: Without what takes a second a mutant and tells nothing: tracebacks, and collecting garbage at the end.
+_QUIETLY = ("-q", "-x", "--tb=no", "-p", "no:cacheprovider", "-p", "no:cov", "-p", "no:unraisableexception")
 
 
 def is_in_function(mutant: Mutant) -> bool:
@@ -458,6 +460,8 @@ def _test_all(mutants: Sequence[Mutant], baseline: Baseline, deadline: float, fi
         files = {test.partition("::")[0] for mutant in mutants for test in baseline.tests(mutant)}
         with (tree.parent / "collected.txt").open("w") as log, redirect_stdout(log):
             pytest.main([*_QUIETLY, "--collect-only", *sorted(files.difference(START_THREADS))])
+        gc.collect()
+        gc.freeze()  # a fork that collects garbage would copy all that was imported
         outcomes: dict[str, str] = {}
         for number, mutant in enumerate(mutants, 1):
             if time.monotonic() > deadline:

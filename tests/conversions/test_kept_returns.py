@@ -69,9 +69,13 @@ def test_a_return_of_a_row_is_kept_under_the_id_of_that_row(tmp_path: Path) -> N
 
 
 def test_what_is_netted_inside_the_file_is_kept_as_such(tmp_path: Path) -> None:
-    """With its order's other lines. Of an order that is worth less than nothing, what exceeds it is left."""
+    """With its order's other lines. Of an order that is worth less than nothing, what exceeds it is left.
+
+    Of an order of several lines without a return nothing is kept.
+    """
     cancelled = [line("o4", "cap", "9.00"), line("o4", "cap", "-9.00")]
-    lines = [*SALES, RETURNED, line("o3", "cap", "10.00"), line("o3", "tie", "-25.00"), *cancelled]
+    sold = [line("o5", "cap", "3.00"), line("o5", "tie", "4.00")]
+    lines = [*SALES, RETURNED, line("o3", "cap", "10.00"), line("o3", "tie", "-25.00"), *cancelled, *sold]
     prepared = events(lines, tmp_path, NET)
     assert sorted(kept(prepared).values()) == [-15 * USD]
     netted = prepared.returns.filter("netted")["units"].to_list()

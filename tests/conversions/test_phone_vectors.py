@@ -62,6 +62,8 @@ def test_cells_that_were_once_read_as_another_number(region: str, cell: str, num
         ("DE", "494211234567", "+494211234567"),
         # 00 before the region's own prefix 001: New York, not New Zealand.
         ("SG", "0016463551234", "+16463551234"),
+        # The same in a country without a trunk prefix, for a number of seven digits: not a line of Radom.
+        ("PL", "483062898", "+483062898"),
         # Behind the trunk prefix 8: a fixed line of Smolensk, not a mobile of Vietnam.
         ("RU", "84817273042", "+74817273042"),
     ],
