@@ -294,3 +294,10 @@ def test_every_row_rule_has_a_sentence_and_an_example() -> None:
         assert rule.todo.endswith(".")
         assert rule.example
         assert set(rule.severity) == {"tiktok", "liveramp"}
+
+
+@pytest.mark.parametrize("blank", ["", "n/a", "null"])
+def test_a_placeholder_is_no_order(blank: str) -> None:
+    """A product without an order is warned of, whatever stands for none."""
+    assert ("order_id_missing", "warning") in found(check([{"order_id": blank, "product_id": "p1"}]))
+    assert "order_id_missing" not in {rule for rule, _ in found(check([{"order_id": "", "product_id": blank}]))}

@@ -47,6 +47,67 @@ def test_what_identifies_nobody_is_sent(tmp_path: Path) -> None:
     assert [item["properties"]["contents"][0]["content_name"] for item in items] == names
 
 
+#: What cannot be sent as an identifier is the row's own all the same: the cells of the row, what its text holds.
+UNUSABLE = {
+    "an address without a dot": ({"email_1": "bob@localhost"}, "for bob@localhost"),
+    "an address with a number as host": ({"email_1": "Bob@[10.1.1.1]"}, "bob@[10.1.1.1]"),
+    "a phone that is none": ({"phone_1": "12345678"}, "12345678"),
+    "a phone that is too long": ({"phone_1": "+999212555010099999"}, "999212555010099999"),
+    "a phone of another region": ({"phone_1": "030 1234567"}, "0301234567"),
+    "a phone in the column of e-mails": ({"email_1": "2125550100"}, "tel 212-555-0100"),
+    "an MD5 digest": ({"email_1": "4b9bb80620f03eb3719e0a061c14283d"}, "4b9bb80620f03eb3719e0a061c14283d"),
+}
+#: What is an e-mail address or a phone to whoever reads it, though its characters are others.
+OTHER_SIGNS = {
+    "as in a URL": "https://example.net/?m=bob%40example.com",
+    "with blanks": "bob @ example.com",
+    "with two at signs": "bob@@example.com",
+    "in wide letters": "bob\uff20example.com",
+    "with a small at sign": "bob\ufe6bexample.com",
+    "with what nobody sees": "bob\u200b@\u200bexample.com",
+    "a wide plus": "\uff0b49 151 23456789",
+    "a phone with dashes": "+49\u2013151\u201323456789",
+    "a phone with underscores": "+49_151_23456789",
+    "a phone with wide blanks": "+49   151   23456789",
+    "a phone in Arabic digits": "+\u0664\u0669\u0661\u0665\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669",
+    "the row's phone in wide digits": "\uff12\uff11\uff12\uff15\uff15\uff15\uff10\uff11\uff10\uff10",
+    "the row's phone in Arabic digits": "\u0662\u0661\u0662\u0665\u0665\u0665\u0660\u0661\u0660\u0660",
+    "the row's phone and a counter": "212555010001",
+    "the row's phone with what nobody sees": "212\u2060555\u20600100",
+}
+FEED = (*HEADER[:4], "phone_1", "phone_2", *HEADER[5:])
+KINDS = [*UNUSABLE.values(), *(({}, text) for text in OTHER_SIGNS.values())]
+
+
+@pytest.mark.parametrize(("cells", "hidden"), KINDS, ids=[*UNUSABLE, *OTHER_SIGNS])
+def test_neither_spelling_nor_an_unusable_identifier_lets_it_through(
+    cells: dict[str, str], hidden: str, tmp_path: Path
+) -> None:
+    """On both routes, in each column; the row's other identifier is good."""
+    rows = [ROW | {"phone_2": "2133734253"} | cells | {column: hidden} for column in FIELDS]
+    items = [json.loads(line) for line in events(text(rows, FEED), tmp_path, EVERYTHING).json_lines()]
+    for column, item in zip(FIELDS, items, strict=True):
+        sent = item["properties"] | item["properties"]["contents"][0]
+        assert set(FIELDS.values()) - set(sent) == {FIELDS[column]}
+    report = check(text(rows, FEED), LIVERAMP)
+    assert sum(issue.rows for issue in report.issues if issue.rule == "identifier_in_text") == len(FIELDS)
+
+
+def test_a_short_number_is_known_by_seven_digits(tmp_path: Path) -> None:
+    """As in Estonia or Iceland, where country code and number have ten digits."""
+    rows = [ROW | {"phone_1": "+354 581 2345", "order_id": hidden} for hidden in ("5812345", "581-2345")]
+    items = [json.loads(line) for line in events(rows, tmp_path).json_lines()]
+    assert ["order_id" in item["properties"] for item in items] == [False, False]
+
+
+def test_what_is_no_identifier_of_the_row_is_sent(tmp_path: Path) -> None:
+    """Placeholders, zeros and short numbers stand in columns of phones, too."""
+    texts = ["0000000000", "12345", "n/a", "S1"]
+    rows = [{"phone_1": text, "store_code": text} for text in texts]
+    items = [json.loads(line) for line in events(rows, tmp_path).json_lines()]
+    assert [item["properties"].get("shop_id") for item in items] == ["0000000000", "12345", None, "S1"]
+
+
 def test_every_phone_and_block_is_looked_at(tmp_path: Path) -> None:
     """The second phone of the row, a row far down the file, another row's phone only where `+` says that it is one."""
     header = [*HEADER[:5], "phone_2", *HEADER[5:]]

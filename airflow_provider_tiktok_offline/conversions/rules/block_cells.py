@@ -205,4 +205,5 @@ class BlockCells:
             return cells
         if name not in ("transaction_category", "transaction_timestamp", "transaction_amount"):
             self.add("placeholder", name, wrong)
-        return cells.scatter(blanked, "")
+        # scatter() changes the column itself, whose bytes are known already.
+        return cells.clone().scatter(blanked, "")

@@ -87,7 +87,7 @@ def plain_numbers(cells: pl.Series, odd: pl.Series, written: NumberFormat) -> pl
     numbers = read_numbers(cells.gather(rows), written)
     units = pl.Series(rounded(numbers, _MOST_DECIMALS, units=10**_MOST_DECIMALS))
     known = pl.Series(numbers.known)
-    return cells.scatter(rows.filter(known), canonical_text(units.filter(known)))
+    return cells.clone().scatter(rows.filter(known), canonical_text(units.filter(known)))
 
 
 def blank_where(cells: pl.Series, wrong: pl.Series) -> pl.Series:

@@ -71,7 +71,7 @@ class _BlockCheck(BlockCells):
         currencies = self.by_row("currency", "currency", lambda: frozenset(CURRENCIES))
         units, amount_known = self._amount(currencies)
         self._others()
-        withheld = self._withheld(phones)
+        withheld = self._withheld([*emails, *phones])
         identifiers = self._row_identifiers(emails, phones)
         opted_out = self._opted_out(identifiers)
         self._instruction_row(no_event, time_known, amount_known)
@@ -289,10 +289,10 @@ class _BlockCheck(BlockCells):
             for name in self.rulebook.columns:
                 self.add("needs_quotes", name, values[name].str.contains(marks))
 
-    def _withheld(self, phones: list[tuple[str, pl.DataFrame]]) -> dict[str, Flags]:
+    def _withheld(self, identifiers: list[tuple[str, pl.DataFrame]]) -> dict[str, Flags]:
         """Rows whose text holds an identifier, by column; they are noted."""
         found: dict[str, Flags] = {}
-        screen = TextScreen([reading for _, reading in phones])
+        screen = TextScreen([(self.values[name].rename(name), reading) for name, reading in identifiers])
         for name in screened_columns(self.settings, self.rulebook.header.places):
             wrong = screen.find(self.values[name])
             if wrong is not None:
