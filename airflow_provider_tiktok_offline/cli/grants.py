@@ -91,7 +91,7 @@ def keep(
         try:
             store.save(grant)
             output().print(f"The grant is kept in {store.uri}")
-        except Exception as error:
+        except (Exception, KeyboardInterrupt) as error:
             complain(f"the grant could not be put into the token store ({type(error).__name__}).")
             _keep_in_file(f"{connection.conn_id}.grant.json", grant.to_json().decode())
     if add:
@@ -99,7 +99,7 @@ def keep(
             _add_to_airflow(connection.to_import_file())
             output().print(f"Connection {connection.conn_id} is in Airflow.")
             return
-        except (ConfigError, OSError) as error:
+        except (ConfigError, OSError, KeyboardInterrupt) as error:
             complain(f"the connection could not be added to Airflow ({type(error).__name__}).")
     if show_secrets:
         _show_connection(connection)

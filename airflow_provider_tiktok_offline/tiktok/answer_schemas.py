@@ -71,10 +71,15 @@ class UpdatedEventSetAnswer(_Struct):
     update_time: Text | None = None
 
 
-class GrantAnswer(_Struct):
-    """``/oauth2/access_token/`` and ``/oauth2/refresh_token/``."""
+class TokenAnswer(_Struct):
+    """What of ``/oauth2/access_token/`` must not be lost."""
 
     access_token: Annotated[str, msgspec.Meta(pattern=r"^[\x21-\x7e]{1,4096}$")]
+
+
+class GrantAnswer(TokenAnswer):
+    """``/oauth2/access_token/`` and ``/oauth2/refresh_token/``."""
+
     refresh_token: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
     advertiser_ids: list[Id] | None = None
     scope: list[_Permission] | None = None

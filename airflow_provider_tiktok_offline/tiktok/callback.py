@@ -31,7 +31,7 @@ class CallbackServer:
         self._url = ""
         self._expected: Authorization | None = None
         try:
-            self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+            self._http = _Silent(("127.0.0.1", port), _handler(self))
         except OSError as error:
             raise ConfigError(
                 f"port {port} of 127.0.0.1 can't be used ({error.strerror}).",
@@ -80,12 +80,27 @@ class CallbackServer:
         return True
 
 
+class _Silent(ThreadingHTTPServer):
+    """Says nothing of a connection that breaks: the request line, which Python would show, holds the code."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing."""
+
+
+def _path_of(address: str) -> str | None:
+    """The path of a request; None if its address is none."""
+    try:
+        return urlsplit(address).path
+    except ValueError:
+        return None
+
+
 def _handler(server: CallbackServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 10
 
         def do_GET(self) -> None:
-            if urlsplit(self.path).path != PATH:
+            if _path_of(self.path) != PATH:
                 self._show(404, "Not here", "This address serves TikTok's redirect only.")
                 return
             if not server.take(self.path):

@@ -17,8 +17,8 @@ from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
-from airflow_provider_tiktok_offline.errors import CredentialsError, GrantError
-from airflow_provider_tiktok_offline.tiktok.answer_schemas import GrantAnswer, ReachedAdvertisersAnswer
+from airflow_provider_tiktok_offline.errors import AnswerFacts, CredentialsError, GrantError, UnexpectedAnswerError
+from airflow_provider_tiktok_offline.tiktok.answer_schemas import GrantAnswer, ReachedAdvertisersAnswer, TokenAnswer
 from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL
 from airflow_provider_tiktok_offline.tiktok.client import Answer, TikTokClient
 from airflow_provider_tiktok_offline.tiktok.retries import with_retries
@@ -70,6 +70,21 @@ class Grant:
     def from_json(cls, content: bytes) -> Grant:
         """The inverse of :meth:`to_json`."""
         return msgspec.json.decode(content, type=cls)
+
+
+class UnreadGrantError(UnexpectedAnswerError):
+    """A token was granted, in an answer that is otherwise not understood. The code is used up, so the token is kept.
+
+    :param grant: the token, and whatever else of the answer is understood.
+    """
+
+    def __init__(self, grant: Grant, request_id: str | None) -> None:
+        super().__init__(
+            "a token was granted, and the rest of TikTok's answer has another shape than is documented.",
+            answer=AnswerFacts(code=0, request_id=request_id),
+            todo="Whether it expires is not known: look at it with tiktok-offline auth check.",
+        )
+        self.grant = grant
 
 
 #: Permissions that this package needs, by TikTok's ids.
@@ -167,10 +182,20 @@ def exchange(client: TikTokClient, app: App, auth_code: str) -> Grant:
     """Exchange a code for a token. Not retried: a code works once, and for an hour at most.
 
     :raises CredentialsError: if the code is used up or too old.
+    :raises UnreadGrantError: if a token came in an answer of another shape; the error holds it.
     :raises ApiError: if TikTok gave no token for another reason.
     """
     payload = {"app_id": app.app_id, "secret": app.secret, "auth_code": auth_code}
-    return _grant(client.post("/oauth2/access_token/", payload), client)
+    answer = client.post("/oauth2/access_token/", payload)
+    try:
+        return _grant(answer, client)
+    except UnexpectedAnswerError:
+        read = answer.read_as(TokenAnswer)
+        refresh_token = answer.data.get("refresh_token")
+        kept = Grant(
+            access_token=read.access_token, refresh_token=refresh_token if isinstance(refresh_token, str) else None
+        )
+        raise UnreadGrantError(kept, answer.request_id) from None
 
 
 def refresh(client: TikTokClient, app: App, grant: Grant) -> Grant:

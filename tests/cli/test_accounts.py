@@ -139,6 +139,22 @@ def test_a_grant_is_kept_whatever_fails_afterwards(
     assert "the-t0ken" in capsys.readouterr().err
 
 
+def test_an_impatient_user_does_not_lose_the_grant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C while ``airflow connections import`` runs, which takes many seconds, ends in a file."""
+    airflow = tmp_path / "bin" / "airflow"
+    airflow.parent.mkdir()
+    airflow.write_text("#!/bin/sh\nkill -INT $PPID\nsleep 30\n")
+    airflow.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{airflow.parent}:/bin:/usr/bin")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    keep(Grant(access_token="the-t0ken"), GrantConnection(access_token="the-t0ken"), None, add=True, show_secrets=False)
+    assert "the-t0ken" in (tmp_path / "tiktok_default.connection.json").read_text()
+    assert "KeyboardInterrupt" in capsys.readouterr().err
+
+
 def test_login_takes_the_address_of_somebody_elses_browser(cli: Cli, tiktok: RunningSimulator) -> None:
     """With --paste the admin may sit elsewhere; --show-secrets prints a connection that works."""
     args = ("--paste", "--redirect-uri", "https://example.com/done", "--show-secrets")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+import struct
+from contextlib import suppress
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,6 +25,7 @@ from airflow_provider_tiktok_offline.tiktok.oauth import (
     Advertiser,
     App,
     Grant,
+    UnreadGrantError,
     app_of,
     auth_code_of,
     authorization,
@@ -159,6 +162,38 @@ def test_other_requests_of_the_browser_do_not_count() -> None:
         assert server.wait(timeout=5) == "abc"
 
 
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "HEAD /callback?auth_code=evil&state={state} HTTP/1.1",
+        "POST /callback?auth_code=evil&state={state} HTTP/1.1",
+        "GET http://[::bad/callback?auth_code=evil&state=x HTTP/1.1",
+        "GET //a\u2100b/callback HTTP/1.1",
+        "GET /elsewhere?auth_code=evil&state={state} HTTP/1.1",
+        "GET /callback?auth_code=evil&" + "x" * 70_000 + " HTTP/1.1",
+        "\x16\x03\x01",
+        "",
+    ],
+    ids=["head", "post", "no address", "no host", "another path", "too long", "tls", "nothing"],
+)
+def test_no_other_request_ends_the_login_or_is_shown(request_line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """A look ahead of the browser, a scanner, one that hangs up at once: nothing of them reaches the terminal."""
+    with CallbackServer() as server:
+        started = server.authorization("1")
+        address = ("127.0.0.1", urlsplit(server.redirect_uri).port)
+        with socket.create_connection(address) as one:
+            one.sendall(f"{request_line.format(state=started.state)}\r\n\r\n".encode())
+            one.settimeout(5)
+            with suppress(ConnectionError):
+                one.recv(100)
+        with socket.create_connection(address) as one:
+            one.sendall(b"GET /callback?auth_code=evil&state=x")
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        open_in_browser(f"{server.redirect_uri}?auth_code=good&state={started.state}")
+        assert server.wait(timeout=5) == "good"
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_callback_listens_on_loopback_only() -> None:
     """Nobody else on the network may hand in a code."""
     with CallbackServer() as server:
@@ -208,6 +243,20 @@ def test_an_answer_without_a_token_is_no_grant(clock: ManualClock) -> None:
         pytest.raises(UnexpectedAnswerError, match="access_token"),
     ):
         exchange(client, APP, "code")
+
+
+@pytest.mark.parametrize("field", ["scope", "advertiser_ids", "expires_in", "refresh_token"])
+def test_a_token_in_a_strange_answer_is_not_lost(clock: ManualClock, field: str) -> None:
+    """The code is used up, and the admin would have to confirm again."""
+    reply = code(0, data={"access_token": "t0ken", field: {"no": "such shape"}})
+    with (
+        scripted(in_turn(reply)) as server,
+        TikTokClient(None, base_url=server.url, clock=clock) as client,
+        pytest.raises(UnreadGrantError) as caught,
+    ):
+        exchange(client, APP, "code")
+    assert caught.value.grant.access_token == "t0ken"
+    assert "t0ken" not in f"{caught.value} {caught.value!r}"
 
 
 def test_a_refresh_keeps_what_the_answer_leaves_out(clock: ManualClock) -> None:

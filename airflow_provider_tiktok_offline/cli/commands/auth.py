@@ -73,7 +73,7 @@ def login(
     from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL
     from airflow_provider_tiktok_offline.tiktok.client import TikTokClient
     from airflow_provider_tiktok_offline.tiktok.grant_connection import GrantConnection
-    from airflow_provider_tiktok_offline.tiktok.oauth import exchange, missing_scopes
+    from airflow_provider_tiktok_offline.tiktok.oauth import UnreadGrantError, exchange, missing_scopes
 
     developer_app = _app(app_id)
     # All that could fail for a reason of this machine fails before an admin is asked.
@@ -86,12 +86,18 @@ def login(
             if paste
             else _received_code(app_id, port, wait, client.base_url, browser=browser)
         )
-        grant = exchange(client, developer_app, code)
+        unread: UnreadGrantError | None = None
+        try:
+            grant = exchange(client, developer_app, code)
+        except UnreadGrantError as error:
+            grant, unread = error.grant, error
         base_url = client.base_url
     connection = GrantConnection(
         access_token=grant.access_token, conn_id=conn_id, app=developer_app, base_url=base_url, scope=grant.scope
     )
     keep(grant, connection, store, add=add, show_secrets=show_secrets)
+    if unread is not None:
+        raise unread
     if missing := missing_scopes(grant.scope):
         messages().print(f"The grant lacks the permission to {'; '.join(missing)}.", style="yellow")
         messages().print("What needs it fails. Start again, and confirm it on TikTok's page.")
