@@ -8,10 +8,14 @@ as they are, and shown by :func:`one_line`.
 from __future__ import annotations
 
 import logging
+import re
 import unicodedata
 
 #: Control characters, what is drawn as nothing or turns the direction, line and paragraph separators, half characters.
 _WITHOUT_SHAPE = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs"})
+
+#: What begins something in CommonMark or GitHub's tables and strikethrough; ``_`` within a word does not.
+_MARKDOWN = re.compile(r"[\\`*\[\]<>&|~]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def one_line(text: str) -> str:
@@ -35,6 +39,11 @@ def slack(text: str) -> str:
     https://docs.slack.dev/messaging/formatting-message-text/#escaping
     """
     return lines(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def markdown(text: str) -> str:
+    """A text for a page that reads Markdown, in which nothing is a link, an image, a tag or emphasis."""
+    return _MARKDOWN.sub(r"\\\g<0>", one_line(text))
 
 
 def plain_logger(name: str) -> logging.Logger:

@@ -19,7 +19,7 @@ from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.status_xcom import leave_question
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
 from airflow_provider_tiktok_offline.operators.base import delivery_ids, file_by_file, follow_file
-from airflow_provider_tiktok_offline.plain_text import one_line
+from airflow_provider_tiktok_offline.plain_text import markdown, one_line
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -27,6 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["ApproveDeliveryOperator"]
 
 _SUBJECT = "A conversion file breaches a guard"
+
+
+def questioned(found: Mapping[str, tuple[str, ...]], files: Mapping[str, str]) -> list[str]:
+    """The list of what is asked about; Airflow's page reads it as Markdown.
+
+    :param found: delivery id -> the guards that it breaches.
+    :param files: delivery id -> its file's name.
+    """
+    return [f"- {markdown(f'{files[one]}: {breach}')}" for one, breaches in found.items() for breach in breaches]
 
 
 class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
@@ -153,7 +162,7 @@ class ApproveDeliveryOperator(ApprovalOperator, DeliveryTask):
         :param alone: whether the run has no other file.
         """
         guards, until = config.guards, None
-        lines = [f"- {one_line(f'{files[one]}: {breach}')}" for one, breaches in found.items() for breach in breaches]
+        lines = questioned(found, files)
         lines += ["", "Approve to send it all the same; reject to send nothing."]
         if not alone:
             lines[-1] = "Approve to send these files all the same; reject to send nothing of them."

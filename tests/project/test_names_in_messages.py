@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from airflow_provider_tiktok_offline.cli import running
 from airflow_provider_tiktok_offline.conversions.report.html_report import html
@@ -25,6 +26,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError, FileMissingError
 from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.liveramp.confirmation import confirmation
 from airflow_provider_tiktok_offline.liveramp.day_record import DayRecord
+from airflow_provider_tiktok_offline.operators.approval import questioned
 from airflow_provider_tiktok_offline.plain_text import one_line, plain_logger, slack
 from tests.conversions.test_html_report import REPORT
 
@@ -156,6 +158,25 @@ def test_notices(name: str) -> None:
     assert not {"<", ">"} & set(slack(notice.text))
     assert notice.html.count("<") == 16
     assert effects(notice.html) == []
+
+
+MARKDOWN = ("[ok](http://evil.example)", "![x](http://evil.example/x.png)", "**", "`", "_", "~~", "| a |", "\\", "&lt;")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from((*EFFECTS, *MARKDOWN)) | st.text(max_size=4), min_size=1, max_size=4).map("".join))
+def test_questions(name: str) -> None:
+    """Airflow's page reads what a person is asked as Markdown: a name is no link, no image and no tag in it."""
+    lines = questioned({"d-1": (f"store {name} is missing",)}, {"d-1": name})
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse("\n".join(lines))
+    assert [token.type for token in tokens] == [
+        "bullet_list_open", "list_item_open", "paragraph_open", "inline", "paragraph_close", "list_item_close",
+        "bullet_list_close",
+    ]  # fmt: skip
+    (inline,) = (token for token in tokens if token.type == "inline")
+    assert {token.type for token in inline.children or []} <= {"text", "text_special"}
+    shown = "".join(token.content for token in inline.children or [])
+    assert shown.split() == f"{one_line(name)}: store {one_line(name)} is missing".split()
 
 
 @settings(max_examples=30, deadline=None)
