@@ -16,12 +16,16 @@ from airflow_provider_tiktok_offline.config.presets import deep_merge
 from airflow_provider_tiktok_offline.config.secret_values import HIDDEN, is_filled
 from airflow_provider_tiktok_offline.config.yaml_documents import Document, KeyPath, read_document
 from airflow_provider_tiktok_offline.errors import ConfigError
+from airflow_provider_tiktok_offline.plain_text import one_line
 from airflow_provider_tiktok_offline.storage.uris import holds_secret
 
 #: In a directory, the ``defaults:`` of this file hold for all files; a file's own come on top.
 SHARED_DEFAULTS = "defaults.yaml"
 #: What a BrokenEntry's ``entry`` says when the fault lies in ``defaults:`` or in the file as a whole.
 DEFAULTS, WHOLE_FILE = "defaults", "file"
+
+#: Characters of a key or a message that are shown of a fault.
+_LONGEST_SHOWN = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,14 +293,21 @@ class _Reading:
         fault = BrokenEntry(
             file=document.file,
             entry=entry,
-            key=".".join(str(key) for key in keys),
-            message=message,
+            key=_shown(".".join(str(key) for key in keys)),
+            message=_shown(message),
             line=line or document.line(path) or document.line(path[:2]),
         )
         if fault not in self._loaded.broken:
             self._loaded.broken.append(fault)
         self._loaded._faults.setdefault(entry, fault)
         return fault
+
+
+def _shown(text: str) -> str:
+    """A text of a fault on one line, without the middle of an endless value."""
+    if len(text) > _LONGEST_SHOWN:
+        text = f"{text[: _LONGEST_SHOWN // 2]} ... {text[-_LONGEST_SHOWN // 2 :]}"
+    return one_line(text)
 
 
 def _filled(document: Document | None, top: KeyPath) -> set[KeyPath]:

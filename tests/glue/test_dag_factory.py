@@ -17,6 +17,7 @@ import yaml
 from airflow.dag_processing.processor import _serialize_dags
 from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 
+from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.dag_factory import (
     BrokenAdvertisersError,
@@ -30,6 +31,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.operators.prepare import TikTokOfflinePrepareOperator
 from airflow_provider_tiktok_offline.sensors.conversion_file import ConversionFileSensor
+from tests.config import hostile
 from tests.servers.airflow_versions import DagBag, dag_bag
 
 DAG_FILE = """
@@ -460,6 +462,25 @@ def test_a_fault_of_one_advertiser_stays_its_own(parse: Parse, fault: str, tmp_p
     where = rf"advertisers\.yaml:\d+, entry broken, key {next(iter(changes))}"
     with pytest.raises(BrokenAdvertisersError, match=where):
         raise_broken_advertisers({"__file__": str(tmp_path / "shops.py")}, "advertisers.yaml")
+
+
+def test_whatever_the_configuration_takes_makes_a_dag(parse: Parse, tmp_path: Path) -> None:
+    """Each key of the typed model with a third of the hostile values: what is loaded has a DAG that Airflow stores."""
+    entries = {
+        f"broken_{place}_{number}": hostile.entry(f"broken_{place}_{number}", key, value)
+        for place, key in enumerate(hostile.every_key())
+        for number, value in enumerate(hostile.VALUES)
+        if number % 3 == place % 3
+    }
+    (tmp_path / "all.yaml").write_text(yaml.safe_dump({"advertisers": list(entries.values())}))
+    loaded = load_config(tmp_path / "all.yaml").advertisers
+    taken = [entry for name, entry in entries.items() if name in loaded]
+    assert len(taken) > 150
+    _, serialised, errors = parse(advertiser("whole"), *taken)
+    assert not errors
+    whole = {f"tiktok_offline__{entry['name']}" for entry in taken}
+    assert whole <= serialised.keys()
+    assert "tiktok_offline__whole" in serialised
 
 
 def test_what_nobody_foresaw_stays_one_advertisers_too(
