@@ -38,7 +38,10 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             _modules(
                 _FILES,
-                *(f"operators.{name}" for name in ("conversions", "prepare", "approval", "summary", "maintenance")),
+                *(
+                    f"operators.{name}"
+                    for name in ("conversions", "prepare", "shards", "approval", "summary", "maintenance")
+                ),
             ),
             _modules(_TIKTOK, "operators.tiktok", "operators.reports"),
             _modules(_LIVERAMP, "operators.liveramp"),

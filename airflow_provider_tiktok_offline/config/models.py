@@ -51,6 +51,7 @@ from airflow_provider_tiktok_offline.config.sections import (
     LiveRampConfig,
     NotificationsConfig,
     ReportsConfig,
+    ShardsConfig,
     UploadConfig,
 )
 from airflow_provider_tiktok_offline.config.task_placement import PlacedTask, TaskConfig
@@ -80,6 +81,7 @@ __all__ = [
     "LiveRampConfig",
     "NotificationsConfig",
     "ReportsConfig",
+    "ShardsConfig",
     "SourceConfig",
     "StoreConfig",
     "SuppressionConfig",
@@ -175,6 +177,7 @@ class AdvertiserConfig(Strict):
         drift: what happens if a file has much less than the files of the days before it, in rows, value, coverage by
             identifiers, categories or stores: nothing (``off``), a warning, a stopped run, or a run that waits for a
             person's approval in Airflow (docs/operations.md).
+        shards: spreads a large file over several tasks; without it, one task reads it.
         upload: how events are sent.
         ledger: what the ledger keeps, and how long a run holds its delivery.
         liveramp: the feed, for ``route: liveramp``.
@@ -249,6 +252,7 @@ class AdvertiserConfig(Strict):
 
     guards: GuardConfig = GuardConfig()
     drift: Literal["off", "warn", "stop", "approve"] = "warn"
+    shards: ShardsConfig | None = None
     upload: UploadConfig = UploadConfig()
     ledger: LedgerConfig = LedgerConfig()
     liveramp: LiveRampConfig | None = None

@@ -68,6 +68,18 @@ class UploadConfig(Strict):
     retry_hours: Annotated[float, Field(gt=0, le=44)] = 44
 
 
+class ShardsConfig(Strict):
+    """How a large file is spread over several tasks, and so over several workers (docs/scale.md).
+
+    Attributes:
+        megabytes: of a shard, at least; a file of less than two such shards is read by one task.
+        most: the most tasks that read one file.
+    """
+
+    megabytes: Annotated[float, Field(ge=0.01, le=1_000_000)] = 512
+    most: Annotated[int, Field(ge=2, le=200)] = 100
+
+
 class LedgerConfig(Strict):
     """What the ledger keeps, and how long a run holds its delivery.
 
@@ -207,5 +219,6 @@ __all__ = [
     "LiveRampConfig",
     "NotificationsConfig",
     "ReportsConfig",
+    "ShardsConfig",
     "UploadConfig",
 ]

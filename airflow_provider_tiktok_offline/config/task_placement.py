@@ -11,7 +11,17 @@ from airflow_provider_tiktok_offline.config.fields import Strict, misfit
 
 #: A task of the factory's DAGs, or ``all`` of them.
 PlacedTask: TypeAlias = Literal[
-    "all", "wait_for_file", "prepare", "approve", "dedupe", "upload", "deliver", "summary", "report"
+    "all",
+    "wait_for_file",
+    "cut_file",
+    "prepare_shard",
+    "prepare",
+    "approve",
+    "dedupe",
+    "upload",
+    "deliver",
+    "summary",
+    "report",
 ]
 #: As Kubernetes writes it: ``500m``, ``2``, ``1.5Gi``.
 Quantity = Annotated[str, Field(pattern=r"^[0-9]{1,6}(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$")]

@@ -97,7 +97,8 @@ def steps_of(config: AdvertiserConfig) -> tuple[str, ...]:
     """The DAG's tasks after the wait, in order, but for those beside. Behind an approval the plan is a task."""
     first, *others = STEPS[config.route]
     asks = asks_a_person(config) and not asks_beside(config)
-    return (first, *(("approve", "dedupe") if asks else ()), *others)
+    before = () if config.shards is None else ("cut_file", "prepare_shard")
+    return (*before, first, *(("approve", "dedupe") if asks else ()), *others)
 
 
 def common_options(config: AdvertiserConfig, path: str | None) -> Arguments:

@@ -140,15 +140,19 @@ def build_dag(config: AdvertiserConfig, path: str | None = None, *, place: str |
     for step in steps:
         options = _options(config, step, own, common)
         match step:
+            case "cut_file":
+                before = _cut(wait.output, options)
+            case "prepare_shard":
+                before = _shards(dag, before.output, options)
             case "prepare":
-                before = TikTokOfflinePrepareOperator(
-                    files=wait.output,
-                    plan="approve" not in steps,
-                    asks=beside,
-                    # What has waited is sent on its day, whether a file came or not.
-                    trigger_rule=TriggerRule.ALL_DONE if config.send_after_days else TriggerRule.ALL_SUCCESS,
-                    **options,
+                shards, before = (
+                    before,
+                    TikTokOfflinePrepareOperator(
+                        files=wait.output, plan="approve" not in steps, asks=beside, **_runs_after(config), **options
+                    ),
                 )
+                if shards is not wait:
+                    shards >> before
                 deliveries = XComArg(before, key=DELIVERIES)
                 if beside:
                     _add_approval(config, dag, XComArg(before, key=SET_ASIDE), own, common)
@@ -222,6 +226,30 @@ def _options(config: AdvertiserConfig, step: str, own: Mapping[str, Arguments], 
     # A question has a time limit of its own.
     limit = {} if step == "approve" else time_limit(config, step)
     return {"task_id": step, **own.get(step, {}), **common, **limit, **placement(config, step)}
+
+
+def _runs_after(config: AdvertiserConfig) -> Arguments:
+    """When ``prepare`` runs."""
+    if config.send_after_days:
+        # What has waited is sent on its day, whether a file came or not.
+        return {"trigger_rule": TriggerRule.ALL_DONE}
+    # A file that stays whole has no shards: their task is skipped.
+    return {"trigger_rule": TriggerRule.ALL_SUCCESS if config.shards is None else TriggerRule.NONE_FAILED}
+
+
+def _cut(files: XComArg, options: Arguments) -> BaseOperator:
+    """The task that cuts a large file."""
+    # Few advertisers have files that large.
+    from airflow_provider_tiktok_offline.operators.shards import CutConversionFileOperator
+
+    return CutConversionFileOperator(files=files, **options)
+
+
+def _shards(dag: DAG, shards: XComArg, options: Arguments) -> MappedOperator:
+    """The tasks that read a shard each."""
+    from airflow_provider_tiktok_offline.operators.shards import PrepareShardOperator
+
+    return PrepareShardOperator.partial(dag=dag, **options).expand(shard=shards)
 
 
 def _approval(deliveries: XComArg, options: Arguments) -> BaseOperator:

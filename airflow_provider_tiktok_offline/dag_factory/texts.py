@@ -12,6 +12,14 @@ _TASKS = {
         "waits for the day's complete file",
         "no file came in time: have it exported, clear the task",
     ),
+    "cut_file": (
+        "cuts a large file into shards; a small one stays whole",
+        "its log says why: clear the task",
+    ),
+    "prepare_shard": (
+        "reads a shard of a large file: checks its rows and stages them",
+        "clear the task; a shard that was read is not read again",
+    ),
     "prepare": (
         "reads the file once: checks every row, writes the report, finds which events are new",
         "its log says why: correct the file, mend the settings or the ledger, and clear the task",

@@ -107,6 +107,21 @@ def found(result: Mapping[str, object], now: datetime) -> Iterator[str]:
         yield ", ".join(words) + "."
 
 
+def cut(uri: str, shards: int, watch: Stopwatch) -> str:
+    """What cutting a file gave.
+
+    :param shards: how many; 0 for a file that stays whole.
+    """
+    if not shards:
+        return f"{file_name(uri)} stays whole: prepare reads it."
+    return f"{file_name(uri)} cut into {number_of(shards, 'shard')}, in {watch}."
+
+
+def shard_read(name: str, rows: int, watch: Stopwatch) -> str:
+    """What reading a shard gave."""
+    return f"{one_line(name)}: {number_of(rows, 'row')} read, in {watch}."
+
+
 def waiting(
     uri: str, day: str, pending: Sequence[Mapping[str, object]], every: float, since: datetime | None = None
 ) -> str:

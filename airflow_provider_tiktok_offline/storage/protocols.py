@@ -30,8 +30,11 @@ class RemoteFiles(Protocol):
     def stat(self, uri: str) -> FileStamp:
         """One file as it stands now."""
 
-    def open_read(self, uri: str) -> BinaryIO:
-        """The file's stored bytes from the start, read ahead in bounded memory."""
+    def open_read(self, uri: str, start: int = 0) -> BinaryIO:
+        """The file's stored bytes from a place on, read ahead in bounded memory.
+
+        :param start: the first byte; what lies before it is not transferred.
+        """
 
     def move(self, uri: str, to_uri: str) -> None:
         """Rename within the store, making the folder; an existing file is never replaced.

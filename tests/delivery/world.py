@@ -71,9 +71,9 @@ class World:
         )
         return DeliveryContext(config=self.config(**changes), connections=connections, holder=holder, clock=self.clock)
 
-    def init_ledger(self) -> None:
+    def init_ledger(self, **changes: Any) -> None:
         """Make the event set's ledger, as the command does once."""
-        ctx = self.context()
+        ctx = self.context(**changes)
         Ledger.init(ctx.objects, EVENT_SET_ID, identity=ctx.config.identity_settings(), clock=self.clock)
 
     def drop(

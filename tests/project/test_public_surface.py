@@ -52,6 +52,7 @@ PUBLIC = {
     "operators.maintenance": {"DoctorOperator", "LedgerInitOperator", "LedgerMaintenanceOperator"},
     "operators.prepare": {"TikTokOfflinePrepareOperator"},
     "operators.reports": {"TikTokOfflineReportOperator"},
+    "operators.shards": {"CutConversionFileOperator", "PrepareShardOperator"},
     "operators.summary": {"DeliverySummaryOperator"},
     "operators.tiktok": {"TikTokOfflineEventSetOperator", "TikTokUploadOperator"},
     "samples.sample_file": {"SAMPLE_COLUMNS", "Sample", "write_sample"},

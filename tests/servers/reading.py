@@ -60,9 +60,11 @@ def counted_reads() -> Iterator[Reads]:
     """Count what is read of the files of a local store in this block."""
     reads = Reads()
 
-    def open_read(_: local_files.LocalFiles, uri: str) -> BinaryIO:
+    def open_read(_: local_files.LocalFiles, uri: str, start: int = 0) -> BinaryIO:
         reads.opened[uri] = reads.opened.get(uri, 0) + 1
-        return cast("BinaryIO", _CountedFile(uri, reads))
+        stream = _CountedFile(uri, reads)
+        stream.seek(start)
+        return cast("BinaryIO", stream)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(local_files.LocalFiles, "open_read", open_read)

@@ -85,6 +85,8 @@ def test_what_is_written_is_read_back_and_never_touched_again(
         files.write(uri, [b"other"])
     with files.open_read(uri) as stream:
         assert stream.read() == b"one,two"
+    with files.open_read(uri, 4) as stream:
+        assert stream.read() == b"two"
     assert files.stat(uri) == stamp
 
 

@@ -59,6 +59,8 @@ def test_a_file_is_written_listed_read_moved_and_deleted(server: GcsServer, file
     assert [one.uri for one in files.list(FOLDER)] == [URI]
     with files.open_read(URI) as stream:
         assert stream.read() == content
+    with files.open_read(URI, 250_001) as stream:
+        assert stream.read() == content[250_001:]
     files.move(URI, f"{FOLDER}/done/day.csv")
     assert server.read("drop/done/day.csv") == content
     files.delete(f"{FOLDER}/done/day.csv")

@@ -70,6 +70,13 @@ def test_a_writer_whose_name_is_anothers_puts_nothing_there(tmp_path: Path) -> N
     assert sorted(path.read_bytes() for path in tmp_path.iterdir()) == [b"their next", b"theirs"]
 
 
+def test_reading_from_a_place_on(tmp_path: Path) -> None:
+    """What lies before it is not read."""
+    (tmp_path / "a.csv").write_bytes(b"one,two")
+    with LocalFiles().open_read(str(tmp_path / "a.csv"), 4) as stream:
+        assert stream.read() == b"two"
+
+
 def test_missing_paths_are_named(tmp_path: Path) -> None:
     """No file, no folder, and a folder in a file's place."""
     files = LocalFiles()

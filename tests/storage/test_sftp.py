@@ -98,6 +98,8 @@ def test_written_bytes_are_read_back(server: Sshd, folder: Path, size: int) -> N
         stamp = files.write(uri, [content[:100], content[100:]], progress=seen.append)
         with files.open_read(uri) as stream:
             assert stream.read() == content
+        with files.open_read(uri, size // 2) as stream:
+            assert stream.read() == content[size // 2 :]
     assert stamp.size == size
     assert (folder / "out.csv").read_bytes() == content
     assert seen == sorted(seen)

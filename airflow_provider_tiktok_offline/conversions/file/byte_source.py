@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from airflow_provider_tiktok_offline.errors import FileMissingError, InputFileError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
-_BUFFER = 1 << 20
 
 
 class ByteSource(Protocol):
@@ -51,9 +45,11 @@ class LocalFile:
         """Stored bytes."""
         return self.path.stat().st_size
 
-    def open_range(self, start: int, end: int) -> BinaryIO:
-        """Its stored bytes from one place up to another one; errors as for :meth:`open`."""
-        return limited(self.open(), start, end)
+    def open_from(self, start: int) -> BinaryIO:
+        """Its stored bytes from a place on; errors as for :meth:`open`."""
+        stream = self.open()
+        stream.seek(start)
+        return stream
 
     def open(self) -> BinaryIO:
         """Open the file.
@@ -78,34 +74,3 @@ class LocalFile:
             raise InputFileError(
                 f"can't be opened ({error.strerror}).", where=str(self.path), todo="Check its permissions."
             ) from None
-
-
-def limited(stream: BinaryIO, start: int, end: int) -> BinaryIO:
-    """The bytes of a stream from one place up to another one; closing it closes the stream.
-
-    :param stream: one that can be searched.
-    """
-    stream.seek(start)
-    return io.BufferedReader(_Limited(stream, end - start), _BUFFER)
-
-
-class _Limited(io.RawIOBase):
-    """So many bytes of a stream, from where it stands."""
-
-    def __init__(self, stream: BinaryIO, left: int) -> None:
-        self._stream = stream
-        self._left = left
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        content = self._stream.read(min(len(view), self._left))
-        view[: len(content)] = content
-        self._left -= len(content)
-        return len(content)
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()

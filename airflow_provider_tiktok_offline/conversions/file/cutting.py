@@ -39,8 +39,8 @@ _WORD = 8
 class RangedSource(ByteSource, Protocol):
     """A file of which a piece can be read."""
 
-    def open_range(self, start: int, end: int) -> BinaryIO:
-        """Its stored bytes from one place up to another one."""
+    def open_from(self, start: int) -> BinaryIO:
+        """Its stored bytes from a place on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def read_piece(
     first, behind = piece
     encoding = encoding_name(settings.format.encoding)
     line = cut.first_line + sum(cut.lines[:first])
-    with source.open_range(cut.starts[first], cut.starts[behind]) as stream:
+    with source.open_from(cut.starts[first]) as stream:
         for number in range(first, behind):
             data = _read(stream, cut.starts[number + 1] - cut.starts[number])
             if not is_utf8(encoding):

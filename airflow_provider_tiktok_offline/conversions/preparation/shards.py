@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.row_keys import FIELDS, Hashes, Keys
+from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.cutting import Cut, RangedSource, cut, pieces, read_piece
 from airflow_provider_tiktok_offline.conversions.file.reader import FileReader
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
@@ -47,6 +48,8 @@ _Kind = TypeVar("_Kind")
 #: The object that says how a file is read in shards.
 SHARDS = "shards.json"
 _KEYS = pa.schema([(f"field_{number}", pa.uint64()) for number in range(FIELDS)])
+#: Read of a file where only its header is wanted.
+_HEADER_BYTES = 1 << 16
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
 
 
@@ -102,7 +105,7 @@ class Shard:
 
 
 def cut_into_shards(
-    source: RangedSource,
+    source: ByteSource,
     settings: ConversionSettings,
     *,
     as_of: datetime,
@@ -166,7 +169,7 @@ def prepare_shard(
             where=source.uri, todo="Clear the task that cuts it, and what follows.",
         )  # fmt: skip
     options = options or PassOptions()
-    with FileReader(source, settings, block_bytes=options.block_bytes) as reader:
+    with FileReader(source, settings, block_bytes=_HEADER_BYTES) as reader:
         header = reader.read_header()
     job = Job(source, settings, shards.as_of, suppression, options)
     writer = _ShardWriter(number, settings, output, options, shards.seeds, events=events)
@@ -192,7 +195,7 @@ def read_shard(store: PartStore, number: int) -> Shard:
 
 
 def merge_shards(
-    source: RangedSource,
+    source: ByteSource,
     settings: ConversionSettings,
     shards: Shards,
     left: PartStore,
@@ -212,7 +215,7 @@ def merge_shards(
     """
     options = options or PassOptions()
     started = options.clock.monotonic()
-    with FileReader(source, settings, block_bytes=options.block_bytes) as reader:
+    with FileReader(source, settings, block_bytes=_HEADER_BYTES) as reader:
         header = reader.read_header()
     job = Job(source, settings, shards.as_of, suppression, options)
     writer = None if output is None else PartWriter(output, options.part_events, settings, options.spill_dir)

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
     from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
     from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
+    from airflow_provider_tiktok_offline.conversions.preparation.whole_file import PassOptions
     from airflow_provider_tiktok_offline.conversions.report.report import Report
+    from airflow_provider_tiktok_offline.delivery.events.sharding import ShardedFile
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 
@@ -65,6 +67,32 @@ class FileCheck:
     def _verdicts(self) -> Path | None:
         return self.folder / "verdicts" if self._ctx.config.route == "liveramp" else None
 
+    def options(self) -> PassOptions:
+        """How a pass over the file runs."""
+        from airflow_provider_tiktok_offline.conversions.preparation.whole_file import PassOptions
+
+        return PassOptions(
+            part_events=self._ctx.config.upload.part_events,
+            progress=lambda done, total, _rows: self._ctx.progress(self.step, done, total),
+            spill_dir=self.folder,
+        )
+
+    def run_shards(self, sharded: ShardedFile, output: PartStore | None = None) -> Report:
+        """As :meth:`run`, of a file whose shards were read before by other tasks."""
+        from airflow_provider_tiktok_offline.conversions.preparation.shards import merge_shards
+
+        with nullcontext() if self._verdicts is None else self._verdicts.open("wb") as verdicts:
+            return merge_shards(
+                self.source,
+                self.settings,
+                sharded.shards,
+                sharded.parts.shared,
+                output=output,
+                verdicts=verdicts,
+                suppression=self.suppression,
+                options=self.options(),
+            )
+
     def run(self, as_of: datetime, output: PartStore | None = None) -> Report:
         """Read the file once and judge every row; its bytes are compared with the expected checksum, if there is one.
 
@@ -83,11 +111,7 @@ class FileCheck:
     def _read(self, as_of: datetime, output: PartStore | None) -> Report:
         from airflow_provider_tiktok_offline.conversions.preparation import prepare
 
-        options = prepare.PassOptions(
-            part_events=self._ctx.config.upload.part_events,
-            progress=lambda done, total, _rows: self._ctx.progress(self.step, done, total),
-            spill_dir=self.folder,
-        )
+        options = self.options()
         if output is not None:
             return prepare.prepare(
                 self.source, self.settings, as_of=as_of, output=output, suppression=self.suppression, options=options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, BinaryIO
@@ -163,6 +164,14 @@ def _keyed(ctx: DeliveryContext, sha256: str) -> str | None:
         return ctx.ledger.keyed_digest(f"opt-outs\x1f{__version__}\x1f{_list_settings(ctx)!r}\x1f{sha256}")
     except LedgerMissingError:
         return None
+
+
+def keyed_list(ctx: DeliveryContext, people: Suppression | None) -> str:
+    """What tells a list of opt-outs from another one, and names nobody; empty where there is none.
+
+    Where there is no ledger yet, no list is the same as another.
+    """
+    return "" if people is None else _keyed(ctx, people.facts.sha256) or secrets.token_hex(8)
 
 
 def note_staged_under(ctx: DeliveryContext, parts: StagedParts, people: Suppression | None) -> None:

@@ -37,6 +37,10 @@ class StoredFile:
         """The stored bytes from the start."""
         return self.files.open_read(self.uri)
 
+    def open_from(self, start: int) -> BinaryIO:
+        """The stored bytes from a place on."""
+        return self.files.open_read(self.uri, start)
+
 
 def stamp_of(ctx: DeliveryContext, uri: str) -> dict[str, object]:
     """The stamp of a file as it stands now, for a file that no sensor has found.

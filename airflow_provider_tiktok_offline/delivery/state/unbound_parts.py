@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import RETURNS
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import (
     PARTS_MANIFEST,
@@ -26,6 +27,11 @@ from airflow_provider_tiktok_offline.delivery.state.staged_parts import (
 from airflow_provider_tiktok_offline.errors import LedgerBusyError
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
+
+#: How the names of all objects begin that the tasks of one sharded pass leave each other.
+_SHARDS = ("shards.json", "shard-")
+#: The endings of those of them that nothing is sent from: staged parts end in ``.parquet``.
+_BETWEEN_TASKS = (".json", ".arrow", ".npz", f"-{RETURNS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,33 @@ class UnboundParts:
             StagedParts(self._objects, before.delivery).unbind(self._folder)
         delete_folder(self._objects, self._folder)
         self._objects.put(self._note, documents.encode(self._noted(self._ctx.clock.now())))
+
+    @property
+    def token(self) -> str:
+        """Of the try whose parts they are."""
+        return self._token
+
+    def resume(self) -> bool:
+        """Go on with the parts of the last try that began, if they are bound to no delivery yet."""
+        note = documents.read_typed(self._objects, self._note, PassNote)
+        if note is None or note.delivery is not None:
+            return False
+        self._token = note.token
+        return True
+
+    @property
+    def shared(self) -> StagedParts:
+        """The folder itself, for the tasks that read a shard of the file each."""
+        return StagedParts(self._objects, self._folder)
+
+    def names(self) -> set[str]:
+        """The objects in the folder."""
+        return {path.removeprefix(f"{self._folder}/") for path in self._objects.list(f"{self._folder}/")}
+
+    def drop_shards(self) -> None:
+        """Delete what the tasks of a sharded pass left each other, and nothing is sent from."""
+        left = [name for name in self.names() if name.startswith(_SHARDS) and name.endswith(_BETWEEN_TASKS)]
+        self._objects.delete_each([f"{self._folder}/{name}" for name in left])
 
     def open_write(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A stream into a new part, visible only when closed without an error."""

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.delivery.events.opening import judge, open_delivery, stage_new_verdicts
+from airflow_provider_tiktok_offline.delivery.events.sharding import sharded_file
 from airflow_provider_tiktok_offline.delivery.events.validation import FileCheck, open_check
 from airflow_provider_tiktok_offline.delivery.source.opt_out_list import note_staged_under, was_staged_under
 from airflow_provider_tiktok_offline.delivery.state import source_registry
@@ -64,15 +65,33 @@ def prepare_file(
         ctx, found, None if checksum is None else str(checksum), step="prepare", may_be_gone=not feeds
     ) as check:
         if feeds:
-            state, report = open_delivery(ctx, check, check.run, as_of=as_of, day=day)
-            if not report.gate_exceeded:
-                stage_new_verdicts(ctx, check, state)
+            state, report = _verdicts(ctx, check, as_of=as_of, day=day)
         else:
             state, report = _staged(ctx, check, as_of=as_of, day=day)
     if report.gate_exceeded and not _ends_from_its_parts(ctx, state):
         StagedParts(ctx.staging, state.id).clear()
     validated = judge(ctx, check.stamp, state, report)
     return PreparedFile(validated, None if feeds else _noted(ctx, state))
+
+
+def _verdicts(
+    ctx: DeliveryContext, check: FileCheck, *, as_of: datetime | None, day: date | None
+) -> tuple[DeliveryState, Report]:
+    """Open the file's delivery with its rows' verdicts staged."""
+    unbound = UnboundParts(ctx, check.stamp)
+    sharded = sharded_file(ctx, unbound, check.settings, check.suppression)
+
+    def read(moment: datetime) -> Report:
+        return check.run(moment) if sharded is None or not sharded.judged_at(moment) else check.run_shards(sharded)
+
+    state, report = open_delivery(ctx, check, read, as_of=as_of, day=day)
+    if not report.gate_exceeded:
+        stage_new_verdicts(
+            ctx, check if sharded is None or sharded.one_list else replace(check, suppression=None), state
+        )
+    if sharded is not None:
+        unbound.throw_away()
+    return state, report
 
 
 def _staged(
@@ -128,8 +147,13 @@ def _read_into_parts(
     """Read the file once, into parts that become its delivery's when it was read to its end."""
     sweep_staging(ctx)
     unbound = UnboundParts(ctx, check.stamp)
+    sharded = sharded_file(ctx, unbound, check.settings, check.suppression)
 
     def read(moment: datetime) -> Report:
+        nonlocal sharded
+        if sharded is not None and sharded.judged_at(moment):
+            return check.run_shards(sharded, unbound)
+        sharded = None
         unbound.begin()
         return check.run(moment, unbound)
 
@@ -143,7 +167,10 @@ def _read_into_parts(
                 unbound.throw_away()
     if wanted:
         with Lease(ctx, state):
-            note_staged_under(ctx, unbound.bind(state.id), check.suppression)
+            people = check.suppression if sharded is None or sharded.one_list else None
+            note_staged_under(ctx, unbound.bind(state.id), people)
+            if sharded is not None:
+                unbound.drop_shards()
     return state, report
 
 

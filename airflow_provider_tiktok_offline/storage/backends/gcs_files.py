@@ -76,9 +76,11 @@ class BucketFiles:
         with _faults(uri):
             return _stamp(location, obstore.head(self._store(location)[0], location.path))
 
-    def open_read(self, uri: str) -> BinaryIO:
+    def open_read(self, uri: str, start: int = 0) -> BinaryIO:
         location = parse(uri)
-        return self._store(location)[1].open_read(location.path)
+        stream = self._store(location)[1].open_read(location.path)
+        stream.seek(start)
+        return stream
 
     def move(self, uri: str, to_uri: str) -> None:
         import obstore

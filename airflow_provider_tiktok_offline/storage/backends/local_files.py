@@ -59,9 +59,11 @@ class LocalFiles:
             raise FileMissingError("is a folder or device, not a file.", rule="not_a_file", where=uri)
         return FileStamp(str(path), status.st_size, from_epoch(status.st_mtime))
 
-    def open_read(self, uri: str) -> BinaryIO:
+    def open_read(self, uri: str, start: int = 0) -> BinaryIO:
         with _faults(uri):
-            return _path(uri).open("rb")
+            stream = _path(uri).open("rb")
+            stream.seek(start)
+            return stream
 
     def move(self, uri: str, to_uri: str) -> None:
         source, target = _path(uri), _path(to_uri)

@@ -116,8 +116,8 @@ class S3Files:
             head = self._client.head_object(Bucket=location.bucket, Key=location.path)
         return _stamp(location, head["ContentLength"], head)
 
-    def open_read(self, uri: str) -> BinaryIO:
-        stream = _ReadStream(self._client, parse(uri))
+    def open_read(self, uri: str, start: int = 0) -> BinaryIO:
+        stream = _ReadStream(self._client, parse(uri), start)
         stream.start()
         return io.BufferedReader(stream, 1024 * 1024)
 
@@ -290,26 +290,28 @@ def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes
 class _ReadStream(io.RawIOBase):
     """One object as a stream; a broken connection goes on where it stopped, with the same version only.
 
+    :param start: its first byte.
+
     Attributes:
         longest_read: seconds for :data:`_READ_BYTES`; a server that is slower counts as broken.
     """
 
     longest_read = 300.0
 
-    def __init__(self, client: S3Client, location: Location) -> None:
+    def __init__(self, client: S3Client, location: Location, start: int = 0) -> None:
         self._client = client
         self._location = location
         self._version: str | None = None
-        self._done = 0
+        self._done = start
         self._size = 0
         self._tries = 3
         self._body: S3Client = None
 
     def start(self) -> None:
         """Ask for the rest of the object."""
-        asked: dict[str, str] = {}
+        asked = {"Range": f"bytes={self._done}-"} if self._done else {}
         if self._version is not None:
-            asked = {"Range": f"bytes={self._done}-", "IfMatch": self._version}
+            asked["IfMatch"] = self._version
         try:
             with s3_faults(str(self._location)):
                 answer = self._client.get_object(Bucket=self._location.bucket, Key=self._location.path, **asked)
@@ -318,7 +320,7 @@ class _ReadStream(io.RawIOBase):
                 "the object was replaced while it was read.", rule="file_changed", where=str(self._location)
             ) from None
         if self._version is None:
-            self._version, self._size = answer["ETag"], int(answer["ContentLength"])
+            self._version, self._size = answer["ETag"], self._done + int(answer["ContentLength"])
         self._body = answer["Body"]
 
     def readable(self) -> bool:

@@ -107,10 +107,10 @@ class SftpFiles:
             raise FileMissingError("is a folder or device, not a file.", rule="not_a_file", where=uri)
         return _stamp(location, attrs)
 
-    def open_read(self, uri: str) -> BinaryIO:
+    def open_read(self, uri: str, start: int = 0) -> BinaryIO:
         path = parse(uri).path
         handle = self._session.run(open_handle(self._session.client, path, "rb"), uri)
-        return io.BufferedReader(ReadStream(self._session, handle, uri), BLOCK)
+        return io.BufferedReader(ReadStream(self._session, handle, uri, start), BLOCK)
 
     def move(self, uri: str, to_uri: str) -> None:
         source, target = parse(uri), parse(to_uri)

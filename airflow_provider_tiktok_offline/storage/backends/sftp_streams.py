@@ -42,15 +42,18 @@ class RemoteHandle(Protocol):
 
 
 class ReadStream(io.RawIOBase):
-    """A remote file as a sequential stream, read ahead by up to the window."""
+    """A remote file as a sequential stream, read ahead by up to the window.
 
-    def __init__(self, session: Session, handle: RemoteHandle, where: str) -> None:
+    :param start: its first byte.
+    """
+
+    def __init__(self, session: Session, handle: RemoteHandle, where: str, start: int = 0) -> None:
         self._session = session
         self._handle = handle
         self._where = where
         # A request larger than the server's limit would need a second one for its tail.
         self._block = min(BLOCK, session.client.limits.max_read_len or _SAFE_BLOCK)
-        self._next = 0
+        self._next = start
         self._in_flight: deque[Future[bytes]] = deque()
         self._rest = memoryview(b"")
         self._ended = False
