@@ -121,9 +121,9 @@ class AdvertiserConfig(Strict):
             twice by it. Runs beyond it wait.
         retries: how often a failed task is retried.
         tasks: task, or ``all`` -> where it runs: executor, queue, resources.
-        execution_timeout_hours: task -> hours after which it is ended and tried again: ``prepare``,
-            ``dedupe`` (behind an approval), ``summary`` (6 by default), ``upload``, ``deliver`` (12), ``report`` (3).
-            The wait for the file has ``source.timeout_seconds``.
+        execution_timeout_hours: task -> hours after which it is ended and tried again: ``prepare``, ``dedupe`` (behind
+            an approval), ``summary`` (6 by default), ``cut_file``, ``prepare_shard`` (with ``shards``, 6), ``upload``,
+            ``deliver`` (12), ``report`` (3). The wait for the file has ``source.timeout_seconds``.
         retry_delay_seconds: seconds before the first retry; each later wait is twice as long, half an hour at most.
         profile: whose severities apply. Without it, those of the route.
         currency: ISO 4217 code of the amounts.

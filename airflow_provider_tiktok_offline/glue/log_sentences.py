@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         UploadPartResult,
         ValidateResult,
     )
+    from airflow_provider_tiktok_offline.delivery.steps.shards import ReadShard
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
 
 _SIZES = ("bytes", "kB", "MB", "GB", "TB")
@@ -117,9 +118,11 @@ def cut(uri: str, shards: int, watch: Stopwatch) -> str:
     return f"{file_name(uri)} cut into {number_of(shards, 'shard')}, in {watch}."
 
 
-def shard_read(name: str, rows: int, watch: Stopwatch) -> str:
+def shard_read(name: str, done: ReadShard, watch: Stopwatch) -> str:
     """What reading a shard gave."""
-    return f"{one_line(name)}: {number_of(rows, 'row')} read, in {watch}."
+    if done.settled:
+        return f"{one_line(name)}: the file was settled before. There is nothing to do."
+    return f"{one_line(name)}: {number_of(done.rows, 'row')} read, in {watch}."
 
 
 def waiting(

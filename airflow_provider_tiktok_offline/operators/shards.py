@@ -104,5 +104,5 @@ class PrepareShardOperator(DeliveryOperator):
             watch = log_sentences.Stopwatch(ctx.clock)
             planned = cast("PlannedShard", self.shard)
             done = read_shard(ctx, planned)
-            self.log.info("%s", log_sentences.shard_read(planned.get("name") or "shard", done.rows, watch))
+            self.log.info("%s", log_sentences.shard_read(planned.get("name") or "shard", done, watch))
         return {"shard": done.shard, "rows": done.rows}

@@ -41,10 +41,10 @@ def test_a_bomb_is_refused_at_once(tmp_path: Path, text: str) -> None:
     """Whatever makes it grow."""
     file = tmp_path / "advertisers.yaml"
     file.write_text(text)
-    begun = time.monotonic()
+    begun = time.process_time()
     with pytest.raises(ConfigError, match=r"deeper than|characters|no valid YAML"):
         read_document(file, {})
-    assert time.monotonic() - begun < 5
+    assert time.process_time() - begun < 5
 
 
 def test_anchors_of_a_usual_file_are_read(tmp_path: Path) -> None:

@@ -27,12 +27,8 @@ from airflow_provider_tiktok_offline.conversions.preparation.part_store import D
 from airflow_provider_tiktok_offline.conversions.preparation.prepare import PassOptions, prepare, validate
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import read_verdicts
-from airflow_provider_tiktok_offline.conversions.preparation.shards import (
-    cut_into_shards,
-    merge_shards,
-    prepare_shard,
-    read_shards,
-)
+from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import cut_into_shards, read_shards
+from airflow_provider_tiktok_offline.conversions.preparation.shards import merge_shards, prepare_shard
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 from airflow_provider_tiktok_offline.errors import FileChangedError, InputFileError
 from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
@@ -81,7 +77,9 @@ def _sharded(path: Path, kind: str, options: PassOptions, least_bytes: int, orde
     chosen, people = _KINDS[kind], _PEOPLE if kind == "opt-outs" else None
     parts, verdicts = DirectoryParts(path.with_suffix(".shards")), io.BytesIO()
     source = LocalFile(path)
-    made = cut_into_shards(source, chosen, as_of=AS_OF, least_bytes=least_bytes, most=9, output=parts, options=options)
+    made = cut_into_shards(
+        source, chosen, as_of=AS_OF, least_bytes=least_bytes, most=9, output=parts, block_bytes=options.block_bytes
+    )
     shards = read_shards(parts)
     assert shards == made
     numbers = list(range(len(shards.pieces)))
@@ -181,8 +179,7 @@ def test_what_a_shard_leaves_names_nobody(tmp_path: Path) -> None:
     chosen = replace(SETTINGS, send_fields=SETTINGS.send_fields - {"order_id"})
     parts = DirectoryParts(tmp_path / "left")
     shards = cut_into_shards(
-        LocalFile(path), chosen, as_of=AS_OF, least_bytes=1_000, most=9, output=parts,
-        options=PassOptions(block_bytes=700),
+        LocalFile(path), chosen, as_of=AS_OF, least_bytes=1_000, most=9, output=parts, block_bytes=700,
     )  # fmt: skip
     for number in range(len(shards.pieces)):
         prepare_shard(LocalFile(path), chosen, shards, number, output=parts, verdicts=True)
@@ -199,8 +196,7 @@ def test_a_file_that_was_replaced_is_seen(tmp_path: Path) -> None:
     path.write_text(text([{"transaction_amount": "12.50"}] * 40))
     parts = DirectoryParts(tmp_path / "left")
     shards = cut_into_shards(
-        LocalFile(path), SETTINGS, as_of=AS_OF, least_bytes=500, most=9, output=parts,
-        options=PassOptions(block_bytes=400),
+        LocalFile(path), SETTINGS, as_of=AS_OF, least_bytes=500, most=9, output=parts, block_bytes=400,
     )  # fmt: skip
     path.write_text(text([{"transaction_amount": "12.50"}] * 39 + [{"transaction_amount": "12.51"}]))
     prepare_shard(LocalFile(path), SETTINGS, shards, 0, output=parts)
@@ -217,8 +213,7 @@ def test_a_damaged_object_is_named(name: str, tmp_path: Path) -> None:
     path.write_text(text([{}] * 40))
     parts = DirectoryParts(tmp_path / "left")
     shards = cut_into_shards(
-        LocalFile(path), SETTINGS, as_of=AS_OF, least_bytes=500, most=9, output=parts,
-        options=PassOptions(block_bytes=400),
+        LocalFile(path), SETTINGS, as_of=AS_OF, least_bytes=500, most=9, output=parts, block_bytes=400,
     )  # fmt: skip
     for number in range(len(shards.pieces)):
         prepare_shard(LocalFile(path), SETTINGS, shards, number, output=parts)

@@ -27,7 +27,7 @@ from tests.servers.sshd import StaticConnections
 from tests.servers.statsd import Metrics
 
 #: Who is in the configuration, each as ``<name>_shop``.
-SHOPS = ("corner", "told", "fed", "measured", "guarded", "patient")
+SHOPS = ("corner", "told", "fed", "measured", "guarded", "patient", "large")
 
 
 @dataclass
@@ -103,6 +103,7 @@ class AirflowWorld:
             },
             "guarded_shop": {"guards": {"max_events": 30}},
             "measured_shop": {"partitioned_asset": True},
+            "large_shop": {"shards": {"megabytes": 0.02}},
             "patient_shop": {
                 "send_after_days": 3,
                 "source": {**source, "closed_dates": f"{self.inbox}/closed.ics"},

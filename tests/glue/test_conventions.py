@@ -89,6 +89,7 @@ def test_mapped_tasks_have_names() -> None:
     named = {task.__name__ for task in _tasks() if "map_index_template" in _parameters(task)}
     assert named == {
         "TikTokUploadOperator",
+        "PrepareShardOperator",
         "LedgerInitOperator",
         "LedgerMaintenanceOperator",
         "DoctorOperator",

@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from airflow_provider_tiktok_offline.errors import InputFileError
+
 #: The object of the returned lines that are kept, beside the parts.
 RETURNS = "returns.parquet"
 
@@ -58,3 +60,13 @@ class DirectoryParts:
 
     def get(self, name: str) -> bytes:
         return (self.path / name).read_bytes()
+
+
+def damaged(name: str) -> InputFileError:
+    """The error for a staged object that is not what was written."""
+    return InputFileError(
+        f"the staged object {name} is damaged.",
+        rule="staged_damaged",
+        todo="Nothing was sent of it. Restore it, or delete its folder and prepare the file again: clear prepare (or "
+        "validate) and what follows.",
+    )

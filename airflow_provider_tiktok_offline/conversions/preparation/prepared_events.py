@@ -14,13 +14,13 @@ from airflow_provider_tiktok_offline.conversions.events.event_id import id_text
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
 from airflow_provider_tiktok_offline.conversions.events.kept_returns import KEPT, Netting, as_kept
 from airflow_provider_tiktok_offline.conversions.events.staged_events import finished, to_json
-from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore, damaged
 from airflow_provider_tiktok_offline.conversions.preparation.part_writer import (
     MANIFEST_VERSION,
     Manifest,
     PartEntry,
 )
-from airflow_provider_tiktok_offline.conversions.preparation.staged_faults import damaged, staged_faults
+from airflow_provider_tiktok_offline.conversions.preparation.staged_faults import staged_faults
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 from airflow_provider_tiktok_offline.errors import InputFileError
 

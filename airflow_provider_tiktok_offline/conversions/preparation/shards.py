@@ -13,8 +13,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -24,7 +23,7 @@ import pyarrow as pa
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.row_keys import FIELDS, Hashes, Keys
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
-from airflow_provider_tiktok_offline.conversions.file.cutting import Cut, RangedSource, cut, pieces, read_piece
+from airflow_provider_tiktok_offline.conversions.file.cutting import RangedSource, read_piece
 from airflow_provider_tiktok_offline.conversions.file.reader import FileReader
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
 from airflow_provider_tiktok_offline.conversions.preparation.blocks import (
@@ -33,48 +32,21 @@ from airflow_provider_tiktok_offline.conversions.preparation.blocks import (
     Currencies,
     Requested,
 )
-from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore, damaged
 from airflow_provider_tiktok_offline.conversions.preparation.part_writer import PartWriter, ShardPart
 from airflow_provider_tiktok_offline.conversions.preparation.prepare import check_blocks, put_manifest
-from airflow_provider_tiktok_offline.conversions.preparation.staged_faults import damaged, staged_faults
+from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import Shards, decoded
+from airflow_provider_tiktok_offline.conversions.preparation.staged_faults import staged_faults
 from airflow_provider_tiktok_offline.conversions.preparation.tally import MOST_UNKNOWN_COUNTED, Tally, TallyDocument
-from airflow_provider_tiktok_offline.conversions.preparation.whole_file import Job, PassOptions, WholeFile, new_seeds
+from airflow_provider_tiktok_offline.conversions.preparation.whole_file import Job, PassOptions, WholeFile
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 from airflow_provider_tiktok_offline.conversions.rules.damaged_ids import IdColumn, merge_columns
 from airflow_provider_tiktok_offline.errors import FileChangedError
 
-_Kind = TypeVar("_Kind")
-
-#: The object that says how a file is read in shards.
-SHARDS = "shards.json"
 _KEYS = pa.schema([(f"field_{number}", pa.uint64()) for number in range(FIELDS)])
 #: Read of a file where only its header is wanted.
 _HEADER_BYTES = 1 << 16
 _LZ4 = pa.ipc.IpcWriteOptions(compression="lz4")
-
-
-@dataclass(frozen=True, slots=True)
-class Shards:
-    """How a file is read in shards; the object ``shards.json``.
-
-    Attributes:
-        cut: where its blocks lie.
-        pieces: of each shard, its first block and the one behind its last.
-        seeds: under which identities are hashed in every shard.
-        as_of: the moment against which ages are checked.
-        settings: the fingerprint of the settings.
-    """
-
-    cut: Cut
-    pieces: tuple[tuple[int, int], ...]
-    seeds: tuple[int, int]
-    as_of: datetime
-    settings: str
-
-    def rows(self, number: int) -> int:
-        """Data lines in a shard."""
-        first, behind = self.pieces[number]
-        return sum(self.cut.lines[first:behind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,41 +74,6 @@ class Shard:
     exact: list[str]
     tokens: dict[str, list[str]]
     note: str
-
-
-def cut_into_shards(
-    source: ByteSource,
-    settings: ConversionSettings,
-    *,
-    as_of: datetime,
-    least_bytes: int,
-    most: int,
-    output: PartStore,
-    options: PassOptions | None = None,
-) -> Shards:
-    """Read a file once, without looking at a cell, and note in ``output`` how it is read in shards.
-
-    :param as_of: the moment against which ages are checked; with a time zone.
-    :param least_bytes: of a shard; a smaller file is one shard.
-    :param most: shards at most.
-    :raises InputFileError: the file can't be used at all.
-    """
-    options = options or PassOptions()
-
-    def tick(read: int) -> None:
-        if options.progress is not None:
-            options.progress(read, getattr(source, "size", None), 0)
-
-    found = cut(source, settings, block_bytes=options.block_bytes, tick=tick)
-    ranges = tuple(pieces(found, least_bytes=least_bytes, most=most))
-    shards = Shards(found, ranges, new_seeds(), as_of, settings.fingerprint())
-    output.put(SHARDS, msgspec.json.encode(shards))
-    return shards
-
-
-def read_shards(store: PartStore) -> Shards:
-    """What :func:`cut_into_shards` noted."""
-    return _decoded(store.get(SHARDS), Shards, SHARDS)
 
 
 def prepare_shard(
@@ -191,7 +128,7 @@ def prepare_shard(
 
 def read_shard(store: PartStore, number: int) -> Shard:
     """What a shard has left."""
-    return _decoded(store.get(_name(number, ".json")), Shard, _name(number, ".json"))
+    return decoded(store, _name(number, ".json"), Shard)
 
 
 def merge_shards(
@@ -376,11 +313,4 @@ def _name(number: int, ending: str) -> str:
     return f"shard-{number:05}{ending}"
 
 
-def _decoded(content: bytes, kind: type[_Kind], name: str) -> _Kind:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise damaged(name) from None
-
-
-__all__ = ["Shard", "Shards", "cut_into_shards", "merge_shards", "prepare_shard", "read_shard", "read_shards"]
+__all__ = ["Shard", "merge_shards", "prepare_shard", "read_shard"]

@@ -8,18 +8,7 @@ from contextlib import contextmanager
 import polars as pl
 import pyarrow as pa
 
-from airflow_provider_tiktok_offline.errors import InputFileError
-
-
-def damaged(name: str) -> InputFileError:
-    """The error for a staged object that is not what was written."""
-    return InputFileError(
-        f"the staged object {name} is damaged.",
-        rule="staged_damaged",
-        todo="Nothing was sent of it. Restore it, or delete its folder and prepare the file again: clear prepare (or "
-        "validate) and "
-        "what follows.",
-    )
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import damaged
 
 
 @contextmanager

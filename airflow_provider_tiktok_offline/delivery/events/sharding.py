@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
     from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.suppression import Suppression
-    from airflow_provider_tiktok_offline.conversions.preparation.shards import Shards
+    from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import Shards
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
 
@@ -48,7 +48,8 @@ def sharded_file(
     :param parts: of the pass over it; goes on with the try that cut the file.
     :param people: those on the list of opt-outs now.
     """
-    from airflow_provider_tiktok_offline.conversions.preparation.shards import read_shard, read_shards
+    from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import read_shards
+    from airflow_provider_tiktok_offline.conversions.preparation.shards import read_shard
 
     if ctx.config.shards is None or not parts.resume():
         return None

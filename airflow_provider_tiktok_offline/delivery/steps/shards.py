@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NotRequired, TypedDict
 
@@ -35,12 +35,14 @@ class PlannedShard(TypedDict):
 
     Attributes:
         file: the file's stamp.
+        checksum: what its checksum file says; None without one.
         token: of the try that cut it.
         shard: the shard's number, from 0.
         name: the shard in the UI, as ``sales_20261127.csv, shard 2 of 8``.
     """
 
     file: dict[str, object]
+    checksum: str | None
     token: str
     shard: int
     name: NotRequired[str]
@@ -53,10 +55,12 @@ class ReadShard:
     Attributes:
         shard: its number, from 0.
         rows: the data lines in it.
+        settled: whether the whole file was settled before, so that nothing was read.
     """
 
     shard: int
     rows: int
+    settled: bool = False
 
 
 def cut_file(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: datetime | None = None) -> list[PlannedShard]:
@@ -70,7 +74,7 @@ def cut_file(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: dateti
     """
     from airflow_provider_tiktok_offline.conversions.file.cutting import why_not_cut
     from airflow_provider_tiktok_offline.conversions.file.reader import BLOCK_BYTES
-    from airflow_provider_tiktok_offline.conversions.preparation.shards import cut_into_shards
+    from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import cut_into_shards
 
     wanted = ctx.config.shards
     found = FileStamp.from_dict(dict(stamp))
@@ -100,7 +104,8 @@ def cut_file(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: dateti
                 most=wanted.most,
                 output=parts.shared,
                 # A shard has whole blocks.
-                options=replace(check.options(), block_bytes=min(BLOCK_BYTES, least)),
+                block_bytes=min(BLOCK_BYTES, least),
+                tick=lambda done: ctx.progress("cut_file", done, found.size),
             )
             if isinstance(check.source, ChecksummedFile):
                 check.source.verify()
@@ -112,6 +117,7 @@ def cut_file(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: dateti
     return [
         PlannedShard(
             file=check.stamp.to_dict(),
+            checksum=check.checksum,
             token=parts.token,
             shard=number,
             name=f"{check.source.name}, shard {number + 1} of {count}",
@@ -121,19 +127,24 @@ def cut_file(ctx: DeliveryContext, stamp: Mapping[str, object], *, as_of: dateti
 
 
 def read_shard(ctx: DeliveryContext, planned: PlannedShard) -> ReadShard:
-    """Check the rows of a shard and stage what is needed of them. A shard that was read is not read again.
+    """Check the rows of a shard and stage what is needed of them.
+
+    A shard that was read is not read again, nor one of a file that was settled since.
 
     :raises FileChangedError: if the file, or the settings, are not those that it was cut with.
     """
-    from airflow_provider_tiktok_offline.conversions.preparation.shards import prepare_shard, read_shards
+    from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import read_shards
+    from airflow_provider_tiktok_offline.conversions.preparation.shards import prepare_shard
     from airflow_provider_tiktok_offline.conversions.preparation.whole_file import PassOptions
     from airflow_provider_tiktok_offline.storage.files import open_files
 
     stamp, number = FileStamp.from_dict(planned["file"]), planned["shard"]
     parts = UnboundParts(ctx, stamp)
     if not parts.resume() or parts.token != planned["token"]:
+        if source_registry.known_digest(ctx, stamp, planned["checksum"]) is not None:
+            return ReadShard(number, 0, settled=True)
         raise FileChangedError(
-            "the file was cut anew, or is settled already.", rule="file_changed", where=stamp.uri,
+            "the file was cut anew.", rule="file_changed", where=stamp.uri,
             todo="This try goes no further; clear cut_file and what follows to read the file again.",
         )  # fmt: skip
     shards = read_shards(parts.shared)
