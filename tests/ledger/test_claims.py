@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from airflow_provider_tiktok_offline.errors import LedgerBusyError
+from airflow_provider_tiktok_offline.ledger.plan import Plan
+from airflow_provider_tiktok_offline.ledger.settlement import Folded, Settler
 from airflow_provider_tiktok_offline.storage.objects import open_objects
-from tests.ledger.world import LOOKBACK, World
+from tests.ledger.world import LEASE, LOOKBACK, World
 
 
 def test_a_take_over_revokes_the_round_that_it_saw_and_no_later_one(tmp_path: Path) -> None:
@@ -64,3 +67,22 @@ def test_a_take_over_that_broke_off_is_finished_by_the_next_plan(world: World) -
     world.ledger().claims.revoke(world.ledger().claims.read().claims[first])
     assert world.plan(world.enter("second"), range(3)).to_send == 3
     assert first not in world.ledger().claims.read().claims
+
+
+def test_a_take_over_forbids_sending_before_it_reads_the_receipts(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the dead delivery's process might send afterwards would not be in the receipts that are counted."""
+    first = world.enter("first")
+    world.plan(first, range(3))
+    forbidden: list[bool] = []
+    fold = Settler.fold
+
+    def watched(settler: Settler, plan: Plan) -> Folded:
+        forbidden.append(world.ledger().claims.read().claims[first].broken)
+        return fold(settler, plan)
+
+    monkeypatch.setattr(Settler, "fold", watched)
+    world.clock.advance(timedelta(seconds=2 * LEASE))
+    assert world.plan(world.enter("second"), range(3)).to_send == 3
+    assert forbidden == [True]

@@ -454,6 +454,6 @@ def test_a_plan_made_in_several_looks_is_one_plan(world: World, monkeypatch: pyt
 
 def test_parts_are_looked_at_in_groups(world: World) -> None:
     """Of at least so many events each, but for the last."""
-    parts = [(index, world.frame(range(2))) for index in range(5)]
-    groups = [[index for index, _ in group] for group in batches(parts, 4)]
-    assert groups == [[0, 1], [2, 3], [4]]
+    parts = [(index, world.frame(range(1))) for index in range(8)]
+    groups = [[index for index, _ in group] for group in batches(parts, 3)]
+    assert groups == [[0, 1, 2], [3, 4, 5], [6, 7]]
