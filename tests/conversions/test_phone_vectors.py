@@ -91,6 +91,18 @@ def test_what_is_no_number_is_dropped(region: str, cell: str) -> None:
     assert one_cell.read(cell, region).fault == "phone_impossible"
 
 
+@pytest.mark.parametrize(
+    ("region", "cell", "number"),
+    [("NU", "4002", "+6834002"), ("NU", "400", None), ("KR", "007008613812345678", "+8613812345678")],
+    ids=["four digits", "three digits", "eighteen digits"],
+)
+def test_a_number_has_four_to_eighteen_digits(region: str, cell: str, number: str | None) -> None:
+    """From the shortest one of an island to one of China with Korea's longest prefix; with punctuation, too."""
+    for written in (cell, f"({cell[:2]}) {cell[2:]}", f"_{cell}"):
+        assert phone_column.read(pl.Series([written]), region).struct.field("normal").to_list() == [number]
+        assert one_cell.read(written, region).normal == number
+
+
 def test_a_cell_is_read_alike_whatever_stands_beside_it() -> None:
     """A column whose cells are written in several ways, or stand in several regions, gives each cell's own number."""
     cells = ["4915123456789", "015123456789", "+4915123456789", "0049 151 23456789", "020 7946 0958", "46701934560"]

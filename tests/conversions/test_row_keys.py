@@ -81,6 +81,9 @@ def test_numbers_among_others_are_those_that_are_equal() -> None:
     numbers = np.array([4, 5, 6, 7, 8, 1 << 60, (1 << 60) + 1, 1 << 61], dtype=np.uint64)
     assert among(numbers, wanted).tolist() == [False, True, False, True, False, True, False, False]
     assert not among(numbers, several(numbers)).any()
+    assert among(wanted, wanted).all()
+    # Behind the last one, and alike in their first bits.
+    assert among(np.array([(1 << 60) + 3, (1 << 60) + 4], dtype=np.uint64), wanted).tolist() == [True, False]
 
 
 def test_a_row_is_hashed_by_all_its_columns_in_their_order() -> None:

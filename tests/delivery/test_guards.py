@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches, breaches_to_ask, was_asked
+from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches, breaches_to_ask, reject, was_asked
 from airflow_provider_tiktok_offline.delivery.state.step_results import Breached
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
@@ -203,3 +203,30 @@ def test_a_person_was_asked_though_the_limit_was_raised_since(world: World) -> N
     raised = world.context(guards={"max_amount": 10.0, "on_breach": "approve"})
     assert breaches(raised, delivery) == ()
     assert was_asked(raised, delivery)
+
+
+def test_what_stops_a_delivery_is_kept_before_anybody_is_asked(world: World) -> None:
+    """Where guards stop and a person is asked about drift alone."""
+    world.init_ledger()
+    ctx = world.context(guards={"max_amount": 5.0}, drift="approve")
+    delivery = validate(ctx, world.drop(rows(1, 2))).delivery_id
+    normalize_hash(ctx, delivery)
+    with pytest.raises(GuardError, match="max_amount"):
+        breaches_to_ask(ctx, delivery)
+    kept = Breached.of(ctx.deliveries.get(delivery))
+    assert kept is not None
+    assert len(kept.breaches) == 1
+    assert not was_asked(ctx, delivery)
+
+
+def test_a_rejection_takes_an_earlier_approval_back(world: World) -> None:
+    """The one who rejects comes last: what was approved before is not sent."""
+    world.init_ledger()
+    ctx = world.context(guards={"max_amount": 5.0, "on_breach": "approve"})
+    delivery = validate(ctx, world.drop(rows(1, 2))).delivery_id
+    normalize_hash(ctx, delivery)
+    found = breaches_to_ask(ctx, delivery)
+    approve(ctx, delivery, found)
+    reject(ctx, delivery, found, why="not this one")
+    with pytest.raises(GuardError, match="max_amount"):
+        dedupe(ctx, delivery)

@@ -457,3 +457,11 @@ def test_tasks_of_several_parts_share_one_rate(world: World, parts: int, shared:
         upload(ctx, delivery_id, part)
     rate = ctx.objects.get(ctx.ledger.rate_path(ctx.ledger.plan(delivery_id)))
     assert (rate is not None) == shared
+
+
+def test_every_request_but_the_last_is_full(world: World) -> None:
+    """However many events are in memory at once: requests are what a rate allows few of."""
+    world.init_ledger()
+    ctx = world.context(upload={"requests_per_second": 1000, "max_attempts": 3, "batch_events": 60})
+    world.deliver(world.drop(rows(1, 1000)), ctx)
+    assert sum(world.simulator.control.summary().codes.values()) == 17

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from airflow_provider_tiktok_offline.errors import LedgerBusyError
+from airflow_provider_tiktok_offline.ledger import delivery_id
 from airflow_provider_tiktok_offline.ledger.plan import Plan
 from airflow_provider_tiktok_offline.ledger.settlement import Folded, Settler
 from airflow_provider_tiktok_offline.storage.objects import open_objects
@@ -86,3 +87,14 @@ def test_a_take_over_forbids_sending_before_it_reads_the_receipts(
     world.clock.advance(timedelta(seconds=2 * LEASE))
     assert world.plan(world.enter("second"), range(3)).to_send == 3
     assert forbidden == [True]
+
+
+def test_claims_of_a_delivery_that_nobody_knows_are_held_for_a_lease(world: World) -> None:
+    """Its document was lost: its process may be alive until then, and is dead afterwards."""
+    ghost = delivery_id("shop", "ghost")
+    world.plan(ghost, range(3))
+    world.clock.advance(timedelta(seconds=LEASE - 1))
+    assert world.verdicts(range(3)) == {"held": 3}
+    assert world.plan(world.enter("second"), range(3)).to_send == 0
+    world.clock.advance(timedelta(seconds=1))
+    assert world.plan(world.enter("third"), range(3)).to_send == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -214,3 +215,18 @@ def test_a_table_from_before_the_sums_is_read_and_gets_them(used: World) -> None
     stored = used.objects.get(path)
     assert stored is not None
     assert len(json.loads(stored[0])["sums"]) == len(used.ledger().table.snapshot().files)
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_is_no_damage(world: World, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]) -> None:
+    """A task that is ended while it reads its plan does not say that the ledger is damaged."""
+    delivery = world.enter("monday")
+    world.plan(delivery, range(3))
+    plan = world.ledger().plan(delivery)
+
+    def interrupted(*_: object) -> NoReturn:
+        raise fault
+
+    monkeypatch.setattr(type(world.objects), "open_read", interrupted)
+    with pytest.raises(fault):
+        plan.part(0)
