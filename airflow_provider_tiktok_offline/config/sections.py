@@ -76,7 +76,7 @@ class ShardsConfig(Strict):
         most: the most tasks that read one file.
     """
 
-    megabytes: Annotated[float, Field(ge=0.01, le=1_000_000)] = 512
+    megabytes: Annotated[float, Field(ge=0.001, le=1_000_000)] = 512
     most: Annotated[int, Field(ge=2, le=200)] = 100
 
 

@@ -36,16 +36,18 @@ BY_ADVERTISER = "{{ task.advertiser or task.advertiser_config().name }}"
 
 
 class PlannedPart(TypedDict):
-    """A part of a delivery's plan that holds something to send.
+    """A part of a delivery's plan that holds something to send, or several that one task sends.
 
     Attributes:
         delivery_id: the delivery.
-        part: the part's number.
+        part: the part's number, or the first of several.
+        parts: the numbers, where they are several.
         name: the part in the UI, as ``sales_20261127.csv, part 2 of 5``.
     """
 
     delivery_id: str
     part: int
+    parts: NotRequired[list[int]]
     name: NotRequired[str]
 
 

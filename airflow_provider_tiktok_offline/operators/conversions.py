@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DedupeOperator", "NormalizeHashOperator", "ValidateConversionFileOperator"]
 
+#: Upload tasks of one file, at most.
+_MOST_UPLOADS = 150
 #: The XCom of ``dedupe`` that names the deliveries which a person is asked about.
 SET_ASIDE = "set_aside"
 
@@ -217,14 +219,23 @@ class DedupeOperator(DeliveryOperator):
 
 
 def named_parts(state: DeliveryState, planned: DedupeResult) -> Iterator[PlannedPart]:
-    """The parts of a plan that hold something to send, each with its name in the UI."""
+    """The parts of a plan that hold something to send, each with its name in the UI.
+
+    Of a very large file one task sends several, so that there are never more than some hundred.
+    """
     from airflow_provider_tiktok_offline.delivery.state.step_results import NormalizeHashResult
 
     staged = NormalizeHashResult.of(state)
     of = max([part + 1 for part in planned.parts] + ([] if staged is None else [staged.parts]), default=0)
-    for part in planned.parts:
-        name = f"{state.file_name}, part {part + 1} of {of}"
-        yield {"delivery_id": planned.delivery_id, "part": part, "name": name}
+    together = -(-len(planned.parts) // _MOST_UPLOADS) or 1
+    for start in range(0, len(planned.parts), together):
+        first, *others = planned.parts[start : start + together]
+        if others:
+            name = f"{state.file_name}, parts {first + 1} to {others[-1] + 1} of {of}"
+            yield {"delivery_id": planned.delivery_id, "part": first, "parts": [first, *others], "name": name}
+        else:
+            name = f"{state.file_name}, part {first + 1} of {of}"
+            yield {"delivery_id": planned.delivery_id, "part": first, "name": name}
 
 
 def were_delivered(given: object) -> bool:

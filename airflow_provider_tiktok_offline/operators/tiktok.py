@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
+from airflow_provider_tiktok_offline.errors import OutcomeUnknownError
 from airflow_provider_tiktok_offline.glue import log_sentences
 from airflow_provider_tiktok_offline.glue.delivery_task import task_errors
 from airflow_provider_tiktok_offline.glue.lineage import at, event_set
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
+    from airflow_provider_tiktok_offline.delivery.state.step_results import UploadPartResult
 
 __all__ = ["TikTokOfflineEventSetOperator", "TikTokUploadOperator"]
 
@@ -36,7 +39,7 @@ class TikTokUploadOperator(DeliveryOperator):
 
     Returns the counts of the part: ``accepted``, ``refused``, ``unconfirmed``.
 
-    :param part: ``{"delivery_id": ..., "part": 0}``. (templated)
+    :param part: ``{"delivery_id": ..., "part": 0}``, or several with ``"parts": [0, 1]``. (templated)
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
     :param advertiser: the entry's name. (templated)
     :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
@@ -62,17 +65,34 @@ class TikTokUploadOperator(DeliveryOperator):
         self._running: DeliveryContext | None = None
 
     def execute(self, context: Context) -> dict[str, object]:
-        from airflow_provider_tiktok_offline.delivery.steps.upload import upload
-
         with self.step("upload", context) as ctx:
             self._running = ctx
             watch = log_sentences.Stopwatch(ctx.clock)
-            result = upload(ctx, self.part["delivery_id"], int(self.part["part"]))
+            result = self._sent(ctx)
             staged = at(f"{ctx.config.staging}/{self.part['delivery_id']}/manifest.json")
             self.trace(read=[staged], written=[event_set(ctx.config, result.accepted)])
             sentence = log_sentences.uploaded(result, watch, self.part.get("name"))
             self.say(ctx, result.delivery_id, sentence, closed=result.closed)
         return result.to_dict()
+
+    def _sent(self, ctx: DeliveryContext) -> UploadPartResult:
+        """Send the parts. One without a definite answer keeps no other back, and fails the task at the end."""
+        from airflow_provider_tiktok_offline.delivery.steps.upload import upload
+
+        results: list[UploadPartResult] = []
+        unknown: list[OutcomeUnknownError] = []
+        for number in self.part.get("parts") or [self.part["part"]]:
+            try:
+                results.append(upload(ctx, self.part["delivery_id"], int(number)))
+            except OutcomeUnknownError as error:
+                unknown.append(error)
+        if unknown:
+            raise unknown[0]
+        counts = {
+            name: sum(getattr(one, name) for one in results)
+            for name in ("accepted", "refused", "unconfirmed", "settled")
+        }
+        return replace(results[0], **counts)
 
     def on_kill(self) -> None:
         """End between two batches, and record every answer: Airflow ends the process a few seconds later."""

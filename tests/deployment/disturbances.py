@@ -150,6 +150,7 @@ class Disturber:
 
 
 _DISTURBANCES: dict[str, Callable[[Disturber], None]] = {
+    "a worker dies during prepare_shard": lambda one: one.kill_worker_during("prepare_shard"),
     "a worker dies during prepare": lambda one: one.kill_worker_during("prepare"),
     "a worker dies during upload": lambda one: one.kill_worker_during("upload"),
     "a worker dies during deliver": lambda one: one.kill_worker_during("deliver"),

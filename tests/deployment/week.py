@@ -38,6 +38,10 @@ DIRECT = {
 }
 BY_LIVERAMP = {"market_hall": "7000000000000000301", "book_barn": "7000000000000000302"}
 NAMES = (*DIRECT, *BY_LIVERAMP)
+#: Whose files are read in shards: one on each route.
+SHARDED = ("corner_shop", "book_barn")
+#: So small that each of their files has some.
+_SHARDS = {"megabytes": 0.005}
 #: The smoke script's own, beside the five.
 SMOKED = "smoke_shop"
 #: Days before the first whose files are nobody else's.
@@ -115,6 +119,9 @@ class Week:
                 liveramp = {"destination": f"s3://object_store@{FEED_BUCKET}/feeds"}
             ids = {"advertiser_id": event_set_id, "event_set_id": event_set_id, "route": "liveramp"}
             advertisers.append({"name": name, **ids, "source": source, "liveramp": liveramp})
+        for entry in advertisers:
+            if entry["name"] in SHARDED:
+                entry["shards"] = _SHARDS
         source = {"conn_id": "sftp_corner_shop", "path": f"{self.inbox}/{SMOKED}_{{{{ ds_nodash }}}}.csv", **own}
         ids = {"advertiser_id": ADVERTISER_ID, "event_set_id": EVENT_SET_ID}
         advertisers.append({"name": SMOKED, **ids, "source": source, "schedule": None})
