@@ -73,7 +73,12 @@ class Shops:
                 "source": {"path": f"{self.inbox}/market_{{{{ ds_nodash }}}}.csv", **own},
             },
             *(
-                {**base, **entry, "source": {"path": f"{self.inbox}/{file}", **own, **entry.get("source", {})}}
+                {
+                    **base,
+                    **self._route(entry),
+                    **entry,
+                    "source": {"path": f"{self.inbox}/{file}", **own, **entry.get("source", {})},
+                }
                 for file, entry in self.more
             ),
         ]
@@ -91,6 +96,10 @@ class Shops:
             Ledger.init(
                 ctx.objects, ctx.config.event_set_id, identity=ctx.config.identity_settings(), clock=system_clock()
             )
+
+    def _route(self, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """Where a feed file goes, if the entry's route has one."""
+        return {"liveramp": {"destination": str(self.feed)}} if entry.get("route") == "liveramp" else {}
 
     def context(self, name: str) -> DeliveryContext:
         """The advertiser as a command sees it."""

@@ -18,6 +18,8 @@ import pytest
 
 from airflow_provider_tiktok_offline.cli.demo.recount import recount
 from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.delivery.operations.feed_files import accept_feed, make_sample
+from airflow_provider_tiktok_offline.samples.sample_file import SAMPLE_COLUMNS
 from tests.integration.shops import YESTERDAY, Shops
 from tests.servers.airflow import airflow_environment
 from tests.servers.airflow_api import AirflowApi
@@ -50,6 +52,15 @@ MORE = (
         {"name": "hasty_shop", "guards": {"max_events": 100, "on_breach": "approve", "approval_hours": 0.002}},
     ),
     ("counted_{{ ds_nodash }}.csv", {"name": "counted_shop"}),
+    (
+        "gallery_{{ ds_nodash }}.csv",
+        {
+            "name": "gallery",
+            "event_set_id": "7000000000000000202",
+            "route": "liveramp",
+            "guards": {"max_events": 100, "on_breach": "approve"},
+        },
+    ),
     (
         "late_{{ ds_nodash }}.csv",
         {
@@ -250,6 +261,38 @@ def test_nobody_answers_in_time(world: World) -> None:
     said = [sentence for _level, sentence in world.api.log(*run, "approve")]
     assert any("Nobody answered in time" in sentence for sentence in said), said
     assert world.shops.api.times_received() == before
+
+
+def test_a_person_is_asked_about_a_feed_file(world: World) -> None:
+    """On the liveramp route too: what was rejected reaches no feed file, what was approved is the day's, once."""
+    ctx = world.shops.context("gallery")
+    sample = world.shops.folder / "sample.csv"
+    sample.write_bytes(
+        make_sample(ctx, None, columns=SAMPLE_COLUMNS, categories=("CompletePayment", "Contact", "Subscribe"))
+    )
+    accept_feed(ctx, sample)
+    for back, answer, ends in ((1, "Reject", "failed"), (0, "Approve", "success")):
+        day = YESTERDAY - timedelta(days=back)
+        file = world.shops.write(f"gallery_{day:%Y%m%d}.csv", seed=97 + back)
+        run = world.start("gallery", day.isoformat())
+        wait_until(partial(_is_asked, world, run), "a question")
+        place = f"/dags/{run[0]}/dagRuns/{run[1]}/taskInstances/approve/-1/hitlDetails"
+        question = world.api.get(place)
+        assert question["subject"] == "gallery: a conversion file breaches a guard"
+        assert f"- {file.name}: 300 events, more than max_events 100\n" in question["body"]
+        assert not list(world.shops.feed.iterdir())
+        world.api.patch(place, {"chosen_options": [answer], "params_input": {}})
+        assert world.api.finished(*run) == ends
+    [delivered] = world.shops.feed.iterdir()
+    assert delivered.read_bytes() == file.read_bytes()
+    assert {state.file_name: state.status for state in ctx.deliveries.list("gallery")}[file.name] == "closed"
+    world.api.clear_run(*run)
+    assert world.api.finished(*run) == "success"
+    assert [one.read_bytes() for one in world.shops.feed.iterdir()] == [file.read_bytes()]
+
+
+def _is_asked(world: World, run: tuple[str, str]) -> bool:
+    return world.api.task_state(*run, "approve") in ("deferred", "awaiting_input")
 
 
 def advertiser_page(world: World, advertiser: str) -> dict[str, Any]:
