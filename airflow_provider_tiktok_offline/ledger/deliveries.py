@@ -336,7 +336,9 @@ class Deliveries:
     def forget(self, state: DeliveryState) -> None:
         """Remove an old delivery's state; its record stays in the ledger's records."""
         self._objects.delete(_path(state.id))
-        self._objects.delete(f"digests/{state.digest}/{state.advertiser}")
+        if self.by_digest(state.advertiser, state.digest) is None:
+            # Else it is a dry run of a file that was delivered live, too.
+            self._objects.delete(f"digests/{state.digest}/{state.advertiser}")
         self._objects.delete(f"deliveries_of/{state.advertiser}/{state.id}")
         if state.content is not None:
             self._objects.delete(f"{_contents(state.advertiser, state.content)}{state.id}")

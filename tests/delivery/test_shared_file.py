@@ -80,6 +80,19 @@ def test_a_dry_run_of_another_advertiser_is_in_nobodys_way(world: World) -> None
     assert world.deliver(stamp, world.context("first/1", name="brand_1")).events == {"accepted": 3}
 
 
+def test_a_dry_run_that_is_forgotten_takes_nothing_of_the_live_delivery_along(world: World) -> None:
+    """That the file was handled stays known for as long as the live delivery is."""
+    world.init_ledger()
+    stamp = world.drop(rows(1, 3))
+    looking = world.context("try/1", name="brand_1", mode="dry_run")
+    world.deliver(stamp, looking)
+    (dry,) = looking.deliveries.list("brand_1")
+    world.deliver(stamp, world.context("first/1", name="brand_1"))
+    looking.deliveries.forget(dry)
+    with pytest.raises(GuardError, match="already handled for brand_1"):
+        world.deliver(stamp, world.context("second/1", name="brand_2"))
+
+
 def test_of_two_entries_at_once_one_goes_on(world: World) -> None:
     """Two entries without ``where:`` that validate side by side do not stop each other."""
     world.init_ledger()
