@@ -144,6 +144,49 @@ def test_an_event_every_few_days_closes_the_days_that_counting_gives(
     assert closed(calendar(event, end=end), start.isoformat(), window, ZoneInfo(zone)) == sorted(set(days()))
 
 
+#: What dateutil would look for without end or for minutes, and dates that leave the calendar.
+HOSTILE = (
+    "DTSTART;VALUE=DATE:20260101 RRULE:FREQ=DAILY;INTERVAL=0",
+    "DTSTART;VALUE=DATE:20260101 RRULE:FREQ=DAILY;INTERVAL=-1",
+    "DTSTART;VALUE=DATE:00010101 RRULE:FREQ=DAILY;COUNT=1000000000",
+    "DTSTART;VALUE=DATE:20260101 RRULE:FREQ=DAILY;COUNT=1000000000",
+    "DTSTART;VALUE=DATE:20260101 RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30;INTERVAL=2",
+    "DTSTART;VALUE=DATE:20260101 RRULE:FREQ=WEEKLY;BYMONTHDAY=32",
+    "DTSTART;VALUE=DATE:20200101 RRULE:FREQ=DAILY;BYHOUR=0,1;BYMINUTE=0,1;BYSECOND=0,1",
+    "DTSTART;VALUE=DATE:20260101 RRULE:FREQ=YEARLY;BYEASTER=99999999999999999999",
+    "DTSTART;VALUE=DATE:00010101 DTEND;VALUE=DATE:99991231",
+    "DTSTART;VALUE=DATE:19000101 DTEND;VALUE=DATE:21991231",
+)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("event", HOSTILE)
+def test_an_event_without_end_is_refused(event: str) -> None:
+    """A sensor does not wait for a calendar for ever, nor end in a library's error."""
+    with pytest.raises(ConfigError, match=r"line \d+, (DTSTART|RRULE): "):
+        closed(calendar(event), days=1)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("event", "days"),
+    [
+        ("DTSTART;VALUE=DATE:20260101 RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", ["2026-01-01"]),
+        ("DTSTART;VALUE=DATE:20260802 RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=3,4",
+         ["2026-08-02", "2027-02-03", "2027-02-04"]),
+        ("DTSTART;VALUE=DATE:20260730 RRULE:FREQ=DAILY;BYMONTH=8;UNTIL=20260802",
+         ["2026-07-30", "2026-08-01", "2026-08-02"]),
+        ("DTSTART;VALUE=DATE:20261231 RRULE:FREQ=YEARLY;UNTIL=99991231", ["2026-12-31", "2027-12-31"]),
+    ],
+)  # fmt: skip
+def test_a_rule_that_may_never_come_is_looked_for_quickly(event: str, days: list[str]) -> None:
+    """Every day of a month is looked for by years; an end beyond the calendar is none."""
+    found = Calendar(calendar(event), BERLIN)
+    assert [day for day in days if date.fromisoformat(day) not in found] == []
+    near = {date.fromisoformat(day) + timedelta(days=ahead) for day in days for ahead in (-1, 1)}
+    assert {day.isoformat() for day in near if day in found} <= set(days)
+
+
 def with_calendar(world: World, path: Path, **changes: Any) -> dict[str, Any]:
     """The world's source, closed on the days of a calendar."""
     source = {**world.config().source.model_dump(mode="json"), "closed_dates": str(path), **changes}

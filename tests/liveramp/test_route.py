@@ -18,7 +18,7 @@ from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-from airflow_provider_tiktok_offline.errors import FeedError, InputFileError
+from airflow_provider_tiktok_offline.errors import ConfigError, FeedError, InputFileError
 from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace, read_meta
 from airflow_provider_tiktok_offline.liveramp.feed import Feed
 from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
@@ -115,6 +115,16 @@ def test_a_dry_run_delivers_nothing_and_says_what_it_would(office: Office) -> No
     assert (told.outcome, told.rows) == ("would_deliver", 30)
     assert office.delivered() == {}
     assert office.run("daily/2", [stamp])[0].outcome == "delivered"
+
+
+def test_a_key_file_that_is_none_is_not_read_whole(office: Office) -> None:
+    """A path that names a huge file by mistake is an error, and does not fill the memory."""
+    huge = office.folder / "key.asc"
+    with huge.open("wb") as stream:
+        stream.truncate(64 * 1024**3)
+    office.liveramp = {"pgp_key": str(huge)}
+    with pytest.raises(ConfigError, match="key"):
+        office.run("daily/1", [office.drop("a.psv", [row(number) for number in range(30)])])
 
 
 def test_rejected_rows_can_stop_the_file(office: Office) -> None:

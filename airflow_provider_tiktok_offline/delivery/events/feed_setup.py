@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.liveramp.feed import Feed
     from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
     from airflow_provider_tiktok_offline.liveramp.publish import Destination, FeedPublisher
+#: No public key is larger; more of a file is not read.
+_LARGEST_KEY_BYTES = 1024 * 1024
 
 
 def liveramp_config(ctx: DeliveryContext) -> LiveRampConfig:
@@ -130,5 +132,5 @@ def _recipient(ctx: DeliveryContext, settings: LiveRampConfig) -> Recipient | No
     else:
         where = settings.pgp_key
         with open_files(where, ctx.connections) as files, files.open_read(where) as stream:
-            key = stream.read()
+            key = stream.read(_LARGEST_KEY_BYTES)
     return load_recipient(key, fingerprint=settings.pgp_fingerprint, now=ctx.clock.now(), where=where)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from time import monotonic as time_now
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,6 +26,19 @@ _DURATION = re.compile(
 )
 #: How often a closed day may come back. An event of every second or hour is none.
 _FREQUENCIES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
+#: What may limit a rule of each frequency (RFC 5545, 3.3.10), in whole days.
+_LIMITS = {
+    "DAILY": {"BYMONTH", "BYMONTHDAY", "BYDAY"},
+    "WEEKLY": {"BYMONTH", "BYDAY"},
+    "MONTHLY": {"BYMONTH", "BYMONTHDAY", "BYDAY", "BYSETPOS"},
+    "YEARLY": {"BYMONTH", "BYMONTHDAY", "BYDAY", "BYSETPOS", "BYYEARDAY", "BYWEEKNO", "BYEASTER"},
+}  # fmt: skip
+_LISTED = re.compile(r"[-+]?\d{0,3}[A-Z]{0,2}(?:,[-+]?\d{0,3}[A-Z]{0,2}){0,400}")
+_COUNT = re.compile(r"[1-9]\d{0,3}")
+#: Years that a calendar of closed days is about, and how long one event lasts at most.
+_FIRST_YEAR, _END_YEAR, _LONGEST = 1900, 2200, timedelta(days=3660)
+#: A calendar that takes so many seconds to look a day up was made to take long.
+_MOST_SECONDS = 20.0
 #: The parts of an event that are read.
 _READ = frozenset(
     {"DTSTART", "DTEND", "DURATION", "RRULE", "RDATE", "EXDATE", "RECURRENCE-ID", "UID", "STATUS"}
@@ -122,18 +136,29 @@ class Calendar:
     def __init__(self, content: bytes, zone: ZoneInfo) -> None:
         self._zone = zone
         events = [_event(properties) for properties in _events(content)]
+        recurring: dict[str, list[_Event]] = {}
+        for event in events:
+            if event.replaces is None:
+                recurring.setdefault(event.uid, []).append(event)
         for changed in events:
             if changed.replaces is not None:
-                for event in events:
-                    if event.uid == changed.uid and event.replaces is None:
-                        event.never.add(changed.replaces)
+                for event in recurring.get(changed.uid, ()):
+                    event.never.add(changed.replaces)
         self._events = [event for event in events if not event.cancelled]
 
     def __len__(self) -> int:
         return len(self._events)
 
     def __contains__(self, day: object) -> bool:
-        return isinstance(day, date) and any(event.covers(day, self._zone) for event in self._events)
+        if not isinstance(day, date):
+            return False
+        started = time_now()
+        for event in self._events:
+            if event.covers(day, self._zone):
+                return True
+            if time_now() - started > _MOST_SECONDS:
+                raise ConfigError("the calendar takes too long to read.", todo="Export closed days alone.")
+        return False
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, str]]:
@@ -205,14 +230,17 @@ def _property(number: int, line: str) -> _Property:
 
 
 def _moment(one: _Property, text: str) -> _Moment:
+    is_date = one.parameters.get("VALUE", "").upper() == "DATE" or len(text) == 8
+    zone = _UTC if text.endswith("Z") and not is_date else None
     try:
-        if one.parameters.get("VALUE", "").upper() == "DATE" or len(text) == 8:
-            return _Moment(datetime.strptime(text, "%Y%m%d"), None)  # noqa: DTZ007 - a date
-        if text.endswith("Z"):
-            return _Moment(datetime.strptime(text, "%Y%m%dT%H%M%SZ"), _UTC)  # noqa: DTZ007 - the zone stands beside it
-        local = datetime.strptime(text, "%Y%m%dT%H%M%S")  # noqa: DTZ007
+        form = "%Y%m%d" if is_date else "%Y%m%dT%H%M%SZ" if zone else "%Y%m%dT%H%M%S"
+        local = datetime.strptime(text, form)  # noqa: DTZ007 - the zone stands beside it
     except ValueError:
         raise one.fault("it is no date, as 20261225, and no time, as 20261225T000000Z") from None
+    if not _FIRST_YEAR <= local.year < _END_YEAR:
+        raise one.fault(f"it is not between {_FIRST_YEAR} and {_END_YEAR}")
+    if zone is not None or is_date:
+        return _Moment(local, zone)
     name = one.parameters.get("TZID")
     if name is None:
         return _Moment(local, None)
@@ -234,6 +262,8 @@ def _event(properties: list[_Property]) -> _Event:
     event = _Event(start, _length(known, start))
     if event.length < timedelta(0):
         raise begin.fault("the event ends before it begins")
+    if event.length > _LONGEST:
+        raise begin.fault("the event lasts longer than ten years")
     for one in properties:
         if one.name == "RRULE":
             event.rules.append(_rule(one, start))
@@ -275,18 +305,40 @@ def _rule(one: _Property, start: _Moment) -> rrule:
     if parts.get("FREQ") not in _FREQUENCIES:
         raise one.fault("FREQ is none of DAILY, WEEKLY, MONTHLY and YEARLY")
     until = parts.pop("UNTIL", None)
+    _check_rule(one, parts)
     try:
         rule = rrulestr(";".join(f"{name}={value}" for name, value in parts.items()), dtstart=start.local)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, IndexError):
         raise one.fault("it is no rule of recurrence") from None
     if not isinstance(rule, rrule):
         raise one.fault("it is no rule of recurrence")
-    if until is None:
+    if until is None or until[:4] >= str(_END_YEAR):
         return rule
     last = _moment(one, until)
     end = last.local + _DAY - timedelta(seconds=1) if len(until) == 8 else _same_clock(last, start)
     limited: rrule = rule.replace(until=end)
     return limited
+
+
+def _check_rule(one: _Property, parts: dict[str, str]) -> None:
+    """Refuse what dateutil would look for without end, or for minutes: it goes through every period up to 9999.
+
+    Only days of the month, as 30 February, can never come; every day so limited is the same as every year.
+    """
+    limits = _LIMITS[parts["FREQ"]]
+    limited = {name for name in parts if name.startswith("BY")}
+    if unknown := sorted(parts.keys() - limits - {"FREQ", "INTERVAL", "COUNT", "WKST"}):
+        raise one.fault(f"with FREQ={parts['FREQ']} a closed day has no {', '.join(unknown)[:100]}")
+    for name in ("INTERVAL", "COUNT"):
+        if name in parts and not _COUNT.fullmatch(parts[name]):
+            raise one.fault(f"{name} is no number from 1 to 9999")
+    if not all(_LISTED.fullmatch(parts[name]) for name in limited):
+        raise one.fault("it is no rule of recurrence")
+    if parts["FREQ"] == "DAILY" and limited:
+        if parts.get("INTERVAL", "1") != "1":
+            raise one.fault("every few days and limited besides is not understood")
+        if "BYMONTHDAY" in limited:
+            parts["FREQ"] = "YEARLY"
 
 
 __all__ = ["Calendar"]
