@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -424,6 +424,50 @@ def test_the_serialized_dag_holds_no_settings(parse: Parse) -> None:
     operator = bag.dags["tiktok_offline__shop"].get_task("prepare")
     assert isinstance(operator, TikTokOfflinePrepareOperator)
     assert operator.advertiser_config().where == {"brand": ["brand-of-the-group"]}
+
+
+#: What Airflow itself must know of a DAG, and what it shows of it.
+TOLD_TO_AIRFLOW = {"name", "display_name", "owner", "pool", "queue", "tags", "schedule", "time_zone"}
+
+
+def text_settings(node: dict[str, Any], top: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of each setting that a text, or a list of them, can be given to."""
+    if "$ref" in node:
+        node = top["$defs"][node["$ref"].rpartition("/")[2]]
+    for one in node.get("anyOf", []):
+        yield from text_settings(one, top, path)
+    for name, below in node.get("properties", {}).items():
+        yield from text_settings(below, top, (*path, name))
+    if node.get("type") in ("string", "array"):
+        yield path
+
+
+def test_the_text_of_no_setting_is_serialized(parse: Parse) -> None:
+    """Each one that takes a text, those of later releases too, but for what Airflow needs."""
+    schema = AdvertiserConfig.model_json_schema()
+    told: dict[str, tuple[str, ...]] = {}
+    entries: list[dict[str, Any]] = []
+    for path in sorted(set(text_settings(schema, schema))):
+        for form in ("quokka-{}", "s3://quokka@quokka-{}/x", "quokka{}@retailer.example"):
+            for is_list in (False, True):
+                text = form.format(len(entries))
+                value: Any = [text] if is_list else text
+                for name in reversed(path):
+                    value = {name: value}
+                entry = advertiser(f"shop_{len(entries)}")
+                key = path[0]
+                entry[key] = {**entry.get(key, {}), **value[key]} if isinstance(value[key], dict) else value[key]
+                try:
+                    AdvertiserConfig.model_validate(entry)
+                except ValueError:
+                    continue
+                entries.append(entry)
+                told[entry["name"]] = path
+    _, serialised, errors = parse(*entries)
+    assert not errors
+    shown = {told[name] for name in told if "quokka" in json.dumps(serialised.get(f"tiktok_offline__{name}"))}
+    assert len(set(told.values())) > 25
+    assert {path[0] for path in shown} <= TOLD_TO_AIRFLOW
 
 
 def test_a_settings_key_makes_no_new_dag_version(parse: Parse) -> None:
