@@ -15,13 +15,13 @@ HIDDEN = "can't be used; its value comes from the environment and is not shown"
 def secret_keys(value: object, path: tuple[str, ...] = ()) -> list[str]:
     """The keys, dotted, of texts that hold a password, token or signature."""
     if isinstance(value, str):
-        return [".".join(path)] if "://" in value and holds_secret(value) else []
+        return [".".join(path)] if holds_secret(value) else []
     found: list[str] = []
     if isinstance(value, Mapping):
         for key, below in value.items():
             name = str(key)
-            secret = "://" in name and holds_secret(name)
-            if not isinstance(below, str) or "://" in below:
+            secret = holds_secret(name)
+            if not isinstance(below, str) or holds_secret(below):
                 found += secret_keys(below, path if secret else (*path, name))
             if secret:
                 found.append(".".join(path))

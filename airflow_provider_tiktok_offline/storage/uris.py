@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 from typing import Literal
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 from airflow_provider_tiktok_offline.errors import ConfigError
 
@@ -26,9 +27,14 @@ Scheme = Literal["file", "sftp", "s3", "gs"]
 _SCHEMES: dict[str, Scheme] = {"file": "file", "sftp": "sftp", "s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 #: A parameter that carries a secret, as presigned URLs and some libraries write it.
 _SECRET_PARAMETER = re.compile(
-    r"[?&;](?:[\w-]*(?:password|passwd|secret|token|signature|credential|api_?key|access_?key)[\w-]*|pwd|sig)=",
+    r"[?&;#](?:[\w-]*(?:passw(?:or)?d|secret|token|signature|credential|api_?key|access_?key)[\w-]*"
+    r"|pass|pwd|sig|auth|authorization|jwt|session|code)=",
     re.IGNORECASE,
 )
+#: Where a URI begins, in a text that may hold more; some people write one slash or none.
+_BEGINNING = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|^\s*(?://|(sftp|s3a?|gs|gcs|https?|ftp|ssh|scp):(?!//)/?)")
+#: As ``scp`` and ``rsync`` take it.
+_WITHOUT_SCHEME = re.compile(r"\s*[^\s/@:]+:[^\s@]+@[\w.-]+[:/]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,8 @@ def parse(uri: str) -> Location:
     if not separator:
         if not uri.startswith("/"):
             raise ConfigError("a local path must be absolute.", where=_shown(uri))
+        if holds_secret(uri):
+            raise ConfigError("a path holds no password.", where="//…")
         return Location("file", None, "", uri)
     scheme = _SCHEMES.get(scheme_text.lower())
     if scheme is None:
@@ -119,16 +127,25 @@ def sftp_uri(conn_id: str, path: str) -> str:
 
 
 def holds_secret(text: str) -> bool:
-    """Whether a text is a URI with a password, a token or a signature in it."""
-    scheme, separator, rest = text.partition("://")
-    if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme.strip()):
-        return False
-    if _SECRET_PARAMETER.search(rest):
-        return True
+    """Whether a text is or holds a URI with a password, a token or a signature in it, however it is written."""
+    text = unicodedata.normalize("NFKC", unquote(text))
+    if _WITHOUT_SCHEME.match(text) and "://" not in text:
+        return not text.lstrip().startswith("mailto:")
+    for beginning in _BEGINNING.finditer(text):
+        scheme, rest = (beginning[1] or beginning[2] or "").lower(), text[beginning.end() :]
+        if _SECRET_PARAMETER.search(rest) or _has_password(scheme, rest if scheme == "file" else rest.lstrip("/")):
+            return True
+    return False
+
+
+def _has_password(scheme: str, rest: str) -> bool:
+    """Whether what stands before the first slash holds a password; but for stores, any user may be a token."""
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     who, at, host = authority.rpartition("@")
+    if at:
+        return ":" in who or (scheme != "" and scheme not in _SCHEMES)
     # A password may hold a slash: what stands before it is then no port.
-    return ":" in who or (not at and re.search(r":(?![0-9]{1,5}$)", host) is not None and not host.startswith("["))
+    return re.search(r":(?![0-9]{1,5}$)", host) is not None and not host.startswith("[")
 
 
 def _decoded(path: str, uri: str) -> str:

@@ -158,6 +158,25 @@ def test_a_list_that_is_gone_stops_the_upload(world: World, opt_outs: OptOuts) -
     assert summarize(ctx, delivery_id).events == {"accepted": 4, "suppressed": 1}
 
 
+@pytest.mark.parametrize(
+    ("entries", "hours_ago"),
+    [(["nobody@example.com"], 72), (["nobody@example.com", "bob@"], 0), ([], 0), (["Total: 0"], 0)],
+    ids=["stale", "not understood", "empty", "without an entry"],
+)
+def test_a_list_that_can_not_be_used_stops_the_upload(
+    world: World, opt_outs: OptOuts, entries: list[str], hours_ago: float
+) -> None:
+    """Whatever has become of it since the events were staged; also one that shrank."""
+    ctx = opt_outs.context()
+    delivery_id = validate(ctx, world.drop(rows(1, 5))).delivery_id
+    normalize_hash(ctx, delivery_id)
+    dedupe(ctx, delivery_id)
+    opt_outs.write(*entries, hours_ago=hours_ago)
+    with pytest.raises(OptOutListError):
+        upload(ctx, delivery_id, 0)
+    assert not world.simulator.event_ids()
+
+
 def test_a_list_is_taken_apart_once(world: World, opt_outs: OptOuts, caplog: pytest.LogCaptureFixture) -> None:
     """Not for each part: the list that events were staged under is recognised by its bytes."""
     caplog.set_level("INFO", logger=load_suppression.__module__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -13,8 +14,9 @@ from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.deliver import deliver
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize, summarize_all
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-from airflow_provider_tiktok_offline.errors import FileMissingError
+from airflow_provider_tiktok_offline.errors import FileMissingError, OptOutListError
 from airflow_provider_tiktok_offline.liveramp.feed_state import FeedState
+from airflow_provider_tiktok_offline.storage.backends.sftp_files import SftpFiles
 from tests.liveramp.office import Office
 from tests.liveramp.rows import row
 from tests.servers.sshd import Sshd
@@ -42,6 +44,10 @@ def _lines(numbers: list[int]) -> list[str]:
     return ["|".join(row(number)) for number in numbers]
 
 
+def _die(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_rows_of_a_later_opt_out_are_left_out(office: Office) -> None:
     """Between validate and deliver, by e-mail and by phone; the summary counts them without the list."""
     ctx = office.context("daily/1", **_with_list(office))
@@ -65,6 +71,47 @@ def test_a_missing_list_stops_deliver(office: Office) -> None:
     with pytest.raises(FileMissingError):
         deliver(ctx, delivery_id)
     assert office.delivered() == {}
+
+
+@pytest.mark.parametrize(
+    ("entries", "hours_ago"),
+    [(["nobody@example.org"], 72), (["nobody@example.org", "bob@"], 0), ([], 0), (["Total: 0"], 0)],
+    ids=["stale", "not understood", "empty", "without an entry"],
+)
+def test_a_list_that_can_not_be_used_stops_deliver(office: Office, entries: list[str], hours_ago: float) -> None:
+    """Whatever has become of it since validate; once it is right again, the file goes out by it."""
+    ctx = office.context("daily/1", **_with_list(office))
+    delivery_id = validate(ctx, office.drop("a.psv", [row(number) for number in range(40)])).delivery_id
+    dedupe(ctx, delivery_id)
+    _opt_out(office, *entries)
+    written = office.clock.now().timestamp() - hours_ago * 3600
+    os.utime(office.folder / "opt-outs.txt", (written, written))
+    with pytest.raises(OptOutListError):
+        deliver(ctx, delivery_id)
+    assert office.delivered() == {}
+    _opt_out(office, "person3@example.com")
+    assert deliver(ctx, delivery_id).rows == 39
+
+
+@pytest.mark.parametrize("form", [{}, {"staged": True}, {"staged": True, "gzip": True}])
+def test_a_file_that_was_cut_is_written_again_by_the_list_of_then(
+    office: Office, monkeypatch: pytest.MonkeyPatch, form: dict[str, Any]
+) -> None:
+    """No byte of the try before goes out in the one after it."""
+    office.liveramp = form
+    ctx = office.context("daily/1", **_with_list(office))
+    delivery_id = validate(ctx, office.drop("a.psv", [row(number) for number in range(40)])).delivery_id
+    dedupe(ctx, delivery_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(SftpFiles, "write", _die)
+        patch.setattr(SftpFiles, "write_resumable", _die)
+        with pytest.raises(KeyboardInterrupt):
+            deliver(ctx, delivery_id)
+    _opt_out(office, "person3@example.com")
+    assert deliver(ctx, delivery_id).rows == 39
+    (path,) = office.outbox.iterdir()
+    stored = path.read_bytes()
+    assert b"person3@" not in (gzip.decompress(stored) if path.suffix == ".gz" else stored)
 
 
 @pytest.mark.parametrize("days", [1, 5])
@@ -95,10 +142,6 @@ def test_a_second_file_of_the_day_leaves_without_those_who_opted_out(office: Off
     office.run("daily/2", [office.drop("c.psv", [row(number) for number in range(60, 90)])], **_with_list(office))
     arrived = [line for lines in office.delivered().values() for line in lines]
     assert sorted(arrived) == sorted(_lines([number for number in range(90) if number != 44]))
-
-
-def _die(*_: object, **__: object) -> None:
-    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("step", ["finish", "index"])
