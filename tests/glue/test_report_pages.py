@@ -60,6 +60,20 @@ def forge(world: AirflowWorld, run_id: str, value: object) -> None:
         assert database.execute("SELECT changes()").fetchone() == (1,)
 
 
+def poison(world: AirflowWorld, run_id: str, value: object) -> None:
+    """The forged value becomes another one."""
+    with closing(sqlite3.connect(world.airflow.database)) as database, database:
+        table = xcom_table(database)
+        forged = (
+            "run_id = ? AND task_id = 'count' AND key = 'conversion_file_report'"
+            if table == "xcom"
+            else "key = 'conversion_file_report' AND task_instance_id IN "
+            "(SELECT id FROM task_instance WHERE run_id = ? AND task_id = 'count')"
+        )
+        database.execute(f"UPDATE {table} SET value = ? WHERE {forged}", (json.dumps(value), run_id))  # noqa: S608
+        assert database.execute("SELECT changes()").fetchone() == (1,)
+
+
 def test_a_report_on_a_disk_is_shown_behind_airflows_login(airflow_world: AirflowWorld, airflow: AirflowRunner) -> None:
     """The link of a task that stopped at its gate shows its report to who is logged in, and to no other task."""
     path = airflow_world.write("gate_worst.csv", 100, seed=75, bad_ratio=0.6)
@@ -101,7 +115,9 @@ def test_a_report_is_found_by_its_deliverys_id(airflow_world: AirflowWorld, airf
     (secret / "report.html").write_text("not for you")
     place = Place(str(airflow_world.folder / "secret"), "advertisers/shop/deliveries/d-1/report.html")
     unsigned = base64.urlsafe_b64encode(json.dumps(astuple(place)).encode()).decode()
+    # The second is no text that can be compared, and a value that can't be read is no reason to show nothing.
     forge(airflow_world, run.run_id, f"{unsigned}.{'0' * 64}")
+    poison(airflow_world, run.run_id, f"{unsigned}.\ud800")
     link = f"/tiktok-offline/report?dag_id={DAG_ID}&delivery_id="
     wrong = [
         f"{link}{ids[0]}".replace(DAG_ID, "tiktok_offline_maintenance"), f"{link}../{ids[0]}", f"{link}d-unknown",
