@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_tiktok_offline.conversions.events import key_store
 from airflow_provider_tiktok_offline.conversions.events.duplicates import RepeatFinder
 from airflow_provider_tiktok_offline.conversions.events.key_store import Occurrences, WaitingKeys
-from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys, among, hash_columns, several
+from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys, among, hash_columns, mix, several
 
 FIELDS = ("high", "low", "order", "content", "units", "line", "currency")
 
@@ -93,3 +93,21 @@ def test_a_row_is_hashed_by_all_its_columns_in_their_order() -> None:
     assert numbers[0] == numbers[4]
     assert len(set(numbers)) == 4
     assert not set(numbers) & set(hash_columns(columns, 2).tolist())
+
+
+def test_numbers_are_mixed_as_splitmix64_does() -> None:
+    """The first outputs of the published generator for the seed 0, whose states are multiples of its increment."""
+    states = np.array([0, 0x9E3779B97F4A7C15, 0x3C6EF372FE94F82A], dtype=np.uint64)
+    assert [hex(number) for number in mix(states).tolist()] == [
+        "0xe220a8397b1dcdaf",
+        "0x6e789e6aa1b965f4",
+        "0x6c45d188009454f",
+    ]
+
+
+def test_keys_of_several_blocks_are_one_after_the_other() -> None:
+    """However many blocks there are."""
+    rows = keys((1, 2, 3, 4, 5, 6, 7), (11, 12, 13, 14, 15, 16, 17), (21, 22, 23, 24, 25, 26, 27))
+    parts = [rows.take(np.array([place])) for place in range(3)]
+    assert Keys.joined(parts).matrix.tolist() == rows.matrix.tolist()
+    assert len(Keys.joined([])) == 0

@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from airflow_provider_tiktok_offline.ledger.receipt_history import Kind, Receipt, ReceiptHeader, outcomes_of
+from airflow_provider_tiktok_offline.ledger.key_files import pack
+from airflow_provider_tiktok_offline.ledger.receipt_history import (
+    Kind,
+    Receipt,
+    ReceiptHeader,
+    any_accepted,
+    outcomes_of,
+)
+from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 _AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
 _KEY = b"k" * 16
@@ -78,3 +86,25 @@ def test_what_became_of_an_event_that_an_earlier_delivery_left_in_doubt(
 ) -> None:
     """Its 44 hours count from that attempt, whatever was tried and taken back since."""
     assert _told(kinds, doubt_before=True) == told
+
+
+@pytest.mark.parametrize(
+    ("kinds", "accepted"),
+    [
+        ([], False),
+        (["attempted", "refused"], False),
+        (["attempted", "accepted"], True),
+        (["attempted", "accepted", "attempted", "refused"], True),
+    ],
+    ids=str,
+)
+def test_whether_anything_was_accepted_is_asked_of_all_parts(
+    objects: ObjectStore, kinds: list[Kind], accepted: bool
+) -> None:
+    """Whichever receipt says so, beside a part of which nothing was taken."""
+    refused: list[Kind] = ["attempted", "refused"]
+    for part, receipts in (("000000", refused), ("000001", kinds)):
+        for seq, kind in enumerate(receipts):
+            header = {"kind": kind, "at": _AT.isoformat(), "holder": "test"}
+            objects.create(f"r/{part}/{seq:08d}-0", pack(pl.Series("event_key", [_KEY], dtype=pl.Binary), header))
+    assert any_accepted(objects, "r") == accepted
