@@ -116,6 +116,12 @@ def test_an_email_comes_before_a_phone_and_earlier_columns_before_later_ones(tmp
         assert found == ids([alone], tmp_path / f"{number}-alone"), first
 
 
+def test_a_value_that_was_not_cleaned_before_enters_the_id_cleaned() -> None:
+    """Placeholders behind marks are blank, and the others stay."""
+    cells = pl.Series("cell", ["'12", "A-1", " x", "n/a", "'N/A", ""])
+    assert identity_value(cells).to_list() == ["12", "A-1", "x", "", "", ""]
+
+
 @given(strategies.lists(strategies.text("x1'=\" \u200b\ufeff\u00a0\té", max_size=6), min_size=1, max_size=8))
 def test_cleaning_twice_is_cleaning_once(cells: list[str]) -> None:
     """And a clean cell stays as it is."""
