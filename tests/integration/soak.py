@@ -272,8 +272,9 @@ class Soak:
             for _ in range(_DISTURBED_TRIES if index < self.size.days else 0):
                 open_jobs = self._work(open_jobs, now, disturbed=True)
             self._calm_down()
-            # Some files are left to the next day, as those of a deployment that was down.
-            left = [job for job in open_jobs if index < self.size.days and self.random.random() < 0.2]
+            # Some files are left to the next day, as those of a deployment that was down. None is left twice: what has
+            # no answer for two days is not sent again, and waits for a person.
+            left = [job for job in open_jobs if job.day == now.date() and self.random.random() < 0.2]
             again = [job for job in open_jobs if job not in left]
             for _ in range(_CLEAN_TRIES):
                 again = self._work(again, now, disturbed=False)
@@ -315,10 +316,11 @@ class Soak:
         self, todo: queue.SimpleQueue[Job], left: list[Job], now: datetime, chance: random.Random, disturbed: bool
     ) -> None:
         worker: Worker | None = None
+        job: Job | None = None
         try:
             while True:
                 try:
-                    job = todo.get_nowait()
+                    job, done = todo.get_nowait(), False
                 except queue.Empty:
                     return
                 if worker is None:
@@ -329,10 +331,13 @@ class Soak:
                 if answer is None:
                     self.figures.killed += 1
                     worker = None
+                done = True
                 if not self._noted(answer or {}):
                     left.append(job)
         except Exception as error:
             self.figures.tracebacks.append(repr(error))
+            if job is not None and not done:
+                left.append(job)
         finally:
             if worker is not None:
                 worker.end()

@@ -7,6 +7,7 @@ A worker may be killed at any moment; another one goes on.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -75,13 +76,19 @@ def _work(connection: socket.socket, loaded: LoadedConfig, known: StaticConnecti
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         logging.basicConfig(filename=logs / f"{os.getpid()}.log", level=logging.DEBUG)
-        with connection.makefile("rw") as lines:
-            _say(lines, os.getpid())
-            for line in lines:
-                _say(lines, _done(json.loads(line), loaded, known))
+        with (logs / f"{os.getpid()}.crash").open("w") as crash:
+            faulthandler.enable(crash)
+            _answer(connection, loaded, known)
         status = 0
     finally:
         os._exit(status)
+
+
+def _answer(connection: socket.socket, loaded: LoadedConfig, known: StaticConnections) -> None:
+    with connection.makefile("rw") as lines:
+        _say(lines, os.getpid())
+        for line in lines:
+            _say(lines, _done(json.loads(line), loaded, known))
 
 
 def _say(lines: Any, answer: object) -> None:
@@ -95,7 +102,8 @@ def _done(job: dict[str, Any], loaded: LoadedConfig, connections: StaticConnecti
         return {"closed": _deliver(job, loaded, connections)}
     except TikTokOfflineError as error:
         return {"error": f"{type(error).__name__}: {error}"}
-    except Exception:
+    except BaseException:
+        # A panic in a library is no Exception.
         return {"traceback": traceback.format_exc()}
 
 
