@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ from airflow_provider_tiktok_offline.ledger.plan import (
     sender_path,
 )
 from airflow_provider_tiktok_offline.ledger.planner import Planner, batches
-from airflow_provider_tiktok_offline.ledger.receipt_history import any_accepted
+from airflow_provider_tiktok_offline.ledger.receipt_files import any_accepted
 from airflow_provider_tiktok_offline.ledger.receipts import AttemptRules, PartReceipts
 from airflow_provider_tiktok_offline.ledger.senders import Sender
 from airflow_provider_tiktok_offline.ledger.settlement import Settlement, Settler
@@ -269,9 +269,13 @@ class Ledger:
         """Where the tasks that send a plan share their rate."""
         return rate_path(self.root, plan)
 
-    def any_accepted(self, plan: Plan) -> bool:
-        """Whether TikTok has taken some event of the plan's delivery."""
-        return bool(plan.counts["accepted"]) or any_accepted(self.objects, receipts_round(self.root, plan))
+    def receipt_paths(self, plan: Plan) -> list[str]:
+        """The receipts of all parts of a plan."""
+        return self.objects.list(receipts_round(self.root, plan))
+
+    def any_accepted(self, plan: Plan, receipt_paths: Sequence[str]) -> bool:
+        """Whether TikTok has taken some event of the plan's delivery, by receipts of it."""
+        return bool(plan.counts["accepted"]) or any_accepted(self.objects, receipt_paths)
 
     def settle(self, delivery_id: str) -> Settlement:
         """Fold the delivery's receipts into the keys table, and give up the claim once all events have an answer.

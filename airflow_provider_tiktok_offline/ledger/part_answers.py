@@ -17,12 +17,8 @@ from numpy.typing import NDArray
 from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
 from airflow_provider_tiktok_offline.ledger.event_keys import KEY_BYTES
 from airflow_provider_tiktok_offline.ledger.event_states import OUTCOMES, SENT_VERDICTS, VERDICTS
-from airflow_provider_tiktok_offline.ledger.receipt_history import (
-    Receipt,
-    outcomes_of,
-    read_receipts,
-    request_ids_of,
-)
+from airflow_provider_tiktok_offline.ledger.receipt_files import Receipt, read_receipts, request_ids_of
+from airflow_provider_tiktok_offline.ledger.receipt_history import outcomes_of
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: How an event of a plan stands: its answer, else the verdict under which it is not sent; a byte an event.

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Literal
 
 import polars as pl
 
-from airflow_provider_tiktok_offline.ledger import key_files
 from airflow_provider_tiktok_offline.ledger.event_states import OUTCOMES
-from airflow_provider_tiktok_offline.storage import documents
+from airflow_provider_tiktok_offline.ledger.receipt_files import Receipt, read_receipts
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
-
-Kind = Literal["attempted", "accepted", "refused", "released"]
 
 #: One row for each time that a receipt names an event.
 _ENTRIES = pl.Schema(
@@ -29,80 +23,11 @@ _ENTRIES = pl.Schema(
 )
 #: The ``seq`` of attempts from before the first receipt.
 _BEFORE = -1
-#: Receipts that are read at the same time.
-_READS_AT_ONCE = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiptHeader:
-    """The header of one receipt.
-
-    Attributes:
-        kind: what happened to its events.
-        at: when it was written.
-        batches: events, request id, code and field of each answer; None for attempts.
-    """
-
-    kind: Kind
-    at: documents.Moment
-    batches: list[tuple[int, str | None, int | None, str | None]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """One receipt, read.
-
-    Attributes:
-        seq: its number within the part.
-        header: what happened to its events.
-        keys: of its events, in the order of ``header.batches``.
-    """
-
-    seq: int
-    header: ReceiptHeader
-    keys: pl.Series
-
-    @property
-    def batch_sizes(self) -> list[int]:
-        """How many events each request or answer has: one number for an attempt."""
-        return [len(self.keys)] if self.header.batches is None else [batch[0] for batch in self.header.batches]
-
-
-def sequence(path: str) -> int:
-    """The number of a receipt within its part."""
-    return int(path.rpartition("/")[2].partition("-")[0])
 
 
 def read_outcomes(objects: ObjectStore, paths: Iterable[str], in_doubt: pl.DataFrame) -> pl.DataFrame:
     """What the named receipts of a part say of each event, as :func:`outcomes_of`."""
     return outcomes_of(read_receipts(objects, paths), in_doubt)
-
-
-def read_receipts(objects: ObjectStore, paths: Iterable[str]) -> list[Receipt]:
-    """The named receipts, those left out that are gone; several are read at once.
-
-    :raises LedgerDamagedError: if one is cut off or was changed.
-    """
-
-    def read(path: str) -> Receipt | None:
-        stored = objects.get(path)
-        if stored is None:
-            return None
-        where = f"{objects.uri}/{path}"
-        raw, keys = key_files.unpack(stored[0], where)
-        return Receipt(sequence(path), documents.typed(raw, ReceiptHeader, where), keys)
-
-    with ThreadPoolExecutor(_READS_AT_ONCE) as readers:
-        return [receipt for receipt in readers.map(read, paths) if receipt is not None]
-
-
-def any_accepted(objects: ObjectStore, folder: str) -> bool:
-    """Whether some receipt below a folder says that events were accepted; the newest of a part are read first."""
-    for path in sorted(objects.list(folder), key=sequence, reverse=True):
-        stored = objects.get(path)
-        if stored is not None and read_receipt_header(stored[0], f"{objects.uri}/{path}").kind == "accepted":
-            return True
-    return False
 
 
 def outcomes_of(receipts: Iterable[Receipt], in_doubt: pl.DataFrame) -> pl.DataFrame:
@@ -141,20 +66,6 @@ def outcomes_of(receipts: Iterable[Receipt], in_doubt: pl.DataFrame) -> pl.DataF
     )
     others = _never_accepted(history.join(accepted_keys, on="event_key", how="anti"))
     return pl.concat([accepted.select(OUTCOMES.keys()), others]).sort("event_key")
-
-
-def request_ids_of(receipts: Iterable[Receipt]) -> list[str]:
-    """TikTok's ids of the requests that were answered, in order."""
-    ids = (request_id for each in receipts for _, request_id, _, _ in each.header.batches or () if request_id)
-    return list(dict.fromkeys(ids))
-
-
-def read_receipt_header(content: bytes, where: str) -> ReceiptHeader:
-    """The header of a receipt.
-
-    :raises LedgerDamagedError: if the receipt is cut off or was changed.
-    """
-    return documents.typed(key_files.read_header(content, where), ReceiptHeader, where)
 
 
 def _never_accepted(history: pl.DataFrame) -> pl.DataFrame:

@@ -1,14 +1,14 @@
 """Receipts: what became of each event, as small immutable objects that are durable while the upload goes.
 
 An attempt is recorded before its request leaves; answers are buffered and flushed at most every five seconds. An
-event without a definite answer is in doubt from its first attempt that was not taken back.
+event without a definite answer is in doubt from its first attempt that was not taken back. Who has sent everything
+writes its last answers in one object with all that was said before, so that one object is read of a part.
 """
 
 from __future__ import annotations
 
-import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -16,14 +16,19 @@ from types import TracebackType
 import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
-from airflow_provider_tiktok_offline.errors import LedgerBusyError
-from airflow_provider_tiktok_offline.ledger import key_files
+from airflow_provider_tiktok_offline.errors import LedgerBusyError, TikTokOfflineError
 from airflow_provider_tiktok_offline.ledger.event_states import RETRY_WINDOW, may_be_retried
-from airflow_provider_tiktok_offline.ledger.receipt_history import (
+from airflow_provider_tiktok_offline.ledger.receipt_files import (
     Kind,
-    read_outcomes,
+    Receipt,
+    ReceiptHeader,
+    fold,
+    new_name,
+    pack_receipt,
+    read_receipts,
     sequence,
 )
+from airflow_provider_tiktok_offline.ledger.receipt_history import outcomes_of
 from airflow_provider_tiktok_offline.ledger.senders import Sender
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
@@ -57,6 +62,21 @@ class _Answer:
     request_id: str | None = None
 
 
+@dataclass(slots=True)
+class _Said:
+    """Everything that receipts say of the part, as far as it is known here.
+
+    Attributes:
+        objects: the names of the objects that say it.
+        receipts: what they say.
+        more: whether this try has written one of them since they were last folded.
+    """
+
+    objects: list[str]
+    receipts: list[Receipt]
+    more: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class _Doubts:
     """Events of the part that were in doubt when the receipts were read."""
@@ -84,17 +104,22 @@ class PartReceipts:
         self._oldest_pending = 0.0
         #: The number of the next receipt; None until the folder was listed.
         self._next: int | None = None
+        #: None until all receipts were read, or none was there.
+        self._said: _Said | None = None
         self._stopped = threading.Event()
         self._flusher: threading.Thread | None = None
         self._failure: BaseException | None = None
 
-    def take_over(self) -> None:
+    def take_over(self) -> bool:
         """Become the one try that sends this part: an earlier one may not go on.
 
         To be called before :meth:`settled` is asked what is left to send.
+
+        :returns: whether there was an earlier try.
         """
-        self._rules.sender.take()
-        self._next = None
+        later = self._rules.sender.take()
+        self._next = self._said = None
+        return later
 
     def may_leave(self) -> None:
         """Check just before a request leaves that no later try sends the part. Cheap.
@@ -125,8 +150,11 @@ class PartReceipts:
         :raises LedgerBusyError: if another delivery took the claims over.
         """
         with self._lock:
-            self.flush()
-            self._write("attempted", keys, {})
+            # Of an event that was accepted nothing that comes later counts; other answers stand before a new attempt.
+            if any(answer.kind != "accepted" for answer in self._pending):
+                self.flush()
+            self._raise_failure()
+            self._write(ReceiptHeader(kind="attempted", at=self._clock.now()), keys)
         self.fence()
 
     def fence(self) -> None:
@@ -152,23 +180,55 @@ class PartReceipts:
     def flush(self) -> None:
         """Make every answer durable now."""
         with self._lock:
-            if self._failure is not None:
-                failure, self._failure = self._failure, None
-                raise failure
-            pending = self._pending
-            for kind in ("accepted", "refused", "released"):
-                of_kind = [answer for answer in pending if answer.kind == kind]
-                if of_kind:
-                    batches = [[len(answer.keys), answer.request_id, answer.code, answer.field] for answer in of_kind]
-                    keys = pl.concat([answer.keys.alias("event_key") for answer in of_kind])
-                    self._write(kind, keys, {"batches": batches})
-                    # What was written is not written again if the next object fails.
-                    self._pending = [answer for answer in self._pending if answer.kind != kind]
+            self._raise_failure()
+            for header, keys in self._answers():
+                self._write(header, keys)
+                # What was written is not written again if the next object fails.
+                self._pending = [answer for answer in self._pending if answer.kind != header.kind]
 
-    def settled(self) -> pl.DataFrame:
-        """What is known of each event of the part: :data:`.OUTCOMES`, ``accepted``, ``refused`` or ``in_doubt``."""
+    def finish(self) -> None:
+        """Make every answer durable, in one object with all that the part's receipts said before.
+
+        To be called when nothing more is sent. Where what was said before is not known, this is a :meth:`flush`.
+        """
+        with self._lock:
+            said, answers = self._said, self._answers()
+            if said is None or len(said.objects) + len(answers) < 2 or not (answers or said.more):
+                self.flush()
+                return
+            self._raise_failure()
+            number = self._next or 0
+            receipts = [
+                *said.receipts,
+                *(
+                    Receipt(new_name(seq, header.kind), seq, header, keys)
+                    for seq, (header, keys) in enumerate(answers, number)
+                ),
+            ]
+            name, content = fold(receipts, said.objects, at=self._clock.now(), holder=self._holder)
+            try:
+                self._objects.create(f"{self._folder}/{name}", content)
+            except TikTokOfflineError:
+                if answers:
+                    raise
+                # Everything stands elsewhere.
+                return
+            self._pending = []
+            self._next = sequence(name) + 1
+            self._said = _Said([*said.objects, name], receipts)
+
+    def settled(self, listed: Sequence[str] | None = None) -> pl.DataFrame:
+        """What is known of each event of the part: :data:`.OUTCOMES`, ``accepted``, ``refused`` or ``in_doubt``.
+
+        :param listed: paths of receipts, those of this part among them, listed since :meth:`take_over`; None to list
+            them now.
+        """
         read_at = self._clock.now()
-        outcomes = read_outcomes(self._objects, self._list(), self._rules.in_doubt)
+        with self._lock:
+            paths = self._listed(listed)
+            receipts = read_receipts(self._objects, paths)
+            self._said = _Said([path.rpartition("/")[2] for path in paths], receipts)
+        outcomes = outcomes_of(receipts, self._rules.in_doubt)
         self._doubts = _Doubts(
             read_at, outcomes.filter(pl.col("outcome") == "in_doubt").select("event_key", "first_attempt_at")
         )
@@ -225,20 +285,40 @@ class PartReceipts:
                         # Raised in the sending thread by its next call; the answers stay pending.
                         self._failure = error
 
-    def _write(self, kind: Kind, keys: pl.Series, header: Mapping[str, object]) -> None:
-        content = key_files.pack(
-            keys, {**header, "kind": kind, "at": self._clock.now().isoformat(), "holder": self._holder}
-        )
-        if self._next is None:
-            self._list()
-        number = self._next or 0
-        self._objects.create(f"{self._folder}/{number:08d}-{secrets.token_hex(4)}", content)
-        self._next = number + 1
+    def _answers(self) -> list[tuple[ReceiptHeader, pl.Series]]:
+        """What is to be written of the answers that wait: one receipt a kind."""
+        found = []
+        for kind in ("accepted", "refused", "released"):
+            of_kind = [answer for answer in self._pending if answer.kind == kind]
+            if of_kind:
+                batches = [(len(answer.keys), answer.request_id, answer.code, answer.field) for answer in of_kind]
+                keys = pl.concat([answer.keys.alias("event_key") for answer in of_kind])
+                found.append((ReceiptHeader(kind=of_kind[0].kind, at=self._clock.now(), batches=batches), keys))
+        return found
 
-    def _list(self) -> list[str]:
+    def _raise_failure(self) -> None:
+        """Raise what flushing in the background failed of."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _write(self, header: ReceiptHeader, keys: pl.Series) -> None:
+        content = pack_receipt(header, keys, self._holder)
+        if self._next is None and not self._listed(None):
+            self._said = _Said([], [])
+        number = self._next or 0
+        name = new_name(number, header.kind)
+        self._objects.create(f"{self._folder}/{name}", content)
+        self._next = number + 1
+        if self._said is not None:
+            self._said.objects.append(name)
+            self._said.receipts.append(Receipt(name, number, header, keys))
+            self._said.more = True
+
+    def _listed(self, listed: Sequence[str] | None) -> list[str]:
         """The part's receipts; a new one comes behind them."""
-        with self._lock:
-            paths = self._objects.list(self._folder)
-            if self._next is None:
-                self._next = 1 + max((sequence(path) for path in paths), default=-1)
-            return paths
+        every = self._objects.list(self._folder) if listed is None else listed
+        paths = [path for path in every if path.startswith(f"{self._folder}/")]
+        if self._next is None:
+            self._next = 1 + max((sequence(path) for path in paths), default=-1)
+        return paths

@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import threading
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from airflow_provider_tiktok_offline.clock import Clock
@@ -32,7 +32,7 @@ class _Sender:
     Attributes:
         token: its own.
         host, pid: the process that sends.
-        ended: it sends nothing more, and its receipts are complete.
+        ended: it sends nothing more, and its receipts are complete. From 0.3.0 on an object of its own says so.
     """
 
     token: str
@@ -55,17 +55,24 @@ class Sender:
         self._own: _Sender | None = None
         self._seen: tuple[float, datetime] | None = None
 
-    def take(self) -> None:
-        """Become the part's sender. Returns when the one before it sends nothing more, or can't be waited for."""
-        former = self._stored()
+    def take(self) -> bool:
+        """Become the part's sender. Returns when the one before it sends nothing more, or can't be waited for.
+
+        :returns: whether there was one before it.
+        """
         own = _Sender(token=secrets.token_hex(8), host=socket.gethostname(), pid=os.getpid(), ended=False)
-        self._objects.put(self._path, documents.encode(asdict(own)))
+        former = self._enter(own)
         self._own = own
-        if former is None or former.ended or _is_dead(former):
-            return
+        if former is None:
+            return False
         end = self._clock.monotonic() + _HANDOVER_SECONDS
-        while self._clock.monotonic() < end and self._objects.get(_ended(self._path, former)) is None:
+        while (
+            not (former.ended or _is_dead(former))
+            and self._clock.monotonic() < end
+            and self._objects.get(_ended(self._path, former)) is None
+        ):
             self._clock.sleep(_POLL_SECONDS)
+        return True
 
     def check(self) -> None:
         """Make sure that no later try has become the sender. Cheap; does nothing before :meth:`take`.
@@ -97,12 +104,28 @@ class Sender:
         if self._own is None:
             return
         own, self._own = self._own, None
-        stored = documents.read(self._objects, self._path)
-        if stored is not None and stored[0].get("token") == own.token:
-            ended = documents.encode(asdict(replace(own, ended=True)))
-            if self._objects.replace(self._path, ended, stored[1]):
-                return
         self._objects.put(_ended(self._path, own), b"")
+
+    def _enter(self, own: _Sender) -> _Sender | None:
+        """Write down who sends; returns who did before."""
+        content = documents.encode(asdict(own))
+        for _ in documents.attempts(self._clock, f"{self._objects.uri}/{self._path}"):
+            asked_at = self._clock.monotonic(), self._clock.now()
+            former = None
+            # The first try of a part asks for nothing: nearly all are.
+            entered = self._objects.create(self._path, content)
+            stored = None if entered else documents.read(self._objects, self._path)
+            if stored is not None:
+                former = documents.typed(stored[0], _Sender, f"{self._objects.uri}/{self._path}")
+                if former.token == own.token:
+                    # It was written, and the answer was lost.
+                    former, entered = None, True
+                else:
+                    entered = self._objects.replace(self._path, content, stored[1])
+            if entered:
+                self._seen = asked_at
+                return former
+        raise AssertionError("attempts() ends by raising")
 
     def _is_stale(self) -> bool:
         """Whether it was too long ago that the store was asked; also if the process was stopped in between."""

@@ -29,6 +29,9 @@ class ReceiptSink(Protocol):
     def flush(self) -> None:
         """Make everything recorded so far durable."""
 
+    def finish(self) -> None:
+        """Make everything recorded so far durable: nothing more is sent."""
+
 
 class NoReceipts:
     """Records nothing: for test events, which leave no trace in the ledger."""
@@ -42,3 +45,5 @@ class NoReceipts:
     def released(self, keys: pl.Series) -> None: ...
 
     def flush(self) -> None: ...
+
+    def finish(self) -> None: ...

@@ -328,7 +328,8 @@ class Upload:
 
         Who stopped the upload may not wait for the slowest answer, so each is recorded when it comes.
         """
-        self._receipts.flush()
+        if self._out:
+            self._receipts.flush()
         while self._out:
             done, _ = wait(self._out, timeout=1.0, return_when=FIRST_COMPLETED)
             self._settle(done)
@@ -338,7 +339,7 @@ class Upload:
             self._release(batch)
         self._ready.clear()
         self._held.clear()
-        self._receipts.flush()
+        self._receipts.finish()
 
     def _flush_if_due(self) -> None:
         if self._unflushed_since is not None and self._clock.monotonic() - self._unflushed_since >= _FLUSH_SECONDS:

@@ -11,7 +11,8 @@ import pytest
 from airflow_provider_tiktok_offline.ledger.key_files import pack
 from airflow_provider_tiktok_offline.ledger.part_answers import PartAnswers, read_answers
 from airflow_provider_tiktok_offline.ledger.plan import PLAN_COLUMNS
-from airflow_provider_tiktok_offline.ledger.receipt_history import Kind, read_outcomes
+from airflow_provider_tiktok_offline.ledger.receipt_files import Kind
+from airflow_provider_tiktok_offline.ledger.receipt_history import read_outcomes
 from airflow_provider_tiktok_offline.storage.backends.local_objects import LocalObjects
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 

@@ -92,6 +92,9 @@ class Receipts:
         self.flushes += 1
         self.unflushed = 0
 
+    def finish(self) -> None:
+        self.flush()
+
     @property
     def in_doubt(self) -> set[int]:
         """Attempted, and nothing else said."""

@@ -72,11 +72,16 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
         plan = ctx.ledger.plan(delivery_id)
         receipts = ctx.ledger.receipts(delivery_id, part, ctx.holder, plan=plan)
         with receipts, Lease(ctx, state, fence=receipts.fence) as lease:
-            receipts.take_over()
-            settled = receipts.settled()
-            todo = _outstanding(ctx, plan, part, frame, settled)
+            first = not receipts.take_over() and plan.round == 0
+            listed = ctx.ledger.receipt_paths(plan)
+            settled = receipts.settled(listed)
+            unsent = _unsent(ctx, plan, part, frame, settled)
+            left_out = unsent.filter("opted_out")["event_key"]
+            if len(left_out) or (len(unsent) and not first):
+                write_opted_out(ctx, delivery_id, part, left_out)
+            todo = _allowed(ctx, unsent)
             # Then a refused batch is not the settings' fault.
-            accepted_before = (settled["outcome"] == "accepted").any() or ctx.ledger.any_accepted(plan)
+            accepted_before = (settled["outcome"] == "accepted").any() or ctx.ledger.any_accepted(plan, listed)
             options = replace(
                 _options(ctx, receipts, lease), accepted_before=accepted_before, shared=_shared_rate(ctx, plan)
             )
@@ -101,27 +106,28 @@ def _part_result(delivery_id: str, part: int, sent: UploadResult, *, settled: in
     )
 
 
-def _outstanding(
-    ctx: DeliveryContext, plan: Plan, part: int, frame: pl.DataFrame, settled: pl.DataFrame
-) -> pl.DataFrame:
-    """The planned events of a part that may be sent now, in the part's order, with their event keys.
+def _unsent(ctx: DeliveryContext, plan: Plan, part: int, frame: pl.DataFrame, settled: pl.DataFrame) -> pl.DataFrame:
+    """The planned events of a part that have no definite answer, in the part's order, with their event keys.
 
-    Left out are events with a definite answer, those in doubt for longer than ``upload.retry_hours``, those that have
-    become older than the lookback, and those of people who have opted out since the events were staged.
+    Left out are those in doubt for longer than ``upload.retry_hours``, too.
     """
     import polars as pl
 
     from airflow_provider_tiktok_offline.ledger.event_states import may_be_retried
 
-    now = ctx.clock.now()
     in_doubt = pl.col("outcome") == "in_doubt"
-    stale = in_doubt & ~may_be_retried(now, ctx.ledger.retry_window)
+    stale = in_doubt & ~may_be_retried(ctx.clock.now(), ctx.ledger.retry_window)
+    planned = _planned(ctx, plan, part, frame)
     over = settled.filter(~in_doubt | stale).select("event_key")
-    unsent = _planned(ctx, plan, part, frame).join(over, on="event_key", how="anti", maintain_order="left")
-    if unsent.is_empty():
-        return unsent
-    write_opted_out(ctx, plan.delivery_id, part, unsent.filter("opted_out")["event_key"])
-    return unsent.filter(~pl.col("opted_out") & (pl.col("event_time") >= ctx.oldest_event_time(now)))
+    return planned if over.is_empty() else planned.join(over, on="event_key", how="anti", maintain_order="left")
+
+
+def _allowed(ctx: DeliveryContext, unsent: pl.DataFrame) -> pl.DataFrame:
+    """Without events that have become older than the lookback, and those of people who opted out after staging."""
+    import polars as pl
+
+    oldest = ctx.oldest_event_time(ctx.clock.now())
+    return unsent.filter(~pl.col("opted_out") & (pl.col("event_time") >= oldest))
 
 
 def _planned(ctx: DeliveryContext, plan: Plan, part: int, frame: pl.DataFrame) -> pl.DataFrame:
