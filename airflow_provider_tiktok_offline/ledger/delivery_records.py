@@ -80,12 +80,15 @@ class Records:
             with suppress(CommitConflict):
                 self.table.append(with_day, snapshot, app_id="carry", transaction=0)
 
-    def read(self, *, since: date | None = None, until: date | None = None) -> pl.DataFrame:
-        """The records of some days (UTC, both ends included), oldest first."""
+    def read(self, *spans: tuple[date, date]) -> pl.DataFrame:
+        """The records, oldest first.
+
+        :param spans: the first and the last day of each span of days (UTC) whose records are wanted; none for all.
+        """
         files = [
             file
             for file in self.table.snapshot().files
-            if (since is None or file.day >= since.isoformat()) and (until is None or file.day <= until.isoformat())
+            if not spans or any(since.isoformat() <= file.day <= until.isoformat() for since, until in spans)
         ]
         if not files:
             return pl.DataFrame(schema={name: kind for name, kind in SCHEMA.items() if name != "day"})

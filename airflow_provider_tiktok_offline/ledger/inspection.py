@@ -108,7 +108,7 @@ def day(ledger: Ledger, of: date) -> tuple[pl.DataFrame, pl.DataFrame]:
             schema={"delivery_id": pl.String, "route": pl.String, "outcome": pl.String, "events": pl.UInt32}
         )
     )
-    return counted, ledger.records.read(since=of, until=of)
+    return counted, ledger.records.read((of, of))
 
 
 def export(ledger: Ledger, to: Path) -> int:

@@ -7,12 +7,19 @@ list. A hit says that a file may hold the whole key, and only then its rows are 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from airflow_provider_tiktok_offline.conversions.text.buffers import buffers
 from airflow_provider_tiktok_offline.ledger.event_keys import KEY_BYTES
+from airflow_provider_tiktok_offline.ledger.snapshots import Snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: The table has so many entries for each key, so that one key in so many passes it by chance.
 _ENTRIES_A_KEY_BITS = 6
@@ -48,6 +55,42 @@ class KeyProbe:
 
     def _places(self, heads: NDArray[np.uint64]) -> NDArray[np.int64]:
         return (heads >> self._shift).view(np.int64)
+
+
+class SummedRows:
+    """Rows on their way into a table, with the sum over their keys.
+
+    Attributes:
+        rows: how many went by.
+        sum: over their keys.
+    """
+
+    def __init__(self, rows: pl.DataFrame | pa.RecordBatchReader) -> None:
+        self._rows = rows
+        self.rows = self.sum = 0
+
+    def reader(self) -> pa.RecordBatchReader:
+        """The rows, once."""
+        import pyarrow as pa
+
+        source = self._rows.to_arrow().to_reader() if isinstance(self._rows, pl.DataFrame) else self._rows
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in source:
+                self.rows += batch.num_rows
+                self.sum = (self.sum + sum_of(pl.Series("event_key", batch.column("event_key"), pl.Binary))) & _WRAP
+                yield batch
+
+        return pa.RecordBatchReader.from_batches(source.schema, batches())
+
+    def of_file(self, before: Snapshot, after: Snapshot) -> dict[str, int]:
+        """Name of the data file that these rows became -> sum over its keys; empty if they became several.
+
+        :param before, after: the table without and with the rows.
+        """
+        known = {file.name for file in before.files}
+        new = [file for file in after.files if file.name not in known]
+        return {new[0].name: self.sum} if len(new) == 1 and new[0].rows == self.rows else {}
 
 
 def sum_of(keys: pl.Series) -> int:

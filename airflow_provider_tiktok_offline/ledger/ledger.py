@@ -21,6 +21,7 @@ from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace, Me
 from airflow_provider_tiktok_offline.ledger.plan import (
     Plan,
     PlanDraft,
+    VerdictSum,
     plan_rounds,
     rate_path,
     read_plan,
@@ -53,13 +54,14 @@ class LedgerOptions:
         deliveries: the deliveries under the same ``state_uri``; None for those with the usual lease.
         retry_window: how long after its first attempt an event in doubt may be sent again.
         rebuilding: open a ledger whose rebuild is under way; only the rebuild may.
-        planned: open it to send what was planned by it: the table, which the plan was made by, is not looked at again.
+        look: whether table and claims are looked at right away. Without it they are by whatever is done with them: a
+            plan is made, and a delivery settled, by a table that is whole, and an upload goes by its plan and claims.
     """
 
     deliveries: Deliveries | None = None
     retry_window: timedelta = RETRY_WINDOW
     rebuilding: bool = False
-    planned: bool = False
+    look: bool = True
 
 
 class Ledger:
@@ -137,7 +139,7 @@ class Ledger:
         identity_record.check_identity(meta, identity)
         used = meta_document.read_secret(place, meta, secret)
         ledger = cls(place, meta, used, options.deliveries or Deliveries(objects, clock), options.retry_window)
-        if not options.planned:
+        if options.look:
             ledger.table.snapshot()
             ledger.claims.read()
         return ledger
@@ -200,7 +202,7 @@ class Ledger:
         now: datetime,
         lookback: timedelta | None,
         retry_refused: bool = False,
-        judged: Callable[[int, pl.Series], None] | None = None,
+        judged: Callable[[int, pl.Series], list[VerdictSum]] | None = None,
     ) -> Plan:
         """Make the delivery's plan, or return the one that is under way.
 
@@ -210,8 +212,8 @@ class Ledger:
         :param parts: index of each prepared part and its frame, in order: ``event_key``, ``content``, ``event_time``,
             ``event_id`` where the part is to be known again by its :meth:`fingerprint`, and ``returned`` in each part
             or in none: whether nothing is left of the event's value.
-        :param judged: called with each part's index and the verdicts of its events. What it was told counts if the
-            plan is new (:attr:`.Plan.is_new`).
+        :param judged: called with each part's index and the verdicts of its events; returns what they are worth, which
+            is kept with the plan. What it was told counts if the plan is new (:attr:`.Plan.is_new`).
         :raises LedgerBusyError: if other writers came first each time.
         """
         rounds = plan_rounds(self.objects, self.root, delivery_id)
@@ -229,9 +231,8 @@ class Ledger:
             for index, frame in batch:
                 of_part = found.slice(start, frame.height)
                 fingerprint = self.fingerprint(frame["event_id"]) if "event_id" in frame.columns else None
-                draft.add(index, of_part, fingerprint)
-                if judged is not None:
-                    judged(index, of_part["verdict"])
+                sums = judged(index, of_part["verdict"]) if judged is not None else None
+                draft.add(index, of_part, fingerprint, sums)
                 start += frame.height
         return draft.close(epoch=epoch or "", route=route)
 
@@ -320,8 +321,8 @@ class Ledger:
 
     def _live_plan(self, delivery_id: str, rounds: list[int]) -> Plan | None:
         """The plan that is under way, or None."""
-        claim = self.claims.read().claims.get(delivery_id)
-        if rounds and claim is not None and not claim.broken and claim.round == rounds[-1]:
+        claim = self.claims.read().claims.get(delivery_id) if rounds else None
+        if claim is not None and not claim.broken and claim.round == rounds[-1]:
             return read_plan(self.objects, self.root, delivery_id, rounds[-1])
         return None
 

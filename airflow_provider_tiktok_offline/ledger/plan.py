@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 
 import polars as pl
 
@@ -23,6 +23,23 @@ PLAN_COLUMNS = pl.Schema(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class VerdictSum:
+    """The events of a part that have one verdict and one currency.
+
+    Attributes:
+        verdict: theirs.
+        currency: of their values; None where they have none.
+        events: how many.
+        value: the sum of their values, a decimal as text.
+    """
+
+    verdict: str
+    currency: str | None
+    events: int
+    value: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """An immutable plan.
@@ -37,6 +54,7 @@ class Plan:
         events: part index -> events to send.
         fingerprints: part index -> :func:`.event_keys.fingerprint` of the events that the part held, where it was
             taken.
+        sums: part index -> its events and their values by verdict, where they were counted.
         is_new: it was made by this very call, not by an earlier one or another try.
     """
 
@@ -48,6 +66,7 @@ class Plan:
     parts: tuple[int, ...]
     events: dict[int, int]
     fingerprints: dict[int, str]
+    sums: dict[int, list[VerdictSum]]
     _files: dict[int, str]
     _objects: ObjectStore
     is_new: bool = False
@@ -104,7 +123,7 @@ class Plan:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _PlanDocument:
     """A plan as stored."""
 
@@ -114,6 +133,24 @@ class _PlanDocument:
     events: dict[int, int]
     files: dict[int, str]
     fingerprints: dict[int, str] = field(default_factory=dict)
+    sums: dict[int, list[VerdictSum]] = field(default_factory=dict)
+
+    def plan(self, objects: ObjectStore, delivery_id: str, round_: int, *, is_new: bool = False) -> Plan:
+        """As it is worked with."""
+        return Plan(
+            delivery_id=delivery_id,
+            round=round_,
+            epoch=self.epoch,
+            route=self.route,
+            counts=self.counts,
+            parts=tuple(index for index in sorted(self.events) if self.events[index]),
+            events=self.events,
+            fingerprints=self.fingerprints,
+            sums=self.sums,
+            is_new=is_new,
+            _files=self.files,
+            _objects=objects,
+        )
 
 
 def plan_folder(root: str, delivery_id: str) -> str:
@@ -159,9 +196,12 @@ class PlanDraft:
     _files: dict[int, str] = field(default_factory=dict)
     _events: dict[int, int] = field(default_factory=dict)
     _fingerprints: dict[int, str] = field(default_factory=dict)
+    _sums: dict[int, list[VerdictSum]] = field(default_factory=dict)
     _counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
 
-    def add(self, index: int, judged: pl.DataFrame, fingerprint: str | None) -> None:
+    def add(
+        self, index: int, judged: pl.DataFrame, fingerprint: str | None, sums: list[VerdictSum] | None = None
+    ) -> None:
         """Write the verdicts of one prepared part, in its order."""
         path = f"{plan_folder(self.root, self.delivery_id)}/{self.round:04d}/{self._token}-{index:06d}.parquet"
         with self.objects.open_write(path) as stream:
@@ -171,26 +211,18 @@ class PlanDraft:
         self._files[index] = path
         if fingerprint is not None:
             self._fingerprints[index] = fingerprint
+        if sums is not None:
+            self._sums[index] = sums
         self._events[index] = judged.filter(pl.col("verdict").is_in(SENT_VERDICTS)).height
         for verdict, count in judged["verdict"].value_counts().iter_rows():
             self._counts[verdict] += count
 
     def close(self, *, epoch: str, route: str) -> Plan:
         """Fix the plan; if another try of the same delivery has fixed one first, that one is returned."""
-        documents.create(
-            self.objects,
-            _path(self.root, self.delivery_id, self.round),
-            {
-                "epoch": epoch,
-                "route": route,
-                "counts": self._counts,
-                "events": {str(index): count for index, count in self._events.items()},
-                "files": {str(index): path for index, path in self._files.items()},
-                "fingerprints": {str(index): text for index, text in self._fingerprints.items()},
-            },
-        )
-        plan = read_plan(self.objects, self.root, self.delivery_id, self.round)
-        return replace(plan, is_new=plan._files == self._files)
+        own = _PlanDocument(epoch, route, self._counts, self._events, self._files, self._fingerprints, self._sums)
+        if documents.create(self.objects, _path(self.root, self.delivery_id, self.round), asdict(own)):
+            return own.plan(self.objects, self.delivery_id, self.round, is_new=True)
+        return read_plan(self.objects, self.root, self.delivery_id, self.round)
 
 
 def read_plan(objects: ObjectStore, root: str, delivery_id: str, round_: int) -> Plan:
@@ -202,18 +234,7 @@ def read_plan(objects: ObjectStore, root: str, delivery_id: str, round_: int) ->
     document = documents.read_typed(objects, path, _PlanDocument)
     if document is None:
         raise LedgerDamagedError("there is no plan", where=f"{objects.uri}/{path}", todo="Run the dedupe step first.")
-    return Plan(
-        delivery_id=delivery_id,
-        round=round_,
-        epoch=document.epoch,
-        route=document.route,
-        counts=document.counts,
-        parts=tuple(index for index in sorted(document.events) if document.events[index]),
-        events=document.events,
-        fingerprints=document.fingerprints,
-        _files=document.files,
-        _objects=objects,
-    )
+    return document.plan(objects, delivery_id, round_)
 
 
 def _path(root: str, delivery_id: str, round_: int) -> str:

@@ -32,7 +32,8 @@ class _Sender:
     Attributes:
         token: its own.
         host, pid: the process that sends.
-        ended: it sends nothing more, and its receipts are complete. From 0.3.0 on an object of its own says so.
+        ended: it sends nothing more, and its receipts are complete. The first releases wrote it here; now an object of
+            its own says it.
     """
 
     token: str

@@ -41,6 +41,7 @@ class Settlement:
         not_sent: never left, or definitely not taken.
         verdicts: verdict -> events, of all events of the file, as of planning.
         request_ids: TikTok's ids of the answered requests.
+        answers: part -> outcome -> planned events that have it, of the parts that have something to send.
         standing: part -> how each of its events stands (:data:`.part_answers.STANDING`), in the part's order; for
             the parts that have something to send.
         plan: the plan itself, where it was just settled.
@@ -55,6 +56,7 @@ class Settlement:
     not_sent: int
     verdicts: dict[str, int] = field(default_factory=dict)
     request_ids: tuple[str, ...] = ()
+    answers: dict[int, dict[str, int]] = field(default_factory=dict, compare=False, repr=False)
     standing: dict[int, pl.Series] = field(default_factory=dict, compare=False, repr=False)
     plan: Plan | None = field(default=None, compare=False, repr=False)
 
@@ -123,6 +125,7 @@ class Settler:
         counts = {"accepted": 0, "refused": 0, "in_doubt": 0}
         request_ids: list[str] = []
         standing: dict[int, pl.Series] = {}
+        by_part: dict[int, dict[str, int]] = {}
         for part in plan.parts:
             names = folded.receipts[str(part)]
             answers = folded.answers.get(part)
@@ -132,6 +135,7 @@ class Settler:
                 counts[outcome] += count
             request_ids.extend(answers.request_ids)
             standing[part] = answers.standing
+            by_part[part] = answers.counts
         return Settlement(
             delivery_id=plan.delivery_id,
             round=plan.round,
@@ -139,6 +143,7 @@ class Settler:
             not_sent=plan.to_send - sum(counts.values()),
             verdicts=plan.counts,
             request_ids=tuple(request_ids),
+            answers=by_part,
             standing=standing,
             plan=plan,
             **counts,

@@ -19,7 +19,7 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError, TikTokOfflineError
-from airflow_provider_tiktok_offline.ledger.key_probe import KeyProbe, sum_of
+from airflow_provider_tiktok_offline.ledger.key_probe import KeyProbe, SummedRows, sum_of
 from airflow_provider_tiktok_offline.ledger.snapshots import DataFile, Snapshot, snapshot_of
 from airflow_provider_tiktok_offline.ledger.table_faults import CommitConflict, table_faults
 from airflow_provider_tiktok_offline.storage import documents
@@ -135,6 +135,8 @@ class WitnessedTable:
         from deltalake import CommitProperties, Transaction, write_deltalake
 
         loaded, self._loaded = self._loaded, None
+        written = SummedRows(rows) if self._keys else None
+        sums: dict[str, int] = {}
         try:
             with self._faults():
                 table = snapshot.committable(app_id)
@@ -142,7 +144,7 @@ class WitnessedTable:
                     raise CommitConflict
                 write_deltalake(
                     table,
-                    rows,
+                    rows if written is None else written.reader(),
                     mode="append",
                     storage_options=self._objects.storage_options or None,
                     writer_properties=_writer_properties(),
@@ -158,12 +160,16 @@ class WitnessedTable:
         else:
             newest = snapshot_of(table)
             self._loaded = loaded
-        self.advance(newest)
+            sums = written.of_file(snapshot, newest) if written is not None else {}
+        self.advance(newest, sums=sums)
         return newest
 
-    def advance(self, newest: Snapshot, *, log_from: int | None = None) -> None:
-        """Bring the witness up to a version."""
-        made: dict[str, int] = {}
+    def advance(self, newest: Snapshot, *, log_from: int | None = None, sums: Mapping[str, int] | None = None) -> None:
+        """Bring the witness up to a version.
+
+        :param sums: name of a new data file -> sum over its keys, where that is known.
+        """
+        made = dict(sums or {})
 
         def edit(document: documents.Document) -> documents.Document | None:
             before = documents.typed(document, Witness, f"{self._objects.uri}/{self._witness}")

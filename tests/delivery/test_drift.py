@@ -147,7 +147,7 @@ def test_a_drifted_file_is_delivered_with_a_warning(world: World) -> None:
     assert "4 of 6 stores are missing" in page[0].decode()
     assert "store-1" not in page[0].decode()
     assert "store-1" not in str(read_status(ctx))
-    [*_, kept] = earlier_days(ctx, since=date(2026, 11, 1), before=YESTERDAY + timedelta(days=1))
+    [*_, kept] = earlier_days(ctx, (date(2026, 11, 1), YESTERDAY + timedelta(days=1)))
     assert (kept.day, kept.rows, kept.value, len(kept.stores)) == (YESTERDAY, 10, {"USD": "100.00"}, 2)
 
 

@@ -98,7 +98,7 @@ def _history(ctx: DeliveryContext, report: Report) -> list[Mapping[str, int]]:
     if today is None:
         return []
     since = today.day - timedelta(days=_DAYS)
-    return [day.identifiers for day in earlier_days(ctx, since=since, before=today.day, leave_out=report.sha256)]
+    return [day.identifiers for day in earlier_days(ctx, (since, today.day), leave_out=report.sha256)]
 
 
 def _anonymous(identifiers: Mapping[str, int]) -> float | None:

@@ -63,11 +63,10 @@ def figures_of(report: Report) -> DayFigures | None:
     )
 
 
-def earlier_days(ctx: DeliveryContext, *, since: date, before: date, leave_out: str = "") -> list[DayFigures]:
+def earlier_days(ctx: DeliveryContext, *spans: tuple[date, date], leave_out: str = "") -> list[DayFigures]:
     """The figures of the files of some days that were delivered live, oldest first.
 
-    :param since: the first day.
-    :param before: the day after the last one.
+    :param spans: the first day of each span of days, and the day after its last one.
     :param leave_out: digest of a file that is not wanted.
     :returns: none without a ledger, or for deliveries of older packages, whose records have no figures.
     """
@@ -75,11 +74,12 @@ def earlier_days(ctx: DeliveryContext, *, since: date, before: date, leave_out: 
         ledger = ctx.ledger
     except LedgerMissingError:
         return []
-    records = ledger.records.read(since=since, until=before + timedelta(days=_LATE_DAYS))
+    records = ledger.records.read(*((since, before + timedelta(days=_LATE_DAYS)) for since, before in spans))
     found: dict[str, DayFigures] = {}
     for advertiser, digest, details in records.select("advertiser", "digest", "details").iter_rows():
         kept = msgspec.json.decode(details or "{}").get(FIGURES)
         if advertiser == ctx.config.name and digest != leave_out and kept is not None:
             # A file that was delivered again counts once.
             found[digest] = msgspec.convert(kept, DayFigures)
-    return sorted((one for one in found.values() if since <= one.day < before), key=lambda one: one.day)
+    wanted = [one for one in found.values() if any(since <= one.day < before for since, before in spans)]
+    return sorted(wanted, key=lambda one: one.day)

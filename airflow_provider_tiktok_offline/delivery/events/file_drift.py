@@ -42,8 +42,6 @@ def _drift(ctx: DeliveryContext, report: Report) -> Drift:
     if today is None:
         return Drift((), "nothing: no row is valid", compared=False)
     last_year = a_year_before(today.day)
-    history = [
-        *earlier_days(ctx, since=last_year, before=last_year + timedelta(days=1), leave_out=report.sha256),
-        *earlier_days(ctx, since=history_since(today.day), before=today.day, leave_out=report.sha256),
-    ]
+    spans = (last_year, last_year + timedelta(days=1)), (history_since(today.day), today.day)
+    history = earlier_days(ctx, *spans, leave_out=report.sha256)
     return compare(today, history, closed=closed_days(ctx.config, ctx.connections))

@@ -6,6 +6,7 @@ that was not sent whether it expired or its customer opted out.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from airflow_provider_tiktok_offline.conversions.contract.outcomes import SETTLED
@@ -36,9 +37,10 @@ def outcomes(ctx: DeliveryContext, state: DeliveryState, settlement: Settlement)
     :param settlement: of that plan, just made.
     """
     plan = settlement.plan or ctx.ledger.plan(state.id)
-    events = _staged_events(ctx, state)
     counts = OutcomeCounts()
-    for part in sorted(plan.events):
+    parts = [part for part in sorted(plan.events) if not _counted_by_sums(plan, part, settlement, counts)]
+    events = _staged_events(ctx, state) if parts else None
+    for part in parts:
         definite = _definite(ctx, plan, part, events, settlement)
         if definite is not None:
             counts.add(definite)
@@ -59,6 +61,28 @@ def outcomes(ctx: DeliveryContext, state: DeliveryState, settlement: Settlement)
         frame = _settled_by_others(ctx, plan, frame)
         counts.add(_unanswered(ctx, plan, part, frame, staged))
     return counts
+
+
+def _counted_by_sums(plan: Plan, part: int, settlement: Settlement, counts: OutcomeCounts) -> bool:
+    """Count a part whose planned events have all the same answer by what the plan says that it is worth.
+
+    :returns: whether that was so; not if some of its events are held by another delivery, which are looked at by key.
+    """
+    from airflow_provider_tiktok_offline.ledger.event_states import SENT_VERDICTS
+
+    sums = plan.sums.get(part)
+    if sums is None or settlement.round != plan.round or any(one.verdict == "held" for one in sums):
+        return False
+    answer = ""
+    if plan.events[part]:
+        answers = settlement.answers.get(part, {})
+        if list(answers.values()) != [plan.events[part]]:
+            return False
+        answer = next(iter(answers))
+    for one in sums:
+        outcome = answer if one.verdict in SENT_VERDICTS else one.verdict
+        counts.add_sum(_UNCONFIRMED.get(outcome, outcome), one.currency, one.events, Decimal(one.value))
+    return True
 
 
 def _definite(

@@ -11,7 +11,7 @@ from airflow_provider_tiktok_offline.delivery.events.delivery_events import Even
 from airflow_provider_tiktok_offline.delivery.events.feed_setup import contract_columns
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.lease import Lease
-from airflow_provider_tiktok_offline.delivery.state.outcome_counts import OutcomeCounts, with_amounts
+from airflow_provider_tiktok_offline.delivery.state.outcome_counts import OutcomeCounts, sums_of, with_amounts
 from airflow_provider_tiktok_offline.delivery.state.runs import note_step
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts
 from airflow_provider_tiktok_offline.delivery.state.step_results import DedupeResult, WaitResult
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.conversions.events.identity_settings import IdentitySettings
     from airflow_provider_tiktok_offline.ledger.deliveries import DeliveryState
     from airflow_provider_tiktok_offline.ledger.ledger import Ledger
-    from airflow_provider_tiktok_offline.ledger.plan import Plan
+    from airflow_provider_tiktok_offline.ledger.plan import Plan, VerdictSum
 
 #: The ledger's verdicts as outcomes of a dry run.
 _IN_WORDS = {
@@ -166,9 +166,14 @@ class _Tally:
             self._amounts[index] = with_amounts(frame).select("value", "currency")
             yield index, _keyed(self._ledger, frame)
 
-    def judged(self, index: int, verdicts: pl.Series) -> None:
-        """Count a part."""
-        self.counts.add(self._amounts.pop(index).with_columns(outcome=verdicts))
+    def judged(self, index: int, verdicts: pl.Series) -> list[VerdictSum]:
+        """Count a part; what it is worth by verdict."""
+        from airflow_provider_tiktok_offline.ledger.plan import VerdictSum
+
+        sums = sums_of(self._amounts.pop(index).with_columns(outcome=verdicts))
+        for one in sums:
+            self.counts.add_sum(*one)
+        return [VerdictSum(verdict, currency, events, str(value)) for verdict, currency, events, value in sums]
 
 
 def _counted(plan: Plan, events: Events) -> OutcomeCounts:

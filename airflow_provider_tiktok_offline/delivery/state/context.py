@@ -92,14 +92,14 @@ class DeliveryContext:
 
         :raises LedgerMissingError: if it was never made.
         """
-        return self._open_ledger(planned=False)
+        return self._open_ledger(look=True)
 
-    def use_planned_ledger(self) -> None:
-        """Open the ledger to send what was planned by it, which takes half the requests; one that is open stays so."""
+    def open_ledger_unseen(self) -> None:
+        """Open the ledger for a step that looks at table or claims itself before it acts; one that is open stays so."""
         if "ledger" not in self.__dict__:
-            self.ledger = self._open_ledger(planned=True)
+            self.ledger = self._open_ledger(look=False)
 
-    def _open_ledger(self, *, planned: bool) -> Ledger:
+    def _open_ledger(self, *, look: bool) -> Ledger:
         from airflow_provider_tiktok_offline.ledger.ledger import Ledger, LedgerOptions
 
         return Ledger.open(
@@ -111,7 +111,7 @@ class DeliveryContext:
             options=LedgerOptions(
                 deliveries=self.deliveries,
                 retry_window=timedelta(hours=self.config.upload.retry_hours),
-                planned=planned,
+                look=look,
             ),
         )
 

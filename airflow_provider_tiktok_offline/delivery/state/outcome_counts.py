@@ -21,15 +21,15 @@ class OutcomeCounts:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Count a frame with the columns ``outcome``, ``value`` (a decimal number, or its text) and ``currency``."""
-        import polars as pl
+        for outcome, currency, events, value in sums_of(frame):
+            self.add_sum(outcome, currency, events, value)
 
-        amount = pl.col("value").cast(pl.Decimal(38, 4))
-        sums = frame.group_by("outcome", "currency").agg(pl.len(), amount.sum())
-        for outcome, currency, events, value in sums.iter_rows():
-            self._events[outcome] += events
-            if value:
-                key = outcome, currency or NO_CURRENCY
-                self._values[key] = self._values.get(key, Decimal(0)) + value
+    def add_sum(self, outcome: str, currency: str | None, events: int, value: Decimal) -> None:
+        """Count events with one outcome and one currency."""
+        self._events[outcome] += events
+        if value:
+            key = outcome, currency or NO_CURRENCY
+            self._values[key] = self._values.get(key, Decimal(0)) + value
 
     @property
     def events(self) -> dict[str, int]:
@@ -49,6 +49,15 @@ def _text(value: Decimal) -> str:
     """Two decimals, or as many as a currency of three has."""
     whole, _, decimals = f"{value:.4f}".partition(".")
     return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def sums_of(frame: pl.DataFrame) -> list[tuple[str, str | None, int, Decimal]]:
+    """Outcome, currency, events and the sum of their values, of a frame as :meth:`OutcomeCounts.add` takes it."""
+    import polars as pl
+
+    amount = pl.col("value").cast(pl.Decimal(38, 4))
+    sums = frame.group_by("outcome", "currency").agg(pl.len(), amount.sum())
+    return [(outcome, currency, events, value or Decimal(0)) for outcome, currency, events, value in sums.iter_rows()]
 
 
 def with_amounts(frame: pl.DataFrame) -> pl.DataFrame:

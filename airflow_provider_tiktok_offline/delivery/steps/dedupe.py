@@ -37,6 +37,8 @@ def dedupe(ctx: DeliveryContext, delivery_id: str, *, retry_refused: bool = Fals
     if state.status == "closed":
         planned = DedupeResult.of(state)
         return DedupeResult(delivery_id=delivery_id, closed=True, parts=() if planned is None else planned.parts)
+    if ctx.live:
+        ctx.open_ledger_unseen()
     if ctx.live and ctx.config.route == "liveramp":
         recover_feed_files(ctx)
     check_second_witness(ctx)

@@ -129,6 +129,7 @@ def _settle(ctx: DeliveryContext, delivery_id: str) -> DeliverySummary:
     settlement = None
     if ctx.live and DedupeResult.of(state) is not None:
         # First: whatever can't be read below, what was sent is known to the ledger.
+        ctx.open_ledger_unseen()
         settlement = ctx.ledger.settle(delivery_id)
         advance_second_witness(ctx)
     report = read_report(ctx, delivery_id)

@@ -57,7 +57,7 @@ def upload(ctx: DeliveryContext, delivery_id: str, part: int) -> UploadPartResul
     if state.status == "closed":
         return UploadPartResult(delivery_id=delivery_id, part=part, closed=True)
     if ctx.live:
-        ctx.use_planned_ledger()
+        ctx.open_ledger_unseen()
     parts = StagedParts(ctx.staging, delivery_id)
     frame = PreparedEvents.open(parts).with_netting(netting_of(ctx, state)).read(part)
     people = later_opt_outs(ctx, parts)
