@@ -13,7 +13,7 @@ from airflow_provider_tiktok_offline.ledger.keys_table import KEYS_SCHEMA
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.snapshots import Snapshot
 
-_ROWS = [name for name in KEYS_SCHEMA if name != "day"]
+_ROWS = [name for name in KEYS_SCHEMA if name not in ("day", "head")]
 
 
 class LedgerStatus(TypedDict):

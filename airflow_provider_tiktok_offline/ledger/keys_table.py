@@ -8,12 +8,14 @@ from datetime import datetime
 import polars as pl
 import pyarrow as pa
 
+from airflow_provider_tiktok_offline.ledger.key_probe import head_column
 from airflow_provider_tiktok_offline.ledger.snapshots import DataFile, Snapshot
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 
 KEYS_SCHEMA = pl.Schema(
     {
         "event_key": pl.Binary(),
+        "head": pl.Int64(),
         "content": pl.Int64(),
         "outcome": pl.String(),
         "first_attempt_at": pl.Datetime("us", "UTC"),
@@ -30,6 +32,7 @@ KEYS_SCHEMA = pl.Schema(
 ARROW_SCHEMA = pa.schema(
     [
         ("event_key", pa.binary()),
+        ("head", pa.int64()),
         ("content", pa.int64()),
         ("outcome", pa.string()),
         ("first_attempt_at", pa.timestamp("us", "UTC")),
@@ -53,6 +56,7 @@ def key_rows(outcomes: pl.DataFrame, *, now: datetime, delivery_id: str, route: 
     :param seq: the table's version that the rows become part of.
     """
     rows = outcomes.with_columns(
+        head_column(outcomes["event_key"]),
         recorded_at=pl.lit(now).cast(pl.Datetime("us", "UTC")),
         delivery_id=pl.lit(delivery_id),
         route=pl.lit(route),

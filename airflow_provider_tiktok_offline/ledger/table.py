@@ -6,11 +6,8 @@ version and its row count and is advanced after every commit; a table that has f
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,42 +16,25 @@ import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError, TikTokOfflineError
-from airflow_provider_tiktok_offline.ledger.key_probe import KeyProbe, SummedRows, sum_of
+from airflow_provider_tiktok_offline.ledger.key_columns import ChangedKeysError, KeyColumns, KeySums, SummedRows
+from airflow_provider_tiktok_offline.ledger.key_probe import KeyProbe, head_column
 from airflow_provider_tiktok_offline.ledger.snapshots import DataFile, Snapshot, snapshot_of
 from airflow_provider_tiktok_offline.ledger.table_faults import CommitConflict, table_faults
+from airflow_provider_tiktok_offline.ledger.table_writing import overwrite_day, schema_mode, writer_properties
+from airflow_provider_tiktok_offline.ledger.witness import Witness, checkpoint_versions, log_versions
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from deltalake import DeltaTable, WriterProperties
+    from deltalake import DeltaTable
 
-_LOG_ENTRY = re.compile(r"_delta_log/(\d{20})\.json$")
-_CHECKPOINT = re.compile(r"_delta_log/(\d{20})\.checkpoint")
 #: Commits between checkpoints of the log.
 _CHECKPOINT_INTERVAL = "20"
 #: Files whose whole rows are read at once, which bounds memory.
 _AT_ONCE = 4
-#: Files whose keys are read side by side, and keys of each that are in memory.
-_FILES_AT_ONCE, _KEYS_AT_ONCE = 4, 1_000_000
-_WRAP = (1 << 64) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """What is known of a table beside it.
-
-    Attributes:
-        version: the highest version ever committed.
-        rows: its row count.
-        log_from: the oldest log entry that must be there.
-        sums: name of each data file -> sum over its keys, where the table has keys.
-    """
-
-    version: int
-    rows: int
-    log_from: int
-    sums: dict[str, int] = field(default_factory=dict)
+#: Rows that are rewritten at once.
+_ROWS_AT_ONCE = 500_000
 
 
 class WitnessedTable:
@@ -102,7 +82,7 @@ class WitnessedTable:
     def commits(self) -> int:
         """How many commits the table has seen beyond its creation, whatever state it is in."""
         witness = documents.read_typed(self._objects, self._witness, Witness)
-        newest = max(_versions(_LOG_ENTRY, self._objects.list(f"{self.path}/_delta_log")), default=0)
+        newest = max(log_versions(self._objects.list(f"{self.path}/_delta_log")), default=0)
         return max(newest, 0 if witness is None else witness.version)
 
     def snapshot(self) -> Snapshot:
@@ -136,7 +116,7 @@ class WitnessedTable:
 
         loaded, self._loaded = self._loaded, None
         written = SummedRows(rows) if self._keys else None
-        sums: dict[str, int] = {}
+        sums: dict[str, KeySums] = {}
         try:
             with self._faults():
                 table = snapshot.committable(app_id)
@@ -146,8 +126,9 @@ class WitnessedTable:
                     table,
                     rows if written is None else written.reader(),
                     mode="append",
+                    schema_mode=schema_mode(table, rows),
                     storage_options=self._objects.storage_options or None,
-                    writer_properties=_writer_properties(),
+                    writer_properties=writer_properties(),
                     commit_properties=CommitProperties(
                         max_commit_retries=0, app_transactions=[Transaction(app_id, transaction)]
                     ),
@@ -164,10 +145,12 @@ class WitnessedTable:
         self.advance(newest, sums=sums)
         return newest
 
-    def advance(self, newest: Snapshot, *, log_from: int | None = None, sums: Mapping[str, int] | None = None) -> None:
+    def advance(
+        self, newest: Snapshot, *, log_from: int | None = None, sums: Mapping[str, KeySums] | None = None
+    ) -> None:
         """Bring the witness up to a version.
 
-        :param sums: name of a new data file -> sum over its keys, where that is known.
+        :param sums: name of a new data file -> the sums over its keys, where they are known.
         """
         made = dict(sums or {})
 
@@ -175,13 +158,17 @@ class WitnessedTable:
             before = documents.typed(document, Witness, f"{self._objects.uri}/{self._witness}")
             if self._keys:
                 known = before.sums.keys() | made.keys()
-                made.update(self._sums([file for file in newest.files if file.name not in known]))
+                unread = [file for file in newest.files if file.name not in known]
+                with self._faults():
+                    made.update(self._columns(before).sums(unread) if unread else {})
             after = dict(document)
             if newest.version > before.version:
                 after.update(version=newest.version, rows=newest.rows)
             if newest.version >= before.version and self._keys:
-                sums = before.sums | made
-                after["sums"] = {file.name: sums[file.name] for file in newest.files if file.name in sums}
+                keys = before.sums | {name: one.keys for name, one in made.items()}
+                heads = before.heads | {name: one.heads for name, one in made.items() if one.heads is not None}
+                after["sums"] = {file.name: keys[file.name] for file in newest.files if file.name in keys}
+                after["heads"] = {file.name: heads[file.name] for file in newest.files if file.name in heads}
             if log_from is not None:
                 after["log_from"] = max(log_from, before.log_from)
             return None if after == document else after
@@ -196,25 +183,42 @@ class WitnessedTable:
             storage_options=self._objects.storage_options or None,
             hive_partitioning=False,
             glob=False,
+            # A file of an earlier package has no heads.
+            extra_columns="ignore",
             include_file_paths="file" if "file" in columns else None,
         ).select(columns)
 
     def matching(self, files: Sequence[DataFile], keys: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
         """The rows of some files whose ``event_key`` is among ``keys``.
 
-        First only keys are read, to see which files hold any; few do, and of those the rest is read.
+        First only the keys' heads are read, to see which files hold any; few do, and of those the rest is read.
         """
-        wanted = keys.lazy()
-        probe = KeyProbe(keys["event_key"])
-        looked = self._look(files, probe)
-        # The sums are made on the way, of the keys that are read anyway.
-        self._check_sums({name: total for name, (total, _) in looked.items()})
-        holding = [file for file in files if looked[file.name][1]]
+        key_columns = self._columns(self._read_witness())
+        with self._faults():
+            holding = key_columns.holding(files, KeyProbe(keys["event_key"]))
+        return self.rows_of(holding, keys, columns) if holding else self.collect(self.scan(files[:1], columns).head(0))
+
+    def rows_of(self, files: Sequence[DataFile], keys: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+        """As :meth:`matching`, of files that are known to hold some."""
+        key_columns = self._columns(self._read_witness())
+        with_heads = [file for file in files if key_columns.has_heads(file)]
+        without = [file for file in files if not key_columns.has_heads(file)]
         rows = [
-            self.collect(self.scan(holding[start : start + _AT_ONCE], columns).join(wanted, on="event_key", how="semi"))
-            for start in range(0, len(holding), _AT_ONCE)
+            self.collect(self.scan(some, columns).join(keys.lazy(), on="event_key", how="semi"))
+            for some in _in_groups(without)
         ]
-        return pl.concat(rows) if rows else self.collect(self.scan(files[:1], columns).head(0))
+        if with_heads:
+            wanted = head_column(keys["event_key"]).unique().to_frame().lazy()
+            for some in _in_groups(with_heads):
+                found = self.collect(self.scan(some, [*columns, "head"]).join(wanted, on="head", how="semi"))
+                if not found["head"].equals(head_column(found["event_key"])):
+                    raise self._changed("one of its files")
+                rows.append(found.drop("head").join(keys, on="event_key", how="semi", maintain_order="left"))
+                if rows[-1].height < found.height:
+                    # Another key with the same first eight bytes, or one that was changed behind them.
+                    with self._faults():
+                        key_columns.check(some)
+        return pl.concat(rows)
 
     def collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """Run a query over :meth:`scan` in constant memory.
@@ -244,10 +248,51 @@ class WitnessedTable:
         """Merge small files of each partition; how many files went."""
         snapshot = self.snapshot()
         if self._keys:
-            self._check_sums(self._sums(snapshot.files))
+            with self._faults():
+                self._columns(self._read_witness()).check(snapshot.files)
         before = len(snapshot.files)
         self._commit(lambda table: table.optimize.compact())
         return before - len(self.snapshot().files)
+
+    def add_heads(self) -> int:
+        """Write the files of earlier packages anew, a day at a time, with the heads of their keys; how many files.
+
+        :raises LedgerDamagedError: if a key of them was changed.
+        """
+        written = 0
+        for day in sorted({file.day for file in self._without_heads()}):
+
+            def rewrite(table: DeltaTable, day: str = day) -> None:
+                files = [file for file in snapshot_of(table).files if file.day == day]
+                self._columns(self._read_witness()).check(files)
+                overwrite_day(table, day, self._with_heads(table, files), self._objects.storage_options)
+
+            before = len(self._without_heads())
+            self._commit(rewrite)
+            written += before - len(self._without_heads())
+        return written
+
+    def _without_heads(self) -> list[DataFile]:
+        columns = self._columns(self._read_witness())
+        return [file for file in self.snapshot().files if file.rows and not columns.has_heads(file)]
+
+    def _with_heads(self, table: DeltaTable, files: Sequence[DataFile]) -> pa.RecordBatchReader:
+        """All rows of some files, with the heads of their keys."""
+        import pyarrow as pa
+
+        columns = [field.name for field in table.schema().fields if field.name not in ("day", "head")]
+
+        def some(file: DataFile, start: int, rows: int) -> pa.Table:
+            frame = self.scan([file], columns).slice(start, rows).collect()
+            day = pl.lit(date.fromisoformat(file.day))
+            return frame.with_columns(head_column(frame["event_key"]), day=day).to_arrow()
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for file in files:
+                for start in range(0, file.rows, _ROWS_AT_ONCE):
+                    yield from some(file, start, _ROWS_AT_ONCE).to_batches()
+
+        return pa.RecordBatchReader.from_batches(some(files[0], 0, 0).schema, batches())
 
     def vacuum(self, retention_hours: int) -> int:
         """Remove files that no version of the last hours needs, those of commits that lost a race too."""
@@ -267,42 +312,14 @@ class WitnessedTable:
         with self._faults():
             table.create_checkpoint()
         log = self._objects.list(f"{self.path}/_delta_log")
-        oldest_needed = max(_versions(_CHECKPOINT, log), default=0)
+        oldest_needed = max(checkpoint_versions(log), default=0)
         self.advance(snapshot_of(self._load()), log_from=oldest_needed)
         for path in log:
-            if any(version < oldest_needed for version in _versions(_LOG_ENTRY, [path])):
+            if any(version < oldest_needed for version in log_versions([path])):
                 self._objects.delete(path)
 
-    def _sums(self, files: Sequence[DataFile]) -> dict[str, int]:
-        """Name of each file -> sum over its keys."""
-        return {} if self._keys is None else {name: total for name, (total, _) in self._look(files, None).items()}
-
-    def _look(self, files: Sequence[DataFile], probe: KeyProbe | None) -> dict[str, tuple[int, bool]]:
-        """Name of each file -> sum over its keys, and whether it may hold one of the probe's."""
-
-        def look(file: DataFile) -> tuple[int, bool]:
-            total, holds = 0, False
-            for start in range(0, max(file.rows, 1), _KEYS_AT_ONCE):
-                keys = self.scan([file], ["event_key"]).slice(start, _KEYS_AT_ONCE).collect()["event_key"]
-                total += sum_of(keys)
-                holds = holds or (probe is not None and probe.may_hold(keys))
-            return total & _WRAP, holds
-
-        try:
-            with self._faults(), ThreadPoolExecutor(_FILES_AT_ONCE) as readers:
-                return dict(zip((file.name for file in files), readers.map(look, files), strict=True))
-        except ValueError:
-            raise self._changed("one of its files") from None
-
-    def _check_sums(self, found: Mapping[str, int]) -> None:
-        """Compare the sums of files with the witness.
-
-        :raises LedgerDamagedError: if a key of a file was changed.
-        """
-        known = self._read_witness().sums if self._keys else {}
-        for name, total in found.items():
-            if known.get(name, total) != total:
-                raise self._changed(f"the file {name}")
+    def _columns(self, witness: Witness) -> KeyColumns:
+        return KeyColumns(self.scan, witness.sums, witness.heads)
 
     def _changed(self, what: str) -> LedgerDamagedError:
         return LedgerDamagedError(
@@ -353,36 +370,18 @@ class WitnessedTable:
 
     def _fault(self, newest: Snapshot, witness: Witness) -> str | None:
         """What is wrong with the table, or None."""
-        if newest.version < witness.version:
-            return f"the table stands at version {newest.version}, but version {witness.version} was committed"
-        if newest.version == witness.version and newest.rows != witness.rows:
-            return f"version {newest.version} holds {newest.rows} rows, but {witness.rows} were committed"
-        stored = self._objects.sizes(self.path)
-        missing = sorted(set(range(witness.log_from, newest.version + 1)) - set(_versions(_LOG_ENTRY, stored)))
-        if missing:
-            return f"entry {missing[0]} of the table's log is missing ({len(missing)} in all)"
-        for file in newest.files:
-            size = stored.get(f"{self.path}/{file.path}")
-            if size is None:
-                return f"the table's file {file.path} is missing"
-            if size != file.size:
-                return f"the table's file {file.path} is cut off or was changed"
-        return None
+        return witness.fault(newest, self.path, lambda: self._objects.sizes(self.path))
 
     @contextmanager
     def _faults(self) -> Iterator[None]:
-        with table_faults(self._where, remote=bool(self._objects.storage_options)), self._objects.table_access():
-            yield
+        try:
+            with table_faults(self._where, remote=bool(self._objects.storage_options)), self._objects.table_access():
+                yield
+        except ChangedKeysError as error:
+            raise self._changed(str(error)) from None
 
 
-def _versions(pattern: re.Pattern[str], paths: Iterable[str]) -> list[int]:
-    """The versions in the names of log entries or checkpoints."""
-    return [int(match.group(1)) for path in paths if (match := pattern.search(path))]
-
-
-def _writer_properties() -> WriterProperties:
-    from deltalake import ColumnProperties, WriterProperties
-
-    # Keys and contents are random: a dictionary of them, or compression, costs time and saves next to nothing.
-    plain = ColumnProperties(dictionary_enabled=False)
-    return WriterProperties(compression="UNCOMPRESSED", column_properties={"event_key": plain, "content": plain})
+def _in_groups(files: Sequence[DataFile]) -> Iterator[Sequence[DataFile]]:
+    """Files whose rows are read at once."""
+    for start in range(0, len(files), _AT_ONCE):
+        yield files[start : start + _AT_ONCE]
