@@ -8,6 +8,7 @@ document only after its outcome stands in the table.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Container
 from dataclasses import dataclass
 
 import polars as pl
@@ -15,6 +16,7 @@ import polars as pl
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError, LedgerDamagedError
 from airflow_provider_tiktok_offline.ledger import key_files
+from airflow_provider_tiktok_offline.ledger.key_probe import KeyProbe
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
@@ -40,6 +42,19 @@ class Claim:
     claimed_at: documents.Moment
     broken: bool
     route: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What a delivery has just claimed.
+
+    Attributes:
+        epoch: its claim's.
+        file: where the keys lie.
+    """
+
+    epoch: str
+    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,25 +120,32 @@ class Claims:
         }
         return ClaimSet(claims, version, document)
 
-    def keys_of(self, claim: Claim) -> pl.Series:
-        """Every event key that a claim holds."""
+    def keys_of(self, claim: Claim, among: KeyProbe | None = None, leave_out: Container[str] = ()) -> pl.Series:
+        """The event keys that a claim holds.
+
+        :param among: only those that begin as one of these keys; memory is then set by what one file holds.
+        :param leave_out: files whose keys are not wanted.
+        """
         parts = [pl.Series("event_key", [], dtype=pl.Binary)]
         for path in claim.files:
+            if path in leave_out:
+                continue
             stored = self._objects.get(path)
             if stored is None:
                 raise LedgerDamagedError(
                     "a list of claimed events is missing", where=f"{self._objects.uri}/{path}", todo="Nothing was sent."
                 )
-            parts.append(key_files.unpack(stored[0], f"{self._objects.uri}/{path}")[1])
+            keys = key_files.unpack(stored[0], f"{self._objects.uri}/{path}")[1]
+            parts.append(keys if among is None else among.keys_among(keys))
         return pl.concat(parts)
 
     def enter(
         self, claims: ClaimSet, delivery_id: str, round_: int, keys: pl.Series, *, route: str, epoch: str | None
-    ) -> str | None:
+    ) -> Entered | None:
         """Claim keys if no other writer came since ``claims`` was read.
 
         :param epoch: the claim's epoch so far; None for a first claim.
-        :returns: its epoch, or None where another writer came first.
+        :returns: None where another writer came first.
         """
         path = f"{self._folder}/claims/{delivery_id}/{round_:04d}-{secrets.token_hex(6)}"
         now = self._clock.now().isoformat()
@@ -140,7 +162,7 @@ class Claims:
         }
         document = {**claims.document, "claims": {**claims.document["claims"], delivery_id: entry}}
         if documents.swap(self._objects, self._path, document, claims.version):
-            return epoch
+            return Entered(epoch, path)
         self._objects.delete(path)
         return None
 

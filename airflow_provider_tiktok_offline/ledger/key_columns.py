@@ -35,7 +35,14 @@ Scan = Callable[[Sequence[DataFile], list[str]], pl.LazyFrame]
 
 
 class ChangedKeysError(Exception):
-    """The keys of a file are not those that were committed; its text says of which."""
+    """The keys of a file are not those that were committed.
+
+    :param what: which file.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ _FEWEST_BITS, _MOST_BITS = 12, 31
 #: Heads that are looked up at once: what is worked out of them stays in a processor's cache.
 _AT_ONCE = 65_536
 _WRAP = (1 << 64) - 1
+#: The head of an ``event_key``, as a column of the keys table.
+HEAD = pl.col("event_key").bin.slice(0, 8).bin.reinterpret(dtype=pl.Int64, endianness="little").alias("head")
 _ONE, _LOW = np.uint64(1), np.uint64(63)
 
 
@@ -74,6 +76,11 @@ class KeyProbe:
         passed = np.concatenate(found) if found else heads
         return passed[is_among(passed, self._heads)]
 
+    def keys_among(self, keys: pl.Series) -> pl.Series:
+        """Those of these keys that begin as wanted ones."""
+        heads = np.ascontiguousarray(heads_of(keys))
+        return keys.filter(pl.Series(is_among(heads, np.unique(self.among(heads)))))
+
     def may_hold(self, heads: Heads) -> bool:
         """Whether a wanted key begins with one of these heads."""
         return len(self.among(heads)) > 0
@@ -103,7 +110,7 @@ def heads_of(keys: pl.Series) -> Heads:
 
 
 def head_column(keys: pl.Series) -> pl.Series:
-    """The same as a column of the keys table."""
+    """The same as a column of the keys table, whose keys were looked at."""
     return pl.Series("head", np.ascontiguousarray(heads_of(keys)).view(np.int64))
 
 

@@ -46,7 +46,8 @@ ARROW_SCHEMA = pa.schema(
     ]
 )
 
-_COMPARED = ["event_key", "content", "outcome", "first_attempt_at", "delivery_id", "seq"]
+#: The columns of the keys table that an event is compared by.
+COMPARED = ["event_key", "content", "outcome", "first_attempt_at", "delivery_id", "seq"]
 
 
 def key_rows(outcomes: pl.DataFrame, *, now: datetime, delivery_id: str, route: str, seq: int) -> list[pa.RecordBatch]:
@@ -90,9 +91,9 @@ class KnownEvents:
             self.rows, self.files = None, frozenset()
         unread = [file for file in snapshot.files if file not in self.files]
         if unread:
-            more = table.matching(unread, self.keys, _COMPARED)
+            more = table.matching(unread, self.keys, COMPARED)
             self.rows = more if self.rows is None else pl.concat([self.rows, more])
             self.files = present
         if self.rows is None:
-            return pl.DataFrame(schema={name: KEYS_SCHEMA[name] for name in _COMPARED})
+            return pl.DataFrame(schema={name: KEYS_SCHEMA[name] for name in COMPARED})
         return self.rows.sort("seq").unique("event_key", keep="last")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,6 +17,8 @@ from airflow_provider_tiktok_offline.ledger.claims import Claims, ClaimSet
 from airflow_provider_tiktok_offline.ledger.deliveries import Deliveries
 from airflow_provider_tiktok_offline.ledger.delivery_records import Records
 from airflow_provider_tiktok_offline.ledger.event_states import RETRY_WINDOW
+from airflow_provider_tiktok_offline.ledger.key_sweep import KeySweep, PartEvents
+from airflow_provider_tiktok_offline.ledger.keys_table import KnownEvents
 from airflow_provider_tiktok_offline.ledger.meta_document import LedgerPlace, Meta
 from airflow_provider_tiktok_offline.ledger.plan import (
     Plan,
@@ -29,7 +31,7 @@ from airflow_provider_tiktok_offline.ledger.plan import (
     receipts_round,
     sender_path,
 )
-from airflow_provider_tiktok_offline.ledger.planner import Planner, batches
+from airflow_provider_tiktok_offline.ledger.planner import Planner
 from airflow_provider_tiktok_offline.ledger.receipt_files import any_accepted
 from airflow_provider_tiktok_offline.ledger.receipts import AttemptRules, PartReceipts
 from airflow_provider_tiktok_offline.ledger.senders import Sender
@@ -42,8 +44,10 @@ from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 #: Small files in the keys table beyond which a settlement merges them.
 _MANY_FILES = 128
-#: Events that are compared with the ledger at once.
+#: The most events that are compared with the ledger at once, in memory.
 _BATCH_EVENTS = 2_000_000
+#: The columns of an event that decide about it.
+_COMPARED = ("event_key", "content", "event_time", "returned")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +206,7 @@ class Ledger:
         now: datetime,
         lookback: timedelta | None,
         retry_refused: bool = False,
-        judged: Callable[[int, pl.Series], list[VerdictSum]] | None = None,
+        judged: Callable[[int, pl.DataFrame], list[VerdictSum]] | None = None,
     ) -> Plan:
         """Make the delivery's plan, or return the one that is under way.
 
@@ -210,10 +214,11 @@ class Ledger:
         what was held before.
 
         :param parts: index of each prepared part and its frame, in order: ``event_key``, ``content``, ``event_time``,
-            ``event_id`` where the part is to be known again by its :meth:`fingerprint`, and ``returned`` in each part
-            or in none: whether nothing is left of the event's value.
-        :param judged: called with each part's index and the verdicts of its events; returns what they are worth, which
-            is kept with the plan. What it was told counts if the plan is new (:attr:`.Plan.is_new`).
+            ``event_id`` where the part is to be known again by its :meth:`fingerprint`, ``returned`` in each part or
+            in none: whether nothing is left of the event's value, and what ``judged`` needs. Beyond two million events
+            they wait on the local disk.
+        :param judged: called with each part's index and its frame, with the column ``verdict``; returns what the events
+            are worth, which is kept with the plan. What it was told counts if the plan is new (:attr:`.Plan.is_new`).
         :raises LedgerBusyError: if other writers came first each time.
         """
         rounds = plan_rounds(self.objects, self.root, delivery_id)
@@ -222,19 +227,42 @@ class Ledger:
             return live
         rules = self._rules(delivery_id, now, lookback, retry_refused=retry_refused)
         draft = PlanDraft(self.objects, self.root, delivery_id, 1 + max(rounds, default=-1))
-        epoch = None
-        for batch in batches(parts, _BATCH_EVENTS):
-            events = self._keyed(pl.concat([frame.drop("event_id", strict=False) for _, frame in batch]))
-            found, epoch = self._planner.claim(events, draft, rules, route=route, epoch=epoch)
+        for some, known in self._batches(parts):
+            events = pl.concat([part.frame.select(name for name in _COMPARED if name in part.frame) for part in some])
+            found = self._planner.claim(events, draft, rules, route=route, known=known)
             found = pl.concat([events, found], how="horizontal")
             start = 0
-            for index, frame in batch:
-                of_part = found.slice(start, frame.height)
-                fingerprint = self.fingerprint(frame["event_id"]) if "event_id" in frame.columns else None
-                sums = judged(index, of_part["verdict"]) if judged is not None else None
-                draft.add(index, of_part, fingerprint, sums)
-                start += frame.height
-        return draft.close(epoch=epoch or "", route=route)
+            for part in some:
+                of_part = found.slice(start, part.frame.height)
+                sums = None if judged is None else judged(part.index, part.frame.with_columns(of_part["verdict"]))
+                draft.add(part.index, of_part, part.fingerprint, sums)
+                start += part.frame.height
+        return draft.close(route=route)
+
+    def _batches(
+        self, parts: Iterable[tuple[int, pl.DataFrame]]
+    ) -> Iterator[tuple[list[PartEvents], KnownEvents | None]]:
+        """The parts in batches; of several batches, with what the keys table says of each, by one look at it."""
+        waiting: list[PartEvents] = []
+        listed = (self._part(*one) for one in parts)
+        for part in listed:
+            waiting.append(part)
+            if sum(one.frame.height for one in waiting) > _BATCH_EVENTS:
+                break
+        else:
+            if waiting:
+                yield waiting, None
+            return
+        with KeySweep(self.table) as sweep:
+            while waiting:
+                sweep.add(waiting.pop(0))
+            for part in listed:
+                sweep.add(part)
+            yield from sweep.batches()
+
+    def _part(self, index: int, frame: pl.DataFrame) -> PartEvents:
+        fingerprint = self.fingerprint(frame["event_id"]) if "event_id" in frame.columns else None
+        return PartEvents(index, self._keyed(frame), fingerprint)
 
     def look(
         self, frame: pl.DataFrame, *, now: datetime, lookback: timedelta | None, delivery_id: str = ""

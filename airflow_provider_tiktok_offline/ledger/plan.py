@@ -192,6 +192,9 @@ class PlanDraft:
     root: str
     delivery_id: str
     round: int
+    #: The claim's epoch so far, and the lists of keys that this call has claimed.
+    epoch: str | None = None
+    claimed: set[str] = field(default_factory=set)
     _token: str = field(default_factory=lambda: secrets.token_hex(6))
     _files: dict[int, str] = field(default_factory=dict)
     _events: dict[int, int] = field(default_factory=dict)
@@ -217,9 +220,11 @@ class PlanDraft:
         for verdict, count in judged["verdict"].value_counts().iter_rows():
             self._counts[verdict] += count
 
-    def close(self, *, epoch: str, route: str) -> Plan:
+    def close(self, *, route: str) -> Plan:
         """Fix the plan; if another try of the same delivery has fixed one first, that one is returned."""
-        own = _PlanDocument(epoch, route, self._counts, self._events, self._files, self._fingerprints, self._sums)
+        own = _PlanDocument(
+            self.epoch or "", route, self._counts, self._events, self._files, self._fingerprints, self._sums
+        )
         if documents.create(self.objects, _path(self.root, self.delivery_id, self.round), asdict(own)):
             return own.plan(self.objects, self.delivery_id, self.round, is_new=True)
         return read_plan(self.objects, self.root, self.delivery_id, self.round)

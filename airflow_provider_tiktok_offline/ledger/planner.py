@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection
 
 import polars as pl
 
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.ledger.claims import Claims, ClaimSet, taken_over
 from airflow_provider_tiktok_offline.ledger.event_states import SENT_VERDICTS
+from airflow_provider_tiktok_offline.ledger.key_probe import KeyProbe
 from airflow_provider_tiktok_offline.ledger.keys_table import KnownEvents
 from airflow_provider_tiktok_offline.ledger.plan import PlanDraft
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
@@ -34,52 +35,56 @@ class Planner:
         return self._verdicts(events, KnownEvents(events.select("event_key")), self._claims.read(), rules)
 
     def claim(
-        self, events: pl.DataFrame, draft: PlanDraft, rules: VerdictRules, *, route: str, epoch: str | None
-    ) -> tuple[pl.DataFrame, str | None]:
+        self, events: pl.DataFrame, draft: PlanDraft, rules: VerdictRules, *, route: str, known: KnownEvents | None
+    ) -> pl.DataFrame:
         """Each event's verdict; what may be sent is claimed against the version of the claims that it was checked on.
 
-        :param epoch: the claim's epoch so far; None before the first batch of a plan.
-        :returns: the verdicts and the claim's epoch.
+        :param known: what the keys table says of the events, where they are one batch of several.
         :raises LedgerBusyError: if another delivery took the claim over, or other writers came first each time.
         """
-        known = KnownEvents(events.select("event_key"))
+        one_of_several = known is not None
+        known = known or KnownEvents(events.select("event_key"))
         for _ in documents.attempts(self._clock, self._claims.where):
             claims = self._takeover.living_claims(draft.delivery_id, draft.round)
             own = claims.claims.get(draft.delivery_id)
-            if epoch is not None and (own is None or own.epoch != epoch):
+            if draft.epoch is not None and (own is None or own.epoch != draft.epoch):
                 raise taken_over(draft.delivery_id)
-            epoch = epoch if own is None else own.epoch
-            judged = self._verdicts(events, known, claims, rules)
+            draft.epoch = draft.epoch if own is None else own.epoch
+            judged = self._verdicts(events, known, claims, rules, draft.claimed if one_of_several else None)
             to_claim = events.filter(judged["verdict"].is_in(_TO_CLAIM))["event_key"]
             if to_claim.is_empty():
-                return judged, epoch
-            entered = self._claims.enter(claims, draft.delivery_id, draft.round, to_claim, route=route, epoch=epoch)
+                return judged
+            entered = self._claims.enter(
+                claims, draft.delivery_id, draft.round, to_claim, route=route, epoch=draft.epoch
+            )
             if entered is not None:
-                return judged, entered
+                draft.epoch = entered.epoch
+                draft.claimed.add(entered.file)
+                return judged
         raise AssertionError("attempts() ends by raising")
 
     def _verdicts(
-        self, events: pl.DataFrame, known: KnownEvents, claims: ClaimSet, rules: VerdictRules
+        self,
+        events: pl.DataFrame,
+        known: KnownEvents,
+        claims: ClaimSet,
+        rules: VerdictRules,
+        claimed: Collection[str] | None = None,
     ) -> pl.DataFrame:
+        """The verdicts.
+
+        :param claimed: the lists of keys that this plan has claimed for other events, where it has many more.
+        """
         own = claims.claims.get(rules.delivery_id)
-        others = [self._claims.keys_of(claim) for key, claim in claims.claims.items() if key != rules.delivery_id]
-        claimed = ClaimedKeys(
-            own=NO_KEYS if own is None else self._claims.keys_of(own), held=pl.concat([NO_KEYS, *others])
+        all_read = claimed is None or {path for claim in claims.claims.values() for path in claim.files} <= set(claimed)
+        among = None if all_read else KeyProbe(events["event_key"])
+        others = [
+            self._claims.keys_of(claim, among) for key, claim in claims.claims.items() if key != rules.delivery_id
+        ]
+        keys = ClaimedKeys(
+            own=NO_KEYS if own is None else self._claims.keys_of(own, among, leave_out=claimed or ()),
+            held=pl.concat([NO_KEYS, *others]),
         )
         # Only after the claims: a claim goes when its outcome stands in the table, never before.
         newest = known.refresh(self._table, self._table.snapshot())
-        return verdicts(events, newest, claimed, rules)
-
-
-def batches(parts: Iterable[tuple[int, pl.DataFrame]], size: int) -> Iterator[list[tuple[int, pl.DataFrame]]]:
-    """Parts in groups of at least ``size`` events, so that one look at the ledger is made for many."""
-    group: list[tuple[int, pl.DataFrame]] = []
-    events = 0
-    for index, frame in parts:
-        group.append((index, frame))
-        events += frame.height
-        if events >= size:
-            yield group
-            group, events = [], 0
-    if group:
-        yield group
+        return verdicts(events, newest, keys, rules)

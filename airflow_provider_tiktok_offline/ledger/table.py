@@ -17,10 +17,15 @@ import polars as pl
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerDamagedError, TikTokOfflineError
 from airflow_provider_tiktok_offline.ledger.key_columns import ChangedKeysError, KeyColumns, KeySums, SummedRows
-from airflow_provider_tiktok_offline.ledger.key_probe import KeyProbe, head_column
+from airflow_provider_tiktok_offline.ledger.key_probe import HEAD, Heads, KeyProbe, head_column
 from airflow_provider_tiktok_offline.ledger.snapshots import DataFile, Snapshot, snapshot_of
 from airflow_provider_tiktok_offline.ledger.table_faults import CommitConflict, table_faults
-from airflow_provider_tiktok_offline.ledger.table_writing import overwrite_day, schema_mode, writer_properties
+from airflow_provider_tiktok_offline.ledger.table_writing import (
+    overwrite_day,
+    schema_mode,
+    with_heads,
+    writer_properties,
+)
 from airflow_provider_tiktok_offline.ledger.witness import Witness, checkpoint_versions, log_versions
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
@@ -33,8 +38,6 @@ if TYPE_CHECKING:
 _CHECKPOINT_INTERVAL = "20"
 #: Files whose whole rows are read at once, which bounds memory.
 _AT_ONCE = 4
-#: Rows that are rewritten at once.
-_ROWS_AT_ONCE = 500_000
 
 
 class WitnessedTable:
@@ -56,7 +59,7 @@ class WitnessedTable:
 
     def create(self, schema: pl.Schema) -> None:
         """Make the empty table and its witness; a creation that broke off is completed."""
-        from deltalake import DeltaTable
+        from deltalake import CommitProperties, DeltaTable
 
         # If another process has just made it, that table is loaded; if there is none, loading tells why.
         with suppress(CommitConflict, TikTokOfflineError), self._faults():
@@ -71,6 +74,8 @@ class WitnessedTable:
                     "delta.checkpointInterval": _CHECKPOINT_INTERVAL,
                 },
                 storage_options=self._objects.storage_options or None,
+                # Of two that make it at once, the second may not make a version 1 of nothing.
+                commit_properties=CommitProperties(max_commit_retries=0),
             )
         self._load()
         documents.create(self._objects, self._witness, {"version": 0, "rows": 0, "log_from": 0})
@@ -196,29 +201,47 @@ class WitnessedTable:
         key_columns = self._columns(self._read_witness())
         with self._faults():
             holding = key_columns.holding(files, KeyProbe(keys["event_key"]))
-        return self.rows_of(holding, keys, columns) if holding else self.collect(self.scan(files[:1], columns).head(0))
+        return self._rows_of(holding, keys, columns) if holding else self.collect(self.scan(files[:1], columns).head(0))
 
-    def rows_of(self, files: Sequence[DataFile], keys: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
-        """As :meth:`matching`, of files that are known to hold some."""
+    def heads(self, file: DataFile) -> Iterator[Heads]:
+        """The heads of a file's keys, some at a time.
+
+        :raises LedgerDamagedError: at the end, if one of them was changed.
+        """
+        with self._faults():
+            yield from self._columns(self._read_witness()).heads(file)
+
+    def check_keys(self, files: Sequence[DataFile]) -> None:
+        """Compare all keys of some files with what was committed.
+
+        :raises LedgerDamagedError: if one was changed.
+        """
+        with self._faults():
+            self._columns(self._read_witness()).check(files)
+
+    def rows_with_heads(self, files: Sequence[DataFile], heads: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+        """The rows of some files whose keys' ``head`` is among some, with ``head``.
+
+        :raises LedgerDamagedError: if a head is not that of its key.
+        """
         key_columns = self._columns(self._read_witness())
-        with_heads = [file for file in files if key_columns.has_heads(file)]
-        without = [file for file in files if not key_columns.has_heads(file)]
-        rows = [
-            self.collect(self.scan(some, columns).join(keys.lazy(), on="event_key", how="semi"))
-            for some in _in_groups(without)
-        ]
-        if with_heads:
-            wanted = head_column(keys["event_key"]).unique().to_frame().lazy()
-            for some in _in_groups(with_heads):
-                found = self.collect(self.scan(some, [*columns, "head"]).join(wanted, on="head", how="semi"))
-                if not found["head"].equals(head_column(found["event_key"])):
-                    raise self._changed("one of its files")
-                rows.append(found.drop("head").join(keys, on="event_key", how="semi", maintain_order="left"))
-                if rows[-1].height < found.height:
-                    # Another key with the same first eight bytes, or one that was changed behind them.
-                    with self._faults():
-                        key_columns.check(some)
+        rows = []
+        for some in _in_groups(files, key_columns):
+            known = key_columns.has_heads(some[0])
+            every = self.scan(some, [*columns, "head"]) if known else self.scan(some, columns).with_columns(HEAD)
+            found = self.collect(every.join(heads.lazy(), on="head", how="semi"))
+            if not found["head"].equals(head_column(found["event_key"])):
+                raise self._changed("one of its files")
+            rows.append(found)
         return pl.concat(rows)
+
+    def _rows_of(self, files: Sequence[DataFile], keys: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+        found = self.rows_with_heads(files, head_column(keys["event_key"]).unique().to_frame(), columns).drop("head")
+        rows = found.join(keys, on="event_key", how="semi", maintain_order="left")
+        if rows.height < found.height:
+            # Another key with the same first eight bytes, or one that was changed behind them.
+            self.check_keys(files)
+        return rows
 
     def collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """Run a query over :meth:`scan` in constant memory.
@@ -248,8 +271,7 @@ class WitnessedTable:
         """Merge small files of each partition; how many files went."""
         snapshot = self.snapshot()
         if self._keys:
-            with self._faults():
-                self._columns(self._read_witness()).check(snapshot.files)
+            self.check_keys(snapshot.files)
         before = len(snapshot.files)
         self._commit(lambda table: table.optimize.compact())
         return before - len(self.snapshot().files)
@@ -265,7 +287,7 @@ class WitnessedTable:
             def rewrite(table: DeltaTable, day: str = day) -> None:
                 files = [file for file in snapshot_of(table).files if file.day == day]
                 self._columns(self._read_witness()).check(files)
-                overwrite_day(table, day, self._with_heads(table, files), self._objects.storage_options)
+                overwrite_day(table, day, with_heads(self.scan, table, files), self._objects.storage_options)
 
             before = len(self._without_heads())
             self._commit(rewrite)
@@ -275,24 +297,6 @@ class WitnessedTable:
     def _without_heads(self) -> list[DataFile]:
         columns = self._columns(self._read_witness())
         return [file for file in self.snapshot().files if file.rows and not columns.has_heads(file)]
-
-    def _with_heads(self, table: DeltaTable, files: Sequence[DataFile]) -> pa.RecordBatchReader:
-        """All rows of some files, with the heads of their keys."""
-        import pyarrow as pa
-
-        columns = [field.name for field in table.schema().fields if field.name not in ("day", "head")]
-
-        def some(file: DataFile, start: int, rows: int) -> pa.Table:
-            frame = self.scan([file], columns).slice(start, rows).collect()
-            day = pl.lit(date.fromisoformat(file.day))
-            return frame.with_columns(head_column(frame["event_key"]), day=day).to_arrow()
-
-        def batches() -> Iterator[pa.RecordBatch]:
-            for file in files:
-                for start in range(0, file.rows, _ROWS_AT_ONCE):
-                    yield from some(file, start, _ROWS_AT_ONCE).to_batches()
-
-        return pa.RecordBatchReader.from_batches(some(files[0], 0, 0).schema, batches())
 
     def vacuum(self, retention_hours: int) -> int:
         """Remove files that no version of the last hours needs, those of commits that lost a race too."""
@@ -378,10 +382,12 @@ class WitnessedTable:
             with table_faults(self._where, remote=bool(self._objects.storage_options)), self._objects.table_access():
                 yield
         except ChangedKeysError as error:
-            raise self._changed(str(error)) from None
+            raise self._changed(error.what) from None
 
 
-def _in_groups(files: Sequence[DataFile]) -> Iterator[Sequence[DataFile]]:
-    """Files whose rows are read at once."""
-    for start in range(0, len(files), _AT_ONCE):
-        yield files[start : start + _AT_ONCE]
+def _in_groups(files: Sequence[DataFile], columns: KeyColumns) -> Iterator[Sequence[DataFile]]:
+    """Files whose rows are read at once: all with heads, or all without."""
+    for has_heads in (True, False):
+        of_kind = [file for file in files if columns.has_heads(file) is has_heads]
+        for start in range(0, len(of_kind), _AT_ONCE):
+            yield of_kind[start : start + _AT_ONCE]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from airflow_provider_tiktok_offline.ledger.key_probe import HEAD
+from airflow_provider_tiktok_offline.ledger.snapshots import DataFile
+
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable, WriterProperties
+
+
+#: Rows that are rewritten at once.
+_ROWS_AT_ONCE = 500_000
 
 
 def writer_properties() -> WriterProperties:
@@ -46,3 +53,26 @@ def overwrite_day(table: DeltaTable, day: str, rows: pa.RecordBatchReader, stora
         writer_properties=writer_properties(),
         commit_properties=CommitProperties(max_commit_retries=0),
     )
+
+
+def with_heads(
+    scan: Callable[[Sequence[DataFile], list[str]], pl.LazyFrame], table: DeltaTable, files: Sequence[DataFile]
+) -> pa.RecordBatchReader:
+    """All rows of some files of the keys table, with the heads of their keys.
+
+    :param scan: a query over some columns of some files.
+    """
+    import pyarrow as pa
+
+    columns = [field.name for field in table.schema().fields if field.name not in ("day", "head")]
+
+    def some(file: DataFile, start: int, rows: int) -> pa.Table:
+        day = pl.lit(date.fromisoformat(file.day))
+        return scan([file], columns).slice(start, rows).with_columns(HEAD, day=day).collect().to_arrow()
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for file in files:
+            for start in range(0, file.rows, _ROWS_AT_ONCE):
+                yield from some(file, start, _ROWS_AT_ONCE).to_batches()
+
+    return pa.RecordBatchReader.from_batches(some(files[0], 0, 0).schema, batches())

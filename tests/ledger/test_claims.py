@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.errors import LedgerBusyError
 from airflow_provider_tiktok_offline.ledger import delivery_id
-from airflow_provider_tiktok_offline.ledger.plan import Plan
+from airflow_provider_tiktok_offline.ledger.plan import Plan, VerdictSum
 from airflow_provider_tiktok_offline.ledger.settlement import Folded, Settler
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from tests.ledger.world import LEASE, LOOKBACK, World
@@ -35,18 +34,21 @@ def test_a_plan_whose_claims_were_taken_over_claims_nothing_more(
 ) -> None:
     """Between two batches of one plan another delivery took the claims: the second batch claims nothing."""
     monkeypatch.setattr("airflow_provider_tiktok_offline.ledger.ledger._BATCH_EVENTS", 1)
+    monkeypatch.setattr("airflow_provider_tiktok_offline.ledger.key_sweep._BATCH_EVENTS", 1)
     world = World(open_objects(str(tmp_path)))
     delivery = world.enter("sales.csv")
 
-    def parts() -> Iterator[tuple[int, pl.DataFrame]]:
-        yield 0, world.frame(range(3))
+    def take_over(index: int, judged: pl.DataFrame) -> list[VerdictSum]:
         claims = world.ledger().claims
         (claim,) = claims.read().claims.values()
         claims.remove(claim.delivery_id, claim.round)
-        yield 1, world.frame(range(3, 6))
+        return []
 
+    parts = [(0, world.frame(range(3))), (1, world.frame(range(3, 6)))]
     with pytest.raises(LedgerBusyError):
-        world.ledger().dedupe(delivery, parts(), route="tiktok", now=world.clock.now(), lookback=LOOKBACK)
+        world.ledger().dedupe(
+            delivery, parts, route="tiktok", now=world.clock.now(), lookback=LOOKBACK, judged=take_over
+        )
     assert not world.ledger().claims.read().claims
 
 

@@ -24,7 +24,6 @@ from airflow_provider_tiktok_offline.ledger.corrections import acknowledge_ident
 from airflow_provider_tiktok_offline.ledger.event_keys import secret_from_text
 from airflow_provider_tiktok_offline.ledger.event_states import RETRY_WINDOW
 from airflow_provider_tiktok_offline.ledger.plan import receipts_folder
-from airflow_provider_tiktok_offline.ledger.planner import batches
 from airflow_provider_tiktok_offline.storage.backends.cloud_objects import CloudObjects
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 from tests.ledger.world import EVENT_SET, IDENTITY, LEASE, LOOKBACK, START, World, event_id
@@ -443,6 +442,7 @@ def test_a_sale_of_the_very_moment_of_the_cut_over_is_sent(world: World) -> None
 def test_a_plan_made_in_several_looks_is_one_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A large delivery is checked against the ledger part by part: one claim, every event once."""
     monkeypatch.setattr("airflow_provider_tiktok_offline.ledger.ledger._BATCH_EVENTS", 1)
+    monkeypatch.setattr("airflow_provider_tiktok_offline.ledger.key_sweep._BATCH_EVENTS", 1)
     world.deliver("monday", range(2))
     parts = [(index, world.frame(range(2 * index, 2 * index + 2))) for index in range(3)]
     plan = world.ledger().dedupe(
@@ -450,10 +450,3 @@ def test_a_plan_made_in_several_looks_is_one_plan(world: World, monkeypatch: pyt
     )  # fmt: skip
     assert (plan.counts["already_sent"], plan.to_send) == (2, 4)
     assert len(world.ledger().claims.read().claims) == 1
-
-
-def test_parts_are_looked_at_in_groups(world: World) -> None:
-    """Of at least so many events each, but for the last."""
-    parts = [(index, world.frame(range(1))) for index in range(8)]
-    groups = [[index for index, _ in group] for group in batches(parts, 3)]
-    assert groups == [[0, 1, 2], [3, 4, 5], [6, 7]]

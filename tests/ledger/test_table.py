@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -102,3 +104,20 @@ def test_a_commit_whose_answer_got_lost_advances_the_witness(
 
 def _die(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_a_table_that_several_make_at_once_is_made_once(objects: ObjectStore) -> None:
+    """A second version of nothing would look as if something had been recorded."""
+    for number in range(5):
+        table = WitnessedTable(objects, f"t{number}", ManualClock(_DAY))
+        together = threading.Barrier(6)
+
+        def make(path: str = table.path, together: threading.Barrier = together) -> None:
+            together.wait()
+            schema = pl.Schema({"event_key": pl.Binary(), "day": pl.Date()})
+            WitnessedTable(objects, path, ManualClock(_DAY)).create(schema)
+
+        with ThreadPoolExecutor(6) as pool:
+            for made in [pool.submit(make) for _ in range(6)]:
+                made.result()
+        assert table.commits() == 0

@@ -147,7 +147,7 @@ def _plan(ctx: DeliveryContext, state: DeliveryState, events: Events, retry_refu
 
 
 class _Tally:
-    """Parts of a delivery for planning, each read once; what they are worth is kept until they are judged.
+    """Parts of a delivery for planning, each read once, and what they are worth once they are judged.
 
     Attributes:
         counts: of the parts that were judged.
@@ -157,20 +157,18 @@ class _Tally:
         self.counts = OutcomeCounts()
         self._ledger = ledger
         self._events = events
-        self._amounts: dict[int, pl.DataFrame] = {}
 
     def parts(self) -> Iterator[tuple[int, pl.DataFrame]]:
-        """What is compared with the ledger."""
+        """What is compared with the ledger, and what it is worth."""
         for index in range(len(self._events.parts)):
-            frame = self._events.read_amounts(index)
-            self._amounts[index] = with_amounts(frame).select("value", "currency")
-            yield index, _keyed(self._ledger, frame)
+            frame = with_amounts(self._events.read_amounts(index))
+            yield index, _keyed(self._ledger, frame).with_columns(frame["value"], frame["currency"])
 
-    def judged(self, index: int, verdicts: pl.Series) -> list[VerdictSum]:
+    def judged(self, index: int, frame: pl.DataFrame) -> list[VerdictSum]:  # noqa: ARG002 - the counts are of all parts
         """Count a part; what it is worth by verdict."""
         from airflow_provider_tiktok_offline.ledger.plan import VerdictSum
 
-        sums = sums_of(self._amounts.pop(index).with_columns(outcome=verdicts))
+        sums = sums_of(frame.select("value", "currency", outcome="verdict"))
         for one in sums:
             self.counts.add_sum(*one)
         return [VerdictSum(verdict, currency, events, str(value)) for verdict, currency, events, value in sums]
