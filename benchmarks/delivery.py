@@ -1,10 +1,11 @@
 """What each step of a delivery costs, from the file to the closed delivery: processor time, clock, object requests.
 
 ``python -m benchmarks.delivery [--small] [--rounds N] [--list STEP]``: a million rows with an e-mail and a phone each,
-in five parts. The state lies on an S3 server on loopback, TikTok is a server that answers at once. The steps run one
-after the other in one process, as the command line runs them: processor time, clock and requests of each. Then each is
-a process of its own, as a task is, without and with 30 ms added to each object request. ``--list STEP`` names a step's
-requests.
+in five parts. The state lies on an S3 server on loopback, TikTok is a server that answers at once. The steps of the
+factory's chain, and then the explicit ones, run one after the other in one process, as the command line runs them:
+processor time, clock and requests of each. Then each step of the factory's chain is a process of its own, as a task is,
+without and with 30 ms added to each object request. ``--list STEP`` names a step's requests, ``--check`` fails on what
+is beyond its limit.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.connections import Connection
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
-STEPS = ("validate", "normalize_hash", "dedupe", "upload", "summary")
+CHAIN = ("prepare", "upload", "summary")
+EXPLICIT = ("validate", "normalize_hash", "dedupe", "upload", "summary")
+#: Of a million rows: object requests, processor seconds, and how many times the clock with 30 ms a request.
+_MOST_REQUESTS, _MOST_PROCESSOR, _MOST_TIMES = 300, 8.5, 1.5
 _BUCKET = "benchmark"
 _EVENT_SET = "7000000000000000201"
 _DELAY_SECONDS = 0.03
@@ -55,6 +59,13 @@ class Setting:
     def told(self) -> tuple[str, str, str, str]:
         """The same as arguments of a command."""
         return self.file, self.prefix, self.s3, self.tiktok
+
+    def stamp(self) -> dict[str, object]:
+        """The file as a sensor finds it."""
+        from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
+
+        found = Path(self.file).stat()
+        return FileStamp(uri=self.file, size=found.st_size, mtime=from_epoch(found.st_mtime)).to_dict()
 
     def get(self, conn_id: str) -> Connection:
         """The connections, by their ids."""
@@ -101,13 +112,16 @@ def run_step(step: str, setting: Setting, argument: str) -> object:
 
         Ledger.init(ctx.objects, _EVENT_SET, identity=ctx.config.identity_settings(), clock=ctx.clock)
         return None
+    if step == "prepare":
+        from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+        from airflow_provider_tiktok_offline.delivery.steps.prepare_file import prepare_file
+
+        delivery_id = prepare_file(ctx, setting.stamp()).validated.delivery_id
+        return [delivery_id, *dedupe(ctx, delivery_id).parts]
     if step == "validate":
         from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-        from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
 
-        found = Path(setting.file).stat()
-        stamp = FileStamp(uri=setting.file, size=found.st_size, mtime=from_epoch(found.st_mtime))
-        return validate(ctx, stamp.to_dict()).delivery_id
+        return validate(ctx, setting.stamp()).delivery_id
     if step == "normalize_hash":
         from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 
@@ -137,8 +151,11 @@ def run_in_process(step: str, setting: Setting, argument: str) -> object:
     return json.loads(ended.stdout)
 
 
-def deliver(setting: Setting, run: Callable[[str, Setting, str], object]) -> dict[str, Cost]:
-    """Deliver the file; what each step took of this process and its children."""
+def deliver(setting: Setting, run: Callable[[str, Setting, str], object], *, explicit: bool) -> dict[str, Cost]:
+    """Deliver the file; what each step took of this process and its children.
+
+    :param explicit: by the explicit steps.
+    """
     costs: dict[str, Cost] = {}
     server = S3Server(setting.s3)
 
@@ -153,14 +170,20 @@ def deliver(setting: Setting, run: Callable[[str, Setting, str], object]) -> dic
         )
         return result
 
-    delivery_id = str(step("validate", ""))
-    rows = step("normalize_hash", delivery_id)
-    parts = step("dedupe", delivery_id)
-    assert isinstance(parts, list)
+    if explicit:
+        delivery_id = step("validate", "")
+        step("normalize_hash", str(delivery_id))
+        parts = step("dedupe", str(delivery_id))
+        assert isinstance(parts, list)
+    else:
+        prepared = step("prepare", "")
+        assert isinstance(prepared, list)
+        delivery_id, *parts = prepared
     for part in parts:
         step("upload", f"{delivery_id}:{part}")
-    events = step("summary", delivery_id)
-    assert events == {"accepted": rows}, events
+    events = step("summary", str(delivery_id))
+    assert isinstance(events, dict)
+    assert list(events) == ["accepted"], events
     return costs
 
 
@@ -183,11 +206,11 @@ class Bench:
         self._made = 0
         write_sample(self._file, rows, as_of=datetime.now(UTC), seed=1, form=SampleForm(identifiers="both"))
 
-    def in_one_process(self) -> dict[str, Cost]:
+    def in_one_process(self, *, explicit: bool = False) -> dict[str, Cost]:
         """The costs of a delivery in one process."""
         told = json.loads(
             subprocess.run(
-                [sys.executable, "-m", "benchmarks.delivery", "--deliver", *self._setting().told()],
+                [sys.executable, "-m", "benchmarks.delivery", "--deliver", str(explicit), *self._setting().told()],
                 stdout=subprocess.PIPE,
                 text=True,
                 check=True,
@@ -202,7 +225,7 @@ class Bench:
         """
         setting = self._setting()
         self._s3.requests(delay=delay)
-        costs = deliver(setting, run_in_process)
+        costs = deliver(setting, run_in_process, explicit=False)
         self._s3.requests(delay=0.0)
         return costs
 
@@ -228,10 +251,11 @@ def benchmark(rows: int) -> Iterator[Bench]:
         sink.wait()
 
 
-def _print(rounds: list[dict[str, Cost]]) -> None:
+def _print(rounds: list[dict[str, Cost]]) -> tuple[float, float]:
+    """Print medians; processor seconds and requests of all steps."""
     print(f"{'step':16} {'processor s':>12} {'clock s':>9} {'requests':>9}  by method")
     total = [0.0, 0.0, 0.0]
-    for step in STEPS:
+    for step in rounds[0]:
         costs = [found[step] for found in rounds]
         processor = statistics.median(cost.processor for cost in costs)
         clock = statistics.median(cost.clock for cost in costs)
@@ -239,7 +263,8 @@ def _print(rounds: list[dict[str, Cost]]) -> None:
         total = [sum(pair) for pair in zip(total, (processor, clock, len(costs[0].requests)), strict=True)]
         words = " ".join(f"{method} {count}" for method, count in methods.most_common())
         print(f"{step:16} {processor:12.2f} {clock:9.2f} {len(costs[0].requests):9}  {words}")
-    print(f"{'all':16} {total[0]:12.2f} {total[1]:9.2f} {total[2]:9.0f}")
+    print(f"{'all':16} {total[0]:12.2f} {total[1]:9.2f} {total[2]:9.0f}", flush=True)
+    return total[0], total[2]
 
 
 def main() -> None:
@@ -249,20 +274,25 @@ def main() -> None:
         print(json.dumps(run_step(step, Setting(file, prefix, s3, tiktok), argument)))
         return
     if "--deliver" in sys.argv:
-        costs = deliver(Setting(*sys.argv[2:]), run_step)
+        costs = deliver(Setting(*sys.argv[3:]), run_step, explicit=sys.argv[2] == "True")
         print(json.dumps({step: astuple(cost) for step, cost in costs.items()}))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="a twentieth of the size, to see that it runs")
     parser.add_argument("--rounds", type=int)
-    parser.add_argument("--list", choices=STEPS, help="name this step's requests")
+    parser.add_argument("--list", choices=(*CHAIN, *EXPLICIT[:3]), help="name this step's requests")
+    parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
     rows, rounds = (50_000, 1) if options.small else (1_000_000, 3)
     with benchmark(rows) as bench:
-        found = [bench.in_one_process() for _ in range(options.rounds or rounds)]
-        _print(found)
+        chain, explicit = (
+            [bench.in_one_process(explicit=explicit) for _ in range(options.rounds or rounds)]
+            for explicit in (False, True)
+        )
+        processor, requests = _print(chain)
+        _print(explicit)
         if options.list:
-            print(*found[0][options.list].requests, sep="\n")
+            print(*({**explicit[0], **chain[0]})[options.list].requests, sep="\n")
         pairs = [
             tuple(sum(cost.clock for cost in bench.in_processes(delay).values()) for delay in (0.0, _DELAY_SECONDS))
             for _ in range(options.rounds or rounds)
@@ -270,6 +300,8 @@ def main() -> None:
     usual, late = (statistics.median(clocks) for clocks in zip(*pairs, strict=True))
     ratio = statistics.median(late / usual for usual, late in pairs)
     print(f"as processes: {usual:.1f} s; with {_DELAY_SECONDS * 1000:.0f} ms a request {late:.1f} s, {ratio:.2f} times")
+    if options.check and (processor > _MOST_PROCESSOR or requests > _MOST_REQUESTS or ratio > _MOST_TIMES):
+        sys.exit(f"beyond {_MOST_PROCESSOR} processor s, {_MOST_REQUESTS} requests or {_MOST_TIMES} times the clock")
 
 
 if __name__ == "__main__":

@@ -150,10 +150,7 @@ class PartReceipts:
         :raises LedgerBusyError: if another delivery took the claims over.
         """
         with self._lock:
-            # Of an event that was accepted nothing that comes later counts; other answers stand before a new attempt.
-            if any(answer.kind != "accepted" for answer in self._pending):
-                self.flush()
-            self._raise_failure()
+            self.flush()
             self._write(ReceiptHeader(kind="attempted", at=self._clock.now()), keys)
         self.fence()
 

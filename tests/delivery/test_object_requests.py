@@ -19,7 +19,7 @@ from tests.servers.s3 import S3Server, s3_server
 
 _PARTS = 3
 #: Step -> the most requests; of upload for each part.
-_MOST = {"validate": 34, "normalize_hash": 13, "dedupe": 39, "upload": 31, "summary": 73}
+_MOST = {"validate": 31, "normalize_hash": 13, "dedupe": 32, "upload": 19, "summary": 58}
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,8 @@ import polars as pl
 import pytest
 
 from airflow_provider_tiktok_offline.ledger.key_files import pack
-from airflow_provider_tiktok_offline.ledger.receipt_history import (
-    Kind,
-    Receipt,
-    ReceiptHeader,
-    any_accepted,
-    outcomes_of,
-)
+from airflow_provider_tiktok_offline.ledger.receipt_files import Kind, Receipt, ReceiptHeader, any_accepted
+from airflow_provider_tiktok_offline.ledger.receipt_history import outcomes_of
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
 
 _AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
@@ -28,7 +23,7 @@ def _receipt(seq: int, kind: Kind) -> Receipt:
     if kind != "attempted":
         batches = [(1, f"request-{seq}", 40000 + seq if kind == "refused" else None, None)]
     header = ReceiptHeader(kind=kind, at=_AT + timedelta(minutes=seq), batches=batches)
-    return Receipt(seq, header, pl.Series("event_key", [_KEY], dtype=pl.Binary))
+    return Receipt(str(seq), seq, header, pl.Series("event_key", [_KEY], dtype=pl.Binary))
 
 
 def _told(kinds: list[Kind], *, doubt_before: bool) -> tuple[str, int, int | None] | None:
@@ -107,4 +102,4 @@ def test_whether_anything_was_accepted_is_asked_of_all_parts(
         for seq, kind in enumerate(receipts):
             header = {"kind": kind, "at": _AT.isoformat(), "holder": "test"}
             objects.create(f"r/{part}/{seq:08d}-0", pack(pl.Series("event_key", [_KEY], dtype=pl.Binary), header))
-    assert any_accepted(objects, "r") == accepted
+    assert any_accepted(objects, objects.list("r")) == accepted
