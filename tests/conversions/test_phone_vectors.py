@@ -93,8 +93,13 @@ def test_what_is_no_number_is_dropped(region: str, cell: str) -> None:
 
 @pytest.mark.parametrize(
     ("region", "cell", "number"),
-    [("NU", "4002", "+6834002"), ("NU", "400", None), ("KR", "007008613812345678", "+8613812345678")],
-    ids=["four digits", "three digits", "eighteen digits"],
+    [
+        ("NU", "4002", "+6834002"),
+        ("NU", "400", None),
+        ("KR", "007008613812345678", "+8613812345678"),
+        ("KR", "0070043422293777896", None),
+    ],
+    ids=["four digits", "three digits", "eighteen digits", "nineteen digits"],
 )
 def test_a_number_has_four_to_eighteen_digits(region: str, cell: str, number: str | None) -> None:
     """From the shortest one of an island to one of China with Korea's longest prefix; with punctuation, too."""
