@@ -231,3 +231,16 @@ def test_a_rejection_takes_an_earlier_approval_back(world: World) -> None:
     reject(ctx, delivery, found, why="not this one")
     with pytest.raises(GuardError, match="max_amount"):
         dedupe(ctx, delivery)
+
+
+def test_files_of_the_same_run_that_wait_for_returns_are_no_habit(world: World) -> None:
+    """They are handled, too, though nothing of them was sent."""
+    deliver_usual_files(world, 3)
+    ctx = world.context(guards={"size_factor": 3.0, "on_breach": "approve"}, send_after_days=3)
+    large = validate(ctx, world.drop(rows(1, 100), name="large.csv")).delivery_id
+    normalize_hash(ctx, large)
+    asked = breaches_to_ask(ctx, large)
+    assert asked
+    for number in range(4):
+        world.deliver(world.drop(rows(2000 + 100 * number, 29), name=f"beside_{number}.csv"), ctx)
+    assert breaches(ctx, large) == asked
