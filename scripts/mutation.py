@@ -80,9 +80,9 @@ TESTS = (
     *(
         f"tests/delivery/test_{name}.py"
         for name in (
-            "close_out", "coverage", "drift", "expiry", "first_refusals", "guards", "held_back_orders", "lease", "opt_outs",
-            "planned_parts", "prepare_file", "send_after_days", "settings", "shared_file", "steps", "two_tries",
-            "waiting_and_changes",
+            "close_out", "coverage", "drift", "expiry", "first_refusals", "guards", "held_back_orders", "lease",
+            "opt_outs", "planned_parts", "prepare_file", "send_after_days", "settings", "shared_file", "steps",
+            "two_tries", "waiting_and_changes",
         )
     ),
     "tests/liveramp/test_route.py",
