@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
+from airflow_provider_tiktok_offline import typed_json
 from airflow_provider_tiktok_offline.clock import Clock
 from airflow_provider_tiktok_offline.errors import LedgerBusyError, LedgerDamagedError, LedgerVersionError
 from airflow_provider_tiktok_offline.storage.protocols import ObjectStore
@@ -66,7 +67,7 @@ def typed(document: Mapping[str, object], kind: type[_T], where: str) -> _T:
     :raises LedgerDamagedError: if a field is missing or has another type.
     """
     try:
-        return msgspec.convert(document, kind, str_keys=True)
+        return typed_json.convert(document, kind, str_keys=True)
     except msgspec.ValidationError:
         raise damaged(where) from None
 
@@ -74,7 +75,7 @@ def typed(document: Mapping[str, object], kind: type[_T], where: str) -> _T:
 def decode_typed(content: bytes, kind: type[_T], where: str) -> _T:
     """A stored document that need not be a JSON object; see :func:`typed`."""
     try:
-        return msgspec.json.decode(content, type=kind)
+        return typed_json.decode(content, kind)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise damaged(where) from None
 

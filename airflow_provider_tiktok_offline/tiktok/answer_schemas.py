@@ -14,6 +14,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 
+from airflow_provider_tiktok_offline import typed_json
 from airflow_provider_tiktok_offline.errors import AnswerFacts, UnexpectedAnswerError
 
 _T = TypeVar("_T")
@@ -166,7 +167,7 @@ def read_as(kind: type[_T], data: Mapping[str, object], request_id: str | None) 
     :raises UnexpectedAnswerError: if it has another shape; the message names the field, never a value.
     """
     try:
-        return msgspec.convert(data, kind)
+        return typed_json.convert(data, kind)
     except (msgspec.ValidationError, RecursionError) as failure:
         field = _field_of(str(failure))
     raise UnexpectedAnswerError(

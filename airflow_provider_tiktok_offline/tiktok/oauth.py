@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlencode
 
 import msgspec
 
+from airflow_provider_tiktok_offline import typed_json
 from airflow_provider_tiktok_offline.errors import AnswerFacts, CredentialsError, GrantError, UnexpectedAnswerError
 from airflow_provider_tiktok_offline.tiktok.answer_schemas import GrantAnswer, ReachedAdvertisersAnswer, TokenAnswer
 from airflow_provider_tiktok_offline.tiktok.api_address import PRODUCTION_URL
@@ -69,7 +70,7 @@ class Grant:
     @classmethod
     def from_json(cls, content: bytes) -> Grant:
         """The inverse of :meth:`to_json`."""
-        return msgspec.json.decode(content, type=cls)
+        return typed_json.decode(content, cls)
 
 
 class UnreadGrantError(UnexpectedAnswerError):

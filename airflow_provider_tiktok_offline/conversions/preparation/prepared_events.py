@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from airflow_provider_tiktok_offline import typed_json
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.event_id import id_text
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import RECIPE
@@ -81,12 +82,12 @@ class PreparedEvents:
                 "no manifest.json: nothing was prepared here, or not to the end.", todo="Prepare the file again."
             ) from None
         try:
-            made = msgspec.json.decode(content, type=_MadeBy)
+            made = typed_json.decode(content, _MadeBy)
             if made.version > MANIFEST_VERSION:
                 raise InputFileError(
                     f"prepared by a newer package ({made.package}).", todo="Upgrade this one, or prepare again."
                 )
-            return cls(parts, msgspec.json.decode(content, type=Manifest))
+            return cls(parts, typed_json.decode(content, Manifest))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise damaged("manifest.json") from None
 

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from airflow_provider_tiktok_offline import typed_json
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.cutting import Cut, cut, pieces
@@ -87,6 +88,6 @@ def decoded(store: PartStore, name: str, kind: type[_Kind]) -> _Kind:
     :raises InputFileError: it is damaged.
     """
     try:
-        return msgspec.json.decode(store.get(name), type=kind)
+        return typed_json.decode(store.get(name), kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise damaged(name) from None

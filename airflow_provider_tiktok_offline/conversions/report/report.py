@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from airflow_provider_tiktok_offline import typed_json
 from airflow_provider_tiktok_offline.conversions.identifiers.opt_outs.list_facts import Entries, OptOutFacts
 from airflow_provider_tiktok_offline.errors import InputFileError
 from airflow_provider_tiktok_offline.plain_text import one_line
@@ -290,7 +291,7 @@ class Report:
         :raises InputFileError: if it is damaged.
         """
         try:
-            return msgspec.json.decode(text, type=cls)
+            return typed_json.decode(text, cls)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             raise InputFileError(
                 "report.json is damaged.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from airflow_provider_tiktok_offline import typed_json
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
 
 if TYPE_CHECKING:
@@ -80,6 +81,6 @@ def earlier_days(ctx: DeliveryContext, *spans: tuple[date, date], leave_out: str
         kept = msgspec.json.decode(details or "{}").get(FIGURES)
         if advertiser == ctx.config.name and digest != leave_out and kept is not None:
             # A file that was delivered again counts once.
-            found[digest] = msgspec.convert(kept, DayFigures)
+            found[digest] = typed_json.convert(kept, DayFigures)
     wanted = [one for one in found.values() if any(since <= one.day < before for since, before in spans)]
     return sorted(wanted, key=lambda one: one.day)
