@@ -6,7 +6,7 @@ another one are looked at again; see :mod:`.key_store`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,14 @@ import numpy.typing as npt
 import polars as pl
 
 from airflow_provider_tiktok_offline.conversions.events.key_store import KeyPartitions, Occurrences, WaitingKeys
-from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, Keys, Numbers, among, repeated
+from airflow_provider_tiktok_offline.conversions.events.row_keys import (
+    Hashes,
+    Keys,
+    Numbers,
+    StoredKeys,
+    among,
+    repeated,
+)
 from airflow_provider_tiktok_offline.conversions.rules.amounts import UNITS, sum_units
 
 
@@ -89,7 +96,7 @@ class RepeatFinder:
         orders: bool,
         hold_back: bool = False,
         net: bool = False,
-        again: Callable[[], Iterator[Keys]] | None = None,
+        again: Callable[[], Iterator[StoredKeys]] | None = None,
     ) -> None:
         self._again = again
         self._waiting = WaitingKeys(directory)
@@ -110,8 +117,11 @@ class RepeatFinder:
 
     def add(self, rows: Keys) -> None:
         """Take the valid rows of the next block."""
-        if self._again is None:
-            self._waiting.add(rows)
+        self._waiting.add(rows)
+        self.add_stored(rows)
+
+    def add_stored(self, rows: Keys | StoredKeys) -> None:
+        """Take the next rows where they can be had again."""
         self._identities.add(rows.high)
         if self._looks_at_orders:
             self._order_numbers.add(rows.order[rows.order != 0])
@@ -150,7 +160,8 @@ class RepeatFinder:
         broken = np.unique(np.concatenate([np.empty(0, dtype=np.uint64), *self._broken]))
         if not (len(identities) or len(orders) or len(broken) or len(self._lost) or self._net):
             return
-        for rows in self._waiting if self._again is None else self._again():
+        waiting: Iterable[Keys | StoredKeys] = self._waiting if self._again is None else self._again()
+        for rows in waiting:
             chosen = among(rows.high, identities) | among(rows.order, orders) | among(rows.order, broken)
             if len(self._lost):
                 chosen |= np.isin(rows.line, self._lost)

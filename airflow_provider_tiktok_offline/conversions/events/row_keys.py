@@ -89,6 +89,41 @@ class Keys:
         return self.take(np.argsort(self.line, kind="stable"))
 
 
+class StoredKeys:
+    """Keys that another process has written: fields are looked at where they lie, and only some rows are copied.
+
+    :param fields: as :class:`Keys` has them.
+    """
+
+    __slots__ = ("fields",)
+
+    def __init__(self, fields: Sequence[Hashes]) -> None:
+        self.fields = fields
+
+    def __len__(self) -> int:
+        return len(self.fields[0])
+
+    @property
+    def high(self) -> Hashes:
+        return self.fields[0]
+
+    @property
+    def order(self) -> Hashes:
+        return self.fields[2]
+
+    @property
+    def units(self) -> Numbers:
+        return self.fields[4].view(np.int64)
+
+    @property
+    def line(self) -> Numbers:
+        return self.fields[5].view(np.int64)
+
+    def take(self, rows: npt.NDArray[np.bool_] | Numbers) -> Keys:
+        """Some of the rows."""
+        return Keys(np.stack([field[rows] for field in self.fields]))
+
+
 def several(numbers: Hashes) -> Hashes:
     """The numbers that occur more than once, in ascending order."""
     ordered = np.sort(numbers)

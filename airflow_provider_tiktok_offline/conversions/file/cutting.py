@@ -115,6 +115,7 @@ def cut(
     :raises InputFileError: the file can't be used at all; rules that need no cell are checked here.
     """
     recorded = _RecordedSource(source)
+    plain = is_utf8(encoding_name(settings.format.encoding))
     starts, lines, quoted, sums = list[int](), list[int](), list[bool](), list[int]()
     with FileReader(recorded, settings, block_bytes=block_bytes, tick=tick) as reader:
         header = reader.read_header()
@@ -123,7 +124,9 @@ def cut(
             if first_line is None:
                 first_line = block.first_line
                 starts.append(recorded.behind(first_line - 1))
-            starts.append(recorded.behind(block.count))
+                recorded.keep = not plain
+            # The last line may lack its end, which the reader adds.
+            starts.append(min(starts[-1] + len(block.data), reader.size) if plain else recorded.behind(block.count))
             lines.append(block.count)
             quoted.append(block.quoted)
             sums.append(_sum(block.data))
@@ -214,9 +217,14 @@ def _one_byte_a_character(name: str) -> bool:
 
 @dataclass(slots=True)
 class _RecordedSource:
-    """A file whose stored bytes are kept while they are read, until it is known which lines they were."""
+    """A file whose stored bytes are kept while they are read, until it is known which lines they were.
+
+    Attributes:
+        keep: whether they are.
+    """
 
     source: ByteSource
+    keep: bool = True
     _chunks: deque[bytes] = field(default_factory=deque)
     _place: int = 0
     _within: int = 0
@@ -231,7 +239,14 @@ class _RecordedSource:
 
     def open(self) -> BinaryIO:
         # The reader of a conversion file uses no more of a stream than this.
-        return cast("BinaryIO", _RecordedStream(self.source.open(), self._chunks))
+        return cast("BinaryIO", _RecordedStream(self.source.open(), self))
+
+    def note(self, chunk: bytes) -> None:
+        """Keep what was read, while it is wanted."""
+        if self.keep:
+            self._chunks.append(chunk)
+        else:
+            self._chunks.clear()
 
     def behind(self, lines: int) -> int:
         """The place behind so many more line ends, or behind the last byte that was read if fewer are left."""
@@ -254,7 +269,7 @@ class _RecordedSource:
 @dataclass(frozen=True, slots=True)
 class _RecordedStream:
     stream: BinaryIO
-    chunks: deque[bytes]
+    source: _RecordedSource
 
     def __enter__(self) -> _RecordedStream:
         return self
@@ -270,5 +285,5 @@ class _RecordedStream:
     def read(self, size: int = -1) -> bytes:
         chunk = self.stream.read(size)
         if chunk:
-            self.chunks.append(chunk)
+            self.source.note(chunk)
         return chunk

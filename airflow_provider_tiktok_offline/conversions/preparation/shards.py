@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow as pa
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
-from airflow_provider_tiktok_offline.conversions.events.row_keys import FIELDS, Hashes, Keys
+from airflow_provider_tiktok_offline.conversions.events.row_keys import FIELDS, Hashes, StoredKeys
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.cutting import RangedSource, read_piece
 from airflow_provider_tiktok_offline.conversions.file.reader import FileReader
@@ -263,23 +263,23 @@ class _Merge:
                 self.whole.tally.note_unknown(dict(unknown))
             self.whole.tally.merge(tally)
             broken, ids = self._lines(shard)
-            self.whole.take_keys(Keys.empty(), broken, ids)
+            self.whole.take_lines(broken, ids)
             if writer is not None:
                 writer.add_shard(shard.parts, self.left, _name(shard.number, "-"))
             for verdicts in self._verdicts(shard):
                 self.whole.take_verdicts(verdicts)
         for keys in self.keys():
-            self.whole.take_keys(keys, np.empty(0, dtype=np.uint64), {})
+            self.whole.finder.add_stored(keys)
 
-    def keys(self) -> Iterator[Keys]:
+    def keys(self) -> Iterator[StoredKeys]:
         """The keys of all rows."""
         for shard in self.shards:
             names = [shard.currencies[code] for code in range(len(shard.currencies))]
             codes = np.array([self.currencies.code(name) for name in names], dtype=np.uint64)
+            as_they_are = codes.tolist() == list(range(len(codes)))
             for batch in self._batches(shard, "-keys.arrow"):
-                matrix = np.stack([column.to_numpy() for column in batch.columns])
-                matrix[FIELDS - 1] = codes[matrix[FIELDS - 1]]
-                yield Keys(matrix)
+                *columns, currency = [column.to_numpy() for column in batch.columns]
+                yield StoredKeys([*columns, currency if as_they_are else codes[currency]])
 
     def _verdicts(self, shard: Shard) -> Iterator[pl.DataFrame]:
         if self.whole.wants_verdicts:

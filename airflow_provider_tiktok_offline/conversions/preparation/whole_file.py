@@ -22,7 +22,7 @@ from airflow_provider_tiktok_offline.conversions.contract.catalogue import RULES
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.events.duplicates import RepeatFinder, Repeats
 from airflow_provider_tiktok_offline.conversions.events.identity_settings import file_columns
-from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, Keys
+from airflow_provider_tiktok_offline.conversions.events.row_keys import Hashes, StoredKeys
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.cutting import FileFacts
 from airflow_provider_tiktok_offline.conversions.file.header import DELIMITERS, Header, delimiter_word
@@ -114,7 +114,7 @@ class WholeFile:
         header: Header,
         parts: PartWriter | None,
         verdicts: BinaryIO | None,
-        keys_again: Callable[[], Iterator[Keys]] | None = None,
+        keys_again: Callable[[], Iterator[StoredKeys]] | None = None,
     ) -> None:
         self.job = job
         self.header = header
@@ -174,7 +174,8 @@ class WholeFile:
     def take(self, result: BlockResult) -> None:
         """Take the result of the next block."""
         self.tally.merge(result.tally)
-        self.take_keys(result.keys, result.broken_orders, result.ids)
+        self.finder.add(result.keys)
+        self.take_lines(result.broken_orders, result.ids)
         if self._parts is not None and result.staged is not None:
             self._parts.add(result.staged, result.returns)
         if self._verdicts is not None and result.verdicts is not None:
@@ -184,9 +185,8 @@ class WholeFile:
         if self._repair is not None:
             self._repair.write(result.repair)
 
-    def take_keys(self, keys: Keys, broken_orders: Hashes, ids: Mapping[str, IdColumn]) -> None:
-        """Take what the look over the whole file needs of the next rows."""
-        self.finder.add(keys)
+    def take_lines(self, broken_orders: Hashes, ids: Mapping[str, IdColumn]) -> None:
+        """Take what the look over the whole file needs of the next rows, beside their keys."""
         self.finder.add_broken(broken_orders)
         merge_columns(self._ids, ids)
 
@@ -351,7 +351,7 @@ def _finder(
     settings: ConversionSettings,
     columns: list[str],
     directory: str | Path | None,
-    keys_again: Callable[[], Iterator[Keys]] | None,
+    keys_again: Callable[[], Iterator[StoredKeys]] | None,
 ) -> RepeatFinder:
     orders = looks_for_orders(settings, columns)
     later = settings.amount == "order" or settings.basket == "order"
