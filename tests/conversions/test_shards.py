@@ -238,6 +238,18 @@ def test_a_damaged_object_is_named(name: str, tmp_path: Path) -> None:
         ("cp037", b"\x85", "a byte alone does not say"),
         ("utf-8", b"\x1f\x8b\x08", "compressed with gzip"),
     ],
+    ids=[
+        "UTF-8",
+        "cp1252",
+        "Latin 1",
+        "Latin 9",
+        "cp437",
+        "UTF-16",
+        "Shift-JIS",
+        "GBK",
+        "EBCDIC",
+        "gzip",
+    ],
 )
 def test_which_files_stay_one_shard(encoding: str, head: bytes, why: str | None) -> None:
     """And why, in words."""

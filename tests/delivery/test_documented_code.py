@@ -100,7 +100,7 @@ def test_upload_is_mapped_over_parts(world: World) -> None:
     with DAG("mapped", schedule=None):
         dedupe: BaseOperator = DedupeOperator(task_id="dedupe", settings=settings, deliveries=[])
         upload = run(
-            block("reference-airflow.md", ".expand("),
+            block("reference-airflow.md", "TikTokUploadOperator.partial("),
             TikTokUploadOperator=TikTokUploadOperator, settings=settings, dedupe=dedupe,
         )["last"]  # fmt: skip
     assert upload.is_mapped

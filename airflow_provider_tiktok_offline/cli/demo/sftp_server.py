@@ -65,6 +65,11 @@ def sftp_server(root: Path, keys: Path) -> Iterator[DemoSftp]:
             sftp_factory=Files,
         )
 
+    async def end(server: asyncssh.SSHAcceptor) -> None:
+        # In the loop's own thread: closing is not safe from another one.
+        server.close()
+        await server.wait_closed()
+
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="demo-sftp", daemon=True)
     thread.start()
@@ -72,8 +77,7 @@ def sftp_server(root: Path, keys: Path) -> Iterator[DemoSftp]:
         server = _wait(asyncio.run_coroutine_threadsafe(start(), loop))
         key = host_key.export_public_key().decode().split()
         yield DemoSftp(server.get_port(), " ".join(key[:2]), path, listed)
-        server.close()
-        _wait(asyncio.run_coroutine_threadsafe(server.wait_closed(), loop))
+        _wait(asyncio.run_coroutine_threadsafe(end(server), loop))
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
