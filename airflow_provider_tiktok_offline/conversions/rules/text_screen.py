@@ -85,11 +85,14 @@ class TextScreen:
     def _own_digits(self, cells: pl.Series) -> np.ndarray:
         """The rows whose cell holds the last digits of one of the row's phones."""
         column = column_bytes(cells)
-        long = np.flatnonzero(column.lengths >= (_SHORT_TAIL if self._some_are_short else _TAIL))
-        digits = is_digit(column.characters)
-        if not len(long) or not digits.any():
+        least = _SHORT_TAIL if self._some_are_short else _TAIL
+        if column.lengths.max(initial=0) < least:
             return np.empty(0, dtype=np.int64)
-        are_numbers = bool(digits.all())
+        are_numbers = bool(is_digit(column.characters).all())
+        # Most texts have fewer digits than a phone's end.
+        long = np.flatnonzero((column.lengths if are_numbers else column.digits) >= least)
+        if not len(long):
+            return np.empty(0, dtype=np.int64)
         hits = []
         for phones in self._phones:
             if len(long) == len(cells):
