@@ -138,7 +138,7 @@ def test_a_thousand_files_in_shards(tmp_path: Path, **case: Any) -> None:
     _alike(tmp_path / "sales.csv", **case)
 
 
-@pytest.mark.parametrize("kind", sorted(_KINDS))
+@pytest.mark.parametrize("kind", ["plain", "everything sent", "baskets that wait", "lines of an order", "liveramp"])
 def test_a_dirty_file_in_shards(kind: str, tmp_path: Path) -> None:
     """A sample of which a fifth is broken, with orders, duplicates and collisions across its shards."""
     path = tmp_path / "sales.csv"

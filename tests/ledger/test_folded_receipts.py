@@ -188,7 +188,7 @@ _STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(steps=_STEPS)
 def test_what_is_folded_says_what_the_receipts_say_one_by_one(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, set[int]]]

@@ -62,7 +62,7 @@ def _cut(numbers: list[int], sizes: list[int]) -> list[list[int]]:
     return [part for part in parts if part]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(parts=_PARTS, batch=st.integers(1, 12), at_once=st.integers(1, 40))
 def test_any_cut_into_batches_gives_the_plan_of_one(
     tmp_path_factory: pytest.TempPathFactory, parts: list[list[int]], batch: int, at_once: int
