@@ -145,14 +145,12 @@ def build_dag(config: AdvertiserConfig, path: str | None = None, *, place: str |
             case "prepare_shard":
                 before = _shards(dag, before.output, options)
             case "prepare":
-                shards, before = (
-                    before,
-                    TikTokOfflinePrepareOperator(
-                        files=wait.output, plan="approve" not in steps, asks=beside, **_runs_after(config), **options
-                    ),
+                prepare = TikTokOfflinePrepareOperator(
+                    files=wait.output, plan="approve" not in steps, asks=beside, **_runs_after(config), **options
                 )
-                if shards is not wait:
-                    shards >> before
+                if before is not wait:
+                    before >> prepare
+                before = prepare
                 deliveries = XComArg(before, key=DELIVERIES)
                 if beside:
                     _add_approval(config, dag, XComArg(before, key=SET_ASIDE), own, common)

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFile
+from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import read_shards
+from airflow_provider_tiktok_offline.conversions.preparation.shards import prepare_shard
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_of_run
 from airflow_provider_tiktok_offline.delivery.state.unbound_parts import UnboundParts
@@ -20,7 +23,12 @@ from airflow_provider_tiktok_offline.delivery.steps.prepare_file import Prepared
 from airflow_provider_tiktok_offline.delivery.steps.shards import PlannedShard, cut_file, read_shard
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize_all
 from airflow_provider_tiktok_offline.delivery.steps.upload import upload
-from airflow_provider_tiktok_offline.errors import FileChangedError, GateExceededError, InputFileError
+from airflow_provider_tiktok_offline.errors import (
+    DeliveryHeldError,
+    FileChangedError,
+    GateExceededError,
+    InputFileError,
+)
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
 from tests.delivery.opt_outs import OptOuts
 from tests.delivery.test_prepare_file import finish, kept
@@ -196,6 +204,43 @@ def test_a_person_who_opts_out_between_two_shards(world: World, running_simulato
     outcomes = finish(ctx, found.validated.delivery_id)
     assert outcomes["accepted"] == 898
     assert len(running_simulator.event_ids()) == 898
+
+
+def test_a_late_try_of_a_shard_changes_nothing(world: World, running_simulator: RunningSimulator) -> None:
+    """It was stopped before somebody opted out, and goes on when the file is settled: the person is not sent."""
+    world.init_ledger()
+    people = OptOuts(world)
+    people.write("shopper1@example.com", "shopper2@example.com")
+    stamp = world.drop(rows(1, 900))
+    ctx = people.context(**SHARDS)
+    planned = cut_file(ctx, stamp)
+    folder = UnboundParts(ctx, FileStamp.from_dict(planned[0]["file"])).shared
+    shards = read_shards(folder)
+    for shard in planned:
+        read_shard(ctx, shard)
+    found = prepare_file(ctx, stamp)
+    prepare_shard(LocalFile(stamp["uri"]), ctx.config.conversion_settings(), shards, 0, output=folder)
+    assert finish(ctx, found.validated.delivery_id)["accepted"] == 898
+    assert len(running_simulator.event_ids()) == 898
+    assert ctx.staging.list("") == []
+
+
+def test_a_try_of_prepare_that_fails_keeps_the_shards(world: World) -> None:
+    """Another run holds the delivery for now; the next try reads nothing again."""
+    world.init_ledger()
+    stamp = world.drop(rows(1, 900))
+    held = prepare_file(world.context("daily/run-2"), world.drop(rows(1, 900), name="b.csv"))
+    ctx = world.context(**SHARDS)
+    for shard in cut_file(ctx, stamp):
+        read_shard(ctx, shard)
+    with pytest.raises(DeliveryHeldError):
+        prepare_file(ctx, stamp)
+    world.clock.advance(timedelta(hours=1))
+    with counted_reads() as reads:
+        found = prepare_file(ctx, stamp)
+    assert reads.times(stamp["uri"], stamp["size"]) < 1
+    assert found.validated.delivery_id == held.validated.delivery_id
+    assert finish(ctx, found.validated.delivery_id) == {"accepted": 900}
 
 
 def _steps(stamp: dict[str, Any]) -> list[Step]:

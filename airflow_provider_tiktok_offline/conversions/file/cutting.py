@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import ConversionSettings
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
@@ -28,8 +27,6 @@ from airflow_provider_tiktok_offline.errors import FileChangedError
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-Numbers = npt.NDArray[np.int64]
 
 _NEW_LINE = 10
 _LATIN_1 = "iso8859-1"
@@ -82,11 +79,6 @@ class Cut:
 
     def __len__(self) -> int:
         return len(self.lines)
-
-    @property
-    def rows(self) -> int:
-        """Data lines in the file."""
-        return sum(self.lines)
 
 
 def why_not_cut(head: bytes, settings: ConversionSettings) -> str | None:

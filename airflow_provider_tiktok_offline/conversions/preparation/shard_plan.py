@@ -18,12 +18,14 @@ from airflow_provider_tiktok_offline.conversions.contract.settings import Conver
 from airflow_provider_tiktok_offline.conversions.file.byte_source import ByteSource
 from airflow_provider_tiktok_offline.conversions.file.cutting import Cut, cut, pieces
 from airflow_provider_tiktok_offline.conversions.file.reader import BLOCK_BYTES
-from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore, damaged
+from airflow_provider_tiktok_offline.conversions.preparation.part_store import RETURNS, PartStore, damaged
 
 _Kind = TypeVar("_Kind")
 
 #: The object that says how a file is read in shards.
 SHARDS = "shards.json"
+#: The endings of what shards leave each other; all else of them is sent from.
+_BETWEEN_TASKS = (".json", ".arrow", ".npz", f"-{RETURNS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def cut_into_shards(
     """
     found = cut(source, settings, block_bytes=block_bytes, tick=tick)
     ranges = tuple(pieces(found, least_bytes=least_bytes, most=most))
-    shards = Shards(found, ranges, (secrets.randbits(63), secrets.randbits(63)), as_of, settings.fingerprint())
+    shards = Shards(found, ranges, new_seeds(), as_of, settings.fingerprint())
     output.put(SHARDS, msgspec.json.encode(shards))
     return shards
 
@@ -80,6 +82,26 @@ def cut_into_shards(
 def read_shards(store: PartStore) -> Shards:
     """What :func:`cut_into_shards` noted."""
     return decoded(store, SHARDS, Shards)
+
+
+def new_seeds() -> tuple[int, int]:
+    """Two secrets of a run, under which identities are hashed to find duplicates."""
+    return secrets.randbits(63), secrets.randbits(63)
+
+
+def shard_object(number: int) -> str:
+    """The object that makes a shard complete."""
+    return f"shard-{number:05}.json"
+
+
+def new_prefix(number: int) -> str:
+    """How the names of a shard's other objects begin: of each try others, so that a late one changes nothing."""
+    return f"shard-{number:05}-{secrets.token_hex(4)}-"
+
+
+def is_between_tasks(name: str) -> bool:
+    """Whether an object is of no use once the file is settled."""
+    return name == SHARDS or (name.startswith("shard-") and name.endswith(_BETWEEN_TASKS))
 
 
 def decoded(store: PartStore, name: str, kind: type[_Kind]) -> _Kind:

@@ -35,7 +35,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.blocks import (
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import PartStore, damaged
 from airflow_provider_tiktok_offline.conversions.preparation.part_writer import PartWriter, ShardPart
 from airflow_provider_tiktok_offline.conversions.preparation.prepare import check_blocks, put_manifest
-from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import Shards, decoded
+from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import Shards, decoded, new_prefix, shard_object
 from airflow_provider_tiktok_offline.conversions.preparation.staged_faults import staged_faults
 from airflow_provider_tiktok_offline.conversions.preparation.tally import MOST_UNKNOWN_COUNTED, Tally, TallyDocument
 from airflow_provider_tiktok_offline.conversions.preparation.whole_file import Job, PassOptions, WholeFile
@@ -55,6 +55,7 @@ class Shard:
 
     Attributes:
         number: of the shard.
+        prefix: how the names of its other objects begin; each try has its own.
         tally: what was counted.
         unknown: of each block with unknown categories, how often each stands in it.
         currencies: the number of each currency in the keys.
@@ -66,6 +67,7 @@ class Shard:
     """
 
     number: int
+    prefix: str
     tally: TallyDocument
     unknown: list[list[tuple[str, int]]]
     currencies: dict[int, str]
@@ -128,7 +130,7 @@ def prepare_shard(
 
 def read_shard(store: PartStore, number: int) -> Shard:
     """What a shard has left."""
-    return decoded(store, _name(number, ".json"), Shard)
+    return decoded(store, shard_object(number), Shard)
 
 
 def merge_shards(
@@ -177,12 +179,12 @@ class _ShardWriter:
         self, number: int, settings: ConversionSettings, output: PartStore, options: PassOptions,
         seeds: tuple[int, int], *, events: bool,
     ) -> None:  # fmt: skip
-        self._number = number
+        self._number, self._prefix = number, new_prefix(number)
         self._output = output
         self._key = seeds[0].to_bytes(8, "little")
         self._parts = None
         if events:
-            self._parts = PartWriter(output, options.part_events, settings, None, shard=_name(number, "-"))
+            self._parts = PartWriter(output, options.part_events, settings, None, shard=self._prefix)
         self._tally = Tally()
         self._unknown: list[list[tuple[str, int]]] = []
         self._ids: dict[str, IdColumn] = {}
@@ -191,7 +193,7 @@ class _ShardWriter:
         self._verdicts: pa.RecordBatchStreamWriter | None = None
 
     def __enter__(self) -> _ShardWriter:
-        stream = self._stack.enter_context(self._output.open_write(_name(self._number, "-keys.arrow")))
+        stream = self._stack.enter_context(self._output.open_write(f"{self._prefix}keys.arrow"))
         self._keys = self._stack.enter_context(pa.ipc.new_stream(stream, _KEYS, options=_LZ4))
         return self
 
@@ -212,7 +214,7 @@ class _ShardWriter:
         if result.verdicts is not None:
             table = result.verdicts.to_arrow(compat_level=pl.CompatLevel.oldest())
             if self._verdicts is None:
-                stream = self._stack.enter_context(self._output.open_write(_name(self._number, "-verdicts.arrow")))
+                stream = self._stack.enter_context(self._output.open_write(f"{self._prefix}verdicts.arrow"))
                 self._verdicts = self._stack.enter_context(pa.ipc.new_stream(stream, table.schema, options=_LZ4))
             self._verdicts.write_table(table)
 
@@ -221,10 +223,11 @@ class _ShardWriter:
         lines = {f"{kind}-{name}": getattr(column, kind) for name, column in self._ids.items() for kind in _LINES}
         content = io.BytesIO()
         np.savez(content, broken=np.concatenate([np.empty(0, dtype=np.uint64), *self._broken]), **lines)
-        self._output.put(_name(self._number, "-lines.npz"), content.getvalue())
+        self._output.put(f"{self._prefix}lines.npz", content.getvalue())
         self._tally.unknown.clear()
         shard = Shard(
             self._number,
+            self._prefix,
             self._tally.document(),
             self._unknown,
             worker.currencies.names,
@@ -234,7 +237,7 @@ class _ShardWriter:
             {name: [self._token(value) for value in sorted(column.values)] for name, column in self._ids.items()},
             note,
         )
-        self._output.put(_name(self._number, ".json"), msgspec.json.encode(shard))
+        self._output.put(shard_object(self._number), msgspec.json.encode(shard))
         return shard
 
     def _token(self, value: str) -> str:
@@ -265,7 +268,7 @@ class _Merge:
             broken, ids = self._lines(shard)
             self.whole.take_lines(broken, ids)
             if writer is not None:
-                writer.add_shard(shard.parts, self.left, _name(shard.number, "-"))
+                writer.add_shard(shard.parts, self.left, shard.prefix)
             for verdicts in self._verdicts(shard):
                 self.whole.take_verdicts(verdicts)
         for keys in self.keys():
@@ -277,24 +280,24 @@ class _Merge:
             names = [shard.currencies[code] for code in range(len(shard.currencies))]
             codes = np.array([self.currencies.code(name) for name in names], dtype=np.uint64)
             as_they_are = codes.tolist() == list(range(len(codes)))
-            for batch in self._batches(shard, "-keys.arrow"):
+            for batch in self._batches(shard, "keys.arrow"):
                 *columns, currency = [column.to_numpy() for column in batch.columns]
                 yield StoredKeys([*columns, currency if as_they_are else codes[currency]])
 
     def _verdicts(self, shard: Shard) -> Iterator[pl.DataFrame]:
         if self.whole.wants_verdicts:
-            for batch in self._batches(shard, "-verdicts.arrow"):
+            for batch in self._batches(shard, "verdicts.arrow"):
                 frame = pl.from_arrow(batch)
                 if isinstance(frame, pl.DataFrame):
                     yield frame
 
     def _batches(self, shard: Shard, ending: str) -> Iterator[pa.RecordBatch]:
-        name = _name(shard.number, ending)
+        name = f"{shard.prefix}{ending}"
         with staged_faults(name), self.left.open_read(name) as stream, pa.ipc.open_stream(stream) as batches:
             yield from batches
 
     def _lines(self, shard: Shard) -> tuple[Hashes, Mapping[str, IdColumn]]:
-        name = _name(shard.number, "-lines.npz")
+        name = f"{shard.prefix}lines.npz"
         try:
             with np.load(io.BytesIO(self.left.get(name)), allow_pickle=False) as arrays:
                 ids = {
@@ -307,10 +310,6 @@ class _Merge:
                 return arrays["broken"], ids
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
             raise damaged(name) from None
-
-
-def _name(number: int, ending: str) -> str:
-    return f"shard-{number:05}{ending}"
 
 
 __all__ = ["Shard", "merge_shards", "prepare_shard", "read_shard"]

@@ -5,7 +5,6 @@ Where the results come from, one pass over the file or several over pieces of it
 
 from __future__ import annotations
 
-import secrets
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -44,6 +43,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.rejects import (
     rejects_head,
 )
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import VerdictWriter
+from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import new_seeds
 from airflow_provider_tiktok_offline.conversions.preparation.tally import Tally
 from airflow_provider_tiktok_offline.conversions.report.messages import Messages
 from airflow_provider_tiktok_offline.conversions.report.report import Report
@@ -340,11 +340,6 @@ class WholeFile:
         if self.job.suppression is None:
             return {}
         return {**self.job.suppression.facts.to_dict(), "rows_by_wider_reading": self.tally.widely_opted_out}
-
-
-def new_seeds() -> tuple[int, int]:
-    """Two secrets of a run, under which identities are hashed to find duplicates."""
-    return secrets.randbits(63), secrets.randbits(63)
 
 
 def _finder(

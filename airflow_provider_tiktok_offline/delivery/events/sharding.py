@@ -48,19 +48,17 @@ def sharded_file(
     :param parts: of the pass over it; goes on with the try that cut the file.
     :param people: those on the list of opt-outs now.
     """
-    from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import read_shards
+    from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import SHARDS, read_shards, shard_object
     from airflow_provider_tiktok_offline.conversions.preparation.shards import read_shard
 
     if ctx.config.shards is None or not parts.resume():
         return None
     there = parts.names()
-    if "shards.json" not in there:
+    if SHARDS not in there:
         return None
     shards = read_shards(parts.shared)
     numbers = range(len(shards.pieces))
-    if shards.settings != settings.fingerprint() or not there.issuperset(
-        f"shard-{number:05}.json" for number in numbers
-    ):
+    if shards.settings != settings.fingerprint() or not there.issuperset(map(shard_object, numbers)):
         return None
     notes = {read_shard(parts.shared, number).note for number in numbers}
     return ShardedFile(shards, parts, notes == {keyed_list(ctx, people)})

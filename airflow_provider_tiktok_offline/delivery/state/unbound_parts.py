@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
 
-from airflow_provider_tiktok_offline.conversions.preparation.part_store import RETURNS
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import (
     PARTS_MANIFEST,
@@ -27,11 +26,6 @@ from airflow_provider_tiktok_offline.delivery.state.staged_parts import (
 from airflow_provider_tiktok_offline.errors import LedgerBusyError
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp
-
-#: How the names of all objects begin that the tasks of one sharded pass leave each other.
-_SHARDS = ("shards.json", "shard-")
-#: The endings of those of them that nothing is sent from: staged parts end in ``.parquet``.
-_BETWEEN_TASKS = (".json", ".arrow", ".npz", f"-{RETURNS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +93,9 @@ class UnboundParts:
 
     def drop_shards(self) -> None:
         """Delete what the tasks of a sharded pass left each other, and nothing is sent from."""
-        left = [name for name in self.names() if name.startswith(_SHARDS) and name.endswith(_BETWEEN_TASKS)]
-        self._objects.delete_each([f"{self._folder}/{name}" for name in left])
+        from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import is_between_tasks
+
+        self._objects.delete_each([f"{self._folder}/{name}" for name in self.names() if is_between_tasks(name)])
 
     def open_write(self, name: str) -> AbstractContextManager[BinaryIO]:
         """A stream into a new part, visible only when closed without an error."""

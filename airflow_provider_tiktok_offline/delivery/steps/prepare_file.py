@@ -157,12 +157,16 @@ def _read_into_parts(
         unbound.begin()
         return check.run(moment, unbound)
 
-    wanted = False
+    wanted = kept = False
     try:
         state, report = open_delivery(ctx, check, read, as_of=as_of, day=day)
         wanted = not (report.gate_exceeded or _ends_from_its_parts(ctx, state))
+    except TikTokOfflineError as error:
+        # The next try settles what the shards have left.
+        kept = sharded is not None and error.retryable
+        raise
     finally:
-        if not wanted:
+        if not (wanted or kept):
             with suppress(TikTokOfflineError):
                 unbound.throw_away()
     if wanted:

@@ -133,7 +133,7 @@ def read_shard(ctx: DeliveryContext, planned: PlannedShard) -> ReadShard:
 
     :raises FileChangedError: if the file, or the settings, are not those that it was cut with.
     """
-    from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import read_shards
+    from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import read_shards, shard_object
     from airflow_provider_tiktok_offline.conversions.preparation.shards import prepare_shard
     from airflow_provider_tiktok_offline.conversions.preparation.whole_file import PassOptions
     from airflow_provider_tiktok_offline.storage.files import open_files
@@ -149,7 +149,7 @@ def read_shard(ctx: DeliveryContext, planned: PlannedShard) -> ReadShard:
         )  # fmt: skip
     shards = read_shards(parts.shared)
     rows = shards.rows(number)
-    if parts.shared.find(f"shard-{number:05}.json") is not None:
+    if parts.shared.find(shard_object(number)) is not None:
         return ReadShard(number, rows)
     people = load_suppression(ctx)
     with (
