@@ -75,6 +75,7 @@ class Disturber:
         self.deployment.broker.stop()
         time.sleep(20)
         self.deployment.broker.start()
+        self.start_what_ended()
 
     def restart_scheduler_and_triggerer(self) -> None:
         """Both die and come back."""
@@ -119,6 +120,11 @@ class Disturber:
         [(seconds,)] = self._asked(query, task_id)
         return _UNKNOWN if seconds is None else float(seconds)
 
+    def start_what_ended(self) -> None:
+        """Start what could not go on without what was away, as Docker does."""
+        for name in self.deployment.start_what_ended():
+            self.tell(f"{name} had ended and is started again")
+
     def _running(self) -> list[Task]:
         return self._in("running")
 
@@ -135,6 +141,7 @@ class Disturber:
         return bool(later)
 
     def _in(self, *states: str) -> list[Task]:
+        self.start_what_ended()
         query = (
             "SELECT id::text, dag_id, run_id, task_id, map_index, try_number, hostname"
             " FROM task_instance WHERE state = ANY(%s)"

@@ -124,6 +124,11 @@ class Deployment:
         """Wait until every service has said that it is alive."""
         wait_until(self._whole, "Airflow is whole", seconds=seconds, every=0.5)
 
+    def start_what_ended(self) -> list[str]:
+        """Start each of Airflow's services that has ended by itself, as Docker does; their names."""
+        lasting = [machine for name, machine in self.machines.items() if name != "setup"]
+        return [machine.name for machine in lasting if machine.start_again()]
+
     def kill(self) -> None:
         """Kill all of Airflow's services."""
         for machine in self.machines.values():

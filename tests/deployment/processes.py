@@ -69,11 +69,13 @@ class Process:
         self.environment = dict(environment)
         self.log = folder / "output.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._wanted = False
 
     def start(self, **environment: str) -> None:
         """Start it; the given variables stay for later starts."""
         assert not self.alive, f"{self.name} runs already"
         self.environment |= environment
+        self._wanted = True
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.command,
@@ -84,6 +86,13 @@ class Process:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def start_again(self) -> bool:
+        """Start it if it has ended by itself, as ``restart: unless-stopped`` does; whether it had."""
+        if not self._wanted or self.alive:
+            return False
+        self.start()
+        return True
 
     @property
     def alive(self) -> bool:
@@ -120,6 +129,7 @@ class Process:
 
     def stop(self, seconds: float = 30) -> None:
         """Ask it to end, as ``docker compose stop`` does; what is left after that time is killed."""
+        self._wanted = False
         if self._process is None:
             return
         family = self._family()
@@ -132,6 +142,7 @@ class Process:
 
     def kill(self) -> None:
         """SIGKILL for it and everything it has started, as when a machine goes away."""
+        self._wanted = False
         if self._process is None:
             return
         # Stopped first: then none starts another one meanwhile, nor notices another's end.

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment.processes import ProgramMissingError, clock_off, program
+from tests.deployment.processes import Process, ProgramMissingError, clock_off, program
+from tests.servers.waiting import wait_until
 
 #: Prints what time it is, to Python and to a child process, and how long it waited for a lock that nobody gives back.
 _CLOCKS = """
@@ -29,6 +30,18 @@ def test_a_missing_program_names_its_package() -> None:
     """Nothing is skipped."""
     with pytest.raises(ProgramMissingError, match=r"^no-such-server is needed: apt-get install postgresql$"):
         program("no-such-server", "postgresql")
+
+
+def test_what_ended_by_itself_is_started_again_and_what_was_stopped_is_not(tmp_path: Path) -> None:
+    """As ``restart: unless-stopped`` of the compose file has it."""
+    service = Process("service", ["sleep", "0.1"], tmp_path, {"PATH": os.environ["PATH"]})
+    assert not service.start_again(), "it was never started"
+    service.start()
+    assert not service.start_again(), "it runs"
+    wait_until(lambda: not service.alive, "it ends", seconds=10)
+    assert service.start_again()
+    service.kill()
+    assert not service.start_again(), "it was killed"
 
 
 @pytest.mark.deployment

@@ -93,7 +93,12 @@ def _live_through_day(week: Week, disturber: Disturber, day: int, happenings: Se
         else:
             disturber.strike(happening)
     expected = sum(len(files) for files in week.files.values())
-    wait_until(lambda: week.ended(expected), f"the runs of day {day} end", seconds=_DAY, every=2)
+
+    def ended() -> bool:
+        disturber.start_what_ended()
+        return week.ended(expected)
+
+    wait_until(ended, f"the runs of day {day} end", seconds=_DAY, every=2)
 
 
 def _backfill(week: Week) -> None:
