@@ -41,6 +41,21 @@ from airflow_provider_tiktok_offline.dag_factory import build_dags
 
 build_dags(globals(), "advertisers.yaml")
 """
+#: Maintenance by one task an advertiser, and by one for 25.
+_MAINTENANCE_FILE = """
+from datetime import datetime, timezone
+from pathlib import Path
+from airflow.sdk import DAG
+from airflow_provider_tiktok_offline.config import load_config
+from airflow_provider_tiktok_offline.operators.maintenance import LedgerMaintenanceOperator
+
+CONFIG = str(Path(__file__).parent / "advertisers.yaml")
+LOADED = load_config(CONFIG)
+for size in (1, 25):
+    with DAG(f"maintenance_{size}", schedule=None, start_date=datetime(2026, 11, 1, tzinfo=timezone.utc)) as dag:
+        LedgerMaintenanceOperator.partial(task_id="maintenance", config=CONFIG).expand(advertisers=LOADED.groups(size))
+    globals()[dag.dag_id] = dag
+"""
 
 
 class Town:
@@ -53,6 +68,7 @@ class Town:
         self.airflow: AirflowHome = airflow_environment(folder / "airflow")
         self.airflow.initialise()
         (self.airflow.dags / "shops.py").write_text(_DAG_FILE)
+        (self.airflow.dags / "maintenance.py").write_text(_MAINTENANCE_FILE)
         store.make_bucket("state")
         inbox = server.data / "in"
         inbox.mkdir()
@@ -146,6 +162,8 @@ def main() -> None:
             runner = stack.enter_context(town.runner())
             town.day(runner, 2)
             _count(town, runner)
+            for size in (25, 1):
+                _maintain(town, runner, size)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -178,6 +196,21 @@ def _count(town: Town, runner: AirflowRunner) -> None:
         print(f"{name:28} {number:8,}  each {number / count:6.1f}  a thousand {number * _MANY / count:12,.0f}")
     print(f"tasks: {dict(tasks)}")
     print(f"rows: {dict(sorted(more.items(), key=lambda one: -one[1]))}")
+
+
+def _maintain(town: Town, runner: AirflowRunner, size: int) -> None:
+    """A night's maintenance; the first one merges the files of both days."""
+    town.store.requests()
+    begun = time.perf_counter()
+    run = runner.run(f"maintenance_{size}")
+    seconds = time.perf_counter() - begun
+    if run.state != "success":
+        raise SystemExit(f"maintenance: {run.tasks}")
+    count, requests = len(town.names), len(town.store.requests())
+    print(
+        f"maintenance, {size} advertisers a task: {len(run.tasks)} tasks, {seconds / count:.2f} s and "
+        f"{requests / count:.0f} object requests an advertiser"
+    )
 
 
 if __name__ == "__main__":

@@ -40,11 +40,11 @@ Both are safe beside a delivery and send nothing.
     # [END howto_doctor]
 
     # [START howto_ledger_maintenance]
-    # One at a time: advertisers of one event set share its ledger.
+    # One task for 25 advertisers: starting a task takes longer than an advertiser's maintenance.
     maintenance = LedgerMaintenanceOperator.partial(
         task_id="maintenance",
         config=CONFIG,
-        max_active_tis_per_dagrun=1,
+        max_active_tis_per_dagrun=4,
         on_execute_callback=[UnconfirmedNotifier()],
-    ).expand(advertiser=ADVERTISERS)
+    ).expand(advertisers=LOADED.groups(25))
     # [END howto_ledger_maintenance]

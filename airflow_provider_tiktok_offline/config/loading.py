@@ -14,6 +14,7 @@ from airflow_provider_tiktok_offline.config.explaining import explain
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.config.presets import deep_merge
 from airflow_provider_tiktok_offline.config.secret_values import HIDDEN, is_filled
+from airflow_provider_tiktok_offline.config.shared_event_sets import in_groups
 from airflow_provider_tiktok_offline.config.yaml_documents import Document, KeyPath, read_document
 from airflow_provider_tiktok_offline.errors import ConfigError
 from airflow_provider_tiktok_offline.plain_text import one_line
@@ -98,6 +99,13 @@ class LoadedConfig:
             where=self.path,
             todo=f"Did you mean {near[0]!r}?" if near else f"The file has: {known}.",
         )
+
+    def groups(self, most: int = 25) -> list[list[str]]:
+        """All names, in groups for tasks that run side by side; those of one event set, and so of one ledger, in one.
+
+        :param most: of a group; only advertisers of one event set are more.
+        """
+        return in_groups(self.advertisers.values(), most)
 
 
 def load_config(

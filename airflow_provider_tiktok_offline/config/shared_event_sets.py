@@ -48,6 +48,24 @@ def conflicts(configs: Iterable[AdvertiserConfig]) -> list[Conflict]:
     return found
 
 
+def in_groups(configs: Iterable[AdvertiserConfig], most: int) -> list[list[str]]:
+    """Names of advertisers in groups that can be worked on side by side: those of one event set are in one group.
+
+    :param configs: all advertisers.
+    :param most: of a group; only advertisers of one event set are more.
+    :returns: the groups, each with its names in order.
+    """
+    by_event_set: dict[str, list[str]] = {}
+    for config in configs:
+        by_event_set.setdefault(config.event_set_id, []).append(config.name)
+    groups: list[list[str]] = []
+    for names in by_event_set.values():
+        if not groups or len(groups[-1]) + len(names) > most:
+            groups.append([])
+        groups[-1] += names
+    return [sorted(group) for group in groups]
+
+
 def _differences(one: AdvertiserConfig, other: AdvertiserConfig) -> Iterator[str]:
     for key in ("state_uri", "route"):
         if getattr(one, key) != getattr(other, key):

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from functools import partial
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, ClassVar, cast
-from urllib.parse import quote
+from typing import TYPE_CHECKING, ClassVar, Self, cast
 
-from airflow.providers.common.compat.sdk import BaseNotifier, conf
+from airflow.providers.common.compat.sdk import BaseNotifier
 from asgiref.sync import sync_to_async
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.errors import GateExceededError, GuardError, TikTokOfflineError, UnexpectedError
-from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask, TaskFailedError
+from airflow_provider_tiktok_offline.glue.delivery_task import DeliveryTask
 from airflow_provider_tiktok_offline.glue.file_day import file_day
 from airflow_provider_tiktok_offline.glue.report_pages import delivery_link
 from airflow_provider_tiktok_offline.glue.unexpected_errors import unexpected
-from airflow_provider_tiktok_offline.plain_text import slack
+from airflow_provider_tiktok_offline.notifications.task_context import (
+    links,
+    own_error,
+    pages,
+    task_of,
+    why_ended,
+    with_run,
+)
+from airflow_provider_tiktok_offline.plain_text import plain_logger, slack
 
 if TYPE_CHECKING:
     from datetime import date
@@ -26,7 +32,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_tiktok_offline.delivery.operations.notices import Event, Notice
-    from airflow_provider_tiktok_offline.delivery.state.advertiser_status import DeliveryStatus
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
 __all__ = [
@@ -39,6 +44,8 @@ __all__ = [
     "TikTokReportNotifier",
     "UnconfirmedNotifier",
 ]
+
+log = plain_logger(__name__)
 
 #: Why, where no error says it, and further facts by name.
 News = tuple[str | None, list[tuple[str, str]]]
@@ -75,42 +82,65 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
 
     def notify(self, context: Context) -> None:
         failed: list[UnexpectedError] = []
-        for notice in self._notices(context):
-            for channel in self._channels(notice):
-                try:
-                    channel.notify(context)
-                except Exception as error:
-                    failed.append(unexpected(error))
+        for message in self._messages(context):
+            try:
+                message.notify(context)
+            except Exception as error:
+                failed.append(unexpected(error))
         self._raise_first(failed)
 
     async def async_notify(self, context: Context) -> None:
         failed: list[UnexpectedError] = []
-        for notice in await sync_to_async(self._notices)(context):
-            for channel in self._channels(notice):
-                try:
-                    await _notify(channel, context)
-                except Exception as error:
-                    failed.append(unexpected(error))
+        for message in await sync_to_async(self._messages)(context):
+            try:
+                await _notify(message, context)
+            except Exception as error:
+                failed.append(unexpected(error))
         self._raise_first(failed)
 
     def applies(self, error: BaseException | None) -> bool:  # noqa: ARG002 - some kinds look at it
         """Whether this applies to a task that ended with that error; None where none is known."""
         return True
 
+    def _messages(self, context: Context) -> list[BaseNotifier]:
+        """What is to be sent: each notice by each channel."""
+        found: list[BaseNotifier] = []
+        for one in self._each_advertiser(context):
+            try:
+                found += [channel for notice in one._notices(context) for channel in one._channels(notice)]
+            except TikTokOfflineError as error:
+                if one is self:
+                    raise
+                log.warning("%s: nobody is notified: %s", one.advertiser, error)
+        return found
+
+    def _each_advertiser(self, context: Context) -> list[Self]:
+        """This notifier; for a task that works on many advertisers, one for each."""
+        task = task_of(context)
+        names = None if self._is_named else getattr(task, "advertisers", None)
+        if names is None or not isinstance(task, DeliveryTask):
+            return [self]
+        return [type(self)(config=task.config_path(), advertiser=name) for name in names]
+
+    @property
+    def _is_named(self) -> bool:
+        """Whether it has an advertiser of its own, and not that of the task that it is given to."""
+        return self.settings is not None or self.config is not None
+
     def _notices(self, context: Context) -> list[Notice]:
         from airflow_provider_tiktok_offline.delivery.operations.notices import Places, notice
 
-        error = _own_error(context.get("exception"))
-        self._task = getattr(context.get("ti"), "task", None) or context.get("task")
-        context = _with_run(context)
+        error = own_error(context.get("exception"))
+        self._task = task_of(context)
+        context = with_run(context)
         config = self.advertiser_config()
         wanted = config.notifications
         if wanted is None or self.event not in wanted.events or not self.applies(error):
             return []
         ctx = self.delivery_context(context)
-        reason = _reason(context, error)
+        reason = why_ended(context, error)
         dag_id = str(ctx.holder.partition("/")[0])
-        places = Places(_links(context), partial(delivery_link, dag_id))
+        places = Places(links(context), partial(delivery_link, dag_id))
         return [
             notice(ctx, self.event, reason=why or reason, day=self._day(context, config), more=more, places=places)
             for why, more in self.news(ctx, reason, context)
@@ -125,7 +155,7 @@ class DeliveryNotifier(DeliveryTask, BaseNotifier):
 
     def advertiser_config(self) -> AdvertiserConfig:
         """The advertiser's typed settings; without an advertiser of its own, those of the task that it is given to."""
-        if self.settings is None and self.config is None and isinstance(self._task, DeliveryTask):
+        if not self._is_named and isinstance(self._task, DeliveryTask):
             return self._task.advertiser_config()
         return super().advertiser_config()
 
@@ -255,7 +285,7 @@ class UnconfirmedNotifier(DeliveryNotifier):
         from airflow_provider_tiktok_offline.delivery.operations.doubts import new_doubts
         from airflow_provider_tiktok_offline.delivery.operations.notices import unconfirmed_facts
 
-        return [(None, [*unconfirmed_facts(doubt, ctx.config), *_pages(doubt.delivery)]) for doubt in new_doubts(ctx)]
+        return [(None, [*unconfirmed_facts(doubt, ctx.config), *pages(doubt.delivery)]) for doubt in new_doubts(ctx)]
 
     def _day(self, context: Context, config: AdvertiserConfig) -> date | None:  # noqa: ARG002 - of another file
         return None
@@ -323,56 +353,3 @@ async def _notify(channel: BaseNotifier, context: Context) -> None:
         await channel.async_notify(context)
     except NotImplementedError:
         await sync_to_async(channel.notify)(context)
-
-
-def _own_error(error: object) -> BaseException | None:
-    """The package's own error, which a failed task carries."""
-    if isinstance(error, TaskFailedError):
-        return error.error
-    return error if isinstance(error, BaseException) else None
-
-
-def _reason(context: Context, error: BaseException | None) -> str | None:
-    if isinstance(error, TikTokOfflineError):
-        return str(error)
-    if error is not None:
-        # Somebody else's words may repeat a value.
-        return f"{type(error).__name__}, see the task's log"
-    return "the deadline is over" if context.get("deadline") else None
-
-
-def _links(context: Context) -> list[tuple[str, str]]:
-    """Where the run and the task's log are shown."""
-    run: object = context["dag_run"]
-    dag_id, run_id = getattr(run, "dag_id", None), getattr(run, "run_id", None)
-    base = conf.get("api", "base_url", fallback="").rstrip("/")
-    links = [("Run's page", _run_page(str(dag_id), str(run_id)))] if base and dag_id else []
-    log_url = getattr(context.get("ti"), "log_url", None)
-    return [*links, ("Log", str(log_url))] if log_url else links
-
-
-def _pages(delivery: DeliveryStatus) -> list[tuple[str, str]]:
-    """The page of the run that worked on a delivery last, and that of its report."""
-    dag_id, _, run_id = delivery.run.partition("/")
-    report = delivery_link(dag_id, delivery.delivery_id)
-    if report is None or dag_id == "cli":
-        return []
-    return [("Report", report), ("Run of that file", _run_page(dag_id, run_id))]
-
-
-def _run_page(dag_id: str, run_id: str) -> str:
-    base = conf.get("api", "base_url", fallback="").rstrip("/")
-    return f"{base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
-
-
-def _with_run(context: Context) -> Context:
-    """A deadline gives the run as plain values."""
-    run: object = context["dag_run"]
-    if isinstance(run, Mapping):
-        times = {
-            name: datetime.fromisoformat(str(run[name])) if run.get(name) else None
-            for name in ("data_interval_start", "data_interval_end", "run_after")
-        }
-        named = SimpleNamespace(dag_id=run["dag_id"], run_id=run.get("dag_run_id") or run["run_id"], **times)
-        return cast("Context", {**context, "dag_run": named, "params": run.get("conf") or {}})
-    return context

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
 from airflow_provider_tiktok_offline.conversions.report.report import number_of
+from airflow_provider_tiktok_offline.errors import TikTokOfflineError
 from airflow_provider_tiktok_offline.glue import log_sentences
+from airflow_provider_tiktok_offline.glue.delivery_task import TaskFailedError
 from airflow_provider_tiktok_offline.glue.retry_policy import use_retry_policy
 from airflow_provider_tiktok_offline.glue.status_xcom import leave_findings
 from airflow_provider_tiktok_offline.operators.base import BY_ADVERTISER, AdvertiserOperator, DeliveryOperator
+from airflow_provider_tiktok_offline.plain_text import plain_logger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -20,17 +24,73 @@ if TYPE_CHECKING:
 __all__ = ["DoctorOperator", "LedgerInitOperator", "LedgerMaintenanceOperator"]
 
 
-class LedgerMaintenanceOperator(AdvertiserOperator):
+log = plain_logger(__name__)
+
+#: The name in the UI of a task that is mapped over groups of advertisers.
+BY_GROUP = (
+    "{{ (task.advertisers[0] ~ ' to ' ~ task.advertisers[-1]) if task.advertisers"
+    " else (task.advertiser or task.advertiser_config().name) }}"
+)
+
+
+class LedgerMaintenanceOperator(DeliveryOperator):
     """Forget what is older than the retention, merge small files, and remove what abandoned runs left behind.
 
-    Safe beside a delivery of the same advertiser. Returns what was removed, by name.
+    Safe beside a delivery of the same advertiser. Returns what was removed, by name; of several advertisers the sums.
+
+    For many advertisers, map it over groups of them::
+
+        LedgerMaintenanceOperator.partial(task_id="maintenance", config=CONFIG).expand(advertisers=LOADED.groups())
+
+    A fault of one advertiser keeps it from no other of its group; the task fails in the end, and names it.
 
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
     :param advertiser: the entry's name. (templated)
     :param settings: the advertiser's settings themselves, instead of ``config`` and ``advertiser``.
+    :param advertisers: the names of several entries, instead of ``advertiser``: one after the other. (templated)
     """
 
+    template_fields: Sequence[str] = (*DeliveryOperator.template_fields, "advertisers")
+
+    def __init__(
+        self,
+        *,
+        config: str | None = None,
+        advertiser: str | None = None,
+        settings: AdvertiserConfig | Mapping[str, object] | None = None,
+        advertisers: Sequence[str] | None = None,
+        map_index_template: str | None = BY_GROUP,
+        **kwargs: Any,
+    ) -> None:
+        use_retry_policy(kwargs)
+        super().__init__(map_index_template=map_index_template, **kwargs)
+        self.name_advertiser(config, advertiser, settings)
+        self.advertisers = advertisers
+
     def execute(self, context: Context) -> dict[str, int]:
+        if self.advertisers is None:
+            return self._maintain(context)
+        done: Counter[str] = Counter()
+        failed: dict[str, TikTokOfflineError | TaskFailedError] = {}
+        for name in self.advertisers:
+            self.advertiser = name
+            try:
+                done.update(self._maintain(context))
+            except (TikTokOfflineError, TaskFailedError) as error:
+                failed[name] = error
+        if failed:
+            log.error(
+                "Maintenance of %d of %d advertisers failed: %s. Each one's error stands above.",
+                len(failed),
+                len(self.advertisers),
+                ", ".join(failed),
+            )
+            # One that a retry may mend is tried again, and the others with it.
+            errors = sorted(failed.values(), key=lambda error: isinstance(error, TaskFailedError))
+            raise errors[0]
+        return dict(done)
+
+    def _maintain(self, context: Context) -> dict[str, int]:
         from airflow_provider_tiktok_offline.delivery.operations.maintenance import maintain
 
         with self.step("maintenance", context) as ctx:

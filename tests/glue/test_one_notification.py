@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+import yaml
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_tiktok_offline.config.models import AdvertiserConfig
@@ -33,7 +34,7 @@ from airflow_provider_tiktok_offline.operators.conversions import (
     NormalizeHashOperator,
     ValidateConversionFileOperator,
 )
-from airflow_provider_tiktok_offline.operators.maintenance import DoctorOperator
+from airflow_provider_tiktok_offline.operators.maintenance import DoctorOperator, LedgerMaintenanceOperator
 from airflow_provider_tiktok_offline.operators.summary import DeliverySummaryOperator
 from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 from airflow_provider_tiktok_offline.storage.stamps import FileStamp, from_epoch
@@ -221,8 +222,29 @@ def test_a_link_to_a_report_names_the_delivery(shop: Shop, monkeypatch: pytest.M
 
 
 def test_a_notifier_without_an_advertiser_takes_its_tasks(shop: Shop) -> None:
-    """As in the maintenance DAG, whose tasks are mapped over advertisers: each is asked about its own."""
+    """Mapped over advertisers, each task is asked about its own."""
     settings = shop.settings()
     task = DoctorOperator(task_id="doctor", settings=settings)
     UnconfirmedNotifier().notify(cast("Context", {**Run().context(), "task": task}))
     assert shop.posted() == []
+
+
+def test_a_notifier_of_a_task_for_many_looks_at_each(
+    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As in the maintenance DAG; one whose settings are broken does not silence the others."""
+    entries: list[dict[str, Any]] = [
+        shop.settings(name=name).model_dump(mode="json", exclude_unset=True) for name in ("first", "second")
+    ]
+    entries.insert(1, {"name": "broken", "colour": "red"})
+    config = tmp_path / "advertisers.yaml"
+    config.write_text(yaml.safe_dump({"advertisers": entries}))
+    task = LedgerMaintenanceOperator(
+        task_id="maintenance", config=str(config), advertisers=["first", "broken", "second"]
+    )
+    DeliverySucceededNotifier().notify(cast("Context", {**Run().context(), "task": task}))
+    assert [fact["value"] for _, body in shop.web.posted for fact in body["facts"] if fact["name"] == "Advertiser"] == [
+        "first",
+        "second",
+    ]
+    assert "broken: nobody is notified" in caplog.text
