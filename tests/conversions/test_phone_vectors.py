@@ -12,6 +12,9 @@ from airflow_provider_tiktok_offline.conversions.identifiers.phones import one_c
 from tests.conversions import phone_vectors
 from tests.conversions.phone_vectors import FIXED, MOBILE, RIGHT, RIGHT_NOTED, SILENT, Vector
 
+# One process: the vectors are looked at once.
+pytestmark = pytest.mark.xdist_group("phone_vectors")
+
 #: Region, cell, number; each was once sent as somebody else's number, or not at all.
 ONCE_WRONG = [
     ("DE", "4915123456789", "+4915123456789"),

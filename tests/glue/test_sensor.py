@@ -372,8 +372,9 @@ class TestFileDay:
     def test_an_arrived_file_says_it(self, inbox: Inbox) -> None:
         """A run that a file's arrival started, without a logical date, is for the day that the trigger has named."""
         inbox.put("sales.csv")
-        settings = inbox.settings(path=f"{inbox.folder}/*.csv")
-        event = asyncio.run(first_event(ConversionFileTrigger(settings=settings.model_dump(mode="json"))))
+        settings = inbox.settings(path=f"{inbox.folder}/*.csv", settle_seconds=0)
+        trigger = ConversionFileTrigger(settings=settings.model_dump(mode="json"), poke_interval=0.1)
+        event = asyncio.run(first_event(trigger))
         started_by = AssetEventDagRunReferenceResult.model_validate(
             {
                 "asset": {"name": "files", "uri": "files", "extra": {}},
