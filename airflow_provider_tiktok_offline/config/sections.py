@@ -50,7 +50,7 @@ class UploadConfig(Strict):
     Attributes:
         batch_events: events in a request.
         batch_bytes: bytes in a request, at most.
-        requests_per_second: the most requests that one delivery sends in a second, all its upload tasks together.
+        requests_per_second: the most requests that the advertiser sends in a second, all its upload tasks together.
         in_flight: the most requests of one task at the same time.
         timeout_seconds: how long a request waits for its answer.
         max_attempts: tries of one batch within one task.

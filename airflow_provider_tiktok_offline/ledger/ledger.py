@@ -25,7 +25,6 @@ from airflow_provider_tiktok_offline.ledger.plan import (
     PlanDraft,
     VerdictSum,
     plan_rounds,
-    rate_path,
     read_plan,
     receipts_folder,
     receipts_round,
@@ -293,10 +292,6 @@ class Ledger:
         )
         folder = receipts_folder(self.root, plan, part_index)
         return PartReceipts(self.objects, folder, holder, self.clock, rules)
-
-    def rate_path(self, plan: Plan) -> str:
-        """Where the tasks that send a plan share their rate."""
-        return rate_path(self.root, plan)
 
     def receipt_paths(self, plan: Plan) -> list[str]:
         """The receipts of all parts of a plan."""

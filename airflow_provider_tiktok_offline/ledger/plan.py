@@ -173,11 +173,6 @@ def sender_path(root: str, plan: Plan, part: int) -> str:
     return f"{plan_folder(root, plan.delivery_id)}/{plan.round:04d}/sender-{part:06d}.json"
 
 
-def rate_path(root: str, plan: Plan) -> str:
-    """Where it stands when the next request of a plan may leave."""
-    return f"{plan_folder(root, plan.delivery_id)}/{plan.round:04d}/rate.json"
-
-
 def plan_rounds(objects: ObjectStore, root: str, delivery_id: str) -> list[int]:
     """The planning rounds that have a plan, in order."""
     paths = objects.list(plan_folder(root, delivery_id))

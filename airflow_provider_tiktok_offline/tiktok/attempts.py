@@ -50,7 +50,7 @@ class Attempts:
     """Sends batches under one rate limit and one circuit breaker, from as many threads as call it.
 
     :param may_leave: called just before each request leaves; an error that it raises stops the upload.
-    :param shared: the rate of the whole delivery, where other tasks send parts of it.
+    :param shared: the rate of the advertiser, where other tasks send, too.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""The rate of one delivery's requests, shared by the tasks that send its parts.
+"""The rate of one advertiser's requests, shared by all tasks that send parts of its files.
 
-A task takes a second's requests at a time from a document beside the plan, and sends them as fast as it can; the next
-second's are free only when this one is over. So all tasks together keep to the rate, whichever of them run at once, and
-a task alone has all of it.
+A task takes a second's requests at a time from a document of the advertiser's, and sends them as fast as it can; the
+next second's are free only when this one is over. So all tasks together keep to the rate, whichever of them run at
+once, of one file or of several, and a task alone has all of it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _LASTS_SECONDS: Final = 10.0
 
 
 class SharedRate:
-    """The requests that a delivery may send.
+    """The requests that an advertiser may send.
 
     Where the state can't be reached, the task's own rate holds alone, so that no upload fails for its rate.
 
-    :param turns: of the delivery.
+    :param turns: of the advertiser.
     :param requests_per_second: of all its tasks together.
     """
 

@@ -59,7 +59,7 @@ class SendOptions:
         progress: called with the events that are done and all events.
         accepted_before: TikTok has accepted an event of this delivery before, so a refused first batch does not mean
             that the configuration is wrong.
-        shared: the rate of the whole delivery, where other tasks send parts of it.
+        shared: the rate of the advertiser, where other tasks send, too.
         stopping: once it is set no further batch leaves, and the upload ends with :class:`~..errors.StoppedError`.
     """
 

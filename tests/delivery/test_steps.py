@@ -16,7 +16,7 @@ from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedPa
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize, summarize_all
-from airflow_provider_tiktok_offline.delivery.steps.upload import upload
+from airflow_provider_tiktok_offline.delivery.steps.upload import rate_path, upload
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import (
     ConfigError,
@@ -455,8 +455,7 @@ def test_tasks_of_several_parts_share_one_rate(world: World, parts: int, shared:
     assert len(planned) == parts
     for part in planned:
         upload(ctx, delivery_id, part)
-    rate = ctx.objects.get(ctx.ledger.rate_path(ctx.ledger.plan(delivery_id)))
-    assert (rate is not None) == shared
+    assert (ctx.objects.get(rate_path(ctx)) is not None) == shared
 
 
 def test_every_request_but_the_last_is_full(world: World) -> None:

@@ -111,6 +111,7 @@ class Shop:
         url: the API.
         settings: over the defaults of :meth:`configure`.
         offset: seconds that the shop's clock runs ahead.
+        machine: which of its machines the command runs on.
     """
 
     folder: Path
@@ -118,6 +119,7 @@ class Shop:
     name: str = "corner_shop"
     settings: dict[str, Any] = field(default_factory=dict)
     offset: float = 0.0
+    machine: str = ""
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -149,7 +151,7 @@ class Shop:
 
     def environment(self) -> dict[str, str]:
         """What the command is given: its token, its clock, and a place for its locks as if on a machine of its own."""
-        locks = self.folder / f"tmp-{self.name}"
+        locks = self.folder / f"tmp-{self.name}{self.machine}"
         locks.mkdir(exist_ok=True)
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
         return (

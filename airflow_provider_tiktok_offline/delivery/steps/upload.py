@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.shared_rate import SharedRate
     from airflow_provider_tiktok_offline.tiktok.upload import SendOptions
 
+#: Upload tasks of one advertiser that wait for their turn at once, at most: a later turn is a wrong clock's.
+_MOST_TASKS = 64
 #: Batches whose bodies are in memory at once.
 WINDOW_BATCHES = 100
 
@@ -206,14 +208,19 @@ def _options(ctx: DeliveryContext, receipts: PartReceipts, lease: Lease) -> Send
 
 
 def _shared_rate(ctx: DeliveryContext, plan: Plan) -> SharedRate | None:
-    """The rate that all tasks of a plan share; None where there is one task, whose own rate it is."""
+    """The rate that all upload tasks of the advertiser share; None for a file of one part, which sends for a second."""
     from airflow_provider_tiktok_offline.tiktok.shared_pace import SharedTurns
     from airflow_provider_tiktok_offline.tiktok.shared_rate import SharedRate, latest_turn
 
     if len(plan.parts) < 2:
         return None
-    turns = SharedTurns(lambda: ctx.objects, ctx.ledger.rate_path(plan), ctx.clock, latest_turn(len(plan.parts)))
+    turns = SharedTurns(lambda: ctx.objects, rate_path(ctx), ctx.clock, latest_turn(_MOST_TASKS))
     return SharedRate(turns, ctx.config.upload.requests_per_second)
+
+
+def rate_path(ctx: DeliveryContext) -> str:
+    """Where it stands when the advertiser's next request may leave."""
+    return f"advertisers/{ctx.config.name}/rate.json"
 
 
 def _send_test_events(ctx: DeliveryContext, client: TikTokClient, frame: pl.DataFrame) -> UploadResult:
