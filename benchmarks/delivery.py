@@ -36,7 +36,7 @@ CHAIN = ("prepare", "upload", "summary")
 EXPLICIT = ("validate", "normalize_hash", "dedupe", "upload", "summary")
 #: Of a million rows: object requests, processor seconds, and how many times the clock with 30 ms a request.
 _MOST_REQUESTS, _MOST_PROCESSOR, _MOST_TIMES = 300, 8.5, 1.5
-_BUCKET = "benchmark"
+BUCKET = "benchmark"
 _EVENT_SET = "7000000000000000201"
 _DELAY_SECONDS = 0.03
 
@@ -88,7 +88,7 @@ class Setting:
                 "mode": "live",
                 "currency": "USD",
                 "phone_region": "US",
-                "state_uri": f"s3://s3_state@{_BUCKET}/{self.prefix}",
+                "state_uri": f"s3://s3_state@{BUCKET}/{self.prefix}",
                 "source": {"path": self.file, "settle_seconds": 0},
             }
         )
@@ -151,10 +151,17 @@ def run_in_process(step: str, setting: Setting, argument: str) -> object:
     return json.loads(ended.stdout)
 
 
-def deliver(setting: Setting, run: Callable[[str, Setting, str], object], *, explicit: bool) -> dict[str, Cost]:
+def deliver(
+    setting: Setting,
+    run: Callable[[str, Setting, str], object],
+    *,
+    explicit: bool,
+    after: Callable[[str], None] | None = None,
+) -> dict[str, Cost]:
     """Deliver the file; what each step took of this process and its children.
 
     :param explicit: by the explicit steps.
+    :param after: called when a step has ended, with its name.
     """
     costs: dict[str, Cost] = {}
     server = S3Server(setting.s3)
@@ -168,6 +175,8 @@ def deliver(setting: Setting, run: Callable[[str, Setting, str], object], *, exp
             before.clock + time.perf_counter() - begun,
             (*before.requests, *server.requests()),
         )
+        if after is not None:
+            after(name)
         return result
 
     if explicit:
@@ -200,7 +209,7 @@ class Bench:
     def __init__(self, folder: Path, rows: int, s3: S3Server, tiktok: str) -> None:
         from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
 
-        self._s3 = s3
+        self.s3 = s3
         self._tiktok = tiktok
         self._file = str(folder / "conversions.csv")
         self._made = 0
@@ -210,7 +219,7 @@ class Bench:
         """The costs of a delivery in one process."""
         told = json.loads(
             subprocess.run(
-                [sys.executable, "-m", "benchmarks.delivery", "--deliver", str(explicit), *self._setting().told()],
+                [sys.executable, "-m", "benchmarks.delivery", "--deliver", str(explicit), *self.setting().told()],
                 stdout=subprocess.PIPE,
                 text=True,
                 check=True,
@@ -223,17 +232,18 @@ class Bench:
 
         :param delay: seconds that each object request waits for.
         """
-        setting = self._setting()
-        self._s3.requests(delay=delay)
+        setting = self.setting()
+        self.s3.requests(delay=delay)
         costs = deliver(setting, run_in_process, explicit=False)
-        self._s3.requests(delay=0.0)
+        self.s3.requests(delay=0.0)
         return costs
 
-    def _setting(self) -> Setting:
+    def setting(self) -> Setting:
+        """A delivery that has nothing but its ledger yet."""
         self._made += 1
-        setting = Setting(self._file, f"state-{self._made}", self._s3.endpoint, self._tiktok)
+        setting = Setting(self._file, f"state-{self._made}", self.s3.endpoint, self._tiktok)
         run_in_process("init", setting, "")
-        self._s3.requests()
+        self.s3.requests()
         return setting
 
 
@@ -244,7 +254,7 @@ def benchmark(rows: int) -> Iterator[Bench]:
     assert sink.stdout is not None
     try:
         with s3_server() as s3, tempfile.TemporaryDirectory(prefix="delivery-bench-") as name:
-            s3.make_bucket(_BUCKET)
+            s3.make_bucket(BUCKET)
             yield Bench(Path(name), rows, s3, f"http://127.0.0.1:{sink.stdout.readline().strip()}")
     finally:
         sink.kill()

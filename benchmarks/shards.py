@@ -87,6 +87,16 @@ def _round(folder: Path, shards: int) -> dict[str, Spent]:
     }
 
 
+def one_round(rows: int, shards: int) -> dict[str, Spent]:
+    """One file of so many rows, made on the fly, in one pass and in shards."""
+    from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
+
+    with tempfile.TemporaryDirectory() as directory:
+        folder = Path(directory)
+        write_sample(folder / "sales.csv", rows, as_of=AS_OF, seed=1, form=SampleForm(identifiers="both"))
+        return _round(folder, shards)
+
+
 def main() -> None:
     """Measure and print; ``--task`` is one task, in its own process."""
     if "--task" in sys.argv:

@@ -62,6 +62,11 @@ class S3Server:
         pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
         return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
+    def stored_bytes(self, bucket: str, prefix: str) -> int:
+        """How many bytes the objects below a prefix have."""
+        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
+        return sum(entry["Size"] for page in pages for entry in page.get("Contents", []))
+
     def read(self, bucket: str, key: str) -> bytes:
         """The bytes of one object."""
         return bytes(self.client().get_object(Bucket=bucket, Key=key)["Body"].read())
