@@ -294,6 +294,11 @@ class Deliveries:
             states = [state for state in pool.map(self.find, ids) if state is not None]
         return sorted(states, key=lambda state: (state.opened_at, state.id))
 
+    def opened_before(self, advertiser: str, moment: datetime) -> list[str]:
+        """Ids of the advertiser's deliveries that were opened before then, by the store's dates."""
+        written = self._objects.written(f"deliveries_of/{advertiser}")
+        return [path.rpartition("/")[2] for path, at in written.items() if at < moment]
+
     def list(self, advertiser: str) -> list[DeliveryState]:
         """The advertiser's deliveries, oldest first."""
         return self._listed(f"deliveries_of/{advertiser}")

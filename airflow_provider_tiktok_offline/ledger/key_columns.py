@@ -78,6 +78,13 @@ class KeyColumns:
         """Whether each key of a file has its head beside it."""
         return file.name in self._heads
 
+    def in_groups(self, files: Sequence[DataFile]) -> Iterator[Sequence[DataFile]]:
+        """Files whose whole rows are read at once: all with heads, or all without, and few, which bounds memory."""
+        for has_heads in (True, False):
+            of_kind = [file for file in files if self.has_heads(file) is has_heads]
+            for start in range(0, len(of_kind), _FILES_AT_ONCE):
+                yield of_kind[start : start + _FILES_AT_ONCE]
+
     def heads(self, file: DataFile) -> Iterator[Heads]:
         """The heads of a file's keys, some at a time.
 

@@ -331,13 +331,18 @@ class Ledger:
         """Every event that some delivery holds now."""
         return pl.concat([NO_KEYS, *(self.claims.keys_of(claim) for claim in self.claims.read().claims.values())])
 
-    def known_deliveries(self) -> list[str]:
-        """The deliveries that have a plan, receipts or claims here."""
-        ids: set[str] = set()
+    def known_deliveries(self, *, before: datetime | None = None) -> list[str]:
+        """The deliveries that have a plan, receipts or claims here.
+
+        :param before: those alone of which all was written before then, by the store's dates.
+        """
+        newest: dict[str, datetime] = {}
         for kind in ("plans", "receipts", "claims"):
-            folder = f"{self.root}/{kind}/"
-            ids |= {path.removeprefix(folder).partition("/")[0] for path in self.objects.list(folder.rstrip("/"))}
-        return sorted(ids)
+            folder = f"{self.root}/{kind}"
+            for path, at in self.objects.written(folder).items():
+                delivery_id = path.removeprefix(f"{folder}/").partition("/")[0]
+                newest[delivery_id] = max(at, newest.get(delivery_id, at))
+        return sorted(delivery_id for delivery_id, at in newest.items() if before is None or at < before)
 
     def _keyed(self, frame: pl.DataFrame) -> pl.DataFrame:
         return frame.drop("event_id", strict=False).with_columns(content=self.contents(frame))

@@ -21,14 +21,12 @@ class Expired:
 
     Attributes:
         keys, records: rows of the two tables.
-        deliveries: states of deliveries.
         objects: plans, receipts and lists of claims.
         clock_doubt: why nothing was removed: the clock can't be relied on. None if it can.
     """
 
     keys: int
     records: int
-    deliveries: int
     objects: int
     clock_doubt: str | None = None
 
@@ -48,7 +46,7 @@ def expire(
     relied on.
 
     :param lookback_days: None keeps keys for the retention alone.
-    :param record_months: how long delivery records and the states of deliveries are kept.
+    :param record_months: how long delivery records are kept.
     :param clock_trusted_by: who has looked at the clock and says that it is right; the audit log keeps it.
     """
     now = ledger.clock.now()
@@ -64,24 +62,21 @@ def expire(
             details={"oldest_kept_day": oldest.isoformat()},
         )  # fmt: skip
     elif doubt is not None:
-        return Expired(keys=0, records=0, deliveries=0, objects=0, clock_doubt=doubt)
+        return Expired(keys=0, records=0, objects=0, clock_doubt=doubt)
     clock_check.trust(ledger.place)
     keys = ledger.table.delete_before(oldest) if any(file.day >= oldest.isoformat() for file in files) else 0
     records = ledger.records.table.delete_before((now - record_months * _MONTH).date())
     claimed = ledger.close_dead_claims().claims
     objects = 0
-    deliveries = 0
-    for delivery_id in ledger.known_deliveries():
+    limit = now - timedelta(days=days)
+    for delivery_id in ledger.known_deliveries(before=limit):
         state = ledger.deliveries.find(delivery_id)
         if delivery_id in claimed or (state is not None and ledger.deliveries.alive(state)):
             continue
-        if state is None or state.updated_at < now - timedelta(days=days):
+        if state is None or state.updated_at < limit:
             for kind in ("plans", "receipts", "claims"):
                 objects += ledger.objects.delete_all(f"{ledger.root}/{kind}/{delivery_id}")
-        if state is not None and state.updated_at < now - record_months * _MONTH:
-            ledger.deliveries.forget(state)
-            deliveries += 1
-    return Expired(keys=keys, records=records, deliveries=deliveries, objects=objects)
+    return Expired(keys=keys, records=records, objects=objects)
 
 
 def _newest(ledger: Ledger) -> date | None:

@@ -6,6 +6,7 @@ version and its row count and is advanced after every commit; a table that has f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 
 #: Commits between checkpoints of the log.
 _CHECKPOINT_INTERVAL = "20"
-#: Files whose whole rows are read at once, which bounds memory.
-_AT_ONCE = 4
+#: Entries of the log after which maintenance writes a checkpoint: reading one takes as long as some ten entries.
+_CHECKPOINT_ENTRIES = 10
+#: Files of a day are merged into ones of so many bytes.
+_MERGED_BYTES = 100 * 1024 * 1024
 
 
 class WitnessedTable:
@@ -226,7 +229,7 @@ class WitnessedTable:
         """
         key_columns = self._columns(self._read_witness())
         rows = []
-        for some in _in_groups(files, key_columns):
+        for some in key_columns.in_groups(files):
             known = key_columns.has_heads(some[0])
             every = self.scan(some, [*columns, "head"]) if known else self.scan(some, columns).with_columns(HEAD)
             found = self.collect(every.join(heads.lazy(), on="head", how="semi"))
@@ -270,10 +273,13 @@ class WitnessedTable:
     def compact(self) -> int:
         """Merge small files of each partition; how many files went."""
         snapshot = self.snapshot()
+        small = Counter(file.day for file in snapshot.files if file.size < _MERGED_BYTES)
+        if not any(count > 1 for count in small.values()):
+            return 0
         if self._keys:
             self.check_keys(snapshot.files)
         before = len(snapshot.files)
-        self._commit(lambda table: table.optimize.compact())
+        self._commit(lambda table: table.optimize.compact(target_size=_MERGED_BYTES))
         return before - len(self.snapshot().files)
 
     def add_heads(self) -> int:
@@ -300,6 +306,9 @@ class WitnessedTable:
 
     def vacuum(self, retention_hours: int) -> int:
         """Remove files that no version of the last hours needs, those of commits that lost a race too."""
+        needed = {f"{self.path}/{file.path}" for file in self.snapshot().files}
+        if all(path in needed or "/_delta_log/" in path for path in self._objects.list(self.path)):
+            return 0
         removed: list[str] = []
         self._commit(
             lambda table: removed.extend(
@@ -311,16 +320,19 @@ class WitnessedTable:
         return len(removed)
 
     def trim_log(self) -> None:
-        """Write a checkpoint and drop the log's entries from before it."""
-        table = self._load()
-        with self._faults():
-            table.create_checkpoint()
-        log = self._objects.list(f"{self.path}/_delta_log")
+        """Write a checkpoint once there are some entries since the last one, and drop the entries from before it."""
+        folder = f"{self.path}/_delta_log"
+        log = self._objects.list(folder)
+        if max(log_versions(log), default=0) - max(checkpoint_versions(log), default=0) >= _CHECKPOINT_ENTRIES:
+            table = self._newest()
+            with self._faults():
+                table.create_checkpoint()
+            log = self._objects.list(folder)
         oldest_needed = max(checkpoint_versions(log), default=0)
-        self.advance(snapshot_of(self._load()), log_from=oldest_needed)
-        for path in log:
-            if any(version < oldest_needed for version in log_versions([path])):
-                self._objects.delete(path)
+        unneeded = [path for path in log if any(version < oldest_needed for version in log_versions([path]))]
+        if unneeded:
+            self.advance(snapshot_of(self._newest()), log_from=oldest_needed)
+            self._objects.delete_each(unneeded)
 
     def _columns(self, witness: Witness) -> KeyColumns:
         return KeyColumns(self.scan, witness.sums, witness.heads)
@@ -336,12 +348,15 @@ class WitnessedTable:
         """Commit a change of files that leaves the rows as they are, or drops old ones."""
         for _ in documents.attempts(self._clock, self._where):
             self.snapshot()
-            table = self._load()
+            # A table whose commit broke off is not used again.
+            loaded, self._loaded = self._loaded, None
+            table = self._load() if loaded is None else loaded[0]
             with suppress(CommitConflict):
                 with self._faults():
                     action(table)
+                self._loaded = loaded
                 break
-        self.advance(snapshot_of(self._load()))
+        self.advance(snapshot_of(self._newest()))
 
     def _newest(self) -> DeltaTable:
         """The table at its newest version; one that was loaded before reads the newer entries of the log alone."""
@@ -383,11 +398,3 @@ class WitnessedTable:
                 yield
         except ChangedKeysError as error:
             raise self._changed(error.what) from None
-
-
-def _in_groups(files: Sequence[DataFile], columns: KeyColumns) -> Iterator[Sequence[DataFile]]:
-    """Files whose rows are read at once: all with heads, or all without."""
-    for has_heads in (True, False):
-        of_kind = [file for file in files if columns.has_heads(file) is has_heads]
-        for start in range(0, len(of_kind), _AT_ONCE):
-            yield of_kind[start : start + _AT_ONCE]

@@ -116,6 +116,13 @@ class ObjectStore(ABC):
         """Path -> bytes of every object below the folder ``prefix``."""
 
     @abstractmethod
+    def written(self, prefix: str) -> dict[str, datetime]:
+        """Path -> when each object below the folder ``prefix`` was written, aware, by whoever keeps it.
+
+        One listing, so that old objects are found without a look into each.
+        """
+
+    @abstractmethod
     def open_read(self, path: str) -> BinaryIO:
         """The object as a seekable stream.
 

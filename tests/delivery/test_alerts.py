@@ -25,6 +25,7 @@ from airflow_provider_tiktok_offline.simulator.ads import NewAds
 from airflow_provider_tiktok_offline.simulator.control import NewAdvertiser
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from tests.delivery.world import World, rows
+from tests.servers.old_objects import age_objects
 
 TODAY = date(2026, 11, 22)
 NOTIFIED = {"email": ["ana@shop.example"]}
@@ -123,6 +124,7 @@ def test_a_state_is_news_once_whatever_its_numbers_are(world: World) -> None:
     assert claim_state(other, "failure", "no file")
     kept = set(one.objects.list("advertisers/corner_shop/notified"))
     assert len(kept) == 5
+    age_objects(one.objects)
     world.clock.advance(timedelta(days=one.config.ledger.retention_days))
     sweep(one)
     assert len(one.objects.list("advertisers/corner_shop/notified")) == 4

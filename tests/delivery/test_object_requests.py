@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_tiktok_offline.delivery.operations.maintenance import maintain, make_ledger
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
 from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from tests.delivery.world import FixedConnections, World, rows
 from tests.servers.s3 import S3Server, s3_server
 
 _PARTS = 3
 #: Step -> the most requests; of upload for each part.
 _MOST = {"validate": 31, "normalize_hash": 13, "dedupe": 32, "upload": 19, "summary": 58}
+
+
+#: Of a night's maintenance of one advertiser, when there is nothing to do.
+_MOST_MAINTENANCE = 150
 
 
 @pytest.fixture(scope="module")
@@ -29,17 +35,21 @@ def bucket() -> Iterator[S3Server]:
         yield server
 
 
+def _context(world: World, bucket: S3Server, folder: Path, holder: str = "daily/run-1") -> DeliveryContext:
+    """A task's view, with the state in the bucket."""
+    ctx = world.context(holder, state_uri=f"s3://s3_state@state/{folder.name}")
+    ctx.connections = FixedConnections(ctx.connections.get("tiktok_default"), bucket.connection())
+    return ctx
+
+
 def test_each_step_sends_no_more_requests_than_it_needs(world: World, bucket: S3Server, tmp_path: Path) -> None:
     """A first delivery of three parts, each step with a context of its own, as its task has."""
 
     def context() -> DeliveryContext:
-        ctx = world.context(state_uri=f"s3://s3_state@state/{tmp_path.name}")
-        ctx.connections = FixedConnections(ctx.connections.get("tiktok_default"), bucket.connection())
-        return ctx
+        return _context(world, bucket, tmp_path)
 
     sent: dict[str, list[str]] = {}
-    ctx = context()
-    Ledger.init(ctx.objects, ctx.config.event_set_id, identity=ctx.config.identity_settings(), clock=world.clock)
+    make_ledger(context())
     bucket.requests()
     delivery_id = validate(context(), world.drop(rows(1, _PARTS * 1000))).delivery_id
     sent["validate"] = bucket.requests()
@@ -57,3 +67,29 @@ def test_each_step_sends_no_more_requests_than_it_needs(world: World, bucket: S3
     counts = ", ".join(f"{step} {len(requests)}" for step, requests in sent.items())
     named = "\n".join(f"{step}: {request}" for step, requests in more.items() for request in requests)
     assert not more, f"{counts}; more than before:\n{named}"
+
+
+def test_a_nights_maintenance_asks_as_little_however_many_deliveries_are_kept(
+    world: World, bucket: S3Server, tmp_path: Path
+) -> None:
+    """A look into each of two years, of each of a thousand advertisers, would be a million requests a night."""
+    make_ledger(_context(world, bucket, tmp_path))
+    asked = []
+    for number in range(8):
+        file = world.drop(rows(10 * number, 5), name=f"{number}.csv")
+        world.deliver(file, _context(world, bucket, tmp_path, f"daily/run-{number}"))
+        if number in (1, 7):
+            maintain(_context(world, bucket, tmp_path, f"night/{number}"))
+            bucket.requests()
+            maintain(_context(world, bucket, tmp_path, f"night/{number}/again"))
+            asked.append(Counter(_kind(request) for request in bucket.requests()))
+    few, many = asked
+    # Entries of a table's log since its last checkpoint are read one by one; there are ten at most.
+    assert many - few == Counter({kind: count for kind, count in (many - few).items() if "_delta_log" in kind})
+    assert (many - few).total() <= 40
+    assert many.total() <= _MOST_MAINTENANCE, many
+
+
+def _kind(request: str) -> str:
+    """A request without what is one delivery's."""
+    return re.sub(r"[0-9a-f]{16,}|\d{20}", "x", request)

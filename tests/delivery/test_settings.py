@@ -23,6 +23,7 @@ from airflow_provider_tiktok_offline.errors import ConfigError, LedgerError, Out
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from tests.delivery.world import FixedConnections, World, rows
+from tests.servers.old_objects import age_objects
 from tests.servers.simulator import ACCESS_TOKEN, EVENT_SET_ID
 
 
@@ -86,6 +87,26 @@ def test_record_months_says_how_long_a_delivery_record_is_kept(
     world.deliver(world.drop(rows(1, 5)), ctx)
     world.clock.advance(timedelta(days=62))
     assert maintain(ctx).records == removed
+
+
+def test_the_state_of_a_delivery_goes_with_its_record_however_often_maintenance_has_run(world: World) -> None:
+    """Its plan and its receipts go long before it; a delivery of the last months stays."""
+    world.init_ledger()
+    ctx = from_file(world, ledger={"record_months": 6})
+    world.deliver(world.drop(rows(1, 5)), ctx)
+    for month in range(1, 7):
+        world.clock.advance(timedelta(days=31))
+        day = f"{world.clock.now() - timedelta(days=1):%Y-%m-%d}"
+        file = world.drop(rows(10 * month, 5, at=f"{day}T12:00:00Z-0000"), name=f"{month}.csv")
+        world.deliver(file, from_file(world, f"daily/run-{month}", ledger={"record_months": 6}))
+        age_objects(ctx.objects)
+        assert maintain(ctx).deliveries == 0
+    assert len(ctx.deliveries.list(ctx.config.name)) == 7
+    world.clock.advance(timedelta(days=1))
+    done = maintain(ctx)
+    assert (done.deliveries, done.records) == (1, 1)
+    assert len(ctx.deliveries.list(ctx.config.name)) == 6
+    assert not ctx.objects.list("advertisers/corner_shop/runs/daily/run-1")
 
 
 @pytest.mark.parametrize(("hours", "again"), [(44, 2), (2, 1)])

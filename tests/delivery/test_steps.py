@@ -32,6 +32,7 @@ from airflow_provider_tiktok_offline.errors import (
 )
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from tests.delivery.world import NOW, World, rows
+from tests.servers.old_objects import age_objects
 
 
 def test_a_file_is_delivered_once_and_adds_up(world: World) -> None:
@@ -441,6 +442,7 @@ def test_old_notes_are_swept(world: World) -> None:
     world.deliver(world.drop(rows(1, 5)))
     assert sweep(world.context()).notes == 0
     world.clock.advance(timedelta(days=91))
+    age_objects(world.context().objects)
     assert sweep(world.context()).notes == 1
 
 

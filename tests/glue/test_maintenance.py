@@ -26,6 +26,7 @@ from tests.glue.airflow_world import SHOPS, AirflowWorld
 from tests.glue.conftest import Inbox, Run
 from tests.servers.airflow import AirflowRunner
 from tests.servers.airflow_versions import dag_bag
+from tests.servers.old_objects import age_objects
 from tests.servers.sshd import StaticConnections
 
 
@@ -82,16 +83,20 @@ def test_a_fault_of_one_advertiser_keeps_no_other_of_its_group(
     ctx = DeliveryContext(
         config=inbox.settings(name="tried", mode_="dry_run"), connections=StaticConnections(), holder="dag/run"
     )
-    ctx.objects.put("advertisers/tried/runs/long_gone", b"{}")
+
+    def leave_a_note() -> None:
+        ctx.objects.put("advertisers/tried/days/2020-01-01", b"{}")
+        age_objects(ctx.objects)
 
     def task(*names: str) -> LedgerMaintenanceOperator:
         return LedgerMaintenanceOperator(task_id="maintenance", config=str(config), advertisers=names)
 
+    leave_a_note()
     assert task("tried").execute(Run().context())["notes"] == 1
-    ctx.objects.put("advertisers/tried/runs/long_gone", b"{}")
+    leave_a_note()
     with pytest.raises(AirflowFailException, match="entry broken"):
         task("broken", "lost", "tried").execute(Run().context())
-    assert ctx.objects.get("advertisers/tried/runs/long_gone") is None
+    assert ctx.objects.get("advertisers/tried/days/2020-01-01") is None
     assert "Maintenance of 2 of 3 advertisers failed: broken, lost." in caplog.text
     full = inbox.state / "advertisers"
     shutil.rmtree(full)
@@ -143,6 +148,7 @@ def test_upkeep_forgets_by_the_settings_of_the_advertiser(world: World) -> None:
     # Without a round in between, a pause of 100 days would count as a wrong clock.
     assert maintain(world.context()).keys == 0
     world.clock.advance(timedelta(days=40))
+    age_objects(world.context().objects)
     later = maintain(world.context())
     assert later.keys == 15
     assert later.notes == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from typing import BinaryIO, ParamSpec, TypeVar
 
 import pytest
@@ -91,6 +92,10 @@ class DyingStore(ObjectStore):
     def sizes(self, prefix: str) -> dict[str, int]:
         self._life.check()
         return self.inner.sizes(prefix)
+
+    def written(self, prefix: str) -> dict[str, datetime]:
+        self._life.check()
+        return self.inner.written(prefix)
 
     def open_read(self, path: str) -> BinaryIO:
         self._life.check()

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -34,6 +35,13 @@ class _Bucket:
         self.spoil = False
         self.uploads: dict[str, dict[int, bytes]] = {}
         self.generation = 1_700_000_000_000_000
+        self.written: dict[int, datetime] = {}
+
+    def next_generation(self) -> int:
+        """A number for the next object, and the moment that it is written at."""
+        self.generation += 1
+        self.written[self.generation] = datetime.now(UTC)
+        return self.generation
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -59,8 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
                 content = self.bucket.objects[unquote(copied).lstrip("/").partition("/")[2]][0]
             if self.bucket.spoil:
                 content = content[:-1] + b"?"
-            self.bucket.generation += 1
-            generation = self.bucket.generation
+            generation = self.bucket.next_generation()
             self.bucket.objects[self._name] = (content, generation)
             self.bucket.tags[generation] = hashlib.md5(content, usedforsecurity=False).hexdigest()
             if self.bucket.lose_answer:
@@ -74,7 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         query = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
         with self.bucket.lock:
-            self.bucket.generation += 1
+            self.bucket.next_generation()
             if "uploads" in query:
                 name = f"upload-{self.bucket.generation}"
                 self.bucket.uploads[name] = {}
@@ -95,7 +102,8 @@ class _Handler(BaseHTTPRequestHandler):
             mark = query.get("delimiter", [""])[0]
             below = {name for name in self.bucket.objects if mark and mark in name.removeprefix(prefix)}
             entries = "".join(
-                f"<Contents><Key>{escape(name)}</Key><LastModified>2026-01-01T00:00:00Z</LastModified>"
+                f"<Contents><Key>{escape(name)}</Key><LastModified>"
+                f"{self.bucket.written[generation]:%Y-%m-%dT%H:%M:%S.%fZ}</LastModified>"
                 f'<ETag>"{self._tag(generation)}"</ETag><Size>{len(content)}</Size></Contents>'
                 for name, (content, generation) in sorted(self.bucket.objects.items())
                 if name.startswith(prefix) and name > after and name not in below

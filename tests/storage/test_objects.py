@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -120,6 +121,17 @@ def test_concurrent_increments_are_all_counted(objects: ObjectStore) -> None:
     found = objects.get("counter")
     assert found is not None
     assert found[0] == b"40"
+
+
+def test_a_listing_says_when_each_object_was_written(objects: ObjectStore) -> None:
+    """By the store's clock, which on this machine is that of the test; what is below another folder is left out."""
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    for path in ("notes/one", "notes/below/two", "notes_of_others"):
+        objects.put(path, b"x")
+    written = objects.written("notes")
+    assert sorted(written) == ["notes/below/two", "notes/one"]
+    assert all(before <= at <= datetime.now(UTC) + timedelta(seconds=2) for at in written.values())
+    assert objects.written("nothing") == {}
 
 
 def test_open_write_appears_only_when_closed_without_error(objects: ObjectStore) -> None:

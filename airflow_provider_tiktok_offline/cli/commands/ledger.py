@@ -201,6 +201,7 @@ def expire(
     as_json: Json = False,
 ) -> None:
     """Forget what is older than the configured retention."""
+    from airflow_provider_tiktok_offline.delivery.state.cleanup import forget_deliveries
     from airflow_provider_tiktok_offline.ledger import maintenance
 
     context = delivery_context(advertiser_config(config, advertiser))
@@ -218,13 +219,14 @@ def expire(
             where=settings.state_uri,
             todo="Correct the clock; if it is right: ledger expire --clock-is-right.",
         )
+    deliveries = forget_deliveries(context)
     if as_json:
         forgotten = asdict(gone)
         forgotten.pop("clock_doubt")
-        print_json(forgotten)
+        print_json({**forgotten, "deliveries": deliveries})
         return
     output().print(
-        f"Forgotten: {gone.keys:,} event keys, {gone.records:,} records, {gone.deliveries:,} deliveries, "
+        f"Forgotten: {gone.keys:,} event keys, {gone.records:,} records, {deliveries:,} deliveries, "
         f"{gone.objects:,} objects"
     )
 

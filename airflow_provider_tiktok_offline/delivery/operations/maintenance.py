@@ -19,7 +19,8 @@ class MaintenanceResult:
     Attributes:
         staged: deliveries whose abandoned staged parts were removed.
         notes: notes about files and runs that were removed.
-        keys, records, deliveries, objects: removed from the ledger, as in :class:`~..ledger.maintenance.Expired`.
+        keys, records, objects: removed from the ledger, as in :class:`~..ledger.maintenance.Expired`.
+        deliveries: states of deliveries that were removed.
         merged: files of the ledger's tables that were merged into others.
         removed: files of the tables that nothing needed any more.
         readings: numbers of TikTok's reports that were forgotten.
@@ -78,7 +79,12 @@ def maintain(ctx: DeliveryContext) -> MaintenanceResult:
         swept = sweep(ctx)
         if ctx.live:
             raise
-        return MaintenanceResult(staged=swept.staged, notes=swept.notes, readings=readings.maintain(months=months))
+        return MaintenanceResult(
+            staged=swept.staged,
+            notes=swept.notes,
+            deliveries=swept.deliveries,
+            readings=readings.maintain(months=months),
+        )
     gone = maintenance.expire(
         ledger,
         retention_days=ctx.config.ledger.retention_days,
@@ -99,7 +105,7 @@ def maintain(ctx: DeliveryContext) -> MaintenanceResult:
         notes=swept.notes,
         keys=gone.keys,
         records=gone.records,
-        deliveries=gone.deliveries,
+        deliveries=swept.deliveries,
         objects=gone.objects,
         merged=merged,
         removed=maintenance.vacuum(ledger),

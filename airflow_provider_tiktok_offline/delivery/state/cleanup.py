@@ -17,6 +17,7 @@ from airflow_provider_tiktok_offline.storage import documents
 
 log = plain_logger(__name__)
 
+MONTH = timedelta(days=31)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -27,10 +28,12 @@ class Swept:
     Attributes:
         staged: deliveries whose staged parts were removed.
         notes: notes about files and runs.
+        deliveries: states of deliveries.
     """
 
     staged: int
     notes: int
+    deliveries: int
 
 
 def sweep(ctx: DeliveryContext, *, clock_doubt: str | None = None) -> Swept:
@@ -38,8 +41,9 @@ def sweep(ctx: DeliveryContext, *, clock_doubt: str | None = None) -> Swept:
 
     :param clock_doubt: why the clock can't be relied on; then nothing is removed for its age.
     """
+    deliveries = 0 if clock_doubt else forget_deliveries(ctx)
     notes = 0 if clock_doubt else _sweep_notes(ctx)
-    return Swept(staged=sweep_staging(ctx, clock_doubt=clock_doubt), notes=notes)
+    return Swept(staged=sweep_staging(ctx, clock_doubt=clock_doubt), notes=notes, deliveries=deliveries)
 
 
 def sweep_staging(ctx: DeliveryContext, *, clock_doubt: str | None = None) -> int:
@@ -102,26 +106,45 @@ class _Noted:
     at: documents.Moment | None = None
 
 
+def forget_deliveries(ctx: DeliveryContext) -> int:
+    """Remove the advertiser's states of deliveries that are older than ``ledger.record_months``; how many."""
+    limit = _record_limit(ctx)
+    states = [ctx.deliveries.find(one) for one in ctx.deliveries.opened_before(ctx.config.name, limit)]
+    old = [one for one in states if one is not None and one.updated_at < limit and not ctx.deliveries.alive(one)]
+    for state in old:
+        ctx.deliveries.forget(state)
+    return len(old)
+
+
+def _record_limit(ctx: DeliveryContext) -> datetime:
+    return ctx.clock.now() - ctx.config.ledger.record_months * MONTH
+
+
 def _sweep_notes(ctx: DeliveryContext) -> int:
     home = f"advertisers/{ctx.config.name}"
     oldest = ctx.clock.now() - timedelta(days=ctx.config.ledger.retention_days)
     swept = 0
-    for path in [*ctx.objects.list(f"{home}/intake"), *ctx.objects.list(f"{home}/held_back")]:
+    for path in [*_written_before(ctx, f"{home}/intake", oldest), *_written_before(ctx, f"{home}/held_back", oldest)]:
         noted = documents.read_typed(ctx.objects, path, _Noted)
         moment = None if noted is None else noted.as_of or noted.at
         if moment is not None and moment < oldest:
             ctx.objects.delete(path)
             swept += 1
-    for path in [*ctx.objects.list(f"{home}/days"), *ctx.objects.list(f"{home}/notified")]:
+    for path in [*_written_before(ctx, f"{home}/days", oldest), *_written_before(ctx, f"{home}/notified", oldest)]:
         day = _DAY.search(path) or _written_day(ctx, path)
         if day is not None and date.fromisoformat(day[0]) < oldest.date():
             ctx.objects.delete(path)
             swept += 1
-    for path in ctx.objects.list(f"{home}/runs"):
+    for path in _written_before(ctx, f"{home}/runs", _record_limit(ctx)):
         if ctx.deliveries.find(path.rpartition("/")[2]) is None:
             ctx.objects.delete(path)
             swept += 1
     return swept
+
+
+def _written_before(ctx: DeliveryContext, folder: str, moment: datetime) -> list[str]:
+    """The notes that may be old enough to go: their number does not grow, so that each is looked into every night."""
+    return sorted(path for path, at in ctx.objects.written(folder).items() if at < moment)
 
 
 def _written_day(ctx: DeliveryContext, path: str) -> re.Match[str] | None:

@@ -142,15 +142,18 @@ class CloudObjects(ObjectStore):
         return sorted(self.sizes(prefix))
 
     def sizes(self, prefix: str) -> dict[str, int]:
+        return {entry["path"]: entry["size"] for entry in self._below(prefix)}
+
+    def written(self, prefix: str) -> dict[str, datetime]:
+        return {entry["path"]: entry["last_modified"] for entry in self._below(prefix)}
+
+    def _below(self, prefix: str) -> Iterator[ObjectMeta]:
         import obstore
         from obstore.exceptions import BaseError
 
         try:
-            return {
-                entry["path"]: entry["size"]
-                for page in obstore.list(self._store, prefix.strip("/") or None)
-                for entry in page
-            }
+            for page in obstore.list(self._store, prefix.strip("/") or None):
+                yield from page
         except (BaseError, OSError) as error:
             raise self._translated(error, prefix) from None
 

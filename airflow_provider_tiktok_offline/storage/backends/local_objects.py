@@ -10,7 +10,8 @@ import secrets
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -90,17 +91,19 @@ class LocalObjects(ObjectStore):
         return sorted(self.sizes(prefix))
 
     def sizes(self, prefix: str) -> dict[str, int]:
-        sizes = {}
+        return {path: found.st_size for path, found in self._below(prefix)}
+
+    def written(self, prefix: str) -> dict[str, datetime]:
+        return {path: datetime.fromtimestamp(found.st_mtime, UTC) for path, found in self._below(prefix)}
+
+    def _below(self, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
         for folder, _, names in os.walk(self._root / prefix):
             for name in names:
                 if name == _LOCK or name.startswith(_TEMPORARY):
                     continue
                 file = Path(folder) / name
-                try:
-                    sizes[file.relative_to(self._root).as_posix()] = file.stat().st_size
-                except FileNotFoundError:
-                    continue
-        return sizes
+                with suppress(FileNotFoundError):
+                    yield file.relative_to(self._root).as_posix(), file.stat()
 
     def open_read(self, path: str) -> BinaryIO:
         try:
