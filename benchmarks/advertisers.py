@@ -25,6 +25,8 @@ import yaml
 from airflow_provider_tiktok_offline.clock import system_clock
 from airflow_provider_tiktok_offline.config.loading import load_config
 from airflow_provider_tiktok_offline.connections import Connection
+from airflow_provider_tiktok_offline.delivery.sequences import deliver_to_tiktok
+from airflow_provider_tiktok_offline.delivery.source.source_file import stamp_of
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
@@ -115,11 +117,8 @@ class Town:
         """Every advertiser's file of one day is delivered; returns how many tasks there were, by name."""
         day = datetime.now(UTC) - timedelta(days=back)
         tasks: Counter[str] = Counter()
-        for number, name in enumerate(self.names):
-            write_sample(
-                self.inbox / f"{name}_{day:%Y%m%d}.csv", _ROWS, as_of=datetime.now(UTC), seed=back * _MANY + number,
-                form=SampleForm(identifiers="both"),
-            )  # fmt: skip
+        for name in self.names:
+            self.drop(name, back)
             run = runner.run(
                 f"tiktok_offline__{name}",
                 logical_date=f"{day:%Y-%m-%d}T00:00:00+00:00",
@@ -129,6 +128,15 @@ class Town:
                 raise SystemExit(f"{name}: {run.tasks}")
             tasks.update(task.partition("[")[0] for task in run.tasks)
         return tasks
+
+    def drop(self, name: str, back: int) -> str:
+        """An advertiser's file of a day appears; returns its URI."""
+        path = self.inbox / f"{name}_{datetime.now(UTC) - timedelta(days=back):%Y%m%d}.csv"
+        write_sample(
+            path, _ROWS, as_of=datetime.now(UTC), seed=back * _MANY + self.names.index(name),
+            form=SampleForm(identifiers="both"),
+        )  # fmt: skip
+        return f"sftp://sftp_shops@{path}"
 
     def rows(self) -> Counter[str]:
         """Rows by table of Airflow's database."""
@@ -162,6 +170,7 @@ def main() -> None:
             runner = stack.enter_context(town.runner())
             town.day(runner, 2)
             _count(town, runner)
+            _in_one_task(town)
             for size in (25, 1):
                 _maintain(town, runner, size)
     finally:
@@ -196,6 +205,26 @@ def _count(town: Town, runner: AirflowRunner) -> None:
         print(f"{name:28} {number:8,}  each {number / count:6.1f}  a thousand {number * _MANY / count:12,.0f}")
     print(f"tasks: {dict(tasks)}")
     print(f"rows: {dict(sorted(more.items(), key=lambda one: -one[1]))}")
+
+
+def _in_one_task(town: Town) -> None:
+    """What one task for a file would take: the steps of a day one after the other, with one view of the state."""
+    loaded = load_config(town.airflow.dags / "advertisers.yaml")
+    logins, commits = town.server.logins(), town.commits()
+    town.store.requests()
+    begun = time.perf_counter()
+    for name in town.names:
+        uri = town.drop(name, 0)
+        ctx = DeliveryContext(
+            config=loaded.advertiser(name), connections=StaticConnections(*town.connections), holder=f"one/{name}"
+        )
+        deliver_to_tiktok(ctx, stamp_of(ctx, uri))
+    seconds, count, requests = time.perf_counter() - begun, len(town.names), len(town.store.requests())
+    logins, commits = town.server.logins() - logins, town.commits() - commits
+    print(
+        f"in one task: {seconds / count:.2f} s, {requests / count:.0f} object requests, "
+        f"{logins / count:.1f} logins and {commits / count:.1f} commits each"
+    )
 
 
 def _maintain(town: Town, runner: AirflowRunner, size: int) -> None:
