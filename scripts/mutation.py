@@ -3,7 +3,8 @@
 It asks for each mutant whether a test fails. Mutants are tested in copies of the tree, each in a process that is forked
 from one which has collected the tests already, by the tests that execute the changed line, the fastest first.
 The command ends by itself: when all mutants were tested, or after ``--minutes``. Its results are in ``--results``;
-``--again`` tests those that survived the last time and those that were not run, ``--survivors`` the former alone.
+``--again`` tests those that survived the last time and those that were not run, ``--survivors`` the former alone, by
+all tests that reach the module.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import types
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -100,6 +101,8 @@ PATIENCE, LEAST = 6.0, 30.0
 SLOWEST = 10.0
 #: Seconds of tests for one mutant, by their times without it.
 ENOUGH = 15.0
+#: The same for what has survived those.
+ENOUGH_FOR_SURVIVORS = 90.0
 #: Seconds of a test that was not measured.
 UNKNOWN = 0.2
 
@@ -140,10 +143,12 @@ class Baseline:
     Attributes:
         seconds: test -> how long it takes.
         by_line: file -> line -> the tests that execute it.
+        thorough: take all tests that execute anything of the module; of what is executed at import, all tests.
     """
 
     seconds: Mapping[str, float]
     by_line: Mapping[str, Mapping[int, frozenset[str]]]
+    thorough: bool = False
 
     def tests(self, mutant: Mutant) -> list[str]:
         """The tests that execute a mutant's line, the fastest first.
@@ -151,13 +156,18 @@ class Baseline:
         Of a line that is executed while modules are imported: those that execute what depends on it, or the module.
         """
         lines = self.by_line.get(mutant.module, {})
+        if self.thorough:
+            measured = mutant.line in lines or "/phones/" in mutant.module
+            return self._fastest(frozenset().union(*lines.values()) if measured else self.seconds)
         depend = (lines.get(line, frozenset()) for line in lines_that_depend_on(mutant))
-        at = lines.get(mutant.line) or frozenset().union(*depend) or frozenset().union(*lines.values())
+        return self._fastest(lines.get(mutant.line) or frozenset().union(*depend) or frozenset().union(*lines.values()))
+
+    def _fastest(self, tests: Iterable[str]) -> list[str]:
         chosen: list[str] = []
         total = 0.0
-        for test in sorted(at, key=lambda test: (self.seconds.get(test, UNKNOWN), test)):
+        for test in sorted(tests, key=lambda test: (self.seconds.get(test, UNKNOWN), test)):
             total += self.seconds.get(test, UNKNOWN)
-            if chosen and total > ENOUGH:
+            if chosen and total > (ENOUGH_FOR_SURVIVORS if self.thorough else ENOUGH):
                 break
             chosen.append(test)
         return chosen
@@ -479,7 +489,8 @@ def main() -> int:
     parser.add_argument("--small", action="store_true", help="three mutants a module, no phones")
     parser.add_argument("--most", type=int, default=40, help="mutants a module; of more a fixed sample")
     parser.add_argument("--minutes", type=float, default=90, help="stop after so long")
-    parser.add_argument("--survivors", action="store_true", help="only what survived the last time")
+    parser.add_argument("--survivors", action="store_true", help="only what survived the last time, by more tests")
+    parser.add_argument("--but", type=Path, help="a file of mutants' names, one a line, that are left out")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--again", action="store_true", help="only what survived or was not run the last time")
     parser.add_argument("--results", type=Path, default=ROOT / "build" / "mutation")
@@ -498,13 +509,16 @@ def main() -> int:
         )  # fmt: skip
         mutants = read_mutants(made.stdout.splitlines())
         baseline = measure_baseline(tree, modules, given.results / "baseline.json")
+        baseline = replace(baseline, thorough=given.survivors)
+        left_out = frozenset(given.but.read_text(encoding="utf-8").split()) if given.but else frozenset()
         known = given.again or given.survivors
         outcomes = json.loads(kept.read_text(encoding="utf-8")) if known and kept.exists() else {}
         for file in given.results.glob("outcomes-*.json") if known else ():
             # Of a run that was ended from outside.
             outcomes |= next(_taken(file))
         untried = () if given.survivors else (None,)
-        left = [one for one in mutants if outcomes.get(one.name) in ("survived", "not executed", "no answer", *untried)]
+        again = ("survived", "not executed", "no answer", *untried)
+        left = [one for one in mutants if outcomes.get(one.name) in again and one.name not in left_out]
         random.Random(0).shuffle(left)  # noqa: S311 - so that a run that is cut short is a fair sample
         for found in _in_processes(given.jobs, left, baseline, deadline, given.results):
             outcomes |= found
