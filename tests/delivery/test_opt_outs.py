@@ -16,7 +16,14 @@ from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normal
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
 from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-from airflow_provider_tiktok_offline.errors import FileMissingError, GuardError, OptOutListError, UnsettledError
+from airflow_provider_tiktok_offline.errors import (
+    CircuitOpenError,
+    FileMissingError,
+    GuardError,
+    OptOutListError,
+    UnsettledError,
+)
+from airflow_provider_tiktok_offline.simulator.faults import Fault
 from tests.delivery.opt_outs import OptOuts
 from tests.delivery.world import World, rows
 
@@ -139,6 +146,27 @@ def test_the_close_out_needs_no_list(world: World, opt_outs: OptOuts) -> None:
     upload(ctx, delivery_id, 0)
     (world.folder / "opt-outs.txt").unlink()
     assert summarize(ctx, delivery_id).events == {"accepted": 4, "suppressed": 1}
+
+
+def test_who_comes_off_the_list_between_two_tries_is_no_longer_left_out(world: World, opt_outs: OptOuts) -> None:
+    """Also where the second try sends nothing: else the delivery would be closed without their events."""
+    ctx = opt_outs.context(upload={"max_attempts": 1, "requests_per_second": 1000})
+    delivery_id = validate(ctx, world.drop(rows(1, 5))).delivery_id
+    normalize_hash(ctx, delivery_id)
+    dedupe(ctx, delivery_id)
+    opt_outs.write("shopper3@example.com")
+    world.simulator.control.add(Fault(kind="answer", code=40100, count=2))
+    with pytest.raises(CircuitOpenError):
+        upload(ctx, delivery_id, 0)
+    with pytest.raises(UnsettledError, match="4 events not_sent"):
+        summarize(ctx, delivery_id)
+    opt_outs.write("nobody@example.com")
+    with pytest.raises(CircuitOpenError):
+        upload(ctx, delivery_id, 0)
+    with pytest.raises(UnsettledError, match="5 events not_sent"):
+        summarize(ctx, delivery_id)
+    upload(ctx, delivery_id, 0)
+    assert summarize(ctx, delivery_id).events == {"accepted": 5}
 
 
 def test_a_list_that_is_gone_stops_the_upload(world: World, opt_outs: OptOuts) -> None:
