@@ -1,12 +1,13 @@
 """Dedupe against a ledger of 28 million keys, beside the bare Polars anti-join on the same table.
 
-    python benchmarks/ledger.py [--small] [--rounds 5] [--large 10]
+    python benchmarks/ledger.py [--small] [--rounds 5] [--large 10] [--huge]
 
 The bare side reads the keys column of the same Delta table and drops the new rows that are in it: no content, no
 claims, no plan, nothing durable. Our side is ``Ledger.dedupe``: keyed content, verdicts, the claim by compare-and-swap,
 the plan written in five parts. Both run in processes of their own, in turn; the table shows medians. *Work* is the
 ratio of processor seconds, which other work on the machine changes less. Last, deliveries of several batches: one look
-through the ledger for any number of events (``--large N`` million).
+through the ledger for any number of events (``--large N`` million). ``--huge`` is another one: 100 million events in
+parts of 200,000 against 280 million keys (with ``--small`` a fiftieth of both), with 20 GB of disk.
 """
 
 from __future__ import annotations
@@ -99,13 +100,15 @@ def ours(root: str, per_day: int, count: int, delivery: str) -> dict[str, float]
     return figures
 
 
-def large(root: str, per_day: int, count: int, delivery: str) -> dict[str, float]:
-    """The whole of dedupe for many events, made part by part: a tenth was sent before."""
-    size = per_day // PARTS
+def large(root: str, size: int, count: int, delivery: str) -> dict[str, float]:
+    """The whole of dedupe for many events, made part by part: a tenth was sent before.
+
+    :param size: events of a part.
+    """
 
     def parts() -> Iterator[tuple[int, pl.DataFrame]]:
         for index in range(count // size):
-            known = keys(index % 28, per_day)[: size // 10]
+            known = keys(index % 28, size // 10)  # a day's first ones
             every = pl.concat([known, keys(20_000 + index, size - len(known))])
             yield (
                 index,
@@ -161,6 +164,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true", help="a fiftieth of the size, to see that it runs")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--large", type=int, default=10, help="million events of the largest delivery")
+    parser.add_argument("--huge", action="store_true", help="100 million events against 280 million keys, alone")
     parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -171,6 +175,9 @@ def main() -> None:
             figures = {"ours": ours, "large": large}[side](root, int(per_day), int(count), *rest)
         print(json.dumps(figures))
         return
+    if options.huge:
+        _huge(50 if options.small else 1)
+        return
     per_day = 20_000 if options.small else 1_000_000
     count = per_day
     print(f"{'ledger':34} {'bare s':>8} {'ours s':>8} {'ratio':>7} {'work':>6} {'bare MB':>8} {'ours MB':>8}")
@@ -180,7 +187,7 @@ def main() -> None:
             _print(name, compare(root, per_day, count, options.rounds, "a"))
             if files_per_day == 1:
                 for millions in (1, 2, 4, options.large):
-                    found = _child("large", root, per_day, millions * per_day, f"d-large-{millions}")
+                    found = _child("large", root, per_day // PARTS, millions * per_day, f"d-large-{millions}")
                     words = f"{found['processor'] / millions:.2f} processor s a day's events"
                     line = f"{f'  {millions} days of events at once':34} {'':8} {found['seconds']:8.2f} {'':24}"
                     print(f"{line} {found['memory_mb']:8.0f}  {words}", flush=True)
@@ -189,6 +196,23 @@ def main() -> None:
                 Ledger.open(open_objects(root), EVENT_SET, identity=IDENTITY, clock=ManualClock(NOW)).table.compact()
                 print(f"{'  compacting it':34} {'':8} {time.perf_counter() - begun:8.2f}")
                 _print("  the same, compacted", compare(root, per_day, count, options.rounds, "b"))
+
+
+def _huge(less: int) -> None:
+    """A delivery as large as the ledger of many days.
+
+    :param less: so many times less of both.
+    """
+    per_day, count = 10_000_000 // less, 100_000_000 // less
+    with tempfile.TemporaryDirectory(prefix="ledger-bench-") as root:
+        begun = time.perf_counter()
+        build(root, 28, per_day, 1)
+        print(f"a ledger of {28 * per_day:,} keys, made in {time.perf_counter() - begun:.0f} s", flush=True)
+        found = _child("large", root, 200_000 // less, count, "d-huge")
+        print(
+            f"{count:,} events, {found['left']:,.0f} of them new: {found['seconds']:.0f} s, processor "
+            f"{found['processor']:.0f} s, peak {found['memory_mb']:.0f} MB (less than 1,500)"
+        )
 
 
 def _print(name: str, found: dict[str, float]) -> None:
