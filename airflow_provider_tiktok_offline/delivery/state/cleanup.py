@@ -17,7 +17,7 @@ from airflow_provider_tiktok_offline.storage import documents
 
 log = plain_logger(__name__)
 
-MONTH = timedelta(days=31)
+_MONTH = timedelta(days=31)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -107,7 +107,7 @@ class _Noted:
 
 
 def forget_deliveries(ctx: DeliveryContext) -> int:
-    """Remove the advertiser's states of deliveries that are older than ``ledger.record_months``; how many."""
+    """Remove the states of the advertiser's deliveries that are older than ``ledger.record_months``; how many."""
     limit = _record_limit(ctx)
     states = [ctx.deliveries.find(one) for one in ctx.deliveries.opened_before(ctx.config.name, limit)]
     old = [one for one in states if one is not None and one.updated_at < limit and not ctx.deliveries.alive(one)]
@@ -117,7 +117,7 @@ def forget_deliveries(ctx: DeliveryContext) -> int:
 
 
 def _record_limit(ctx: DeliveryContext) -> datetime:
-    return ctx.clock.now() - ctx.config.ledger.record_months * MONTH
+    return ctx.clock.now() - ctx.config.ledger.record_months * _MONTH
 
 
 def _sweep_notes(ctx: DeliveryContext) -> int:
@@ -143,7 +143,7 @@ def _sweep_notes(ctx: DeliveryContext) -> int:
 
 
 def _written_before(ctx: DeliveryContext, folder: str, moment: datetime) -> list[str]:
-    """The notes that may be old enough to go: their number does not grow, so that each is looked into every night."""
+    """The notes that may be old enough to go; the others are not looked into, however many there are."""
     return sorted(path for path, at in ctx.objects.written(folder).items() if at < moment)
 
 

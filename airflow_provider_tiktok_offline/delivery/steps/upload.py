@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.tiktok.upload import SendOptions
 
 #: Upload tasks of one advertiser that wait for their turn at once, at most: a later turn is a wrong clock's.
-_MOST_TASKS = 64
+_MOST_TASKS = 200
 #: Batches whose bodies are in memory at once.
 WINDOW_BATCHES = 100
 
