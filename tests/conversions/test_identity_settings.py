@@ -332,6 +332,22 @@ def test_amounts_enter_ids_rounded_unless_the_feed_takes_them_as_written(
     assert identity_settings(settings, "shop").source["amount_digits"] == expected
 
 
+def test_a_kept_value_of_another_kind_is_a_change() -> None:
+    """As a package to come may keep it: the settings are refused, and nothing breaks."""
+    given = ConversionSettings(
+        event_map={"Verkauf": "Purchase"},
+        stores={"S1": Store(time_zone="Asia/Tokyo")},
+        columns={"Bon": "order_id"},
+        format=FileFormat(timestamp_formats=("dd.MM.yyyy HH:mm",)),
+    )
+    now = identity_settings(given, "shop")
+    for kept, compare in ((now.event_set, compare_event_set), (now.source, compare_source)):
+        structured = [key for key, value in kept.items() if isinstance(value, dict | list)]
+        assert structured
+        for key in structured:
+            assert compare({**kept, key: "another kind"}, now).changed == (key,)
+
+
 def test_formats_may_be_appended_and_not_changed() -> None:
     """Formats behind those of before leave old files' times as they are; others in front may not."""
 

@@ -12,6 +12,8 @@ from airflow_provider_tiktok_offline.conversions.file.byte_source import LocalFi
 from airflow_provider_tiktok_offline.conversions.preparation.part_store import DirectoryParts
 from airflow_provider_tiktok_offline.conversions.preparation.prepare import prepare
 from airflow_provider_tiktok_offline.delivery.sequences import send_prepared
+from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
+from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
 from airflow_provider_tiktok_offline.errors import GuardError
 from tests.delivery.world import NOW, World, rows
@@ -103,3 +105,18 @@ def test_of_two_entries_at_once_one_goes_on(world: World) -> None:
     with pytest.raises(GuardError, match="already handled for brand_1"):
         world.deliver(stamp, world.context("second/1", name="brand_2"))
     assert world.deliver(stamp, world.context("first/1", name="brand_1")).events == {"accepted": 3}
+
+
+def test_the_entry_that_has_planned_goes_on_although_the_other_one_was_first(world: World) -> None:
+    """The first one's run was given up before it planned, and is tried again when the second is about to send."""
+    world.init_ledger()
+    stamp = world.drop(rows(1, 3))
+    first, second = (world.context(f"{name}/1", name=name) for name in ("brand_1", "brand_2"))
+    first.deliveries.break_lease(validate(first, stamp).delivery_id, "its worker is gone")
+    world.clock.advance(timedelta(seconds=1))
+    delivery_id = validate(second, stamp).delivery_id
+    normalize_hash(second, delivery_id)
+    dedupe(second, delivery_id)
+    with pytest.raises(GuardError, match="already handled for brand_2"):
+        world.deliver(stamp, first)
+    assert world.deliver(stamp, second).events == {"accepted": 3}

@@ -173,16 +173,17 @@ def _breaches(ctx: DeliveryContext, state: DeliveryState, prepared: Events) -> t
 def _handled_for(ctx: DeliveryContext, state: DeliveryState) -> list[str]:
     """The advertisers that the same file was sent for, or is about to be, with every row of it.
 
-    Of two deliveries that nobody has planned yet, the one that was opened first goes on.
+    Of two deliveries that nobody has planned yet, the one that was opened first goes on; else the one that is planned.
     """
     if state.shared:
         return []
     handled = []
+    is_planned = DedupeResult.of(state) is not None
     for name in ctx.deliveries.advertisers_of(state.digest):
         other = None if name == ctx.config.name else ctx.deliveries.by_digest(name, state.digest)
         if other is None or other.shared:
             continue
-        first = other.status == "open" and (other.opened_at, other.id) < (state.opened_at, state.id)
+        first = not is_planned and other.status == "open" and (other.opened_at, other.id) < (state.opened_at, state.id)
         if other.handled or DedupeResult.of(other) is not None or first:
             handled.append(name)
     return handled
