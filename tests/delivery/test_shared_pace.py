@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from airflow_provider_tiktok_offline.tiktok.ads import event_set_use
 from airflow_provider_tiktok_offline.tiktok.pacing import ManagementPace
 from airflow_provider_tiktok_offline.tiktok.reports import ReportQuery, read_report
 from airflow_provider_tiktok_offline.tiktok.shared_pace import SharedPace
-from tests.delivery.world import NOW, World
+from tests.delivery.world import NOW, FixedConnections, World
 
 DAY = date(2026, 11, 21)
 
@@ -141,3 +143,15 @@ def test_a_state_that_cannot_be_reached_costs_no_call(many: World) -> None:
     for _ in range(10):
         pace.wait_for_turn()
     assert clock.monotonic() == pytest.approx(1.0)
+
+
+def test_calls_are_paced_by_the_app_where_the_connection_names_it(world: World) -> None:
+    """Two apps at one address have a limit each; without a name the address counts."""
+    for app in ("7123", "7456", None):
+        ctx = world.context(f"daily/{app}")
+        grant = ctx.connections.get("tiktok_default")
+        ctx.connections = FixedConnections(replace(grant, extra={} if app is None else {"app_id": app}))
+        with open_client(ctx) as client:
+            client.get("/advertiser/info/", {"advertiser_ids": f'["{ctx.config.advertiser_id}"]'})
+    kept = {path.removeprefix("pace/").removesuffix(".json") for path in ctx.objects.list("pace")}
+    assert kept == {hashlib.sha256(app.encode()).hexdigest()[:16] for app in ("7123", "7456", world.simulator.url)}
