@@ -75,3 +75,13 @@ def test_a_stores_sum_is_exact() -> None:
     report = check(rows, replace(SETTINGS, report_by_store=True))
     [store] = report.stores.values()
     assert store["value"] == {"USD": "19999999999999.80"}
+
+
+def test_what_baskets_hold_back_on_the_disk_is_removed(tmp_path: Path) -> None:
+    """Digests of customers wait there while the file is read."""
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    rows = [{"order_id": f"o{n % 50}", "product_id": f"p{n}"} for n in range(500)]
+    prepared = events(rows, tmp_path / "file", replace(SETTINGS, basket="order"), part_events=100, spill_dir=spill)
+    assert prepared.report.rows_valid == 500
+    assert list(spill.iterdir()) == []

@@ -244,3 +244,18 @@ def test_files_of_the_same_run_that_wait_for_returns_are_no_habit(world: World) 
     for number in range(4):
         world.deliver(world.drop(rows(2000 + 100 * number, 29), name=f"beside_{number}.csv"), ctx)
     assert breaches(ctx, large) == asked
+
+
+def test_what_was_asked_about_a_closed_delivery_stays(world: World) -> None:
+    """Clearing the task again asks nobody: what a person approved is part of the record."""
+    world.init_ledger()
+    ctx = world.context(guards={"max_events": 2, "on_breach": "approve"})
+    stamp = world.drop(rows(1, 5))
+    delivery = validate(ctx, stamp).delivery_id
+    normalize_hash(ctx, delivery)
+    approve(ctx, delivery, breaches_to_ask(ctx, delivery))
+    assert world.deliver(stamp, ctx).events == {"accepted": 5}
+    closed = ctx.deliveries.get(delivery)
+    breaches_to_ask(ctx, delivery)
+    assert ctx.deliveries.get(delivery) == closed
+    assert was_asked(ctx, delivery)

@@ -77,6 +77,7 @@ def test_the_same_file_again_is_a_no_op(world: World) -> None:
     again = world.context("daily/run-2")
     assert validate(again, stamp).closed
     assert world.deliver(stamp, again).already_closed
+    assert upload(again, validate(again, stamp).delivery_id, 0).closed
     assert set(world.simulator.times_received().values()) == {1}
 
 

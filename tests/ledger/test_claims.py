@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_tiktok_offline.errors import LedgerBusyError
 from airflow_provider_tiktok_offline.ledger import delivery_id
-from airflow_provider_tiktok_offline.ledger.plan import Plan, VerdictSum
+from airflow_provider_tiktok_offline.ledger.plan import PLAN_COLUMNS, Plan, PlanDraft, VerdictSum
 from airflow_provider_tiktok_offline.ledger.settlement import Folded, Settler
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from tests.ledger.world import LEASE, LOOKBACK, World
@@ -100,3 +100,19 @@ def test_claims_of_a_delivery_that_nobody_knows_are_held_for_a_lease(world: Worl
     assert world.plan(world.enter("second"), range(3)).to_send == 0
     world.clock.advance(timedelta(seconds=1))
     assert world.plan(world.enter("third"), range(3)).to_send == 3
+
+
+def test_of_two_plans_of_one_round_the_first_holds(tmp_path: Path) -> None:
+    """Two tries of one step: the second gets the other's plan, and with it what was planned, not its own."""
+    world = World(open_objects(str(tmp_path)))
+    ledger = world.ledger()
+    frame = world.frame(range(3))
+    drafts = [PlanDraft(ledger.objects, ledger.root, "d-monday", 0, epoch=epoch) for epoch in ("first", "second")]
+    for draft, verdict in zip(drafts, ("new", "already_sent"), strict=True):
+        never = pl.lit(None, PLAN_COLUMNS["first_attempt_at"])
+        judged = frame.select("event_key", content=pl.lit(1, pl.Int64), verdict=pl.lit(verdict), first_attempt_at=never)
+        draft.add(0, judged, None)
+    first, second = (draft.close(route="tiktok") for draft in drafts)
+    assert (first.is_new, second.is_new) == (True, False)
+    assert second.epoch == first.epoch == "first"
+    assert second.verdicts(0)["verdict"].to_list() == ["new"] * 3
