@@ -424,6 +424,15 @@ def test_the_sensor_passes_over_a_delivered_file(world: World) -> None:
     assert found.already_delivered
 
 
+def test_an_event_set_that_liveramp_fills_is_sent_nothing_directly(world: World) -> None:
+    """Each purchase would count twice: one route is live for an event set, until somebody switches it."""
+    world.init_ledger()
+    world.context().ledger.use_route("liveramp")
+    with pytest.raises(ConfigError, match="liveramp"):
+        world.deliver(world.drop(rows(1, 3)))
+    assert not world.simulator.event_ids()
+
+
 def test_abandoned_parts_go_with_the_next_file(world: World) -> None:
     """Parts of a run that nobody took up again are removed when another file is staged, and can be made again."""
     world.init_ledger()
