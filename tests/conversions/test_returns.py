@@ -62,6 +62,20 @@ def test_an_orders_value_is_gross_or_net_and_the_report_says_which(
     assert Report.from_json(prepared.report.to_json()) == prepared.report
 
 
+@pytest.mark.parametrize("thousands", [1, 12_000, 500_000_000])
+def test_what_is_left_of_an_order_is_exact_however_large_it_is(thousands: int, tmp_path: Path) -> None:
+    """A till that counts in rupiah has orders of many digits; what is left decides whether the order is an event."""
+    sold = [line(order, "house", f"{thousands}000.00") for order in ("most", "little", "nothing", "less")]
+    little = {"little": "-999.99", "nothing": "-1000.00", "less": "-1000.01"}
+    returned = [line(order, "house", f"-{thousands - 1}000.00") for order in little]
+    rest = [line(order, "garage", amount) for order, amount in {"most": "-0.01", **little}.items()]
+    sent = {
+        event["properties"]["order_id"]: Decimal(str(event["properties"]["value"]))
+        for event in map(json.loads, events([*sold, *returned, *rest], tmp_path, NET).json_lines())
+    }
+    assert sent == {"most": 1000 * thousands - Decimal("0.01"), "little": Decimal("0.01")}
+
+
 def test_the_id_of_an_order_does_not_depend_on_its_returns(tmp_path: Path) -> None:
     """A setting that is changed later sends nothing twice."""
     ids = [
