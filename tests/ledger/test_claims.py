@@ -14,7 +14,7 @@ from airflow_provider_tiktok_offline.ledger import delivery_id
 from airflow_provider_tiktok_offline.ledger.plan import PLAN_COLUMNS, Plan, PlanDraft, VerdictSum
 from airflow_provider_tiktok_offline.ledger.settlement import Folded, Settler
 from airflow_provider_tiktok_offline.storage.objects import open_objects
-from tests.ledger.world import LEASE, LOOKBACK, World
+from tests.ledger.world import LEASE, LOOKBACK, World, event_id
 
 
 def test_a_take_over_revokes_the_round_that_it_saw_and_no_later_one(tmp_path: Path) -> None:
@@ -116,3 +116,12 @@ def test_of_two_plans_of_one_round_the_first_holds(tmp_path: Path) -> None:
     assert (first.is_new, second.is_new) == (True, False)
     assert second.epoch == first.epoch == "first"
     assert second.verdicts(0)["verdict"].to_list() == ["new"] * 3
+
+
+def test_a_parts_fingerprint_is_of_its_events_in_their_order(tmp_path: Path) -> None:
+    """By it a part is known to be what was planned: as many other events, or the same in another order, are not."""
+    ledger = World(open_objects(str(tmp_path))).ledger()
+    ids = pl.Series([event_id(number) for number in range(5)])
+    others = pl.Series([event_id(number) for number in range(5, 10)])
+    assert ledger.fingerprint(ids) == ledger.fingerprint(ids.clone())
+    assert len({ledger.fingerprint(one) for one in (ids, others, ids.reverse(), ids.head(4))}) == 4

@@ -6,9 +6,12 @@ import multiprocessing
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from airflow_provider_tiktok_offline.ledger.snapshots import Snapshot
+from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 from airflow_provider_tiktok_offline.storage import documents
 from airflow_provider_tiktok_offline.storage.objects import open_objects
 from tests.ledger.world import World
@@ -94,3 +97,24 @@ def test_a_witness_that_was_left_behind_is_advanced_by_the_next_settlement(
     assert advanced is not None
     assert (behind[0]["version"], advanced[0]["version"]) == (0, table.snapshot().version)
     assert advanced[0]["rows"] == 10
+
+
+def test_receipts_that_come_while_a_settlement_commits_are_folded_by_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another task of the delivery has sent meanwhile: what is counted is what is there at the end."""
+    delivery = world.enter("monday")
+    world.plan(delivery, range(10))
+    world.send(delivery, range(5))
+    append = WitnessedTable.append
+    late = [range(5, 10)]
+
+    def append_and_send(table: WitnessedTable, *given: Any, **options: Any) -> Snapshot:
+        newest = append(table, *given, **options)
+        if late:
+            world.send(delivery, late.pop())
+        return newest
+
+    monkeypatch.setattr(WitnessedTable, "append", append_and_send)
+    assert world.ledger().settle(delivery).accepted == 10
+    assert world.ledger().table.snapshot().rows == 10
