@@ -75,15 +75,15 @@ TESTS = (
         f"tests/ledger/test_{name}.py"
         for name in (
             "claims", "corrections", "damage", "deliveries", "identity_record", "ledger", "part_answers",
-            "receipt_history", "receipts", "rehearsals", "states",
+            "receipt_history", "receipts", "rehearsals", "settlement", "states",
         )
     ),
     *(
         f"tests/delivery/test_{name}.py"
         for name in (
             "close_out", "coverage", "drift", "expiry", "first_refusals", "guards", "held_back_orders", "lease",
-            "opt_outs", "planned_parts", "prepare_file", "send_after_days", "settings", "shared_file", "steps",
-            "two_tries", "waiting_and_changes",
+            "opt_outs", "planned_parts", "prepare_file", "send_after_days", "settings", "shared_file", "shared_pace",
+            "steps", "two_tries", "waiting_and_changes",
         )
     ),
     "tests/liveramp/test_route.py",
