@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_tiktok_offline.delivery.events.guards import approve, breaches, breaches_to_ask, reject, was_asked
+from airflow_provider_tiktok_offline.delivery.events.guards import (
+    approve,
+    breaches,
+    breaches_to_ask,
+    leave_to_a_person,
+    reject,
+    was_asked,
+)
+from airflow_provider_tiktok_offline.delivery.state.runs import deliveries_set_aside
 from airflow_provider_tiktok_offline.delivery.state.step_results import Breached
 from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
@@ -259,3 +267,22 @@ def test_what_was_asked_about_a_closed_delivery_stays(world: World) -> None:
     breaches_to_ask(ctx, delivery)
     assert ctx.deliveries.get(delivery) == closed
     assert was_asked(ctx, delivery)
+
+
+def test_who_was_set_aside_stays_behind_approve_and_who_was_approved_before_goes_on(world: World) -> None:
+    """The tasks behind ``approve`` send what was approved there; else two tasks would send one delivery."""
+    world.init_ledger()
+    ctx = world.context(guards={"max_events": 2, "on_breach": "approve"})
+    behind, before, small = (
+        validate(ctx, world.drop(rows(10 * number, size), name=f"{number}.csv")).delivery_id
+        for number, size in ((1, 5), (2, 5), (3, 1))
+    )
+    for delivery in (behind, before, small):
+        normalize_hash(ctx, delivery)
+    assert leave_to_a_person(ctx, behind)
+    for delivery in (behind, before):
+        approve(ctx, delivery, breaches_to_ask(ctx, delivery))
+    assert leave_to_a_person(ctx, behind)
+    assert not leave_to_a_person(ctx, before)
+    assert not leave_to_a_person(ctx, small)
+    assert deliveries_set_aside(ctx) == [behind]

@@ -99,3 +99,20 @@ def test_a_part_that_lost_planned_events_is_not_sent(world: World) -> None:
     with pytest.raises(LedgerDamagedError, match="names 7 events of part 0, and 6 of them are staged"):
         upload(ctx, delivery_id, 0)
     assert len(world.simulator.event_ids()) == 3
+
+
+def test_a_part_that_was_answered_is_sent_nothing_more_and_says_how_much_was(world: World) -> None:
+    """What the task's log says of a part that is cleared before the run's end."""
+    ctx = world.context()
+    delivery_id = planned(world, ctx)
+    first, again = (upload(ctx, delivery_id, 0) for _ in range(2))
+    assert (first.accepted, first.settled) == (7, 0)
+    assert (again.accepted, again.settled) == (0, 7)
+
+
+def test_a_test_run_sends_of_the_first_part(world: World) -> None:
+    """A few events under the test code, whatever the ledger holds."""
+    ctx = world.context(mode="test", test_event_code="TEST1", test_events=5)
+    delivery_id = validate(ctx, world.drop(rows(0, 10))).delivery_id
+    normalize_hash(ctx, delivery_id)
+    assert dedupe(ctx, delivery_id).parts == (0,)

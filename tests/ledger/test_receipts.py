@@ -265,3 +265,17 @@ def test_an_answer_that_waits_to_be_written_stands_before_the_next_attempt(world
         receipts.refused(keys[:1], 40002, "user", "r1")
         receipts.attempted(keys[:1])
     assert _outcomes(world, delivery) == {keys[0]: "in_doubt"}
+
+
+def test_a_try_that_ended_politely_is_waited_for_by_nobody(world: World, delivery: str) -> None:
+    """Its receipts are complete: the next try of the part goes on at once, on another machine too."""
+    keys = _keys(world, delivery)
+    with world.ledger().receipts(delivery, 0, "first") as receipts:
+        assert not receipts.take_over()
+        receipts.attempted(keys)
+        receipts.accepted(keys, "request")
+    before = world.clock.monotonic()
+    with world.ledger().receipts(delivery, 0, "second") as receipts:
+        assert receipts.take_over()
+        assert receipts.settled().height == 10
+    assert world.clock.monotonic() == before
