@@ -102,7 +102,7 @@ SLOWEST = 10.0
 #: Seconds of tests for one mutant, by their times without it.
 ENOUGH = 15.0
 #: The same for what has survived those.
-ENOUGH_FOR_SURVIVORS = 90.0
+ENOUGH_FOR_SURVIVORS = 60.0
 #: Seconds of a test that was not measured.
 UNKNOWN = 0.2
 

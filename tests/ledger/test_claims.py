@@ -125,3 +125,15 @@ def test_a_parts_fingerprint_is_of_its_events_in_their_order(tmp_path: Path) -> 
     others = pl.Series([event_id(number) for number in range(5, 10)])
     assert ledger.fingerprint(ids) == ledger.fingerprint(ids.clone())
     assert len({ledger.fingerprint(one) for one in (ids, others, ids.reverse(), ids.head(4))}) == 4
+
+
+def test_a_settlement_of_an_earlier_round_leaves_the_claim_of_a_later_one(tmp_path: Path) -> None:
+    """The delivery has planned again, and sends: its events stay claimed until that round is settled."""
+    world = World(open_objects(str(tmp_path)))
+    world.plan(world.enter("sales.csv"), range(3))
+    claims = world.ledger().claims
+    (claim,) = claims.read().claims.values()
+    claims.remove(claim.delivery_id, claim.round - 1)
+    assert claim.delivery_id in claims.read().claims
+    claims.remove(claim.delivery_id, claim.round)
+    assert claims.read().claims == {}
