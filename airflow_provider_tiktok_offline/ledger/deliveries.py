@@ -237,10 +237,9 @@ class Deliveries:
             stored = self._state(document, state.id)
             if stored.holder != state.holder:
                 raise DeliveryHeldError(
-                    f"this run no longer holds the delivery ({stored.holder or 'nobody'} does)",
-                    where=state.id,
+                    f"this run no longer holds the delivery ({stored.holder or 'nobody'} does)", where=state.id,
                     todo="Nothing was changed; run the delivery again.",
-                )
+                )  # fmt: skip
             now = self._clock.now()
             after = replace(
                 stored,
@@ -263,10 +262,9 @@ class Deliveries:
         state = self.find(delivery_id)
         if state is None:
             raise LedgerMissingError(
-                "there is no such delivery",
-                where=f"{self._objects.uri}/{_path(delivery_id)}",
+                "there is no such delivery", where=f"{self._objects.uri}/{_path(delivery_id)}",
                 todo="Run prepare (or validate) first.",
-            )
+            )  # fmt: skip
         return state
 
     def find(self, delivery_id: str) -> DeliveryState | None:

@@ -310,13 +310,9 @@ class WitnessedTable:
         if all(path in needed or "/_delta_log/" in path for path in self._objects.list(self.path)):
             return 0
         removed: list[str] = []
-        self._commit(
-            lambda table: removed.extend(
-                table.vacuum(
-                    retention_hours=retention_hours, dry_run=False, enforce_retention_duration=False, full=True
-                )
-            )
-        )
+        self._commit(lambda table: removed.extend(table.vacuum(
+            retention_hours=retention_hours, dry_run=False, enforce_retention_duration=False, full=True,
+        )))  # fmt: skip
         return len(removed)
 
     def trim_log(self) -> None:
