@@ -31,6 +31,7 @@ from airflow_provider_tiktok_offline.errors import (
     UnexpectedError,
 )
 from tests.delivery.world import NOW, World, rows
+from tests.servers.old_objects import age_objects
 
 Stamp = Mapping[str, Any]
 
@@ -143,6 +144,7 @@ def test_notes_of_long_ago_are_removed(world: World) -> None:
     ctx = world.context()
     run_step(ctx, "validate", lambda uri: _fail_on(uri, "/b"), ["/a", "/b"])
     world.clock.advance(timedelta(days=91))
+    age_objects(ctx.objects)
     maintain(ctx)
     assert held_back(ctx) == []
 

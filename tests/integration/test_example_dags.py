@@ -85,11 +85,11 @@ def _held_back(shops: Shops, airflow: AirflowRunner) -> None:
 
 
 def _maintenance(shops: Shops, airflow: AirflowRunner) -> None:
-    """Every advertiser is looked at and kept up."""
+    """Every advertiser is looked at and kept up, the latter by one task."""
     run = airflow.run("tiktok_offline_maintenance", logical_date="2026-11-20T06:00:00+00:00")
     assert run.state == "success", run.tasks
     count = len(load_config(shops.config).advertisers)
-    assert set(run.tasks) == {f"{task}[{index}]" for task in ("doctor", "maintenance") for index in range(count)}
+    assert set(run.tasks) == {*(f"doctor[{index}]" for index in range(count)), "maintenance[0]"}
     assert set(run.tasks.values()) == {"success"}
 
 
