@@ -169,6 +169,26 @@ def test_who_comes_off_the_list_between_two_tries_is_no_longer_left_out(world: W
     assert summarize(ctx, delivery_id).events == {"accepted": 5}
 
 
+def test_who_comes_off_the_list_between_two_plans_is_no_longer_left_out(world: World, opt_outs: OptOuts) -> None:
+    """The parts of a later plan are sent by a first try, too; what an earlier plan left out says nothing of them."""
+    ctx = opt_outs.context(upload={"max_attempts": 1, "requests_per_second": 1000})
+    delivery_id = validate(ctx, world.drop(rows(1, 5))).delivery_id
+    normalize_hash(ctx, delivery_id)
+    dedupe(ctx, delivery_id)
+    opt_outs.write("shopper3@example.com")
+    upload(ctx, delivery_id, 0)
+    # As if the run had been given up before its summary, and its plan with it.
+    ctx.ledger.release(delivery_id)
+    opt_outs.write("nobody@example.com")
+    dedupe(ctx, delivery_id)
+    assert ctx.ledger.plan(delivery_id).round == 1
+    world.simulator.control.add(Fault(kind="answer", code=40100, count=1))
+    with pytest.raises(CircuitOpenError):
+        upload(ctx, delivery_id, 0)
+    with pytest.raises(UnsettledError, match="1 event not_sent"):
+        summarize(ctx, delivery_id)
+
+
 def test_a_list_that_is_gone_stops_the_upload(world: World, opt_outs: OptOuts) -> None:
     """Before anything is sent; the delivery stays open and goes on once the list is back."""
     ctx = opt_outs.context()
@@ -227,6 +247,14 @@ def test_test_events_leave_out_who_opted_out(world: World, opt_outs: OptOuts) ->
     opt_outs.write("shopper2@example.com")
     sent = upload(ctx, delivery_id, 0)
     assert (sent.accepted, sent.settled) == (2, 0)
+
+
+def test_test_events_need_no_ledger(world: World) -> None:
+    """They leave no trace in it: a test comes before the first ledger is made."""
+    ctx = world.context(mode="test", test_event_code="TEST1", test_events=5)
+    delivery_id = validate(ctx, world.drop(rows(1, 3))).delivery_id
+    normalize_hash(ctx, delivery_id)
+    assert upload(ctx, delivery_id, *dedupe(ctx, delivery_id).parts).accepted == 3
 
 
 def test_people_of_a_file_that_is_replayed_stay_out(world: World, opt_outs: OptOuts) -> None:

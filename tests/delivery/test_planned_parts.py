@@ -116,3 +116,13 @@ def test_a_test_run_sends_of_the_first_part(world: World) -> None:
     delivery_id = validate(ctx, world.drop(rows(0, 10))).delivery_id
     normalize_hash(ctx, delivery_id)
     assert dedupe(ctx, delivery_id).parts == (0,)
+
+
+def test_a_delivery_that_is_planned_again_says_what_it_said(world: World) -> None:
+    """A try that finds the plan of another one counts its events by that plan."""
+    ctx = world.context()
+    delivery_id = planned(world, ctx)
+    (again, fresh) = (dedupe(one, delivery_id) for one in (ctx, world.context()))
+    assert again.events == fresh.events == {"new": 7, "already_sent": 3}
+    assert again.values == fresh.values
+    assert again.parts == (0,)

@@ -279,3 +279,16 @@ def test_a_try_that_ended_politely_is_waited_for_by_nobody(world: World, deliver
         assert receipts.take_over()
         assert receipts.settled().height == 10
     assert world.clock.monotonic() == before
+
+
+def test_a_try_that_has_not_read_what_was_said_before_adds_its_answers(world: World, delivery: str) -> None:
+    """It can't repeat the others' receipts in one object; nothing of theirs or of its own is lost."""
+    keys = _keys(world, delivery)
+    for some in (keys[:5], keys[5:]):
+        with world.ledger().receipts(delivery, 0, "run") as receipts:
+            receipts.take_over()
+            receipts.attempted(some)
+            receipts.accepted(some, "request")
+            receipts.finish()
+    assert set(_outcomes(world, delivery).values()) == {"accepted"}
+    assert len(_outcomes(world, delivery)) == 10
