@@ -15,6 +15,8 @@ __all__ = ["LEASE_TOLERANCE", "Clock", "ManualClock", "SystemClock", "lease_runs
 
 #: By so much the clocks of two workers may differ. A lease that ends later was written by a clock that is wrong.
 LEASE_TOLERANCE = timedelta(minutes=15)
+#: What ``ledger.record_months`` counts: the longest month, so that nothing goes early.
+MONTH = timedelta(days=31)
 
 
 class Clock(Protocol):

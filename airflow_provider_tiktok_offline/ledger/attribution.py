@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from airflow_provider_tiktok_offline.clock import Clock
+from airflow_provider_tiktok_offline.clock import MONTH, Clock
 from airflow_provider_tiktok_offline.ledger.table import WitnessedTable
 from airflow_provider_tiktok_offline.ledger.table_faults import CommitConflict
 from airflow_provider_tiktok_offline.storage import documents
@@ -35,7 +35,6 @@ SCHEMA = pl.Schema(
 _COLUMNS = [name for name in SCHEMA if name != "day"]
 #: What makes two readings readings of one number.
 _NUMBER = ["advertiser_id", "level", "object_id", "stat_day", "metric"]
-_MONTH = timedelta(days=31)
 _VACUUM_HOURS = 24
 
 
@@ -94,7 +93,7 @@ class Attribution:
         """Forget readings that are older, merge small files and remove unused ones; how many rows were forgotten."""
         if not self._table.remains():
             return 0
-        forgotten = self._table.delete_before((self._clock.now() - months * _MONTH).date())
+        forgotten = self._table.delete_before((self._clock.now() - months * MONTH).date())
         self._table.compact()
         self._table.trim_log()
         self._table.vacuum(_VACUUM_HOURS)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from airflow_provider_tiktok_offline.clock import MONTH
 from airflow_provider_tiktok_offline.ledger import audit, clock_check
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
 #: A transaction can be delivered again for its lookback; two days more cover time zones and a late run.
 SAFETY_DAYS = 2
-_MONTH = timedelta(days=31)
 #: Files that no version of the last hours needs are removed; a reader may take that long.
 _VACUUM_HOURS = 24
 
@@ -65,7 +65,7 @@ def expire(
         return Expired(keys=0, records=0, objects=0, clock_doubt=doubt)
     clock_check.trust(ledger.place)
     keys = ledger.table.delete_before(oldest) if any(file.day >= oldest.isoformat() for file in files) else 0
-    records = ledger.records.table.delete_before((now - record_months * _MONTH).date())
+    records = ledger.records.table.delete_before((now - record_months * MONTH).date())
     claimed = ledger.close_dead_claims().claims
     objects = 0
     limit = now - timedelta(days=days)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +21,7 @@ from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.steps.upload import upload
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-from airflow_provider_tiktok_offline.errors import ConfigError, LedgerError, OutcomeUnknownError
+from airflow_provider_tiktok_offline.errors import ConfigError, LedgerError, LedgerMissingError, OutcomeUnknownError
 from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 from airflow_provider_tiktok_offline.simulator.faults import Fault
 from tests.delivery.world import FixedConnections, World, rows
@@ -107,6 +109,20 @@ def test_the_state_of_a_delivery_goes_with_its_record_however_often_maintenance_
     assert (done.deliveries, done.records) == (1, 1)
     assert len(ctx.deliveries.list(ctx.config.name)) == 6
     assert not ctx.objects.list("advertisers/corner_shop/runs/daily/run-1")
+
+
+def test_where_the_ledger_is_gone_the_states_of_deliveries_stay(world: World) -> None:
+    """They are all that says what was delivered, and nothing says whether the clock can be relied on."""
+    world.init_ledger()
+    ctx = from_file(world)
+    world.deliver(world.drop(rows(1, 5)), ctx)
+    shutil.rmtree(Path(ctx.objects.uri) / "event_sets")
+    world.clock.advance(timedelta(days=31 * 26))
+    age_objects(ctx.objects)
+    with pytest.raises(LedgerMissingError):
+        maintain(from_file(world, "night/1"))
+    assert maintain(from_file(world, "night/2", mode="dry_run")).deliveries == 0
+    assert len(ctx.deliveries.list(ctx.config.name)) == 1
 
 
 @pytest.mark.parametrize(("hours", "again"), [(44, 2), (2, 1)])

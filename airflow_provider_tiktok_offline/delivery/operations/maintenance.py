@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from airflow_provider_tiktok_offline.delivery.state.cleanup import sweep
+from airflow_provider_tiktok_offline.delivery.state.cleanup import forget_deliveries, sweep
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.errors import LedgerMissingError
 from airflow_provider_tiktok_offline.plain_text import plain_logger
@@ -79,12 +79,7 @@ def maintain(ctx: DeliveryContext) -> MaintenanceResult:
         swept = sweep(ctx)
         if ctx.live:
             raise
-        return MaintenanceResult(
-            staged=swept.staged,
-            notes=swept.notes,
-            deliveries=swept.deliveries,
-            readings=readings.maintain(months=months),
-        )
+        return MaintenanceResult(staged=swept.staged, notes=swept.notes, readings=readings.maintain(months=months))
     gone = maintenance.expire(
         ledger,
         retention_days=ctx.config.ledger.retention_days,
@@ -97,6 +92,7 @@ def maintain(ctx: DeliveryContext) -> MaintenanceResult:
             ctx.config.name,
             gone.clock_doubt,
         )
+    deliveries = 0 if gone.clock_doubt is not None else forget_deliveries(ctx)
     swept = sweep(ctx, clock_doubt=gone.clock_doubt)
     forgotten = 0 if gone.clock_doubt is not None else readings.maintain(months=months)
     merged = maintenance.compact(ledger)
@@ -105,7 +101,7 @@ def maintain(ctx: DeliveryContext) -> MaintenanceResult:
         notes=swept.notes,
         keys=gone.keys,
         records=gone.records,
-        deliveries=swept.deliveries,
+        deliveries=deliveries,
         objects=gone.objects,
         merged=merged,
         removed=maintenance.vacuum(ledger),

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from airflow_provider_tiktok_offline.clock import MONTH
 from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 from airflow_provider_tiktok_offline.delivery.state.staged_parts import StagedParts, delete_folder
 from airflow_provider_tiktok_offline.delivery.state.step_results import WaitResult
@@ -17,7 +18,6 @@ from airflow_provider_tiktok_offline.storage import documents
 
 log = plain_logger(__name__)
 
-_MONTH = timedelta(days=31)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -28,12 +28,10 @@ class Swept:
     Attributes:
         staged: deliveries whose staged parts were removed.
         notes: notes about files and runs.
-        deliveries: states of deliveries.
     """
 
     staged: int
     notes: int
-    deliveries: int
 
 
 def sweep(ctx: DeliveryContext, *, clock_doubt: str | None = None) -> Swept:
@@ -41,9 +39,8 @@ def sweep(ctx: DeliveryContext, *, clock_doubt: str | None = None) -> Swept:
 
     :param clock_doubt: why the clock can't be relied on; then nothing is removed for its age.
     """
-    deliveries = 0 if clock_doubt else forget_deliveries(ctx)
     notes = 0 if clock_doubt else _sweep_notes(ctx)
-    return Swept(staged=sweep_staging(ctx, clock_doubt=clock_doubt), notes=notes, deliveries=deliveries)
+    return Swept(staged=sweep_staging(ctx, clock_doubt=clock_doubt), notes=notes)
 
 
 def sweep_staging(ctx: DeliveryContext, *, clock_doubt: str | None = None) -> int:
@@ -107,7 +104,10 @@ class _Noted:
 
 
 def forget_deliveries(ctx: DeliveryContext) -> int:
-    """Remove the states of the advertiser's deliveries that are older than ``ledger.record_months``; how many."""
+    """Remove the states of the advertiser's deliveries that are older than ``ledger.record_months``; how many.
+
+    To be called where the clock can be relied on: a state says that its file was delivered.
+    """
     limit = _record_limit(ctx)
     states = [ctx.deliveries.find(one) for one in ctx.deliveries.opened_before(ctx.config.name, limit)]
     old = [one for one in states if one is not None and one.updated_at < limit and not ctx.deliveries.alive(one)]
@@ -117,7 +117,7 @@ def forget_deliveries(ctx: DeliveryContext) -> int:
 
 
 def _record_limit(ctx: DeliveryContext) -> datetime:
-    return ctx.clock.now() - ctx.config.ledger.record_months * _MONTH
+    return ctx.clock.now() - ctx.config.ledger.record_months * MONTH
 
 
 def _sweep_notes(ctx: DeliveryContext) -> int:
