@@ -101,9 +101,9 @@ class LoadedConfig:
         )
 
     def groups(self, most: int = 25) -> list[list[str]]:
-        """All names, in groups for tasks that run side by side; those of one event set, and so of one ledger, in one.
+        """All names, in groups for tasks that run side by side. Those of one event set share a ledger, and a group.
 
-        :param most: of a group; only advertisers of one event set are more.
+        :param most: names in a group; there are more only if one event set has more.
         """
         return in_groups(self.advertisers.values(), most)
 

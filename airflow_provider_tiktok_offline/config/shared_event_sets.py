@@ -52,7 +52,7 @@ def in_groups(configs: Iterable[AdvertiserConfig], most: int) -> list[list[str]]
     """Names of advertisers in groups that can be worked on side by side: those of one event set are in one group.
 
     :param configs: all advertisers.
-    :param most: of a group; only advertisers of one event set are more.
+    :param most: names in a group; there are more only if one event set has more.
     :returns: the groups, each with its names in order.
     """
     by_event_set: dict[str, list[str]] = {}

@@ -334,7 +334,7 @@ class Ledger:
     def known_deliveries(self, *, before: datetime | None = None) -> list[str]:
         """The deliveries that have a plan, receipts or claims here.
 
-        :param before: those alone of which all was written before then, by the store's dates.
+        :param before: only those whose objects were all written before then, by the store's dates.
         """
         newest: dict[str, datetime] = {}
         for kind in ("plans", "receipts", "claims"):

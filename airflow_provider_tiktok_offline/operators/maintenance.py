@@ -42,7 +42,7 @@ class LedgerMaintenanceOperator(DeliveryOperator):
 
         LedgerMaintenanceOperator.partial(task_id="maintenance", config=CONFIG).expand(advertisers=LOADED.groups())
 
-    A fault of one advertiser keeps it from no other of its group; the task fails in the end, and names it.
+    If one advertiser of a group fails, the task goes on with the others, and fails in the end with its name.
 
     :param config: path of advertisers.yaml, as the worker sees it. (templated)
     :param advertiser: the entry's name. (templated)
@@ -80,7 +80,7 @@ class LedgerMaintenanceOperator(DeliveryOperator):
                 failed[name] = error
         if failed:
             log.error(
-                "Maintenance of %d of %d advertisers failed: %s. Each one's error stands above.",
+                "Maintenance of %d of %d advertisers failed: %s. The lines above say why, and what to do.",
                 len(failed),
                 len(self.advertisers),
                 ", ".join(failed),

@@ -173,7 +173,7 @@ def _breaches(ctx: DeliveryContext, state: DeliveryState, prepared: Events) -> t
 def _handled_for(ctx: DeliveryContext, state: DeliveryState) -> list[str]:
     """The advertisers that the same file was sent for, or is about to be, with every row of it.
 
-    Of two deliveries that nobody has planned yet, the one that was opened first goes on; else the one that is planned.
+    If neither of two deliveries is planned yet, the one that was opened first goes on; else the planned one does.
     """
     if state.shared:
         return []
