@@ -58,7 +58,8 @@ def _live_through(week: Week, *, seed: int, plan: Sequence[Sequence[str]]) -> No
     """
     disturber = Disturber(week.deployment, random.Random(seed), week.start_another)
     try:
-        for day, happenings in enumerate(plan):
+        # On the last day nothing happens: a second file for LiveRamp waits for the next day's.
+        for day, happenings in enumerate([*plan, ()]):
             _live_through_day(week, disturber, day, happenings)
         week.check_events()
         week.check_feeds()
