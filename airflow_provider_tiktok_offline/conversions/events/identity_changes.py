@@ -133,7 +133,7 @@ def _headers_renamed(before: KeptValue, now: KeptValue) -> KeptValue | None:
 
 
 def _formats_appended(before: KeptValue, now: KeptValue) -> KeptValue | None:
-    if not isinstance(before, list) or not isinstance(now, list):
+    if before == now or not isinstance(before, list) or not isinstance(now, list):
         return _same(before, now)
     appended = now[: len(before)] == before
     return now if appended and np.array_equal(_times_of_own_forms(before), _times_of_own_forms(now)) else None

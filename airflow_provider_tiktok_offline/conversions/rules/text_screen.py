@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import polars as pl
@@ -40,11 +41,6 @@ _LAST_ASCII = 127
 _FOREIGN = r"[^\x00-\x7f\p{L}\p{M}]"
 _DASHES = r"[\p{Pd}\x{2212}\x{00b7}]"
 _UNSEEN = r"\p{Cf}"
-_OTHER_DIGITS = {
-    chr(code): str(unicodedata.digit(chr(code)))
-    for code in range(_LAST_ASCII, 0x20000)
-    if unicodedata.category(chr(code)) == "Nd"
-}
 
 
 def screened_columns(settings: ConversionSettings, places: Mapping[str, int]) -> tuple[str, ...]:
@@ -164,9 +160,16 @@ def _in_ascii(cells: pl.Series) -> pl.Series:
         return cells
     plain = cells.gather(rows).str.normalize("NFKC").str.replace_all(_UNSEEN, "").str.replace_all(_DASHES, "-")
     if plain.str.contains(r"[^\P{Nd}0-9]").any():
-        plain = plain.str.replace_many(_OTHER_DIGITS)
+        plain = plain.str.replace_many(_other_digits())
     # scatter() changes the column itself.
     return cells.clone().scatter(rows, plain)
+
+
+@cache
+def _other_digits() -> dict[str, str]:
+    """The digits of other scripts, as ASCII."""
+    every = map(chr, range(_LAST_ASCII, 0x20000))
+    return {one: str(unicodedata.digit(one)) for one in every if unicodedata.category(one) == "Nd"}
 
 
 def _holds(texts: pl.Series, parts: pl.Series) -> pl.Series:
