@@ -47,7 +47,7 @@ imports: $(STAMP)  ## who may import whom: docs/architecture.md
 	$(PY) scripts/import_graph.py
 
 bench: needs-deployment $(STAMP)  ## the benchmarks of docs/benchmarks.md (an hour); ARGS=--small for a short look
-	for f in prepare shards broken identifiers delivery upload ledger sftp factory advertisers deployment; do [ ! -f benchmarks/$$f.py ] || $(PY) -m benchmarks.$$f $(ARGS) || exit 1; done
+	for f in prepare shards large_file broken identifiers delivery upload ledger sftp factory advertisers deployment; do [ ! -f benchmarks/$$f.py ] || $(PY) -m benchmarks.$$f $(ARGS) || exit 1; done
 
 CAMPAIGN = $(PY) -m pytest --timeout 7200 -m
 

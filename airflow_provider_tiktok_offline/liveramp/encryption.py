@@ -114,6 +114,7 @@ def encrypted(chunks: Iterable[bytes], recipient: Recipient) -> Iterator[bytes]:
     if process.stdin is None or process.stdout is None:
         raise RuntimeError("the helper process has no pipes")
     source, sink, faults = process.stdout, process.stdin, list[BaseException]()
+    left_unread = threading.Event()
 
     def feed() -> None:
         try:
@@ -122,13 +123,13 @@ def encrypted(chunks: Iterable[bytes], recipient: Recipient) -> Iterator[bytes]:
                     for chunk in chunks:
                         sink.write(chunk)
                 except BrokenPipeError:
-                    return
+                    left_unread.set()
                 except BaseException as error:
                     # Ended before its input is closed, so that it can't finish a short message.
                     faults.append(error)
                     process.kill()
         except BrokenPipeError:
-            return
+            left_unread.set()
 
     feeder = threading.Thread(target=feed, name="pgp-feed", daemon=True)
     feeder.start()
@@ -144,7 +145,7 @@ def encrypted(chunks: Iterable[bytes], recipient: Recipient) -> Iterator[bytes]:
         if faults:
             raise faults[0]
         ended = process.wait()
-        if ended != 0 or not begun:
+        if ended != 0 or not begun or left_unread.is_set():
             raise TikTokOfflineError("encrypting the feed file failed.", todo=_TODO.get(ended, _TODO[None]))
     finally:
         if process.poll() is None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from airflow_provider_tiktok_offline.errors import ConfigError, FileChangedError, TikTokOfflineError
@@ -108,9 +109,13 @@ def test_a_broken_source_gives_no_finished_message(gnupg: GnuPG) -> None:
 def test_a_stream_left_early_leaves_no_process(gnupg: GnuPG) -> None:
     """Closing the stream ends the helper."""
     recipient = load_recipient(gnupg.public, fingerprint=None, now=NOW, where="key.asc")
+    before = set(psutil.Process().children())
     stream = encrypted(iter([os.urandom(1_000_000)] * 50), recipient)
     next(stream)
+    helpers = set(psutil.Process().children()) - before
+    assert len(helpers) == 1
     stream.close()  # type: ignore[attr-defined]
+    assert set(psutil.Process().children()).isdisjoint(helpers)
 
 
 @pytest.mark.parametrize("where", ["directory", "PYTHONPATH", "usercustomize"])
@@ -153,3 +158,20 @@ def test_a_helper_that_does_not_encrypt_is_a_failure(
         seen.extend(encrypted([b"erika@example.com"], recipient))
     assert not seen
     assert "erika" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "last", ["sys.exit(0)", "sys.stdin.buffer.read(700_000); sys.exit(0)", "os.kill(os.getpid(), 9)"]
+)
+def test_a_helper_that_ends_before_its_input_is_a_failure(
+    gnupg: GnuPG, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str
+) -> None:
+    """What it wrote is the beginning of a message, and it may even say that all went well."""
+    start = f"import os, sys; sys.stdout.buffer.write(bytes([0xC1] * 1000)); sys.stdout.buffer.flush(); {last}"
+    (tmp_path / "helper.py").write_text(start)
+    monkeypatch.setattr(encryption_process, "__file__", str(tmp_path / "helper.py"))
+    recipient = load_recipient(gnupg.public, fingerprint=None, now=NOW, where="key.asc")
+    seen: list[bytes] = []
+    with pytest.raises(TikTokOfflineError, match="encrypting the feed file failed"):
+        seen.extend(encrypted([os.urandom(500_000)] * 4, recipient))
+    assert b"".join(seen) == bytes([0xC1] * 1000)
