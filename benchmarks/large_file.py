@@ -228,7 +228,7 @@ def main() -> None:
         _be_a_task()
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="300,000 rows, to see that it runs")
+    parser.add_argument("--small", action="store_true", help="200,000 rows, to see that it runs")
     parser.add_argument("--rows", type=int, default=100_000_000)
     parser.add_argument("--tasks", type=int, default=2, help="at once")
     parser.add_argument("--megabytes", type=float, default=512, help="of a shard")
@@ -236,7 +236,7 @@ def main() -> None:
     options = parser.parse_args()
     rows, alone, megabytes = options.rows, _ALONE, options.megabytes
     if options.small:
-        rows, alone, megabytes = 300_000, 100_000, 4.0
+        rows, alone, megabytes = 200_000, 100_000, 8.0
     sink = subprocess.Popen([sys.executable, "-m", "benchmarks.sink"], stdout=subprocess.PIPE, text=True)
     assert sink.stdout is not None
     url = f"http://127.0.0.1:{sink.stdout.readline().strip()}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_tiktok_offline.conversions.contract.settings import Consent, ConversionSettings
-from airflow_provider_tiktok_offline.conversions.events import key_store
+from airflow_provider_tiktok_offline.conversions.events import key_store, occurrences
 from tests.conversions.files import GOOD, HEADER, LIVERAMP, SETTINGS, check, events, found, text
 
 
@@ -121,7 +121,7 @@ def test_repeats_are_found_on_disk_as_in_memory(tmp_path: Path, monkeypatch: pyt
     rows = [{"order_id": f"o{number % 700}", "product_id": f"p{number % 3}"} for number in range(4_000)]
     in_memory = check(rows)
     monkeypatch.setattr(key_store, "_HELD", 50)
-    monkeypatch.setattr(key_store, "_HELD_NUMBERS", 60)
+    monkeypatch.setattr(occurrences, "_HELD", 60)
     on_disk = check(rows, spill_dir=tmp_path, block_bytes=3_000)
     assert replace(on_disk, duration_s=0) == replace(in_memory, duration_s=0)
     assert on_disk.rows_duplicate > 0

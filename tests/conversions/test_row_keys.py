@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from airflow_provider_tiktok_offline.conversions.events import key_store
+from airflow_provider_tiktok_offline.conversions.events import key_store, occurrences
 from airflow_provider_tiktok_offline.conversions.events.duplicates import RepeatFinder
-from airflow_provider_tiktok_offline.conversions.events.key_store import Occurrences, WaitingKeys
+from airflow_provider_tiktok_offline.conversions.events.key_store import WaitingKeys
+from airflow_provider_tiktok_offline.conversions.events.occurrences import Occurrences
 from airflow_provider_tiktok_offline.conversions.events.row_keys import Keys, among, hash_columns, mix, several
 
 FIELDS = ("high", "low", "order", "content", "units", "line", "currency")
@@ -39,23 +40,32 @@ def test_half_an_identity_is_no_duplicate() -> None:
     assert len(found.collisions) == 0
 
 
-@pytest.mark.parametrize("held", [2_000_000, 700])
+@pytest.mark.parametrize(("held", "few"), [(2_000_000, 1 << 15), (700, 1 << 15), (700, 4)])
+@pytest.mark.parametrize("alike", [0, 10, 40, 60, 64])
 def test_numbers_that_occur_more_than_once_are_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int, few: int, alike: int
 ) -> None:
-    """In memory, and in sorted runs on disk of which nothing stays behind."""
-    monkeypatch.setattr(key_store, "_HELD_NUMBERS", held)
+    """In memory, and on disk, where nothing stays behind; also numbers whose first bits are those of others."""
+    monkeypatch.setattr(occurrences, "_HELD", held)
+    monkeypatch.setattr(occurrences, "_FEW", few)
     numbers = np.random.default_rng(1).integers(0, 2**64, 5_000, dtype=np.uint64)
+    numbers[:2_000] = numbers[0] if alike == 64 else numbers[0] ^ (numbers[:2_000] >> np.uint64(alike))
     numbers[3_000:3_040] = numbers[:40]
-    numbers[4_000:4_010] = numbers[0]
-    occurrences = Occurrences(tmp_path)
+    numbers[4_000:4_010] = numbers[4_500]
+    looked_at = Occurrences(tmp_path)
     for start in range(0, len(numbers), 300):
-        occurrences.add(numbers[start : start + 300])
-    found = occurrences.several()
-    occurrences.close()
-    assert found.tolist() == sorted(number for number, times in Counter(numbers.tolist()).items() if times > 1)
-    assert len(found) == 40
+        looked_at.add(numbers[start : start + 300])
+    found = looked_at.several()
+    looked_at.close()
+    wanted = sorted(number for number, times in Counter(numbers.tolist()).items() if times > 1)
+    assert found.tolist() == wanted
+    assert len(wanted) >= {60: 16, 64: 2}.get(alike, 41)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_without_numbers_none_occurs_more_than_once() -> None:
+    """A file without valid rows."""
+    assert len(Occurrences(None).several()) == 0
 
 
 def test_rows_that_wait_on_disk_come_back_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

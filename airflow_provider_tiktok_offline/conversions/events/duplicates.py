@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from airflow_provider_tiktok_offline.conversions.events.key_store import KeyPartitions, Occurrences, WaitingKeys
+from airflow_provider_tiktok_offline.conversions.events.key_store import KeyPartitions, WaitingKeys
+from airflow_provider_tiktok_offline.conversions.events.occurrences import Occurrences
 from airflow_provider_tiktok_offline.conversions.events.row_keys import (
     Hashes,
     Keys,

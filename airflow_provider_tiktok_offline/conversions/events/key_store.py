@@ -1,7 +1,7 @@
 """Where the keys of a file's rows wait until the whole file was seen: in memory first, then on disk.
 
-Keys wait in the order of the file. Of each kind of number only the numbers themselves are sorted, to find those that
-occur more than once; only rows with one of these go to partitions, the rows of one order into the same. Memory holds
+Keys wait in the order of the file until it is known which of their numbers occur more than once
+(:mod:`.occurrences`); only rows with one of these go to partitions, the rows of one order into the same. Memory holds
 one partition at a time, whatever the file's size.
 """
 
@@ -14,16 +14,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
-from airflow_provider_tiktok_offline.conversions.events.row_keys import FIELDS, Hashes, Keys, several
+from airflow_provider_tiktok_offline.conversions.events.row_keys import FIELDS, Hashes, Keys
 
 #: Rows held before the first of them go to disk.
 _HELD = 400_000
 _PARTITION_BITS = 7
-#: Numbers held before they go to disk.
-_HELD_NUMBERS = 2_000_000
-_SHARE_BITS = 6
 _NUMBER_BYTES = 8
 
 
@@ -99,62 +95,6 @@ class WaitingKeys:
                 data = self._file.read(len(spilled.written) * spilled.rows * _NUMBER_BYTES)
                 yield spilled.keys(np.frombuffer(data, np.uint64))
         yield from self._held
-
-    def close(self) -> None:
-        """Remove what was put on disk."""
-        if self._file is not None:
-            self._file.close()
-
-
-class Occurrences:
-    """Numbers of all rows, of which those are wanted that occur more than once.
-
-    :param directory: where those are put that memory does not hold.
-    """
-
-    def __init__(self, directory: str | Path | None) -> None:
-        self._directory = directory
-        self._file: BinaryIO | None = None
-        self._held: list[Hashes] = []
-        self._count = 0
-        #: For each sorted run on disk, where the numbers of each share begin and end.
-        self._runs: list[npt.NDArray[np.int64]] = []
-        self._written = 0
-
-    def add(self, numbers: Hashes) -> None:
-        """Take more numbers."""
-        self._held.append(numbers.copy())
-        self._count += len(numbers)
-        if self._count > _HELD_NUMBERS:
-            self._spill()
-
-    def _spill(self) -> None:
-        if self._file is None:
-            self._file = tempfile.TemporaryFile(prefix="repeats-", dir=self._directory)  # noqa: SIM115
-        run = np.sort(np.concatenate(self._held))
-        self._file.write(run.data)
-        firsts = np.arange(1, 1 << _SHARE_BITS, dtype=np.uint64) << np.uint64(64 - _SHARE_BITS)
-        bounds = np.concatenate([[0], np.searchsorted(run, firsts), [len(run)]])
-        self._runs.append(bounds + self._written)
-        self._written += len(run)
-        self._held, self._count = [], 0
-
-    def several(self) -> Hashes:
-        """The numbers that occur more than once, in ascending order."""
-        if self._file is None:
-            return several(np.concatenate([np.empty(0, dtype=np.uint64), *self._held]))
-        if self._held:
-            self._spill()
-        return np.concatenate([several(self._share(number)) for number in range(1 << _SHARE_BITS)])
-
-    def _share(self, number: int) -> Hashes:
-        parts = [np.empty(0, dtype=np.uint64)]
-        for bounds in self._runs:
-            first, last = bounds[number : number + 2].tolist()
-            if self._file is not None and last > first:
-                self._file.seek(first * _NUMBER_BYTES)
-                parts.append(np.frombuffer(self._file.read((last - first) * _NUMBER_BYTES), np.uint64))
-        return np.concatenate(parts)
 
     def close(self) -> None:
         """Remove what was put on disk."""
