@@ -1,11 +1,12 @@
 """One large file from its first byte to the closed delivery, in shards, each task a process of its own.
 
-``python -m benchmarks.large_file [--small] [--rows N] [--tasks N] [--folder PATH]``: a sample with an e-mail and a
-phone in each row, made on the fly; 100 million rows need some 50 GB of disk. The state lies in a folder, TikTok is a
-server that answers at once. ``cut_file``, then the shards, so many tasks at once, then ``prepare`` (which settles and
-plans), then the upload tasks that the factory would map, then ``summary``: processor time with imports, clock, peak
+``python -m benchmarks.large_file [--small] [--rows N] [--tasks N] [--folder PATH] [--keep]``: a sample with an e-mail
+and a phone in each row, made on the fly; 100 million rows need some 50 GB of disk. The state lies in a folder, TikTok
+is a server that answers at once. ``cut_file``, then the shards, so many tasks at once, then ``prepare`` (which settles
+and plans), then the upload tasks that the factory would map, then ``summary``: processor time with imports, clock, peak
 memory of each, and what lies on the disk after it. Before them the same with 2 million rows in one task, whose rows a
-second of processor time the shards are compared with. Every valid row must be accepted.
+second of processor time the shards are compared with. Every valid row must be accepted. ``--keep`` writes the figures
+to ``scale_points.json``, where docs/scale.md's model is compared with them.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.connections import Connection
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
+POINTS = Path(__file__).with_name("scale_points.json")
+#: The steps of a file in shards.
+_IN_SHARDS = ("cut_file", "prepare_shard", "prepare", "upload", "summary")
 _EVENT_SET = "7000000000000000201"
 #: Rows of the file that one task prepares, and what the shards' rows a second must be of its.
 _ALONE, _LEAST_SHARE = 2_000_000, 0.85
@@ -94,6 +98,11 @@ def _run_task(name: str, setting: Setting, argument: Any) -> Any:
     """One task; what the next ones are given."""
     ctx = setting.context()
     match name:
+        case "write":
+            from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
+
+            write_sample(setting.file, argument, as_of=datetime.now(UTC), seed=1, form=SampleForm(identifiers="both"))
+            return None
         case "init":
             from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
@@ -182,6 +191,8 @@ class Chain:
     def __init__(self, setting: Setting, tasks: int) -> None:
         self._setting, self._tasks = setting, tasks
         self.costs: dict[str, list[Cost]] = {}
+        #: Step -> bytes of the state after it.
+        self.on_disk: dict[str, int] = {}
 
     def step(self, name: str, arguments: Sequence[object] = (None,)) -> list[Any]:
         """Run a step's tasks, so many at once; what they gave."""
@@ -190,10 +201,11 @@ class Chain:
         with ThreadPoolExecutor(self._tasks) as pool:
             ended = list(pool.map(run, arguments))
         self.costs[name] = costs = [cost for cost, _ in ended]
+        self.on_disk[name] = self._setting.bytes_on_disk()
         print(
             f"{name:14} {len(costs):4} task(s) {sum(one.processor for one in costs):8.1f} processor s "
             f"{time.perf_counter() - begun:8.1f} s  peak {max(one.peak_mb for one in costs):5.0f} MB  "
-            f"state {self._setting.bytes_on_disk() / 1e9:6.2f} GB",
+            f"state {self.on_disk[name] / 1e9:6.2f} GB",
             flush=True,
         )
         return [outcome for _, outcome in ended]
@@ -214,12 +226,22 @@ class Chain:
 
 
 def _write(setting: Setting, rows: int) -> None:
-    from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
-
-    begun = time.perf_counter()
-    write_sample(setting.file, rows, as_of=datetime.now(UTC), seed=1, form=SampleForm(identifiers="both"))
+    """Make the file, in a process of its own: a task's peak would not be below that of the process that starts it."""
+    cost, _ = run_task("write", setting, rows)
     size = setting.file.stat().st_size / 1e9
-    print(f"\n{rows:,} rows, {size:.2f} GB, made in {time.perf_counter() - begun:.0f} s", flush=True)
+    print(f"\n{rows:,} rows, {size:.2f} GB, made in {cost.clock:.0f} s", flush=True)
+
+
+def _keep(rows: int, chain: Chain) -> None:
+    """Write the figures of the large file to the measured points."""
+    points = json.loads(POINTS.read_text(encoding="utf-8"))
+    points["large"] = {
+        "rows": rows,
+        "processor": {name: round(sum(one.processor for one in chain.costs[name]), 1) for name in _IN_SHARDS},
+        "staged": chain.on_disk["prepare"],
+        "kept": chain.on_disk["summary"],
+    }
+    POINTS.write_text(json.dumps(points, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -233,6 +255,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=2, help="at once")
     parser.add_argument("--megabytes", type=float, default=512, help="of a shard")
     parser.add_argument("--folder", type=Path, help="where there is room; the temporary folder if it is not given")
+    parser.add_argument("--keep", action="store_true", help="write the figures to scale_points.json")
     options = parser.parse_args()
     rows, alone, megabytes = options.rows, _ALONE, options.megabytes
     if options.small:
@@ -258,6 +281,8 @@ def main() -> None:
     peak = max(cost.peak_mb for costs in chain.costs.values() for cost in costs)
     print(f"\nrows a processor second, shards beside one task: {rates[1] / rates[0]:.2f} (at least {_LEAST_SHARE})")
     print(f"summary {summary:.0f} s (under {_MOST_SUMMARY_SECONDS}); peak {peak:.0f} MB (under {_MOST_MEGABYTES})")
+    if options.keep:
+        _keep(rows, chain)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,23 @@ class Shards:
 
 
 @dataclass(frozen=True, slots=True)
+class Large:
+    """A file in shards that was delivered as a whole, its state in a folder (``benchmarks/large_file.py``).
+
+    Attributes:
+        rows: of the file.
+        processor: step -> seconds of processors.
+        staged: bytes of the state before anything is sent.
+        kept: bytes that stay when it is closed.
+    """
+
+    rows: int
+    processor: dict[str, float]
+    staged: int
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A cost that has a fixed part and one that grows with the rows."""
 
@@ -147,6 +164,21 @@ def read_points(path: Path = POINTS) -> tuple[list[Delivery], Shards]:
     return [Delivery(**one) for one in found["deliveries"]], Shards(**found["shards"])
 
 
+def read_large(path: Path = POINTS) -> Large:
+    """The measured large file, far beyond the sizes that the model is made from."""
+    return Large(**json.loads(path.read_text(encoding="utf-8"))["large"])
+
+
+def beside_large(model: Model, large: Large) -> dict[str, float]:
+    """What the model says of the large file, beside what was measured: 1.0 is exact."""
+    said = model.in_shards(large.rows)
+    found = {step: said[step] / seconds for step, seconds in large.processor.items()}
+    return found | {
+        "staged bytes": model.staged(large.rows) / large.staged,
+        "kept bytes": model.kept(large.rows) / large.kept,
+    }
+
+
 def differences(deliveries: Sequence[Delivery], model: Model) -> dict[str, float]:
     """What the model says of the sizes between, beside what was measured: 1.0 is exact."""
     found: dict[str, float] = {}
@@ -227,12 +259,16 @@ def main() -> None:
             print("\n".join(table(Model(points, shards))))
             return
         content = {"deliveries": [asdict(one) for one in points], "shards": asdict(shards)}
-        POINTS.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        before = json.loads(POINTS.read_text(encoding="utf-8"))
+        POINTS.write_text(json.dumps(before | content, indent=2) + "\n", encoding="utf-8")
     deliveries, in_shards = read_points()
     model = Model(deliveries, in_shards)
     print("\n".join(table(model)))
     for name, ratio in differences(deliveries, model).items():
         print(f"{name}: {ratio:.2f} times what was measured")
+    large = read_large()
+    for name, ratio in beside_large(model, large).items():
+        print(f"{name} of {large.rows:,} rows: {ratio:.2f} times what was measured")
 
 
 if __name__ == "__main__":

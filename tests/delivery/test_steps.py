@@ -122,8 +122,8 @@ def test_every_step_can_be_called_again(world: World) -> None:
     assert plan.parts == (0, 1)
     assert dedupe(ctx, delivery_id) == plan
     for part in plan.parts:
-        upload(ctx, delivery_id, part)
-        assert upload(ctx, delivery_id, part).accepted == 0
+        sent, again = (upload(ctx, delivery_id, part) for _ in range(2))
+        assert (sent.settled, again.accepted, again.settled) == (0, 0, sent.accepted)
     assert summarize(ctx, delivery_id).events == {"accepted": 1500}
     assert summarize(ctx, delivery_id).already_closed
     assert set(world.simulator.times_received().values()) == {1}
@@ -374,7 +374,8 @@ def test_a_lost_answer_is_settled_under_the_same_event_ids(world: World) -> None
         upload(ctx, delivery_id, 0)
     with pytest.raises(UnsettledError, match="unconfirmed"):
         summarize(ctx, delivery_id)
-    upload(ctx, delivery_id, 0)
+    sent = upload(ctx, delivery_id, 0)
+    assert (sent.accepted, sent.settled) == (10, 0)
     assert summarize(ctx, delivery_id).events == {"accepted": 10}
     assert set(world.simulator.event_ids().values()) == {1}
 

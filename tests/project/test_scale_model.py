@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.scale_model import MOST_ROWS, Delivery, Line, Model, Shards, differences, read_points, table
+from benchmarks.scale_model import (
+    MOST_ROWS,
+    Delivery,
+    Line,
+    Model,
+    Shards,
+    beside_large,
+    differences,
+    read_large,
+    read_points,
+    table,
+)
 
 SCALE_PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 DELIVERIES, SHARDS = read_points()
@@ -17,6 +28,21 @@ MODEL = Model(DELIVERIES, SHARDS)
 def test_the_model_fits_the_size_between(name: str, ratio: float) -> None:
     """Lines through the least and the greatest measured size give the one between, within a sixth."""
     assert 0.85 < ratio < 1.18, name
+
+
+def test_the_model_holds_far_beyond_the_sizes_that_it_is_made_from() -> None:
+    """Of 100 million rows. With a bucket, as in the model, planning and sending take more than with a folder."""
+    ratios = beside_large(MODEL, read_large())
+    more = {name: ratios.pop(name) for name in ("prepare", "upload")}
+    assert all(0.85 < ratio < 1.25 for ratio in ratios.values()), ratios
+    assert all(0.85 < ratio < 2.5 for ratio in more.values()), more
+
+
+def test_the_page_shows_the_large_file() -> None:
+    """Measured again, the figures are copied again."""
+    large, page = read_large(), SCALE_PAGE.read_text(encoding="utf-8")
+    for step, seconds in large.processor.items():
+        assert f"| `{step}` | {seconds:.0f} s |" in page, step
 
 
 def test_the_page_shows_the_model() -> None:
