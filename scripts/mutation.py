@@ -4,7 +4,7 @@ It asks for each mutant whether a test fails. Mutants are tested in copies of th
 from one which has collected the tests already, by the tests that execute the changed line, the fastest first.
 The command ends by itself: when all mutants were tested, or after ``--minutes``. Its results are in ``--results``;
 ``--again`` tests those that survived the last time and those that were not run, ``--survivors`` the former alone, by
-all tests that reach the module.
+all tests that execute the line and by others that reach the module.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ PATIENCE, LEAST = 6.0, 30.0
 SLOWEST = 10.0
 #: Seconds of tests for one mutant, by their times without it.
 ENOUGH = 15.0
-#: The same for what has survived those.
+#: The same for what has survived those, beside all that execute the line.
 ENOUGH_FOR_SURVIVORS = 60.0
 #: Seconds of a test that was not measured.
 UNKNOWN = 0.2
@@ -143,7 +143,8 @@ class Baseline:
     Attributes:
         seconds: test -> how long it takes.
         by_line: file -> line -> the tests that execute it.
-        thorough: take all tests that execute anything of the module; of what is executed at import, all tests.
+        thorough: take all tests that execute the line, and then others that execute anything of the module; of what is
+            executed at import, any tests.
     """
 
     seconds: Mapping[str, float]
@@ -157,20 +158,25 @@ class Baseline:
         """
         lines = self.by_line.get(mutant.module, {})
         if self.thorough:
-            measured = mutant.line in lines or "/phones/" in mutant.module
-            return self._fastest(frozenset().union(*lines.values()) if measured else self.seconds)
+            own = lines.get(mutant.line, frozenset())
+            measured = own or "/phones/" in mutant.module
+            others = self._fastest(frozenset().union(*lines.values()) if measured else self.seconds)
+            return [*sorted(own, key=self._order), *(test for test in others if test not in own)]
         depend = (lines.get(line, frozenset()) for line in lines_that_depend_on(mutant))
         return self._fastest(lines.get(mutant.line) or frozenset().union(*depend) or frozenset().union(*lines.values()))
 
     def _fastest(self, tests: Iterable[str]) -> list[str]:
         chosen: list[str] = []
         total = 0.0
-        for test in sorted(tests, key=lambda test: (self.seconds.get(test, UNKNOWN), test)):
+        for test in sorted(tests, key=self._order):
             total += self.seconds.get(test, UNKNOWN)
             if chosen and total > (ENOUGH_FOR_SURVIVORS if self.thorough else ENOUGH):
                 break
             chosen.append(test)
         return chosen
+
+    def _order(self, test: str) -> tuple[float, str]:
+        return self.seconds.get(test, UNKNOWN), test
 
     def seconds_of(self, tests: Iterable[str]) -> float:
         """How long some tests take."""
