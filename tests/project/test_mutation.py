@@ -36,7 +36,7 @@ def test_a_constant_is_tested_by_what_uses_it_and_a_default_by_its_function() ->
 
 
 def test_what_survived_is_tested_by_all_that_execute_it_and_then_by_others_or_of_a_constant_by_any() -> None:
-    """Another module may import the constant, and only its tests notice; quick tests elsewhere leave out no slow one."""
+    """Another module may import the constant, and only its tests notice. Quick tests leave out no slow one."""
     code = "EDGE = 28\n\n\ndef holds(age):\n    return age <= EDGE\n"
     lines = {"made_up.py": {5: frozenset({"holds"}), 9: frozenset({"reaches it"})}}
     baseline = Baseline({"holds": 2.0, "reaches it": 1.0, "elsewhere": 3.0}, lines, thorough=True)
