@@ -21,7 +21,7 @@ from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
 from airflow_provider_tiktok_offline.delivery.steps.normalize_hash import normalize_hash
 from airflow_provider_tiktok_offline.delivery.steps.summarize import summarize
 from airflow_provider_tiktok_offline.delivery.steps.validate import validate
-from airflow_provider_tiktok_offline.errors import GuardError
+from airflow_provider_tiktok_offline.errors import GuardError, UnsettledError
 from tests.delivery.world import World, rows
 
 SIZE: dict[str, Any] = {"guards": {"size_factor": 3.0}}
@@ -237,8 +237,23 @@ def test_a_rejection_takes_an_earlier_approval_back(world: World) -> None:
     found = breaches_to_ask(ctx, delivery)
     approve(ctx, delivery, found)
     reject(ctx, delivery, found, why="not this one")
+    with pytest.raises(UnsettledError, match="not this one"):
+        summarize(ctx, delivery)
     with pytest.raises(GuardError, match="max_amount"):
         dedupe(ctx, delivery)
+
+
+def test_nobody_is_asked_any_more_once_nothing_is_breached(world: World) -> None:
+    """A limit was raised while the question stood."""
+    world.init_ledger()
+    ctx = world.context(guards={"max_amount": 5.0, "on_breach": "approve"})
+    delivery = validate(ctx, world.drop(rows(1, 2))).delivery_id
+    normalize_hash(ctx, delivery)
+    assert breaches_to_ask(ctx, delivery)
+    assert was_asked(ctx, delivery)
+    raised = world.context(guards={"max_amount": 500.0, "on_breach": "approve"})
+    assert breaches_to_ask(raised, delivery) == ()
+    assert not was_asked(raised, delivery)
 
 
 def test_files_of_the_same_run_that_wait_for_returns_are_no_habit(world: World) -> None:
