@@ -74,16 +74,16 @@ TESTS = (
     *(
         f"tests/ledger/test_{name}.py"
         for name in (
-            "claims", "corrections", "damage", "deliveries", "identity_record", "ledger", "part_answers",
-            "receipt_history", "receipts", "rehearsals", "settlement", "states",
+            "claims", "corrections", "damage", "deliveries", "folded_receipts", "heads", "identity_record", "key_probe",
+            "key_sweep", "ledger", "part_answers", "receipt_history", "receipts", "rehearsals", "settlement", "states",
         )
     ),
     *(
         f"tests/delivery/test_{name}.py"
         for name in (
-            "close_out", "coverage", "drift", "expiry", "first_refusals", "guards", "held_back_orders", "lease",
-            "opt_outs", "planned_parts", "prepare_file", "send_after_days", "settings", "shared_file", "shared_pace",
-            "steps", "two_tries", "waiting_and_changes",
+            "close_out", "coverage", "drift", "expiry", "first_refusals", "guards", "held_back", "held_back_orders",
+            "lease", "opt_outs", "planned_parts", "prepare_file", "repeated_file", "replaced_file", "send_after_days",
+            "settings", "shared_file", "shared_pace", "steps", "two_tries", "waiting_and_changes", "wrong_clock",
         )
     ),
     "tests/liveramp/test_route.py",
