@@ -128,7 +128,7 @@ def _several_alike(numbers: Hashes, known_bits: int) -> Hashes:
 def _that_meet(numbers: Hashes, known_bits: int) -> Hashes:
     """Those that have their place in a table in common with another one: all that occur more than once, and few others.
 
-    The last of those that meet stands in the table; the others find it there instead of themselves.
+    One of those that meet stands in the table; the others find it there instead of themselves.
     """
     places_bits = len(numbers).bit_length() + _ROOM_BITS
     place = ((numbers << np.uint64(known_bits)) >> np.uint64(_NUMBER_BITS - places_bits)).view(np.int64)
