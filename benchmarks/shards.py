@@ -9,7 +9,6 @@ round beyond 20 million rows; processor time, imports included. Rows by class ar
 from __future__ import annotations
 
 import json
-import resource
 import shutil
 import statistics
 import subprocess
@@ -18,6 +17,8 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+
+from benchmarks.common import own_peak_mb
 
 AS_OF = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _MANY_ROWS = 20_000_000
@@ -54,7 +55,8 @@ def _task(name: str, folder: Path, shards: int) -> dict[str, int]:
             report = engine.merge_shards(source, settings, plan, left, output=left, options=options)
         case _:
             plan = read_shards(left)
-            engine.prepare_shard(source, settings, plan, int(name), output=left, options=options)
+            request = engine.ShardRequest(options=options)
+            engine.prepare_shard(source, settings, plan, int(name), output=left, request=request)
             return {}
     return {"valid": report.rows_valid, "duplicate": report.rows_duplicate, "rejected": report.rows_rejected}
 
@@ -104,7 +106,7 @@ def main() -> None:
         started, processor = time.perf_counter(), time.process_time()
         outcome = _task(name, Path(place), int(count))
         spent = {"seconds": time.perf_counter() - started, "processor": time.process_time() - processor}
-        spent["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        spent["peak_mb"] = own_peak_mb()
         print(json.dumps({"spent": spent, "outcome": outcome}))
         return
     from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample

@@ -28,7 +28,7 @@ from airflow_provider_tiktok_offline.conversions.preparation.prepare import Pass
 from airflow_provider_tiktok_offline.conversions.preparation.prepared_events import PreparedEvents
 from airflow_provider_tiktok_offline.conversions.preparation.row_verdicts import read_verdicts
 from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import cut_into_shards, read_shards
-from airflow_provider_tiktok_offline.conversions.preparation.shards import merge_shards, prepare_shard
+from airflow_provider_tiktok_offline.conversions.preparation.shards import ShardRequest, merge_shards, prepare_shard
 from airflow_provider_tiktok_offline.conversions.report.report import Report
 from airflow_provider_tiktok_offline.errors import FileChangedError, InputFileError
 from airflow_provider_tiktok_offline.samples.sample_file import SampleForm, write_sample
@@ -85,7 +85,8 @@ def _sharded(path: Path, kind: str, options: PassOptions, least_bytes: int, orde
     numbers = list(range(len(shards.pieces)))
     order.shuffle(numbers)
     for number in [*numbers, *numbers[:2]]:
-        prepare_shard(source, chosen, shards, number, output=parts, verdicts=True, suppression=people, options=options)
+        request = ShardRequest(verdicts=True, suppression=people, options=options)
+        prepare_shard(source, chosen, shards, number, output=parts, request=request)
     report = merge_shards(
         source, chosen, shards, parts, output=parts, verdicts=verdicts, suppression=people, options=options
     )
@@ -182,7 +183,7 @@ def test_what_a_shard_leaves_names_nobody(tmp_path: Path) -> None:
         LocalFile(path), chosen, as_of=AS_OF, least_bytes=1_000, most=9, output=parts, block_bytes=700,
     )  # fmt: skip
     for number in range(len(shards.pieces)):
-        prepare_shard(LocalFile(path), chosen, shards, number, output=parts, verdicts=True)
+        prepare_shard(LocalFile(path), chosen, shards, number, output=parts, request=ShardRequest(verdicts=True))
     left = b"".join(one.read_bytes() for one in sorted(parts.path.iterdir()))
     assert len(left) > 1_000
     for row in rows:

@@ -78,6 +78,25 @@ class Shard:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class ShardRequest:
+    """What is asked for of a shard beyond its rows' classes, and how it is read.
+
+    Attributes:
+        events: whether the valid rows are staged.
+        verdicts: whether each row's verdict is kept.
+        suppression: people who opted out.
+        options: how the pass runs; ``rejects`` and ``repair`` have no meaning here.
+        note: kept with what the shard leaves.
+    """
+
+    events: bool = True
+    verdicts: bool = False
+    suppression: Suppression | None = None
+    options: PassOptions = field(default_factory=PassOptions)
+    note: str = ""
+
+
 def prepare_shard(
     source: RangedSource,
     settings: ConversionSettings,
@@ -85,21 +104,13 @@ def prepare_shard(
     number: int,
     *,
     output: PartStore,
-    events: bool = True,
-    verdicts: bool = False,
-    suppression: Suppression | None = None,
-    options: PassOptions | None = None,
-    note: str = "",
+    request: ShardRequest | None = None,
 ) -> Shard:
     """Check the rows of one shard, and leave in ``output`` what :func:`merge_shards` needs of them.
 
     Called again, it leaves the same.
 
-    :param events: whether the valid rows are staged.
-    :param verdicts: whether each row's verdict is kept.
-    :param suppression: people who opted out.
-    :param options: how the pass runs; ``rejects`` and ``repair`` have no meaning here.
-    :param note: kept with what the shard leaves.
+    :param request: None for one with nothing but its defaults.
     :raises FileChangedError: the file, or the settings, are not those that it was cut with.
     """
     if settings.fingerprint() != shards.settings:
@@ -107,13 +118,14 @@ def prepare_shard(
             "the settings have changed since the file was cut into shards.", rule="settings_changed",
             where=source.uri, todo="Clear the task that cuts it, and what follows.",
         )  # fmt: skip
-    options = options or PassOptions()
+    request = request or ShardRequest()
+    options = request.options
     with FileReader(source, settings, block_bytes=_HEADER_BYTES) as reader:
         header = reader.read_header()
-    job = Job(source, settings, shards.as_of, suppression, options)
-    writer = _ShardWriter(number, settings, output, options, shards.seeds, events=events)
+    job = Job(source, settings, shards.as_of, request.suppression, options)
+    writer = _ShardWriter(number, settings, output, options, shards.seeds, events=request.events)
     with WholeFile(job, header, None, None) as whole:
-        worker = whole.worker(shards.seeds, Requested(events=events, verdicts=verdicts))
+        worker = whole.worker(shards.seeds, Requested(events=request.events, verdicts=request.verdicts))
         with writer:
             done = 0
 
@@ -125,7 +137,7 @@ def prepare_shard(
                     options.progress(done, shards.rows(number), done)
 
             check_blocks(read_piece(source, settings, header, shards.cut, shards.pieces[number]), worker, take)
-    return writer.finish(worker, note)
+    return writer.finish(worker, request.note)
 
 
 def read_shard(store: PartStore, number: int) -> Shard:

@@ -134,7 +134,7 @@ def read_shard(ctx: DeliveryContext, planned: PlannedShard) -> ReadShard:
     :raises FileChangedError: if the file, or the settings, are not those that it was cut with.
     """
     from airflow_provider_tiktok_offline.conversions.preparation.shard_plan import read_shards, shard_object
-    from airflow_provider_tiktok_offline.conversions.preparation.shards import prepare_shard
+    from airflow_provider_tiktok_offline.conversions.preparation.shards import ShardRequest, prepare_shard
     from airflow_provider_tiktok_offline.conversions.preparation.whole_file import PassOptions
     from airflow_provider_tiktok_offline.storage.files import open_files
 
@@ -169,14 +169,16 @@ def read_shard(ctx: DeliveryContext, planned: PlannedShard) -> ReadShard:
             shards,
             number,
             output=parts.shared,
-            events=not feeds,
-            verdicts=feeds,
-            suppression=people,
-            options=PassOptions(
-                part_events=ctx.config.upload.part_events,
-                progress=lambda done, total, _rows: ctx.progress("prepare_shard", done, total),
-                spill_dir=spill,
+            request=ShardRequest(
+                events=not feeds,
+                verdicts=feeds,
+                suppression=people,
+                options=PassOptions(
+                    part_events=ctx.config.upload.part_events,
+                    progress=lambda done, total, _rows: ctx.progress("prepare_shard", done, total),
+                    spill_dir=spill,
+                ),
+                note=keyed_list(ctx, people),
             ),
-            note=keyed_list(ctx, people),
         )
     return ReadShard(number, rows)
