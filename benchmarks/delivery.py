@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.common import EVENT_SET, live_entry, running_sink
 from tests.servers.s3 import S3Server, s3_server
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ EXPLICIT = ("validate", "normalize_hash", "dedupe", "upload", "summary")
 #: Of a million rows: object requests, processor seconds, and how many times the clock with 30 ms a request.
 _MOST_REQUESTS, _MOST_PROCESSOR, _MOST_TIMES = 300, 8.5, 1.5
 BUCKET = "benchmark"
-_EVENT_SET = "7000000000000000201"
 _DELAY_SECONDS = 0.03
 
 
@@ -80,18 +80,7 @@ class Setting:
         from airflow_provider_tiktok_offline.config import AdvertiserConfig
         from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
-        config = AdvertiserConfig.model_validate(
-            {
-                "name": "benchmark",
-                "advertiser_id": "7000000000000000101",
-                "event_set_id": _EVENT_SET,
-                "mode": "live",
-                "currency": "USD",
-                "phone_region": "US",
-                "state_uri": f"s3://s3_state@{BUCKET}/{self.prefix}",
-                "source": {"path": self.file, "settle_seconds": 0},
-            }
-        )
+        config = AdvertiserConfig.model_validate(live_entry(self.file, f"s3://s3_state@{BUCKET}/{self.prefix}"))
         return DeliveryContext(config=config, connections=self, holder="benchmark")
 
 
@@ -110,7 +99,7 @@ def run_step(step: str, setting: Setting, argument: str) -> object:
     if step == "init":
         from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
-        Ledger.init(ctx.objects, _EVENT_SET, identity=ctx.config.identity_settings(), clock=ctx.clock)
+        Ledger.init(ctx.objects, EVENT_SET, identity=ctx.config.identity_settings(), clock=ctx.clock)
         return None
     if step == "prepare":
         from airflow_provider_tiktok_offline.delivery.steps.dedupe import dedupe
@@ -250,15 +239,9 @@ class Bench:
 @contextmanager
 def benchmark(rows: int) -> Iterator[Bench]:
     """A bench with its servers."""
-    sink = subprocess.Popen([sys.executable, "-m", "benchmarks.sink"], stdout=subprocess.PIPE, text=True)
-    assert sink.stdout is not None
-    try:
-        with s3_server() as s3, tempfile.TemporaryDirectory(prefix="delivery-bench-") as name:
-            s3.make_bucket(BUCKET)
-            yield Bench(Path(name), rows, s3, f"http://127.0.0.1:{sink.stdout.readline().strip()}")
-    finally:
-        sink.kill()
-        sink.wait()
+    with running_sink() as port, s3_server() as s3, tempfile.TemporaryDirectory(prefix="delivery-bench-") as name:
+        s3.make_bucket(BUCKET)
+        yield Bench(Path(name), rows, s3, f"http://127.0.0.1:{port}")
 
 
 def _print(rounds: list[dict[str, Cost]]) -> tuple[float, float]:

@@ -25,6 +25,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.common import EVENT_SET, live_entry, own_peak_mb, running_sink
+
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.connections import Connection
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 POINTS = Path(__file__).with_name("scale_points.json")
 #: The steps of a file in shards.
 _IN_SHARDS = ("cut_file", "prepare_shard", "prepare", "upload", "summary")
-_EVENT_SET = "7000000000000000201"
 #: Rows of the file that one task prepares, and what the shards' rows a second must be of its.
 _ALONE, _LEAST_SHARE = 2_000_000, 0.85
 _MOST_MEGABYTES, _MOST_SUMMARY_SECONDS = 1000, 120
@@ -75,16 +76,7 @@ class Setting:
         from airflow_provider_tiktok_offline.config import AdvertiserConfig
         from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
-        entry: dict[str, object] = {
-            "name": "benchmark",
-            "advertiser_id": "7000000000000000101",
-            "event_set_id": _EVENT_SET,
-            "mode": "live",
-            "currency": "USD",
-            "phone_region": "US",
-            "state_uri": str(self.folder / "state"),
-            "source": {"path": str(self.file), "settle_seconds": 0},
-        }
+        entry = live_entry(self.file, self.folder / "state")
         if self.megabytes:
             entry["shards"] = {"megabytes": self.megabytes}
         return DeliveryContext(config=AdvertiserConfig.model_validate(entry), connections=self, holder="benchmark")
@@ -106,7 +98,7 @@ def _run_task(name: str, setting: Setting, argument: Any) -> Any:
         case "init":
             from airflow_provider_tiktok_offline.ledger.ledger import Ledger
 
-            Ledger.init(ctx.objects, _EVENT_SET, identity=ctx.config.identity_settings(), clock=ctx.clock)
+            Ledger.init(ctx.objects, EVENT_SET, identity=ctx.config.identity_settings(), clock=ctx.clock)
             return None
         case "cut_file":
             from airflow_provider_tiktok_offline.delivery.steps.shards import cut_file
@@ -180,7 +172,7 @@ def _be_a_task() -> None:
     cost = {
         "processor": used.ru_utime + used.ru_stime,
         "clock": time.perf_counter() - begun,
-        "peak_mb": used.ru_maxrss / 1024,
+        "peak_mb": own_peak_mb(),
     }
     print(json.dumps({"cost": cost, "outcome": outcome}))
 
@@ -226,7 +218,7 @@ class Chain:
 
 
 def _write(setting: Setting, rows: int) -> None:
-    """Make the file, in a process of its own: a task's peak would not be below that of the process that starts it."""
+    """Make the file."""
     cost, _ = run_task("write", setting, rows)
     size = setting.file.stat().st_size / 1e9
     print(f"\n{rows:,} rows, {size:.2f} GB, made in {cost.clock:.0f} s", flush=True)
@@ -260,22 +252,16 @@ def main() -> None:
     rows, alone, megabytes = options.rows, _ALONE, options.megabytes
     if options.small:
         rows, alone, megabytes = 200_000, 100_000, 8.0
-    sink = subprocess.Popen([sys.executable, "-m", "benchmarks.sink"], stdout=subprocess.PIPE, text=True)
-    assert sink.stdout is not None
-    url = f"http://127.0.0.1:{sink.stdout.readline().strip()}"
     rates, chain = [], None
-    try:
+    with running_sink() as port:
         for count, size in ((alone, 0.0), (rows, megabytes)):
             with tempfile.TemporaryDirectory(prefix="large-file-", dir=options.folder) as folder:
-                setting = Setting(Path(folder), url, size)
+                setting = Setting(Path(folder), f"http://127.0.0.1:{port}", size)
                 _write(setting, count)
                 chain = Chain(setting, options.tasks)
                 accepted, processor = chain.deliver()
                 rates.append(count / processor)
                 print(f"{accepted:,} accepted; {count / processor:,.0f} rows a processor second until they were staged")
-    finally:
-        sink.kill()
-        sink.wait()
     assert chain is not None
     summary = chain.costs["summary"][0].clock
     peak = max(cost.peak_mb for costs in chain.costs.values() for cost in costs)

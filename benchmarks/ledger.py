@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -32,6 +31,7 @@ from airflow_provider_tiktok_offline.ledger import Ledger
 from airflow_provider_tiktok_offline.ledger.key_files import from_bytes
 from airflow_provider_tiktok_offline.ledger.keys_table import key_rows
 from airflow_provider_tiktok_offline.storage.objects import open_objects
+from benchmarks.common import own_peak_mb
 
 EVENT_SET = "7000000000000000001"
 IDENTITY = IdentitySettings("shop", {"recipe": "v1"}, {})
@@ -129,14 +129,11 @@ def large(root: str, size: int, count: int, delivery: str) -> dict[str, float]:
 def _figures(begun: tuple[float, float], left: int) -> dict[str, float]:
     seconds = time.perf_counter() - begun[0]
     processor = time.process_time() - begun[1]
-    # Not ru_maxrss: a process takes that over from the one that it was forked from.
-    lines = Path("/proc/self/status").read_text().splitlines()
-    memory = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
-    return {"seconds": seconds, "processor": processor, "left": left, "memory_mb": memory}
+    return {"seconds": seconds, "processor": processor, "left": left, "memory_mb": own_peak_mb()}
 
 
 def _child(*arguments: object) -> dict[str, float]:
-    command = [sys.executable, __file__, "--child", *map(str, arguments)]
+    command = [sys.executable, "-m", "benchmarks.ledger", "--child", *map(str, arguments)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout))
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
+
+from benchmarks.common import own_peak_mb
 
 AS_OF = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _CLEAN, _PIPED, _TENTH, _BROKEN, _LONG = "clean.csv", "piped.psv", "tenth.csv", "broken.csv", "long.csv"
@@ -224,7 +225,7 @@ def main() -> int:
         started, processor = time.perf_counter(), time.process_time()
         contender(Path(folder_name), file)
         spent = {"seconds": time.perf_counter() - started, "processor": time.process_time() - processor}
-        print(json.dumps({**spent, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+        print(json.dumps({**spent, "peak_mb": own_peak_mb()}))
         return 0
     small, passes_only = "--small" in sys.argv, "--passes" in sys.argv
     rows, long_rows, rounds = (100_000, 0, 1) if small else (2_000_000, 0 if passes_only else 20_000_000, 5)

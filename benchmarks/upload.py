@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from benchmarks.common import EVENT_SET, live_entry, own_peak_mb, running_sink
+
 if TYPE_CHECKING:
     from airflow_provider_tiktok_offline.connections import Connection
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
 _NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-_EVENT_SET = "7000000000000000201"
 _TOKEN = "benchmark"  # noqa: S105 - nobody checks it
 _PLAIN = "events.parquet"
 _SOURCE = "conversions.csv"
@@ -50,19 +51,8 @@ def _context(folder: Path, port: int = 0) -> DeliveryContext:
     from airflow_provider_tiktok_offline.config import AdvertiserConfig
     from airflow_provider_tiktok_offline.delivery.state.context import DeliveryContext
 
-    config = AdvertiserConfig.model_validate(
-        {
-            "name": "benchmark",
-            "advertiser_id": "7000000000000000101",
-            "event_set_id": _EVENT_SET,
-            "mode": "live",
-            "currency": "USD",
-            "phone_region": "US",
-            "state_uri": str(folder / "state"),
-            "source": {"path": str(folder.parent / _SOURCE), "settle_seconds": 0},
-            "upload": {"requests_per_second": 1_000_000},
-        }
-    )
+    entry = live_entry(folder.parent / _SOURCE, folder / "state")
+    config = AdvertiserConfig.model_validate(entry | {"upload": {"requests_per_second": 1_000_000}})
     # On the day of the file, whenever this runs.
     clock = SystemClock(_NOW - datetime.now(UTC))
     return DeliveryContext(config=config, connections=_Connections(port), holder="benchmark", clock=clock)
@@ -85,7 +75,7 @@ def write_parts(folder: Path, events: int) -> str:
     file = folder / _SOURCE
     write_sample(file, events, as_of=_NOW, seed=1, form=SampleForm(identifiers="both"))
     ctx = _context(folder / _READY)
-    Ledger.init(ctx.objects, _EVENT_SET, identity=ctx.config.identity_settings(), clock=ctx.clock)
+    Ledger.init(ctx.objects, EVENT_SET, identity=ctx.config.identity_settings(), clock=ctx.clock)
     found = file.stat()
     stamp = FileStamp(uri=str(file), size=found.st_size, mtime=from_epoch(found.st_mtime)).to_dict()
     delivery_id = validate(ctx, stamp).delivery_id
@@ -169,7 +159,7 @@ def official_sdk(folder: Path, port: int) -> dict[str, float]:
                 "/open_api/v1.3/event/track/",
                 "POST",
                 header_params={"Access-Token": "benchmark", "Content-Type": "application/json"},
-                body={"event_source": "offline", "event_source_id": _EVENT_SET, "data": events},
+                body={"event_source": "offline", "event_source_id": EVENT_SET, "data": events},
                 response_type="InlineResponse200",
                 _return_http_data_only=True,
             )
@@ -218,26 +208,17 @@ def _peak(events: int, port: int) -> float:
         return _run("ours", folder, port)["peak_mb"]
 
 
-def _own_peak_mb() -> float:
-    """The most memory that this process had; what ``getrusage`` says is never below the parent's."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
-
-
 def main() -> None:
     """Measure and print; ``--run`` is one contender, in its own process."""
     if "--run" in sys.argv:
         name, folder, sink_port = sys.argv[-3:]
         found = _CONTENDERS[name](Path(folder), int(sink_port))
-        found["peak_mb"] = _own_peak_mb()
+        found["peak_mb"] = own_peak_mb()
         print(json.dumps(found))
         return
     small = "--small" in sys.argv
     events, rounds = (100_000, 1) if small else (1_000_000, 3)
-    sink = subprocess.Popen([sys.executable, "-m", "benchmarks.sink"], stdout=subprocess.PIPE, text=True)
-    assert sink.stdout is not None
-    try:
-        port = int(sink.stdout.readline())
+    with running_sink() as port:
         package, sdk = _measured(events, port, rounds)
         assert all(found["events"] == package[0]["events"] for found in (*package, *sdk))
         rate = [found["events"] / found["seconds"] for found in package]
@@ -253,9 +234,6 @@ def main() -> None:
         if not small:
             peaks = [_peak(count, port) for count in (events, 4 * events)]
             print(f"  peak memory   {peaks[0]:,.0f} MB at {events:,}, {peaks[1]:,.0f} MB at {4 * events:,} events")
-    finally:
-        sink.kill()
-        sink.wait()
 
 
 if __name__ == "__main__":
