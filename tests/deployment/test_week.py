@@ -29,7 +29,7 @@ BACKFILL = "a backfill begins"
 
 @pytest.mark.parametrize("seed", range(3))
 def test_three_days_with_everything_that_goes_wrong(seed: int, tmp_path: Path) -> None:
-    """Both routes: every disturbance once, in an order of the seed's choice, a backfill beside them."""
+    """Both routes: every disturbance once, in an order of the seed's choice, a backfill beside them; a quiet day."""
     chance = random.Random(seed)
     order = chance.sample(DISTURBANCES, len(DISTURBANCES))
     plan = [order[:2], order[2:4], order[4:]]
