@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -143,6 +144,8 @@ def test_an_impatient_user_does_not_lose_the_grant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Ctrl-C while ``airflow connections import`` runs, which takes many seconds, ends in a file."""
+    # Whoever runs the tests in the background has it ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     airflow = tmp_path / "bin" / "airflow"
     airflow.parent.mkdir()
     airflow.write_text("#!/bin/sh\nkill -INT $PPID\nsleep 30\n")
@@ -150,7 +153,16 @@ def test_an_impatient_user_does_not_lose_the_grant(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", f"{airflow.parent}:/bin:/usr/bin")
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    keep(Grant(access_token="the-t0ken"), GrantConnection(access_token="the-t0ken"), None, add=True, show_secrets=False)
+    try:
+        keep(
+            Grant(access_token="the-t0ken"),
+            GrantConnection(access_token="the-t0ken"),
+            None,
+            add=True,
+            show_secrets=False,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "the-t0ken" in (tmp_path / "tiktok_default.connection.json").read_text()
     assert "KeyboardInterrupt" in capsys.readouterr().err
 
